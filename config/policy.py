@@ -1,0 +1,419 @@
+"""Pure values of a desk's policy: tolerances, timings of the procedures, hours, duties, the calendar.
+
+Nothing here reads a file, a clock or the environment (`config.load` does). Every default cites the clause it
+comes from; clause numbers are those of the London Borough of Bromley's service specification ("the spec"),
+and *ours* marks a choice where the spec is silent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct
+
+PublicMode = Literal["off", "ask", "auto"]
+DeskKind = Literal["provider", "council"]
+DutyRole = Literal["office", "on_call", "manager"]
+
+_UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_DURATION = re.compile(r"(?:\d+(?:ms|d|h|m|s))+")
+_DURATION_PART = re.compile(r"(\d+)(ms|d|h|m|s)")
+
+
+def parse_duration(text: str) -> timedelta:
+    """A duration as people write it: `30m`, `90s`, `1h30m`, `250ms`.
+
+    Raises ValueError, saying what was expected.
+    """
+    squeezed = text.strip().replace(" ", "")
+    if not _DURATION.fullmatch(squeezed):
+        raise ValueError('expected a duration such as "30m", "90s" or "1h30m"')
+    return timedelta(milliseconds=sum(int(n) * _UNITS[u] for n, u in _DURATION_PART.findall(squeezed)))
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that `parse_duration` reads back as the same value."""
+    left, parts = round(value / timedelta(milliseconds=1)), []
+    for unit, size in _UNITS.items():
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+def _clause(source: str, meaning: str) -> Meta:
+    return Meta(title=source, description=meaning)
+
+
+class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one desk has agreed with its councils, as values. Durations are `timedelta`, shares are 0 to 1."""
+
+    late_after: Annotated[
+        timedelta, _clause("spec 21.2", "no arrival this long after the agreed start raises the alert")
+    ] = timedelta(minutes=30)
+    time_critical_late_after: Annotated[
+        timedelta, _clause("spec 21.2 (may be tighter by visit)", "the same, for a time-critical visit")
+    ] = timedelta(minutes=30)
+    early_after: Annotated[
+        timedelta, _clause("KPI 3.6", "an arrival this much before the start is early")
+    ] = timedelta(minutes=15)
+    ask_worker: Annotated[
+        tuple[timedelta, ...],
+        _clause("spec 5.1 (times ours)", "the care worker alone is asked, after the start"),
+    ] = (timedelta(minutes=10), timedelta(minutes=20))
+    summon_call_after: Annotated[
+        timedelta, _clause("spec 22 (ours)", "text first, call the person on duty this long after it")
+    ] = timedelta(seconds=60)
+    summon_next: Annotated[
+        timedelta, _clause("spec 21.3, 22 (ours)", "unanswered this long, the next in the chain is summoned")
+    ] = timedelta(minutes=5)
+    ack_expires: Annotated[
+        timedelta, _clause("ours", "who took an alert is asked again after this long without an arrival")
+    ] = timedelta(minutes=15)
+    reassure_retry: Annotated[
+        timedelta, _clause("spec 22.2 (ours)", "at least this long between two rings to a service user")
+    ] = timedelta(minutes=3)
+    reassure_rounds: Annotated[
+        int,
+        Meta(ge=1, title="spec 22.2 (ours)", description="tries before the service user is *not reached*"),
+    ] = 3
+    locate_gives_up: Annotated[
+        timedelta,
+        _clause("spec 22.3 (ours)", "silence of the care worker counts as *cannot* after this long"),
+    ] = timedelta(minutes=5)
+    replace_within: Annotated[
+        timedelta, _clause("spec 22.4", "somebody is sent within the hour, from the alert")
+    ] = timedelta(hours=1)
+    offer_wave: Annotated[timedelta, _clause("ours", "time between two waves of offers")] = timedelta(
+        minutes=4
+    )
+    offer_wave_size: Annotated[
+        int, Meta(ge=1, title="ours", description="care workers asked in one wave")
+    ] = 3
+    inform_after_rounds: Annotated[
+        int,
+        Meta(
+            ge=1,
+            title="spec 22.6 (ours)",
+            description="unanswered tries before next of kin and council are told",
+        ),
+    ] = 2
+    hold_public: Annotated[
+        timedelta, _clause("ours", "in the dark the service user is contacted only after this long")
+    ] = timedelta(minutes=10)
+    ask_public: Annotated[
+        timedelta, _clause("ours", "public mode *ask*: the person on duty has this long to ring or stop it")
+    ] = timedelta(minutes=2)
+    missed_after: Annotated[
+        timedelta,
+        _clause("spec 21.4 (ours)", "missed: no arrival by the planned end and this long after the alert"),
+    ] = timedelta(hours=1)
+    overrun_after: Annotated[
+        timedelta, _clause("spec 19.6.4 (ours)", "arrived and not left this long after the planned end")
+    ] = timedelta(minutes=45)
+    short_share: Annotated[
+        float,
+        Meta(ge=0, le=1, title="spec 21.4 (ours)", description="left before this share of the planned time"),
+    ] = 1 / 3
+    place_radius_m: Annotated[
+        float,
+        Meta(gt=0, title="spec 21.1 (ours)", description="radius of a home whose own radius is not given"),
+    ] = 150.0
+    match_before: Annotated[
+        timedelta,
+        _clause("ours", "a check-in this long before a planned start may still belong to the visit"),
+    ] = timedelta(hours=2)
+    catch_up: Annotated[
+        timedelta, _clause("ours", "after a stop, older deadlines go to staff in one digest")
+    ] = timedelta(hours=2)
+    closes_after: Annotated[
+        timedelta, _clause("ours", "a finished visit leaves the state after this long")
+    ] = timedelta(hours=36)
+    plan_freeze: Annotated[
+        timedelta, _clause("spec 21.2 (ours)", "a plan changed this near its start moves no deadline")
+    ] = timedelta(hours=2)
+    position_kept: Annotated[
+        timedelta, _clause("spec 7.18 (ours)", "the last position on shift is kept in memory this long")
+    ] = timedelta(minutes=30)
+    min_visit: Annotated[timedelta, _clause("spec 7.21", "shorter planned visits are warned about")] = (
+        timedelta(minutes=30)
+    )
+    visit_step: Annotated[timedelta, _clause("spec 7.21", "visits are planned in steps of this length")] = (
+        timedelta(minutes=15)
+    )
+    travel_between: Annotated[
+        timedelta, _clause("spec 7.23 (ours)", "less than this between two homes is *no travel time*")
+    ] = timedelta(minutes=5)
+    rota_old_after: Annotated[timedelta, _clause("ours", "a rota older than this is an alarm")] = timedelta(
+        hours=24
+    )
+    night_from: Annotated[time, Meta(title="spec 6.1", description="night begins, local time")] = time(23)
+    night_to: Annotated[time, Meta(title="spec 6.1", description="night ends, local time")] = time(7)
+    ring_staff: Annotated[timedelta, _clause("ours", "ring time for staff; longer reaches a voicemail")] = (
+        timedelta(seconds=25)
+    )
+    ring_public: Annotated[
+        timedelta, _clause("ours", "ring time for a service user, who may walk with a frame")
+    ] = timedelta(seconds=50)
+    zone: Annotated[str, Meta(title="ours", description="the time zone in which the rota is written")] = (
+        "Europe/London"
+    )
+
+
+class PolicyField(Struct, frozen=True, kw_only=True):
+    """One line of `check-config --policy`: a key, its value as text, the clause, what it means."""
+
+    name: str
+    value: str
+    clause: str
+    meaning: str
+
+
+def encode_policy(policy: Policy) -> dict[str, Any]:
+    """The policy as plain TOML/JSON values, durations as text. `decode_policy` reads it back."""
+    return {name: _plain(getattr(policy, name)) for name in Policy.__struct_fields__}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return format_duration(value)
+    if isinstance(value, time):
+        return value.strftime("%H:%M")
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def policy_problems(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Everything wrong with `values`, as (key, message, expected). Empty when `decode_policy` will take it."""
+    problems = []
+    for name, value in values.items():
+        if name not in Policy.__struct_fields__:
+            problems.append((name, "unknown key", "a key that `callwatch check-config --policy NAME` prints"))
+            continue
+        try:
+            _decode_field(name, value)
+        except ValueError as error:  # msgspec.ValidationError is one
+            problems.append((name, f"cannot be read: {error}", _expected(name)))
+    return problems
+
+
+def decode_policy(values: Mapping[str, Any], base: Policy | None = None) -> Policy:
+    """`base` (the defaults) with `values` over it. Raises ValueError on the first thing it cannot read."""
+    read = {name: _decode_field(name, value) for name, value in values.items()}
+    return msgspec.structs.replace(base or Policy(), **read)
+
+
+_HINTS: dict[str, Any] = get_type_hints(Policy, include_extras=True)
+
+
+def _decode_field(name: str, value: Any) -> Any:
+    hint = _HINTS.get(name)
+    if hint is None:
+        raise ValueError(f"unknown key {name}")
+    kind = get_args(hint)[0]
+    if kind is timedelta:
+        return _read_duration(value)
+    if kind == tuple[timedelta, ...]:
+        if not isinstance(value, list | tuple):
+            raise ValueError("expected a list of durations")
+        return tuple(_read_duration(item) for item in value)
+    if kind is time:
+        return time.fromisoformat(value) if isinstance(value, str) else msgspec.convert(value, time)
+    if name == "zone":
+        zone_named(str(value))
+    return msgspec.convert(value, hint)
+
+
+def _read_duration(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError('expected a duration such as "30m" in quotes')
+    return parse_duration(value)
+
+
+def _expected(name: str) -> str:
+    kind = get_args(_HINTS[name])[0]
+    if kind is timedelta:
+        return 'a duration such as "30m", "90s" or "1h30m"'
+    if kind == tuple[timedelta, ...]:
+        return 'a list of durations such as ["10m", "20m"]'
+    if kind is time:
+        return 'a local time such as "23:00"'
+    return {"zone": "a zone of the IANA database such as Europe/London"}.get(
+        name, f"a number ({kind.__name__})"
+    )
+
+
+def describe_policy(policy: Policy) -> list[PolicyField]:
+    """Every key with its value, clause and meaning, in the order of the file."""
+    lines = []
+    for name in Policy.__struct_fields__:
+        meta = get_args(_HINTS[name])[1]
+        value = _plain(getattr(policy, name))
+        lines.append(PolicyField(name=name, value=str(value), clause=meta.title, meaning=meta.description))
+    return lines
+
+
+def policy_digest(policy: Policy) -> str:
+    """32 hex digits that name this policy's values, whoever wrote them in whatever order."""
+    return hashlib.sha256(msgspec.json.encode(encode_policy(policy), order="sorted")).hexdigest()[:32]
+
+
+# --- hours ---
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_SPAN = re.compile(r"([A-Za-z]+)(?:-([A-Za-z]+))?\s+(\d{2}):(\d{2})-(\d{2}):(\d{2})(\+holidays)?")
+HOURS_EXPECTED = 'hours such as "Mon-Fri 09:00-17:00, Sat-Sun 10:00-14:00", or "otherwise"'
+
+
+class Span(Struct, frozen=True, kw_only=True):
+    """One entry of hours. Minutes are counted from local midnight; `until` past 1440 runs into the next day."""
+
+    days: frozenset[int]
+    start: int
+    until: int
+    holidays: bool
+    weekdays_on_holidays: bool
+
+
+class Hours(Struct, frozen=True, kw_only=True):
+    """When a duty or a council desk applies: spans, or *otherwise* (whenever no other of its list does)."""
+
+    text: str
+    spans: tuple[Span, ...] = ()
+    otherwise: bool = False
+
+
+def parse_hours(text: str) -> Hours:
+    """Comma-separated `DAYS HH:MM-HH:MM`; days `Mon`, `Mon-Fri`, `daily`, `holidays`; an end before the start
+    runs over midnight; `+holidays` lets a weekday count on a bank holiday too. Raises ValueError."""
+    if text.strip() == "otherwise":
+        return Hours(text="otherwise", otherwise=True)
+    return Hours(text=text, spans=tuple(_span(part.strip()) for part in text.split(",")))
+
+
+def _span(part: str) -> Span:
+    found = _SPAN.fullmatch(part)
+    if not found:
+        raise ValueError(f"expected {HOURS_EXPECTED}")
+    first, last, h1, m1, h2, m2, plus = found.groups()
+    start, until = int(h1) * 60 + int(m1), int(h2) * 60 + int(m2)
+    if start >= 1440 or until > 1440 or int(m1) > 59 or int(m2) > 59 or start == until:
+        raise ValueError(f"expected times from 00:00 to 24:00, start and end different, in {HOURS_EXPECTED}")
+    return Span(
+        days=_days(first, last),
+        start=start,
+        until=until if until > start else until + 1440,
+        holidays=first == "holidays",
+        weekdays_on_holidays=plus is not None or first == "daily",
+    )
+
+
+def _days(first: str, last: str | None) -> frozenset[int]:
+    if first == "holidays" and last is None:
+        return frozenset()
+    if first == "daily" and last is None:
+        return frozenset(range(7))
+    if first not in DAYS or (last is not None and last not in DAYS):
+        raise ValueError(f"expected days Mon to Sun, daily or holidays, in {HOURS_EXPECTED}")
+    begin, end = DAYS.index(first), DAYS.index(last or first)
+    return frozenset((begin + n) % 7 for n in range((end - begin) % 7 + 1))
+
+
+# --- calendar ---
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The zone, or ValueError (zoneinfo raises a KeyError for most bad names and OSError for odd ones)."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError("expected a zone of the IANA database such as Europe/London") from error
+
+
+LocalTrouble = Literal["time_does_not_exist", "time_exists_twice"]
+
+
+class Calendar(Struct, frozen=True, kw_only=True):
+    """The one place where local time enters: zone and bank holidays as adopted. Everything else is aware UTC."""
+
+    zone: str = "Europe/London"
+    holidays: frozenset[date] = frozenset()
+
+    def local(self, at: datetime) -> datetime:
+        """The instant in local time."""
+        return at.astimezone(zone_named(self.zone))
+
+    def day(self, at: datetime) -> date:
+        """The local date of an instant; a visit's day is that of its planned start."""
+        return self.local(at).date()
+
+    def to_utc(self, naive: datetime) -> tuple[datetime, LocalTrouble | None]:
+        """A rota's local time as UTC. A time that does not exist is read with the offset before the change
+        (01:30 in the spring night is 01:30Z); of a time that exists twice the first is meant."""
+        zone = zone_named(self.zone)
+        at = naive.replace(tzinfo=zone, fold=0)
+        instant = at.astimezone(UTC)
+        trouble: LocalTrouble | None = None
+        if instant.astimezone(zone).replace(tzinfo=None) != naive:
+            trouble = "time_does_not_exist"
+        elif at.utcoffset() != at.replace(fold=1).utcoffset():
+            trouble = "time_exists_twice"
+        return instant, trouble
+
+    def in_hours(self, hours: Hours, at: datetime) -> bool:
+        """Whether local `at` lies in one of the spans. A span belongs to the day on which it starts."""
+        local = self.local(at)
+        minute = local.hour * 60 + local.minute
+        today = local.date()
+        return any(
+            (self._counts(span, today) and span.start <= minute < span.until)
+            or (self._counts(span, today - timedelta(days=1)) and span.start <= minute + 1440 < span.until)
+            for span in hours.spans
+        )
+
+    def _counts(self, span: Span, day: date) -> bool:
+        if day in self.holidays:
+            return span.holidays or (span.weekdays_on_holidays and day.weekday() in span.days)
+        return not span.holidays and day.weekday() in span.days
+
+    def is_night(self, at: datetime, policy: Policy) -> bool:
+        """Night by the policy, 23:00-07:00 (spec 6.1)."""
+        now = self.local(at).time()
+        if policy.night_from > policy.night_to:
+            return now >= policy.night_from or now < policy.night_to
+        return policy.night_from <= now < policy.night_to
+
+
+class Duty(Struct, frozen=True, kw_only=True):
+    """One line of the duty list: a person (a minted id), the role, the hours."""
+
+    person: str
+    role: DutyRole
+    hours: str
+
+
+class CouncilDesk(Struct, frozen=True, kw_only=True):
+    """One council contact by its minted id; its telephone and mail address stay in the directory."""
+
+    ref: str
+    hours: str
+    contract: str | None = None
+
+
+_Entry = TypeVar("_Entry", Duty, CouncilDesk)
+
+
+def applying(entries: tuple[_Entry, ...], at: datetime, calendar: Calendar) -> tuple[_Entry, ...]:
+    """Those of `entries` whose hours hold at `at`; if none does, all whose hours are *otherwise*, in order."""
+    read = [(entry, parse_hours(entry.hours)) for entry in entries]
+    now = tuple(entry for entry, hours in read if calendar.in_hours(hours, at))
+    return now or tuple(entry for entry, hours in read if hours.otherwise)

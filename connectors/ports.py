@@ -1,0 +1,546 @@
+"""The boundary: what connectors and the shell say to each other. Types, Protocols and the chain's formula.
+
+Three sides meet here. A **Store** keeps a desk's facts, people and evidence. A **Sender** hands one message to a
+telephone network. Connectors that take things in (MQTT, HTTP, webhooks) speak to the shell through **Desks**.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from monitor.core.inputs import CallStatus, CheckInKind, Outcome, Source
+from monitor.core.views import (
+    AlertView,
+    BoardView,
+    Channel,
+    CheckInAnswer,
+    PeopleAnswer,
+    RotaAnswer,
+    Script,
+    VisitView,
+)
+
+# --- errors ---
+
+Reason = Literal[
+    # the store
+    "full",
+    "read_only",
+    "locked",
+    "unreachable",
+    "fenced",
+    "head_moved",
+    "corrupt",
+    "newer_format",
+    # a provider
+    "refused",
+    "bad_number",
+    "unauthorised",
+    "rate_limited",
+    "timeout",
+    "provider_down",
+    "not_configured",
+    # what came in
+    "bad_body",
+    "too_large",
+    "too_deep",
+    "wrong_type",
+    "unknown_desk",
+    "unknown_device",
+    "identity",
+    "undecodable",
+    "decide_failed",
+    "other",
+]
+REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
+
+
+class EdgeError(Exception):
+    """Any failure at the edge. `permanent` says whether trying again can help; `reason` is a metric label.
+
+    The text is for operators and never holds a person's data; the cause is chained.
+    """
+
+    def __init__(self, reason: Reason, text: str = "", *, permanent: bool = False) -> None:
+        super().__init__(text or reason)
+        self.reason: Reason = reason
+        self.permanent = permanent
+
+
+class StoreUnavailable(EdgeError):
+    """The store cannot take facts now (full, locked, gone). Nothing was written; the same append may be retried."""
+
+
+class StoreFenced(EdgeError):
+    """Another process leads this desk, or the head is not where we left it. Stop at once."""
+
+
+class StoreRefused(EdgeError):
+    """The store must not be used at all: locked by another process, corrupt, or written by a newer release."""
+
+
+class Degraded(EdgeError):
+    """The input was applied in memory but is not on disk: 503, no receipt, to be sent again."""
+
+
+class ApiProblem(Exception):
+    """An answer of the HTTP contract that is not 2xx: status, code, message, path, and what else the body says."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        path: str | None = None,
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.path = status, code, message, path
+        self.extra = extra or {}
+
+
+# --- the journal ---
+
+FORMAT = 1
+"""Version of the journal's envelope. A store whose `min_reader` is higher is refused."""
+
+GENESIS = bytes(32)
+
+
+class Record(Struct, frozen=True, kw_only=True, gc=False):
+    """One fact as it stands in the journal. `at` and `due_at` are RFC 3339 text, `body` JSON text, as hashed."""
+
+    seq: int
+    at: str
+    due_at: str | None
+    kind: str
+    v: int
+    subject: str
+    cause: str
+    people_rev: int
+    policy: str
+    body: str
+    prev: bytes
+    hash: bytes
+
+
+def _part(value: str | int | None) -> bytes:
+    if value is None:
+        return b"\xff\xff\xff\xff"
+    text = str(value).encode()
+    return len(text).to_bytes(4, "big") + text
+
+
+def chain_hash(
+    prev: bytes,
+    desk: str,
+    seq: int,
+    at: str,
+    due_at: str | None,
+    kind: str,
+    v: int,
+    subject: str,
+    cause: str,
+    people_rev: int,
+    policy: str,
+    body: str,
+) -> bytes:
+    """SHA-256 over the whole envelope and the body's bytes as stored (formula in docs/interface.md)."""
+    parts = (desk, seq, at, due_at, kind, v, subject, cause, people_rev, policy, body)
+    return hashlib.sha256(prev + b"".join(map(_part, parts))).digest()
+
+
+def record_hash(desk: str, record: Record) -> bytes:
+    """What `record.hash` must be if nobody touched it."""
+    return chain_hash(
+        record.prev,
+        desk,
+        record.seq,
+        record.at,
+        record.due_at,
+        record.kind,
+        record.v,
+        record.subject,
+        record.cause,
+        record.people_rev,
+        record.policy,
+        record.body,
+    )
+
+
+class Head(Struct, frozen=True, kw_only=True):
+    """Where a desk's journal ends: `seq` 0 and GENESIS before the first fact."""
+
+    seq: int = 0
+    hash: bytes = GENESIS
+
+
+class Leadership(Struct, frozen=True, kw_only=True):
+    """The right to append to a desk, until a higher fence is given out."""
+
+    desk: str
+    fence: int
+
+
+class PeopleRow(Struct, frozen=True, kw_only=True):
+    """A row of the people store: the details behind a minted id. `body` None erases the details.
+
+    `kind`: person, visit, device, line, council_desk. `outside` is the caller's own id (a line's is its number).
+    """
+
+    ref: str
+    kind: str
+    outside: str
+    rev: int
+    body: bytes | None
+
+
+class EvidenceRow(Struct, frozen=True, kw_only=True):
+    """A row of the evidence store. The fact holds `id` and SHA-256(salt ‖ body); `keep_until` RFC 3339."""
+
+    id: str
+    subject: str
+    keep_until: str
+    salt: bytes
+    body: bytes
+
+
+class Snapshot(Struct, frozen=True, kw_only=True):
+    """A desk's state at a fact: version of the state's format, the head it was taken at, the encoded state."""
+
+    version: int
+    head: Head
+    body: bytes
+
+
+class Loaded(Struct, frozen=True, kw_only=True):
+    """What `load` found. `snapshots`: newest first, at most two. `tail`: every fact after the OLDER of them (all
+    facts without one), so that an unreadable newest snapshot costs nothing but time."""
+
+    head: Head
+    snapshots: tuple[Snapshot, ...]
+    tail: tuple[Record, ...]
+    people: tuple[PeopleRow, ...]
+    people_rev: int
+    input_position: str | None
+    secret: bytes
+    """32 random bytes of this desk, made at its first `lead`: keys its fingerprints; never in a fact."""
+
+
+class VerifyFinding(Struct, frozen=True, kw_only=True):
+    """The first broken fact of a desk: its seq, and why (hash, prev, gap, body)."""
+
+    seq: int
+    reason: str
+
+
+class VerifyReport(Struct, frozen=True, kw_only=True):
+    """One desk's chain as `callwatch verify` saw it."""
+
+    desk: str
+    facts: int
+    head: str
+    broken: VerifyFinding | None
+
+
+class Store(Protocol):
+    """Three stores side by side, written in one append. See docs/architecture.md, "The Store port"."""
+
+    async def open(self) -> None:
+        """Ready for use. Raises StoreRefused (locked by another process, newer format, not writable)."""
+
+    async def close(self) -> None:
+        """Finish what was begun; release the lock. Safe to call twice."""
+
+    async def lead(self, desk: str) -> Leadership:
+        """Take the lead of a desk, with a fence higher than any before. Raises StoreUnavailable, StoreRefused."""
+
+    async def load(self, desk: str) -> Loaded:
+        """Everything needed to fold the desk's state. Raises StoreUnavailable, StoreRefused(corrupt)."""
+
+    async def append(
+        self,
+        leadership: Leadership,
+        expected_head: Head,
+        facts: Sequence[Record],
+        people: Sequence[PeopleRow] = (),
+        evidence: Sequence[EvidenceRow] = (),
+        input_position: str | None = None,
+    ) -> Head:
+        """All or nothing, durable when it returns. The position moves even when there is no fact.
+
+        Raises StoreFenced (stale fence, head elsewhere), StoreUnavailable (retry the very same call).
+        """
+
+    async def facts(self, desk: str, after: int, limit: int = 1000) -> list[Record]:
+        """Durable facts with seq > `after`, in order."""
+
+    async def evidence(self, desk: str, evidence_id: str) -> EvidenceRow | None:
+        """One row of evidence, or None (never kept, or erased)."""
+
+    async def save_snapshot(self, leadership: Leadership, snapshot: Snapshot) -> None:
+        """Keep it and the one before it, drop older ones. Raises StoreFenced, StoreUnavailable."""
+
+    async def probe(self) -> None:
+        """Raises StoreUnavailable while the store cannot be written."""
+
+
+# --- telephones ---
+
+
+class OutboundMessage(Struct, frozen=True, kw_only=True):
+    """One text or call, rendered, ready for a provider. Stands in no log."""
+
+    key: str
+    desk: str
+    channel: Channel
+    to: str
+    """E.164."""
+    sender: str
+    body: str
+    """The text; for a call unused: the script is asked for by webhook, by key."""
+    ring_s: int = 25
+    validity_s: int = 600
+    detect_machine: bool = True
+
+
+class Sent(Struct, frozen=True, kw_only=True):
+    """The provider took it, under this reference."""
+
+    provider_ref: str
+
+
+class Sender(Protocol):
+    """One telephone account. Bounded in time by itself; raises EdgeError with `permanent` and a Reason."""
+
+    async def send(self, message: OutboundMessage) -> Sent:
+        """Hand the message over. Raises EdgeError; on `timeout` it may have been sent all the same."""
+
+    async def look_up(self, message: OutboundMessage, since: datetime) -> Sent | None:
+        """Is a message to this number, from this sender, since then, already at the provider?
+
+        At most 5 s (design: then it is sent again, marked possibly repeated). Raises EdgeError.
+        """
+
+    async def status(self, message: OutboundMessage, provider_ref: str) -> StatusCallback | None:
+        """What the provider says of a message now, for a callback that never came."""
+
+    async def close(self) -> None:
+        """Give back connections."""
+
+
+class StatusCallback(Struct, frozen=True, kw_only=True):
+    """A provider's word on a message, by our key."""
+
+    key: str
+    status: CallStatus
+    sequence: int | None = None
+    answered_by: Literal["human", "machine", "unknown"] | None = None
+    provider_ref: str | None = None
+
+
+# --- what connectors hand in ---
+
+
+class SeenCheckIn(Struct, frozen=True, kw_only=True):
+    """A check-in as a connector read it: outside ids untouched, the body as it came."""
+
+    source: Source
+    kind: CheckInKind
+    at: datetime
+    device: str | None
+    """`callwatch:phone-17`, `owntracks:u17/phone`, …: from the credential or topic, never from the body."""
+    natural_key: str
+    """Same message, same key (devices.md, "Deduplicate by"); the device is part of it."""
+    raw: bytes
+    id: str | None = None
+    worker: str | None = None
+    service_user: str | None = None
+    visit: str | None = None
+    tag: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    accuracy_m: float | None = None
+    region_enter: bool = False
+    retained: bool = False
+    mock: bool = False
+    receipt: bool = False
+
+
+class Credential(Struct, frozen=True, kw_only=True):
+    """Who speaks: role, the desk it is bound to ("*" for an operator of all), the device for role `device`."""
+
+    role: Literal["office", "on_call", "manager", "broker", "auditor", "intake", "device", "operator"]
+    desk: str
+    device: str | None = None
+    name: str = ""
+
+
+class PhoneIn(Struct, frozen=True, kw_only=True):
+    """The contract's `phones` item."""
+
+    number: str
+    kind: Literal["mobile", "landline"] = "mobile"
+    use: Literal["first", "then", "text_only", "voice_only"] = "first"
+
+
+class HomeIn(Struct, frozen=True, kw_only=True):
+    """The contract's `homes` item. Degrees and metres; `from`/`to` local dates."""
+
+    lat: float
+    lon: float
+    radius_m: float | None = None
+    from_: date | None = msgspec.field(default=None, name="from")
+    to: date | None = None
+
+
+class ContactPlanIn(Struct, frozen=True, kw_only=True):
+    """The contract's `contact_plan`."""
+
+    public: Literal["off", "ask", "auto"] | None = None
+    channels: tuple[Literal["voice", "text", "person"], ...] = ()
+    ring_s: int | None = None
+    keypad: bool = True
+    language: str = "en-GB"
+    hours: str | None = None
+    voicemail: bool = False
+    understands_keys: bool = True
+    spokesperson: str | None = None
+    never_tell: tuple[str, ...] = ()
+    lives_alone: bool = False
+
+
+class PersonIn(Struct, frozen=True, kw_only=True):
+    """One person of `PUT …/people`, as the contract writes it."""
+
+    id: str
+    role: Literal["service_user", "care_worker", "staff", "contact"]
+    name: str = ""
+    first_name: str | None = None
+    phones: tuple[PhoneIn, ...] = ()
+    email: str | None = None
+    homes: tuple[HomeIn, ...] = ()
+    next_of_kin: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+    contact_plan: ContactPlanIn | None = None
+    skills: tuple[str, ...] = ()
+    contract: str | None = None
+
+
+class ActionIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/alerts/{id}/actions`."""
+
+    action: Literal[
+        "take",
+        "hand_over",
+        "spoke_service_user",
+        "spoke_care_worker",
+        "assign_replacement",
+        "told_next_of_kin",
+        "told_council",
+        "pause",
+        "note",
+        "close",
+    ]
+    by: str
+    at: datetime | None = None
+    note: str | None = None
+    reason: str | None = None
+    to: str | None = None
+
+
+class Desks(Protocol):
+    """What the shell offers to connectors. Every answer is durable before it is given.
+
+    Methods raise ApiProblem for what the contract answers with a 4xx, and Degraded (503) when the store is away.
+    """
+
+    def desk_ids(self) -> Sequence[str]:
+        """All desks of this process, in the order of the configuration."""
+
+    def credential(self, secret: str) -> Credential | None:
+        """Who holds this secret, or None (also when it has expired)."""
+
+    def desk_of_device(self, device: str) -> str | None:
+        """The one desk that holds this device, or None."""
+
+    def desk_of_number(self, number: str) -> str | None:
+        """The desk to which one of our own numbers belongs."""
+
+    def check_in(self, desk: str, seen: SeenCheckIn) -> asyncio.Future[CheckInAnswer]:
+        """Decided at once; the future is done when it is durable. Its exception is Degraded (applied, not stored:
+        do not acknowledge over HTTP; over MQTT simply wait: `durable()` ends when the facts are on disk)."""
+
+    async def durable(self, desk: str) -> None:
+        """Everything decided up to now is on disk. Waits through a degraded time."""
+
+    async def quarantine(self, source: str, reason: Reason, raw: bytes, desk: str | None = None) -> None:
+        """Put a body aside, bounded (64 MiB, 30 days); count and log it, without its content."""
+
+    def feed_changed(self, feed: str, state: Literal["up", "down", "drained", "unknown"]) -> None:
+        """A way in says how it is."""
+
+    def counted(self, desk: str, source: Source, outcome: Outcome) -> None:
+        """A check-in that reached no desk's decision, for the metric."""
+
+    async def put_people(self, desk: str, people: Sequence[Any]) -> PeopleAnswer:
+        """`people`: decoded JSON items, each read by itself, so that one bad item harms no other."""
+
+    async def put_rota(self, desk: str, body: dict[str, Any], by: str) -> RotaAnswer:
+        """`body`: the decoded JSON object. Raises ApiProblem(409, confirm_needed)."""
+
+    async def visits(self, desk: str, day: date | None) -> list[VisitView]:
+        """Visits whose local day is `day` (today)."""
+
+    async def alerts(self, desk: str, only_open: bool) -> list[AlertView]:
+        """Alerts, newest first."""
+
+    async def alert(self, desk: str, alert_id: str) -> AlertView | None:
+        """One alert."""
+
+    async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:
+        """A named person did something. Raises ApiProblem 404, 409 (who was first), 400."""
+
+    async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
+        """Durable facts after `after`, at most 1,000; waits up to `wait_s` for the first."""
+
+    async def board(self, desk: str) -> BoardView:
+        """The board's view, now (in degraded mode too, and it says so)."""
+
+    def changes(self, desk: str) -> AsyncIterator[int]:
+        """Yields the durable seq whenever it moved, at most a few times a second. Endless."""
+
+    async def sms_received(self, to: str, sender: str, body: str, provider_ref: str) -> str | None:
+        """A text to one of our numbers. Returns the reply to give in TwiML, or None for none."""
+
+    async def call_received(self, to: str, caller: str, provider_ref: str) -> Script:
+        """A call to one of our numbers."""
+
+    async def call_step(self, key: str, step: str, digit: str | None) -> Script:
+        """The next step of our own call `key`: first with step "" and digit None; then what was pressed
+        (digit "" = silence, the line still open)."""
+
+    async def call_status(self, callback: StatusCallback) -> None:
+        """A status callback; unknown keys are ignored."""
+
+    def health(self) -> dict[str, Any]:
+        """The body of /healthz: no personal data."""
+
+    def ready(self) -> bool:
+        """Started, drained, store writable."""
+
+
+class Feed(Protocol):
+    """A way in that runs for as long as the daemon does."""
+
+    name: str
+
+    async def run(self) -> None:
+        """Until cancelled. Reconnects by itself; tells the shell through `Desks.feed_changed`."""

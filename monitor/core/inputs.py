@@ -1,0 +1,298 @@
+"""What was seen outside, as the core is told of it: minted ids only, all instants aware UTC.
+
+The edge (`monitor.intake`, `monitor.directory`) has already authenticated who speaks, mapped outside ids to
+minted ones and put the raw body aside as evidence; an input carries the evidence's id and digest.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Literal
+
+from msgspec import Struct
+
+from config.policy import CouncilDesk, Duty, Policy
+
+Source = Literal["mqtt", "owntracks", "http", "traccar", "file", "phone"]
+SOURCES: tuple[Source, ...] = ("mqtt", "owntracks", "http", "traccar", "file", "phone")
+
+CheckInKind = Literal["arrive", "leave", "no_reply", "refused", "fix", "offline"]
+
+Outcome = Literal[
+    "arrived",
+    "arrived_late",
+    "arrived_early",
+    "left",
+    "left_short",
+    "left_overrun",
+    "near",
+    "duplicate",
+    "retracts_alert",
+    "no_reply",
+    "refused",
+    "flagged_place",
+    "clock_doubtful",
+    "unplanned",
+    "unknown_device",
+    "unknown_person",
+    "off_shift",
+    "retained",
+    "mock_position",
+    "quarantined",
+]
+OUTCOMES: tuple[Outcome, ...] = Outcome.__args__  # type: ignore[attr-defined]
+
+RotaProblemCode = Literal[
+    "no_person",
+    "no_time",
+    "short_visit",
+    "no_travel_time",
+    "overlap",
+    "unknown_worker",
+    "no_worker",
+    "time_does_not_exist",
+    "time_exists_twice",
+    "unknown_field",
+    "off_step",
+]
+
+DarkCause = Literal["device", "feed", "broker", "clock"]
+
+
+class Evidence(Struct, frozen=True, kw_only=True, gc=False):
+    """A reference to a row of the evidence store: its id and SHA-256(salt ‖ body) in hex."""
+
+    id: str
+    digest: str
+
+
+class Position(Struct, frozen=True, kw_only=True, gc=False):
+    """A fix in degrees (WGS 84) with its accuracy radius in metres. Never enters a fact."""
+
+    lat: float
+    lon: float
+    accuracy_m: float
+
+
+class CheckInSeen(Struct, frozen=True, kw_only=True, gc=False):
+    """One message of a care worker's device. `at` is when it happened, `ctx.now` when we received it."""
+
+    ref: str
+    source: Source
+    kind: CheckInKind
+    at: datetime
+    fingerprint: int
+    """64-bit keyed hash of the natural key (devices.md): the same message has the same one, also after a restart."""
+    evidence: Evidence
+    device: str | None = None
+    worker: str | None = None
+    service_user: str | None = None
+    visit: str | None = None
+    tag: bool = False
+    """The home was proved by a tag or line, so the position says nothing more."""
+    claims_unknown: bool = False
+    """It names a worker, service user, visit or tag that nobody knows."""
+    position: Position | None = None
+    region_enter: bool = False
+    """The device itself decided that it entered the home's region."""
+    retained: bool = False
+    mock: bool = False
+
+
+class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
+    """One row of an upload, read as far as it can be. `start` and `end` are None when no time could be read."""
+
+    row: int
+    key: str
+    """What names the row until it is mended: the visit's minted id, else `row-N`."""
+    visit: str | None = None
+    service_user: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    workers: tuple[str, ...] = ()
+    unknown_workers: int = 0
+    places: int = 1
+    time_critical: bool = False
+    late_after: timedelta | None = None
+    warnings: tuple[RotaProblemCode, ...] = ()
+    """What the edge noticed: time_does_not_exist, time_exists_twice, unknown_field."""
+
+
+class RotaReceived(Struct, frozen=True, kw_only=True):
+    """One upload. Absence cancels nothing unless `complete`, and then only within `covers`."""
+
+    upload: str
+    evidence: Evidence
+    rows: tuple[RotaRow, ...]
+    covers_from: datetime | None = None
+    covers_to: datetime | None = None
+    complete: bool = False
+    confirm: bool = False
+    by: str = ""
+
+
+class PeopleReceived(Struct, frozen=True, kw_only=True):
+    """People changed in the directory; the details went there, only counts and ids come here."""
+
+    new: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    people_rev: int
+
+
+class PolicyLoaded(Struct, frozen=True, kw_only=True):
+    """What the configuration says at start or after a reload. What did not change causes no fact."""
+
+    policy: Policy
+    duty: tuple[Duty, ...]
+    council_desks: tuple[CouncilDesk, ...]
+    holidays: tuple[date, ...]
+    public: Literal["off", "ask", "auto"]
+
+
+class LeadershipWon(Struct, frozen=True, kw_only=True):
+    """This process leads the desk from now on, under `fence`."""
+
+    fence: int
+
+
+class DeadlineReached(Struct, frozen=True, kw_only=True, gc=False):
+    """A moment for which the core asked. `due_at` is the moment asked for, `ctx.now` when it was noticed."""
+
+    subject: str
+    due_at: datetime
+
+
+class DeadlineFailed(Struct, frozen=True, kw_only=True):
+    """`decide` raised on a deadline: the shell says so, so that the subject is never silently unwatched."""
+
+    subject: str
+    due_at: datetime
+    error: str
+    """The exception's class name; never its message, which may hold a person's data."""
+
+
+class SignalChanged(Struct, frozen=True, kw_only=True):
+    """A way in went dark or came back. `subject` names the device (minted) or the feed; "" for broker and clock."""
+
+    cause: DarkCause
+    subject: str = ""
+    dark: bool
+
+
+class SendTurn(Struct, frozen=True, kw_only=True, gc=False):
+    """The outbox has come to this message and asks whether it is still wanted. The rendered text is evidence."""
+
+    key: str
+    evidence: Evidence
+    unrecorded: bool = False
+    """The store does not answer; this send would leave before its facts are durable (degraded mode)."""
+
+
+class SendReported(Struct, frozen=True, kw_only=True, gc=False):
+    """What the provider's API said to our attempt."""
+
+    key: str
+    result: Literal["accepted", "failed", "unknown"]
+    provider_ref: str | None = None
+    permanent: bool = False
+    reason: str = ""
+    found: bool = False
+    """After a crash or a timeout it was found at the provider, so it was not sent again."""
+    possibly_repeated: bool = False
+    """It was looked up in vain and is to be sent again."""
+
+
+CallStatus = Literal[
+    "queued",
+    "sent",
+    "delivered",
+    "undelivered",
+    "initiated",
+    "ringing",
+    "in_progress",
+    "completed",
+    "busy",
+    "no_answer",
+    "canceled",
+    "failed",
+]
+
+
+class DeliveryReported(Struct, frozen=True, kw_only=True, gc=False):
+    """A status callback of the telephone network. They come twice, late and out of order."""
+
+    key: str
+    status: CallStatus
+    sequence: int | None = None
+    answered_by: Literal["human", "machine", "unknown"] | None = None
+    provider_ref: str | None = None
+
+
+class ReplyReceived(Struct, frozen=True, kw_only=True, gc=False):
+    """A text came from a line that the directory knows. The words themselves are evidence."""
+
+    line: str
+    persons: tuple[str, ...]
+    code: str | None = None
+    """Its leading digits, if it starts with digits."""
+    word: Literal["help", "stop", "other"] | None = None
+    number: int | None = None
+    """A second number after the code: minutes."""
+    evidence: Evidence
+    provider_ref: str | None = None
+
+
+class KeyPressed(Struct, frozen=True, kw_only=True, gc=False):
+    """A step of a call's script came to its end: a key, or silence with the line still open (`digit=""`)."""
+
+    key: str
+    step: str
+    digit: str
+
+
+class ActionTaken(Struct, frozen=True, kw_only=True):
+    """A named person did something about an alert, on a page or through the API. A note is evidence."""
+
+    alert: str
+    action: Literal[
+        "take",
+        "hand_over",
+        "spoke_service_user",
+        "spoke_care_worker",
+        "assign_replacement",
+        "told_next_of_kin",
+        "told_council",
+        "pause",
+        "note",
+        "close",
+    ]
+    by: str
+    at: datetime
+    reason: str | None = None
+    to: str | None = None
+    note: Evidence | None = None
+
+
+class DayRolled(Struct, frozen=True, kw_only=True):
+    """04:00 local: a new day. It never touches open visits; it drops what was carried over long enough."""
+
+    day: date
+
+
+Input = (
+    CheckInSeen
+    | RotaReceived
+    | PeopleReceived
+    | PolicyLoaded
+    | LeadershipWon
+    | DeadlineReached
+    | DeadlineFailed
+    | SignalChanged
+    | SendTurn
+    | SendReported
+    | DeliveryReported
+    | ReplyReceived
+    | KeyPressed
+    | ActionTaken
+    | DayRolled
+)

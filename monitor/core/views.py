@@ -1,0 +1,272 @@
+"""What a screen or the API shows, as the contract (docs/interface.md) names it. Types only: connectors see these.
+
+Ids here are the caller's own; the shell has translated them from minted ids.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from monitor.core.inputs import Outcome, RotaProblemCode
+
+Stage = Literal["planned", "due", "late", "arrived", "left", "missed", "cancelled"]
+STAGES: tuple[Stage, ...] = Stage.__args__  # type: ignore[attr-defined]
+Signal = Literal["known", "dark:device", "dark:feed", "dark:broker", "dark:clock"]
+SIGNALS: tuple[Signal, ...] = Signal.__args__  # type: ignore[attr-defined]
+AlertKind = Literal[
+    "late_visit",
+    "second_worker_missing",
+    "no_reply",
+    "help_asked",
+    "lone_worker",
+    "very_short",
+    "unknown_visit",
+    "incident",
+    "rota",
+    "watch_fault",
+]
+ALERT_KINDS: tuple[AlertKind, ...] = AlertKind.__args__  # type: ignore[attr-defined]
+AlertState = Literal["open", "taken", "ended"]
+EndedReason = Literal[
+    "arrived",
+    "other_worker_arrived",
+    "replacement_arrived",
+    "late_evidence",
+    "cancelled_confirmed",
+    "outcome_recorded",
+    "merged",
+]
+ENDED_REASONS: tuple[EndedReason, ...] = EndedReason.__args__  # type: ignore[attr-defined]
+TrackName = Literal["summon", "reassure", "locate", "replace", "inform"]
+TrackStep = Literal["waiting", "trying", "reached", "not_reached", "skipped", "done"]
+Purpose = Literal[
+    "ask_worker",
+    "summon",
+    "reassure",
+    "locate",
+    "offer",
+    "tell_replacement",
+    "inform_next_of_kin",
+    "inform_council",
+    "stand_down",
+    "notice",
+]
+PURPOSES: tuple[Purpose, ...] = Purpose.__args__  # type: ignore[attr-defined]
+Channel = Literal["sms", "call", "email", "page", "person"]
+CHANNELS: tuple[Channel, ...] = Channel.__args__  # type: ignore[attr-defined]
+Result = Literal[
+    "intended",
+    "attempted",
+    "delivered",
+    "answered",
+    "voicemail",
+    "busy",
+    "no_answer",
+    "failed",
+    "cancelled",
+    "rehearsed",
+]
+RESULTS: tuple[Result, ...] = Result.__args__  # type: ignore[attr-defined]
+Priority = Literal["help", "summon", "first_contact", "time_critical", "repeat"]
+PRIORITIES: tuple[Priority, ...] = Priority.__args__  # type: ignore[attr-defined]
+
+
+class PlaceView(Struct, frozen=True, kw_only=True):
+    """One care worker's place at a visit. `evidence` is electronic, manual or null."""
+
+    worker: str | None
+    arrived: datetime | None
+    left: datetime | None
+    evidence: str | None
+
+
+class VisitView(Struct, frozen=True, kw_only=True):
+    """A visit as `GET …/visits` shows it. `subject` is the minted id under which facts speak of it."""
+
+    id: str
+    subject: str
+    service_user: str
+    start: datetime
+    end: datetime
+    late_at: datetime
+    stage: Stage
+    signal: Signal
+    verdicts: tuple[str, ...]
+    places: tuple[PlaceView, ...]
+    alert: str | None
+    time_critical: bool
+    planned: tuple[str, ...]
+    """The care workers whom the rota names."""
+
+
+class TrackView(Struct, frozen=True, kw_only=True):
+    """One track of an alert. `reason` says why it stands where it stands."""
+
+    name: TrackName
+    step: TrackStep
+    next_at: datetime | None
+    reason: str = ""
+
+
+class ContactView(Struct, frozen=True, kw_only=True):
+    """One message of an alert. `proof` is set only when a human answered."""
+
+    key: str
+    person: str | None
+    purpose: Purpose
+    channel: Channel
+    intended_at: datetime
+    attempted_at: datetime | None
+    settled_at: datetime | None
+    result: Result
+    proof: str | None
+    possibly_repeated: bool
+    unrecorded_at_send: bool = False
+
+
+class AlertView(Struct, frozen=True, kw_only=True):
+    """An alert as `GET …/alerts/{id}` shows it."""
+
+    id: str
+    kind: AlertKind
+    visit: str | None
+    service_user: str | None
+    due_at: datetime
+    opened_at: datetime
+    lateness_s: float
+    state: AlertState
+    ended_reason: EndedReason | None
+    ended_at: datetime | None
+    tracks: tuple[TrackView, ...]
+    contacts: tuple[ContactView, ...]
+    taken_by: str | None
+    taken_at: datetime | None
+    time_critical: bool
+    reason: str = ""
+
+
+class RotaProblem(Struct, frozen=True, kw_only=True):
+    """One row's problem. `error`: the row is not watched. `warning`: it is watched all the same."""
+
+    row: int
+    visit: str | None
+    code: RotaProblemCode
+    severity: Literal["error", "warning"]
+    message: str
+
+
+class RotaAnswer(Struct, frozen=True, kw_only=True):
+    """What an upload did. `watched` counts the visits of this upload that are watched."""
+
+    new: int
+    changed: int
+    cancelled: int
+    unchanged: int
+    watched: int
+    problems: tuple[RotaProblem, ...]
+
+
+class PeopleProblem(Struct, frozen=True, kw_only=True):
+    """One person's problem, by the caller's id; never the value that was wrong."""
+
+    row: int
+    id: str | None
+    code: str
+    severity: Literal["error", "warning"]
+    message: str
+
+
+class PeopleAnswer(Struct, frozen=True, kw_only=True):
+    """What a people upload did."""
+
+    new: int
+    changed: int
+    unchanged: int
+    problems: tuple[PeopleProblem, ...]
+
+
+class CheckInAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One check-in's result. `seq` is the first fact it caused, null if none."""
+
+    id: str | None
+    stored: bool
+    outcome: Outcome
+    visit: str | None
+    seq: int | None
+
+
+class Script(Struct, frozen=True, kw_only=True):
+    """One step of a telephone call: what is said, and whether a key is waited for.
+
+    `keys` is true while a key is awaited; the call then comes back with `step` and the digit, or with an empty
+    digit after `wait_s` of silence. Otherwise the call ends after `say`.
+    """
+
+    say: tuple[str, ...]
+    keys: bool = False
+    step: str = ""
+    wait_s: int = 6
+    dial: str | None = None
+    """An E.164 number to be joined to; only inbound calls use it for now."""
+
+
+class UnwatchedRow(Struct, frozen=True, kw_only=True):
+    """A row of the rota that is not watched until it is mended."""
+
+    row: int
+    visit: str | None
+    code: RotaProblemCode
+    since: datetime
+
+
+class DarkView(Struct, frozen=True, kw_only=True):
+    """A way in of which nothing is known."""
+
+    cause: str
+    subject: str
+    since: datetime
+    visits: int = 0
+
+
+class BoardAlert(Struct, frozen=True, kw_only=True):
+    """An alert with the words a person needs on the board (names are shown to the desk's own people)."""
+
+    alert: AlertView
+    who: str
+    carer: str | None
+    start: datetime | None
+    taken_by_name: str | None
+    doing: str
+    """What the machine is doing now, in one line."""
+
+
+class BoardVisit(Struct, frozen=True, kw_only=True):
+    """A visit with the names that the desk's own people see."""
+
+    visit: VisitView
+    who: str
+    carers: tuple[str, ...]
+
+
+class BoardView(Struct, frozen=True, kw_only=True):
+    """Everything the first board shows of one desk, taken at one moment."""
+
+    desk: str
+    name: str
+    now: datetime
+    zone: str
+    degraded: bool
+    public: str
+    alerts: tuple[BoardAlert, ...]
+    dark: tuple[DarkView, ...]
+    unwatched: tuple[UnwatchedRow, ...]
+    visits: tuple[BoardVisit, ...]
+    watched: int
+    due_so_far: int
+    last_checkin_at: datetime | None
+    next_deadline_at: datetime | None
+    broker: str
+    telephones: str
