@@ -1,0 +1,261 @@
+"""Everything Prometheus is told, by the names of the contract (docs/interface.md, "Metrics").
+
+Every series is there from the first scrape on, with 0: an alarm on a series that appears only with the first
+trouble is an alarm that stays silent. A label value comes from a closed list or from the configuration, so a
+person's name or number cannot become one: anything else is refused and counted, not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import product
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import generate_latest
+
+from connectors.ports import REASONS
+from monitor.core.inputs import OUTCOMES, SOURCES
+from monitor.core.views import (
+    ALERT_KINDS,
+    CHANNELS,
+    ENDED_REASONS,
+    PRIORITIES,
+    PURPOSES,
+    RESULTS,
+    SIGNALS,
+    STAGES,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# The promises are "durable within a second": most buckets lie below it, the rest say how bad it is.
+APPEND_BUCKETS = (
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+)  # fmt: skip
+LATENESS_BUCKETS = (
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0,
+)  # fmt: skip
+
+_Family = Counter | Gauge
+_F = TypeVar("_F", Counter, Gauge)
+
+_CLOSED: dict[str, tuple[str, ...]] = {
+    "source": SOURCES,
+    "outcome": OUTCOMES,
+    "stage": STAGES,
+    "signal": SIGNALS,
+    "kind": ALERT_KINDS,
+    "ended_reason": ENDED_REASONS,
+    "channel": CHANNELS,
+    "purpose": PURPOSES,
+    "result": RESULTS,
+    "priority": PRIORITIES,
+    "reason": REASONS,
+}
+
+
+class Metrics:
+    """One process's metrics, on a registry of their own. Never raises on a label it does not know.
+
+    `desks` and `feeds` are the configured ones; a reload adds more by `add_desk` and `add_feed`.
+    """
+
+    def __init__(self, desks: Iterable[str], feeds: Iterable[str]) -> None:
+        # one `_created` gauge per series would double what is scraped
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry(auto_describe=False)
+        self._values: dict[str, set[str]] = {name: set(values) for name, values in _CLOSED.items()}
+        self._values |= {"desk": set(), "feed": set()}
+        self._labels: dict[_Family, tuple[str, ...]] = {}
+        self._make_desk_families()
+        self._make_process_families()
+        for feed in feeds:
+            self.add_feed(feed)
+        for desk in desks:
+            self.add_desk(desk)
+
+    def _make_desk_families(self) -> None:
+        counter, gauge = self._counter, self._gauge
+        self._checkins = counter("checkins", "Check-ins by what became of them.", "desk", "source", "outcome")
+        self._visits = gauge("visits", "Visits in the state.", "desk", "stage", "signal")
+        self._alerts_open = gauge("alerts_open", "Alerts that have not ended.", "desk", "kind")
+        self._alerts = counter("alerts", "Alerts that ended, and why.", "desk", "kind", "ended_reason")
+        self._messages = counter(
+            "messages", "Messages by each result they reached.", "desk", "channel", "purpose", "result"
+        )
+        self._journal_seq = gauge("journal_seq", "Sequence of the last durable fact.", "desk")
+        self._bid_windows = gauge("bid_windows_open", "Bid windows that are open.", "desk")
+        self._lease = gauge("lease_held", "1 while this process leads the desk.", "desk")
+        self._unwatched = gauge(
+            "rota_rows_unwatched", "Rows of the rota that nobody watches until they are mended.", "desk"
+        )
+
+    def _make_process_families(self) -> None:
+        self._outbox = self._gauge("outbox_depth", "Messages waiting for their turn.", "priority")
+        self._silence = self._gauge("feed_silence_seconds", "Since a feed was last heard.", "feed")
+        self._quarantine = self._counter("quarantine", "Bodies put aside.", "source", "reason")
+        self._degraded = self._gauge("degraded", "1 while facts cannot be stored.")
+        self._loop_lag = self._gauge("loop_lag_seconds", "How late the event loop's last beat was.")
+        self._watchdog = self._counter("watchdog_turns", "Turns of the loop the watchdog has seen.")
+        self._withheld = self._counter("log_values_withheld", "Values that the log masked.")
+        self._dropped = self._counter("log_lines_dropped", "Log lines thrown away: nobody read them.")
+        self._refused = self._counter("labels_refused", "Values counted nowhere: their label is in no list.")
+        self._ingest = self._histogram(
+            "ingest_durable_seconds", "From the receipt of a check-in to its facts on disk.", APPEND_BUCKETS
+        )
+        self._append = self._histogram("journal_append_seconds", "One append to the store.", APPEND_BUCKETS)
+        self._deadline = self._histogram(
+            "deadline_lateness_seconds", "From a deadline to its facts on disk.", LATENESS_BUCKETS
+        )
+        self._provider = self._histogram(
+            "provider_lateness_seconds",
+            "From a message's due time to the provider's acceptance.",
+            LATENESS_BUCKETS,
+        )
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return self._closed(Counter(f"callwatch_{name}", text, labels, registry=self.registry), labels)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return self._closed(Gauge(f"callwatch_{name}", text, labels, registry=self.registry), labels)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"callwatch_{name}", text, registry=self.registry, buckets=buckets)
+
+    def _closed(self, family: _F, labels: tuple[str, ...]) -> _F:
+        self._labels[family] = labels
+        if labels and not {"desk", "feed"} & set(labels):
+            self._create(family, labels, {})
+        return family
+
+    def _create(self, family: _Family, labels: tuple[str, ...], fixed: Mapping[str, str]) -> None:
+        lists = [(fixed[name],) if name in fixed else _CLOSED[name] for name in labels]
+        for values in product(*lists):
+            family.labels(*values)
+
+    def _add(self, label: str, value: str) -> None:
+        if value in self._values[label]:
+            return
+        self._values[label].add(value)
+        for family, labels in self._labels.items():
+            if label in labels:
+                self._create(family, labels, {label: value})
+
+    def add_desk(self, desk: str) -> None:
+        """Every series of a configured desk, at 0. A desk that is known already stays as it is."""
+        self._add("desk", desk)
+
+    def add_feed(self, feed: str) -> None:
+        """Every series of a configured feed, at 0."""
+        self._add("feed", feed)
+
+    def _child(self, family: _F, *values: str) -> _F | None:
+        for label, value in zip(self._labels[family], values, strict=True):
+            if value not in self._values[label]:
+                self._refused.inc()
+                return None
+        return family.labels(*values)
+
+    def _count(self, family: Counter, *values: str) -> None:
+        if child := self._child(family, *values):
+            child.inc()
+
+    def _set(self, family: Gauge, value: float, *labels: str) -> None:
+        if child := self._child(family, *labels):
+            child.set(value)
+
+    # --- what the desks do ---
+
+    def checkin(self, desk: str, source: str, outcome: str) -> None:
+        """A check-in was decided, or refused before it reached a desk's decision."""
+        self._count(self._checkins, desk, source, outcome)
+
+    def visits(self, desk: str, counts: Mapping[tuple[str, str], int]) -> None:
+        """All visits of a desk by (stage, signal); what is not named is 0."""
+        for stage, signal in product(STAGES, SIGNALS):
+            self._set(self._visits, counts.get((stage, signal), 0), desk, stage, signal)
+
+    def alerts_open(self, desk: str, counts: Mapping[str, int]) -> None:
+        """All open alerts of a desk by kind; what is not named is 0."""
+        for kind in ALERT_KINDS:
+            self._set(self._alerts_open, counts.get(kind, 0), desk, kind)
+
+    def alert_ended(self, desk: str, kind: str, ended_reason: str) -> None:
+        """An alert ended."""
+        self._count(self._alerts, desk, kind, ended_reason)
+
+    def message(self, desk: str, channel: str, purpose: str, result: str) -> None:
+        """A message reached a result; one message counts under each result it goes through."""
+        self._count(self._messages, desk, channel, purpose, result)
+
+    def rows_unwatched(self, desk: str, count: int) -> None:
+        """Rows of the rota that are not watched now."""
+        self._set(self._unwatched, count, desk)
+
+    def journal_seq(self, desk: str, seq: int) -> None:
+        """The durable end of a desk's journal."""
+        self._set(self._journal_seq, seq, desk)
+
+    def bid_windows_open(self, desk: str, count: int) -> None:
+        """Bid windows that are open now."""
+        self._set(self._bid_windows, count, desk)
+
+    def lease(self, desk: str, held: bool) -> None:
+        """Whether this process leads the desk."""
+        self._set(self._lease, held, desk)
+
+    # --- how the process is ---
+
+    def ingested(self, seconds: float) -> None:
+        """A check-in is durable this long after it was received."""
+        self._ingest.observe(seconds)
+
+    def appended(self, seconds: float) -> None:
+        """One append took this long."""
+        self._append.observe(seconds)
+
+    def deadline_late(self, seconds: float) -> None:
+        """The facts of a deadline are durable this long after it."""
+        self._deadline.observe(seconds)
+
+    def provider_late(self, seconds: float) -> None:
+        """A provider accepted a message this long after the message was due."""
+        self._provider.observe(seconds)
+
+    def outbox(self, depths: Mapping[str, int]) -> None:
+        """Messages waiting, by priority; what is not named is 0."""
+        for priority in PRIORITIES:
+            self._set(self._outbox, depths.get(priority, 0), priority)
+
+    def feed_silence(self, feed: str, seconds: float) -> None:
+        """Since when a feed was not heard. Set it right before `render`, or a stopped loop looks lively."""
+        self._set(self._silence, seconds, feed)
+
+    def quarantined(self, source: str, reason: str) -> None:
+        """A body was put aside."""
+        self._count(self._quarantine, source, reason)
+
+    def degraded(self, on: bool) -> None:
+        """Facts can or cannot be stored."""
+        self._degraded.set(on)
+
+    def loop_lag(self, seconds: float) -> None:
+        """How late the loop's last beat was."""
+        self._loop_lag.set(seconds)
+
+    def watchdog_turn(self) -> None:
+        """The watchdog saw the loop turn."""
+        self._watchdog.inc()
+
+    def log_withheld(self) -> None:
+        """The log masked a value. Safe from any thread."""
+        self._withheld.inc()
+
+    def log_dropped(self) -> None:
+        """The log threw a line away. Safe from any thread."""
+        self._dropped.inc()
+
+    def render(self) -> bytes:
+        """The answer of /metrics, of type `CONTENT_TYPE`."""
+        return generate_latest(self.registry)

@@ -1,0 +1,224 @@
+"""The names and labels are contract: docs/interface.md, "Metrics"."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from connectors.ports import REASONS
+from monitor.core import inputs, views
+from monitor.metrics import CONTENT_TYPE, Metrics
+
+DESKS = ("ealing", "bromley-south")
+FEEDS = ("mqtt", "http")
+
+CONTRACT: dict[str, tuple[str, ...]] = {
+    "callwatch_checkins_total": ("desk", "source", "outcome"),
+    "callwatch_ingest_durable_seconds_count": (),
+    "callwatch_deadline_lateness_seconds_count": (),
+    "callwatch_provider_lateness_seconds_count": (),
+    "callwatch_visits": ("desk", "stage", "signal"),
+    "callwatch_alerts_open": ("desk", "kind"),
+    "callwatch_alerts_total": ("desk", "kind", "ended_reason"),
+    "callwatch_messages_total": ("desk", "channel", "purpose", "result"),
+    "callwatch_outbox_depth": ("priority",),
+    "callwatch_feed_silence_seconds": ("feed",),
+    "callwatch_journal_seq": ("desk",),
+    "callwatch_journal_append_seconds_count": (),
+    "callwatch_loop_lag_seconds": (),
+    "callwatch_degraded": (),
+    "callwatch_quarantine_total": ("source", "reason"),
+    "callwatch_bid_windows_open": ("desk",),
+    "callwatch_lease_held": ("desk",),
+}
+
+VALUES: dict[str, tuple[str, ...]] = {
+    "desk": DESKS,
+    "feed": FEEDS,
+    "source": inputs.SOURCES,
+    "outcome": inputs.OUTCOMES,
+    "stage": views.STAGES,
+    "signal": views.SIGNALS,
+    "kind": views.ALERT_KINDS,
+    "ended_reason": views.ENDED_REASONS,
+    "channel": views.CHANNELS,
+    "purpose": views.PURPOSES,
+    "result": views.RESULTS,
+    "priority": views.PRIORITIES,
+    "reason": REASONS,
+}
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def scrape(metrics: Metrics) -> Series:
+    text = metrics.render().decode()
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float:
+    return scrape(metrics)[name, frozenset(labels.items())]
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics(DESKS, FEEDS)
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_every_series_of_the_contract_is_there_before_anything_happened(metrics: Metrics, name: str) -> None:
+    labels = CONTRACT[name]
+    found = {key[1] for key in scrape(metrics) if key[0] == name}
+    wanted = {
+        frozenset(zip(labels, values, strict=True))
+        for values in product(*(VALUES[label] for label in labels))
+    }
+    assert found == wanted
+    assert len(found) == prod(len(VALUES[label]) for label in labels)
+
+
+def test_every_value_starts_at_nought_and_no_second_series_per_counter_is_written(metrics: Metrics) -> None:
+    series = scrape(metrics)
+    assert set(series.values()) == {0.0}
+    assert not [name for name, _ in series if name.endswith("_created")]
+
+
+def test_no_label_holds_a_word_that_is_in_no_list(metrics: Metrics) -> None:
+    for _, labels in scrape(metrics):
+        for label, text in labels:
+            assert label == "le" or text in VALUES[label], (label, text)
+
+
+PERSONAL = ("Mrs Jones", "+447700900123", "51.4039,0.0198", "su-017", "")
+
+
+@pytest.mark.parametrize("text", PERSONAL)
+def test_nothing_personal_becomes_a_label_whatever_the_caller_hands_in(metrics: Metrics, text: str) -> None:
+    before = set(scrape(metrics))
+    metrics.checkin(text, "mqtt", "arrived")
+    metrics.checkin("ealing", text, "arrived")
+    metrics.checkin("ealing", "mqtt", text)
+    metrics.visits(text, {})
+    metrics.visits("ealing", {(text, "known"): 1})
+    metrics.alerts_open("ealing", {text: 3})
+    metrics.alert_ended("ealing", text, "arrived")
+    metrics.message("ealing", "sms", text, "answered")
+    metrics.outbox({text: 1})
+    metrics.feed_silence(text, 3.0)
+    metrics.quarantined(text, "bad_body")
+    metrics.quarantined("http", text)
+    metrics.lease(text, True)
+    series = scrape(metrics)
+    assert set(series) == before
+    assert text == "" or text not in metrics.render().decode()
+    refused = len(views.STAGES) * len(views.SIGNALS) + 9
+    assert series["callwatch_labels_refused_total", frozenset()] == refused
+    assert sum(series.values()) == refused
+
+
+def test_what_is_counted_is_shown_under_its_own_labels_only(metrics: Metrics) -> None:
+    metrics.checkin("ealing", "owntracks", "arrived")
+    metrics.alert_ended("ealing", "late_visit", "late_evidence")
+    metrics.message("bromley-south", "call", "reassure", "answered")
+    metrics.quarantined("http", "too_deep")
+    assert (
+        value(metrics, "callwatch_checkins_total", desk="ealing", source="owntracks", outcome="arrived") == 1
+    )
+    assert (
+        value(
+            metrics,
+            "callwatch_alerts_total",
+            desk="ealing",
+            kind="late_visit",
+            ended_reason="late_evidence",
+        )
+        == 1
+    )
+    assert (
+        value(
+            metrics,
+            "callwatch_messages_total",
+            desk="bromley-south",
+            channel="call",
+            purpose="reassure",
+            result="answered",
+        )
+        == 1
+    )
+    assert value(metrics, "callwatch_quarantine_total", source="http", reason="too_deep") == 1
+    assert sum(scrape(metrics).values()) == 4
+
+
+def test_a_count_by_stage_replaces_the_one_before(metrics: Metrics) -> None:
+    metrics.visits("ealing", {("planned", "known"): 7, ("late", "dark:device"): 1})
+    metrics.visits("ealing", {("planned", "known"): 5})
+    assert value(metrics, "callwatch_visits", desk="ealing", stage="planned", signal="known") == 5
+    assert value(metrics, "callwatch_visits", desk="ealing", stage="late", signal="dark:device") == 0
+
+
+def test_states_of_the_process_are_plain_numbers(metrics: Metrics) -> None:
+    metrics.degraded(True)
+    metrics.lease("ealing", True)
+    metrics.journal_seq("ealing", 4711)
+    metrics.feed_silence("mqtt", 12.5)
+    metrics.loop_lag(0.25)
+    metrics.rows_unwatched("ealing", 2)
+    metrics.outbox({"summon": 3})
+    metrics.watchdog_turn()
+    assert value(metrics, "callwatch_degraded") == 1
+    assert value(metrics, "callwatch_lease_held", desk="ealing") == 1
+    assert value(metrics, "callwatch_journal_seq", desk="ealing") == 4711
+    assert value(metrics, "callwatch_feed_silence_seconds", feed="mqtt") == 12.5
+    assert value(metrics, "callwatch_loop_lag_seconds") == 0.25
+    assert value(metrics, "callwatch_rota_rows_unwatched", desk="ealing") == 2
+    assert value(metrics, "callwatch_outbox_depth", priority="summon") == 3
+    assert value(metrics, "callwatch_watchdog_turns_total") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "observe", "edge"),
+    [
+        ("callwatch_ingest_durable_seconds", "ingested", "0.5"),
+        ("callwatch_journal_append_seconds", "appended", "0.0005"),
+        ("callwatch_journal_append_seconds", "appended", "10.0"),
+        ("callwatch_deadline_lateness_seconds", "deadline_late", "1.0"),
+        ("callwatch_provider_lateness_seconds", "provider_late", "3600.0"),
+    ],
+)
+def test_a_bucket_stands_at_the_promise(metrics: Metrics, name: str, observe: str, edge: str) -> None:
+    getattr(metrics, observe)(float(edge))
+    getattr(metrics, observe)(float(edge) * 1.001)
+    assert value(metrics, f"{name}_bucket", le=edge) == 1
+    assert value(metrics, f"{name}_count") == 2
+
+
+def test_a_desk_or_feed_of_a_reload_appears_whole_and_disturbs_no_other(metrics: Metrics) -> None:
+    metrics.journal_seq("ealing", 9)
+    before = scrape(metrics)
+    metrics.add_desk("plymouth")
+    metrics.add_desk("ealing")
+    metrics.add_feed("traccar")
+    after = scrape(metrics)
+    assert {key: after[key] for key in before} == before
+    new = {key for key in after if key not in before}
+    assert {labels for name, labels in new if name == "callwatch_lease_held"} == {
+        frozenset({("desk", "plymouth")})
+    }
+    assert ("callwatch_feed_silence_seconds", frozenset({("feed", "traccar")})) in new
+
+
+def test_two_processes_in_one_interpreter_do_not_share_a_registry() -> None:
+    one, other = Metrics(["ealing"], ["mqtt"]), Metrics(["ealing"], ["mqtt"])
+    one.degraded(True)
+    assert value(other, "callwatch_degraded") == 0
+
+
+def test_the_content_type_is_that_of_the_text_format() -> None:
+    assert CONTENT_TYPE.startswith("text/plain; version=0.0.4")
