@@ -8,9 +8,11 @@ and *ours* marks a choice where the spec is silent.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 from zoneinfo import ZoneInfo
 
@@ -22,24 +24,33 @@ DeskKind = Literal["provider", "council"]
 DutyRole = Literal["office", "on_call", "manager"]
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
-_DURATION = re.compile(r"(?:\d+(?:ms|d|h|m|s))+")
-_DURATION_PART = re.compile(r"(\d+)(ms|d|h|m|s)")
+_DURATION = re.compile(r"\s*(?:[0-9]{1,12}(?:ms|d|h|m|s)\s*)+")
+_DURATION_PART = re.compile(r"([0-9]+)(ms|d|h|m|s)")
+LONGEST = timedelta(days=366)
+"""No duration here is longer: a slip of the pen must not become a watch that never alerts."""
 
 
 def parse_duration(text: str) -> timedelta:
-    """A duration as people write it: `30m`, `90s`, `1h30m`, `250ms`.
+    """A duration as people write it: `30m`, `90s`, `1h30m`, `1h 30m`, `250ms`; at most 366 days.
 
     Raises ValueError, saying what was expected.
     """
-    squeezed = text.strip().replace(" ", "")
-    if not _DURATION.fullmatch(squeezed):
+    if not _DURATION.fullmatch(text):
         raise ValueError('expected a duration such as "30m", "90s" or "1h30m"')
-    return timedelta(milliseconds=sum(int(n) * _UNITS[u] for n, u in _DURATION_PART.findall(squeezed)))
+    milliseconds = sum(int(n) * _UNITS[u] for n, u in _DURATION_PART.findall(text))
+    if milliseconds > LONGEST / timedelta(milliseconds=1):
+        raise ValueError("expected a duration of at most 366 days")
+    return timedelta(milliseconds=milliseconds)
 
 
 def format_duration(value: timedelta) -> str:
-    """The shortest text that `parse_duration` reads back as the same value."""
+    """The shortest text that `parse_duration` reads back as the same value, to the millisecond.
+
+    Raises ValueError for a negative duration, which the notation does not have.
+    """
     left, parts = round(value / timedelta(milliseconds=1)), []
+    if left < 0:
+        raise ValueError("expected a duration that is not negative")
     for unit, size in _UNITS.items():
         count, left = divmod(left, size)
         if count:
@@ -47,68 +58,107 @@ def format_duration(value: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
-def _clause(source: str, meaning: str) -> Meta:
-    return Meta(title=source, description=meaning)
+def _clause(source: str, meaning: str, least: str = "0s", most: str = "24h") -> Meta:
+    return Meta(title=source, description=meaning, extra={"least": least, "most": most})
 
 
 class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What one desk has agreed with its councils, as values. Durations are `timedelta`, shares are 0 to 1."""
 
     late_after: Annotated[
-        timedelta, _clause("spec 21.2", "no arrival this long after the agreed start raises the alert")
+        timedelta,
+        _clause("spec 21.2", "no arrival this long after the agreed start raises the alert", most="4h"),
     ] = timedelta(minutes=30)
     time_critical_late_after: Annotated[
-        timedelta, _clause("spec 21.2 (may be tighter by visit)", "the same, for a time-critical visit")
+        timedelta,
+        _clause("spec 21.2 (may be tighter by visit)", "the same, for a time-critical visit", most="4h"),
     ] = timedelta(minutes=30)
     early_after: Annotated[
-        timedelta, _clause("KPI 3.6", "an arrival this much before the start is early")
+        timedelta, _clause("KPI 3.6", "an arrival this much before the start is early", most="4h")
     ] = timedelta(minutes=15)
     ask_worker: Annotated[
         tuple[timedelta, ...],
-        _clause("spec 5.1 (times ours)", "the care worker alone is asked, after the start"),
+        _clause("spec 5.1 (ours)", "the care worker alone is asked, this long after the start", most="4h"),
     ] = (timedelta(minutes=10), timedelta(minutes=20))
     summon_call_after: Annotated[
-        timedelta, _clause("spec 22 (ours)", "text first, call the person on duty this long after it")
+        timedelta,
+        _clause("spec 22 (ours)", "text first, call the person on duty this long after it", most="1h"),
     ] = timedelta(seconds=60)
     summon_next: Annotated[
-        timedelta, _clause("spec 21.3, 22 (ours)", "unanswered this long, the next in the chain is summoned")
+        timedelta,
+        _clause(
+            "spec 21.3, 22 (ours)",
+            "unanswered this long, the next in the chain is summoned",
+            least="100ms",
+            most="1h",
+        ),
     ] = timedelta(minutes=5)
     ack_expires: Annotated[
-        timedelta, _clause("ours", "who took an alert is asked again after this long without an arrival")
+        timedelta,
+        _clause(
+            "ours",
+            "who took an alert is asked again after this long without an arrival",
+            least="100ms",
+            most="4h",
+        ),
     ] = timedelta(minutes=15)
     reassure_retry: Annotated[
-        timedelta, _clause("spec 22.2 (ours)", "at least this long between two rings to a service user")
+        timedelta,
+        _clause(
+            "spec 22.2 (ours)",
+            "at least this long between two rings to a service user",
+            least="100ms",
+            most="1h",
+        ),
     ] = timedelta(minutes=3)
     reassure_rounds: Annotated[
         int,
-        Meta(ge=1, title="spec 22.2 (ours)", description="tries before the service user is *not reached*"),
+        Meta(
+            ge=1,
+            le=20,
+            title="spec 22.2 (ours)",
+            description="tries before the service user is *not reached*",
+        ),
     ] = 3
     locate_gives_up: Annotated[
         timedelta,
-        _clause("spec 22.3 (ours)", "silence of the care worker counts as *cannot* after this long"),
+        _clause(
+            "spec 22.3 (ours)", "silence of the care worker counts as *cannot* after this long", most="1h"
+        ),
     ] = timedelta(minutes=5)
     replace_within: Annotated[
-        timedelta, _clause("spec 22.4", "somebody is sent within the hour, from the alert")
+        timedelta, _clause("spec 22.4", "somebody is sent within the hour, from the alert", most="4h")
     ] = timedelta(hours=1)
-    offer_wave: Annotated[timedelta, _clause("ours", "time between two waves of offers")] = timedelta(
-        minutes=4
-    )
+    offer_wave: Annotated[
+        timedelta, _clause("ours", "time between two waves of offers", least="100ms", most="1h")
+    ] = timedelta(minutes=4)
     offer_wave_size: Annotated[
-        int, Meta(ge=1, title="ours", description="care workers asked in one wave")
+        int, Meta(ge=1, le=50, title="ours", description="care workers asked in one wave")
     ] = 3
     inform_after_rounds: Annotated[
         int,
         Meta(
             ge=1,
+            le=20,
             title="spec 22.6 (ours)",
             description="unanswered tries before next of kin and council are told",
         ),
     ] = 2
     hold_public: Annotated[
-        timedelta, _clause("ours", "in the dark the service user is contacted only after this long")
+        timedelta,
+        _clause(
+            "spec 22.2 (the wait is ours)",
+            "in the dark the service user is contacted only after this long",
+            most="1h",
+        ),
     ] = timedelta(minutes=10)
     ask_public: Annotated[
-        timedelta, _clause("ours", "public mode *ask*: the person on duty has this long to ring or stop it")
+        timedelta,
+        _clause(
+            "spec 22.2 (the wait is ours)",
+            "public mode *ask*: the person on duty has this long to ring or stop it",
+            most="1h",
+        ),
     ] = timedelta(minutes=2)
     missed_after: Annotated[
         timedelta,
@@ -123,7 +173,12 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1 / 3
     place_radius_m: Annotated[
         float,
-        Meta(gt=0, title="spec 21.1 (ours)", description="radius of a home whose own radius is not given"),
+        Meta(
+            gt=0,
+            le=2000,
+            title="spec 21.1 (ours)",
+            description="radius of a home whose own radius is not given",
+        ),
     ] = 150.0
     match_before: Annotated[
         timedelta,
@@ -133,37 +188,45 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         timedelta, _clause("ours", "after a stop, older deadlines go to staff in one digest")
     ] = timedelta(hours=2)
     closes_after: Annotated[
-        timedelta, _clause("ours", "a finished visit leaves the state after this long")
+        timedelta, _clause("ours", "a finished visit leaves the state after this long", most="31d")
     ] = timedelta(hours=36)
     plan_freeze: Annotated[
         timedelta, _clause("spec 21.2 (ours)", "a plan changed this near its start moves no deadline")
     ] = timedelta(hours=2)
     position_kept: Annotated[
-        timedelta, _clause("spec 7.18 (ours)", "the last position on shift is kept in memory this long")
+        timedelta,
+        _clause("spec 7.18 (ours)", "the last position on shift is kept in memory this long", most="4h"),
     ] = timedelta(minutes=30)
-    min_visit: Annotated[timedelta, _clause("spec 7.21", "shorter planned visits are warned about")] = (
-        timedelta(minutes=30)
-    )
-    visit_step: Annotated[timedelta, _clause("spec 7.21", "visits are planned in steps of this length")] = (
-        timedelta(minutes=15)
-    )
+    min_visit: Annotated[
+        timedelta, _clause("spec 7.21", "shorter planned visits are warned about", most="4h")
+    ] = timedelta(minutes=30)
+    visit_step: Annotated[
+        timedelta, _clause("spec 7.21", "visits are planned in steps of this length", least="1s", most="4h")
+    ] = timedelta(minutes=15)
     travel_between: Annotated[
-        timedelta, _clause("spec 7.23 (ours)", "less than this between two homes is *no travel time*")
+        timedelta,
+        _clause("spec 7.23 (ours)", "less than this between two homes is *no travel time*", most="4h"),
     ] = timedelta(minutes=5)
-    rota_old_after: Annotated[timedelta, _clause("ours", "a rota older than this is an alarm")] = timedelta(
-        hours=24
-    )
+    rota_old_after: Annotated[
+        timedelta, _clause("ours", "a rota older than this is an alarm", least="1s", most="14d")
+    ] = timedelta(hours=24)
     night_from: Annotated[time, Meta(title="spec 6.1", description="night begins, local time")] = time(23)
     night_to: Annotated[time, Meta(title="spec 6.1", description="night ends, local time")] = time(7)
-    ring_staff: Annotated[timedelta, _clause("ours", "ring time for staff; longer reaches a voicemail")] = (
-        timedelta(seconds=25)
-    )
+    ring_staff: Annotated[
+        timedelta, _clause("ours", "ring time for staff; longer reaches a voicemail", least="1s", most="2m")
+    ] = timedelta(seconds=25)
     ring_public: Annotated[
-        timedelta, _clause("ours", "ring time for a service user, who may walk with a frame")
+        timedelta,
+        _clause("ours", "ring time for a service user, who may walk with a frame", least="1s", most="2m"),
     ] = timedelta(seconds=50)
     zone: Annotated[str, Meta(title="ours", description="the time zone in which the rota is written")] = (
         "Europe/London"
     )
+
+    def tolerance(self, *, time_critical: bool) -> timedelta:
+        """How long after its start a visit without an arrival is late (21.2): a time-critical one never longer
+        than any other, also when only `late_after` was made shorter."""
+        return min(self.late_after, self.time_critical_late_after) if time_critical else self.late_after
 
 
 class PolicyField(Struct, frozen=True, kw_only=True):
@@ -194,13 +257,29 @@ def policy_problems(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Everything wrong with `values`, as (key, message, expected). Empty when `decode_policy` will take it."""
     problems = []
     for name, value in values.items():
-        if name not in Policy.__struct_fields__:
+        if name not in _HINTS:
             problems.append((name, "unknown key", "a key that `callwatch check-config --policy NAME` prints"))
             continue
         try:
             _decode_field(name, value)
         except ValueError as error:  # msgspec.ValidationError is one
             problems.append((name, f"cannot be read: {error}", _expected(name)))
+    return problems
+
+
+def policy_conflicts(policy: Policy) -> list[tuple[str, str, str]]:
+    """Values that are each allowed and make no sense together, as (key, message, expected)."""
+    problems = []
+    if policy.inform_after_rounds > policy.reassure_rounds:
+        problems.append(
+            (
+                "inform_after_rounds",
+                "next of kin and council would never be told: the tries end before that (spec 22.6)",
+                f"at most reassure_rounds ({policy.reassure_rounds})",
+            )
+        )
+    if policy.night_from == policy.night_to:
+        problems.append(("night_to", "the night has no length (spec 6.1)", "another time than night_from"))
     return problems
 
 
@@ -211,45 +290,67 @@ def decode_policy(values: Mapping[str, Any], base: Policy | None = None) -> Poli
 
 
 _HINTS: dict[str, Any] = get_type_hints(Policy, include_extras=True)
+_LOCAL_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
 
 def _decode_field(name: str, value: Any) -> Any:
     hint = _HINTS.get(name)
     if hint is None:
         raise ValueError(f"unknown key {name}")
-    kind = get_args(hint)[0]
+    kind, meta = get_args(hint)
     if kind is timedelta:
-        return _read_duration(value)
+        return _read_duration(value, meta)
     if kind == tuple[timedelta, ...]:
-        if not isinstance(value, list | tuple):
-            raise ValueError("expected a list of durations")
-        return tuple(_read_duration(item) for item in value)
+        return _read_durations(value, meta)
     if kind is time:
-        return time.fromisoformat(value) if isinstance(value, str) else msgspec.convert(value, time)
+        return _read_time(value)
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    read = msgspec.convert(value, hint)
     if name == "zone":
-        zone_named(str(value))
-    return msgspec.convert(value, hint)
+        zone_named(read)
+    return read
 
 
-def _read_duration(value: Any) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
-    if not isinstance(value, str):
+def _read_duration(value: Any, meta: Meta) -> timedelta:
+    if not isinstance(value, timedelta | str):
         raise ValueError('expected a duration such as "30m" in quotes')
-    return parse_duration(value)
+    read = parse_duration(value) if isinstance(value, str) else value
+    limits = meta.extra or {}
+    if not parse_duration(limits["least"]) <= read <= parse_duration(limits["most"]):
+        raise ValueError(f"expected a duration from {limits['least']} to {limits['most']}")
+    return read
+
+
+def _read_durations(value: Any, meta: Meta) -> tuple[timedelta, ...]:
+    if not isinstance(value, list | tuple) or len(value) > 10:
+        raise ValueError("expected a list of at most 10 durations")
+    read = tuple(_read_duration(item, meta) for item in value)
+    if list(read) != sorted(set(read)):
+        raise ValueError("expected durations that grow from one to the next")
+    return read
+
+
+def _read_time(value: Any) -> time:
+    if isinstance(value, str) and _LOCAL_TIME.fullmatch(value):
+        return time.fromisoformat(value)
+    if isinstance(value, time) and value.tzinfo is None and value == value.replace(second=0, microsecond=0):
+        return value
+    raise ValueError('expected a local time such as "23:00"')
 
 
 def _expected(name: str) -> str:
-    kind = get_args(_HINTS[name])[0]
+    kind, meta = get_args(_HINTS[name])
     if kind is timedelta:
-        return 'a duration such as "30m", "90s" or "1h30m"'
+        return f'a duration from {meta.extra["least"]} to {meta.extra["most"]}, such as "30m" or "90s"'
     if kind == tuple[timedelta, ...]:
-        return 'a list of durations such as ["10m", "20m"]'
+        return f'growing durations up to {meta.extra["most"]}, such as ["10m", "20m"]'
     if kind is time:
         return 'a local time such as "23:00"'
-    return {"zone": "a zone of the IANA database such as Europe/London"}.get(
-        name, f"a number ({kind.__name__})"
-    )
+    if kind is str:
+        return "a zone of the IANA database such as Europe/London"
+    least = f"above {meta.gt:g}" if meta.gt is not None else f"from {meta.ge:g}"
+    return f"a {'whole ' if kind is int else ''}number {least} to {meta.le:g}"
 
 
 def describe_policy(policy: Policy) -> list[PolicyField]:
@@ -257,9 +358,13 @@ def describe_policy(policy: Policy) -> list[PolicyField]:
     lines = []
     for name in Policy.__struct_fields__:
         meta = get_args(_HINTS[name])[1]
-        value = _plain(getattr(policy, name))
-        lines.append(PolicyField(name=name, value=str(value), clause=meta.title, meaning=meta.description))
+        value = _shown(_plain(getattr(policy, name)))
+        lines.append(PolicyField(name=name, value=value, clause=meta.title, meaning=meta.description))
     return lines
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def policy_digest(policy: Policy) -> str:
@@ -270,7 +375,10 @@ def policy_digest(policy: Policy) -> str:
 # --- hours ---
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_SPAN = re.compile(r"([A-Za-z]+)(?:-([A-Za-z]+))?\s+(\d{2}):(\d{2})-(\d{2}):(\d{2})(\+holidays)?")
+_SPAN = re.compile(
+    r"([A-Za-z]+)(?:-([A-Za-z]+))?(\s*\+holidays)?\s+"
+    r"([0-9]{2}):([0-9]{2})-([0-9]{2}):([0-9]{2})(\s*\+holidays)?"
+)
 HOURS_EXPECTED = 'hours such as "Mon-Fri 09:00-17:00, Sat-Sun 10:00-14:00", or "otherwise"'
 
 
@@ -278,10 +386,11 @@ class Span(Struct, frozen=True, kw_only=True):
     """One entry of hours. Minutes are counted from local midnight; `until` past 1440 runs into the next day."""
 
     days: frozenset[int]
+    """Weekdays, Monday 0, on which it holds unless the day is a bank holiday."""
+    holidays: bool
+    """Whether it holds on bank holidays."""
     start: int
     until: int
-    holidays: bool
-    weekdays_on_holidays: bool
 
 
 class Hours(Struct, frozen=True, kw_only=True):
@@ -292,9 +401,14 @@ class Hours(Struct, frozen=True, kw_only=True):
     otherwise: bool = False
 
 
+@lru_cache(maxsize=1024)
 def parse_hours(text: str) -> Hours:
-    """Comma-separated `DAYS HH:MM-HH:MM`; days `Mon`, `Mon-Fri`, `daily`, `holidays`; an end before the start
-    runs over midnight; `+holidays` lets a weekday count on a bank holiday too. Raises ValueError."""
+    """Comma-separated `DAYS HH:MM-HH:MM`, or `otherwise` alone (docs/configuration.md, "Hours").
+
+    Days: `Mon`, `Mon-Fri`, `daily` (bank holidays too), `holidays`. An end before the start runs over midnight.
+    A bank holiday belongs to no weekday; `+holidays` adds the bank holidays to an entry's days.
+    Raises ValueError, saying what was expected.
+    """
     if text.strip() == "otherwise":
         return Hours(text="otherwise", otherwise=True)
     return Hours(text=text, spans=tuple(_span(part.strip()) for part in text.split(",")))
@@ -304,16 +418,15 @@ def _span(part: str) -> Span:
     found = _SPAN.fullmatch(part)
     if not found:
         raise ValueError(f"expected {HOURS_EXPECTED}")
-    first, last, h1, m1, h2, m2, plus = found.groups()
+    first, last, plus, h1, m1, h2, m2, plus_behind = found.groups()
     start, until = int(h1) * 60 + int(m1), int(h2) * 60 + int(m2)
     if start >= 1440 or until > 1440 or int(m1) > 59 or int(m2) > 59 or start == until:
         raise ValueError(f"expected times from 00:00 to 24:00, start and end different, in {HOURS_EXPECTED}")
     return Span(
         days=_days(first, last),
+        holidays=first in ("holidays", "daily") or plus is not None or plus_behind is not None,
         start=start,
         until=until if until > start else until + 1440,
-        holidays=first == "holidays",
-        weekdays_on_holidays=plus is not None or first == "daily",
     )
 
 
@@ -332,8 +445,13 @@ def _days(first: str, last: str | None) -> frozenset[int]:
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """The zone, or ValueError (zoneinfo raises a KeyError for most bad names and OSError for odd ones)."""
+    """The zone, or ValueError (zoneinfo raises a KeyError for most bad names and OSError for odd ones).
+
+    Names that mean another zone on another host (`localtime`) or count leap seconds (`right/…`) are refused.
+    """
     try:
+        if name != "UTC" and ("/" not in name or name.startswith(("right/", "posix/"))):
+            raise ValueError(name)
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:
         raise ValueError("expected a zone of the IANA database such as Europe/London") from error
@@ -357,8 +475,14 @@ class Calendar(Struct, frozen=True, kw_only=True):
         return self.local(at).date()
 
     def to_utc(self, naive: datetime) -> tuple[datetime, LocalTrouble | None]:
-        """A rota's local time as UTC. A time that does not exist is read with the offset before the change
-        (01:30 in the spring night is 01:30Z); of a time that exists twice the first is meant."""
+        """A rota's local time as UTC, and what was odd about it.
+
+        A time that does not exist is read with the offset before the change (01:30 in the spring night is
+        01:30Z); of a time that exists twice the first is meant. Raises ValueError for a time with an offset, or
+        at the ends of the calendar.
+        """
+        if naive.tzinfo is not None or not 1900 <= naive.year <= 9000:
+            raise ValueError("expected a local time without offset, of a year from 1900 to 9000")
         zone = zone_named(self.zone)
         at = naive.replace(tzinfo=zone, fold=0)
         instant = at.astimezone(UTC)
@@ -381,9 +505,7 @@ class Calendar(Struct, frozen=True, kw_only=True):
         )
 
     def _counts(self, span: Span, day: date) -> bool:
-        if day in self.holidays:
-            return span.holidays or (span.weekdays_on_holidays and day.weekday() in span.days)
-        return not span.holidays and day.weekday() in span.days
+        return span.holidays if day in self.holidays else day.weekday() in span.days
 
     def is_night(self, at: datetime, policy: Policy) -> bool:
         """Night by the policy, 23:00-07:00 (spec 6.1)."""

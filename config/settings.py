@@ -1,0 +1,345 @@
+"""The shape of the configuration file: what a host needs to run, as the contract names it (docs/interface.md).
+
+Shapes and values only. Nothing here reads a file or the environment, and nothing compares one key with another:
+`config.load` does. Every check stands on its own key, so that one problem never hides the next.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, urlsplit
+
+import argon2
+import phonenumbers
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from config.policy import DeskKind, DutyRole, PublicMode, parse_hours
+from config.tokens import TOKEN_HASH, Role
+
+REGION = "GB"
+"""Numbers without a country code are read as British ones."""
+
+EMERGENCY = frozenset({"+44999", "+44112"})
+
+
+def _refuse(code: str, message: str, expected: str) -> PydanticCustomError:
+    # nothing of the value may go into the text: it may be a secret or somebody's number
+    return PydanticCustomError(code, message, {"expected": expected})
+
+
+# --- numbers ---
+
+NUMBER_EXPECTED = 'a telephone number such as "+441632960001"'
+SENDER_EXPECTED = NUMBER_EXPECTED + ", or a sender's name of at most 11 letters, digits and spaces"
+_NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{2,24}")
+_SENDER = re.compile(r"[A-Za-z][A-Za-z0-9 ]{0,10}")
+_DRAMA = re.compile(
+    r"\+44(7700900|1632960|11[3-8]4960|1[2-6]14960|1914980|2079460|2896496|2920180|8081570|9098790|3069990)"
+    r"[0-9]{3}"
+)
+
+
+def read_number(text: str) -> str:
+    """A telephone number in E.164. Raises PydanticCustomError (bad_number, emergency_number)."""
+    if not _NUMBER.fullmatch(text.strip()):
+        raise _refuse("bad_number", "not a telephone number", NUMBER_EXPECTED)
+    try:
+        read = phonenumbers.parse(text, REGION)
+    except phonenumbers.NumberParseException:
+        raise _refuse("bad_number", "not a telephone number", NUMBER_EXPECTED) from None
+    number = phonenumbers.format_number(read, phonenumbers.PhoneNumberFormat.E164)
+    if number in EMERGENCY:
+        raise _refuse("emergency_number", "no machine may ring 999 or 112", NUMBER_EXPECTED)
+    # not is_possible_number(): that takes a number without its area code, which cannot be rung from outside
+    if phonenumbers.is_possible_number_with_reason(read) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        raise _refuse("bad_number", "no number of this length exists", NUMBER_EXPECTED)
+    return number
+
+
+def is_sender_name(text: str) -> bool:
+    """Whether this is an alphanumeric sender. `0208464333O` is not: it is a number with a slip of the pen."""
+    digits = sum(character.isdigit() for character in text)
+    return bool(_SENDER.fullmatch(text)) and digits * 2 <= len(text)
+
+
+def is_drama_number(number: str) -> bool:
+    """Whether an E.164 number is one that Ofcom keeps free for films and tests: it reaches nobody."""
+    return bool(_DRAMA.fullmatch(number))
+
+
+def _number_or_sender(text: str) -> str:
+    if is_sender_name(text.strip()):
+        return text.strip()
+    try:
+        return read_number(text)
+    except PydanticCustomError as error:
+        raise _refuse(error.type, error.message(), SENDER_EXPECTED) from None
+
+
+# --- addresses ---
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can be meant. A name other than localhost never counts, wherever it leads."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def split_listen(text: str) -> tuple[str, int]:
+    """Host and port of `127.0.0.1:8080`, `[::1]:8080`. Raises ValueError."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})", text)
+    if not found or int(found[3]) > 65535:
+        raise ValueError('expected host:port such as "127.0.0.1:8080"')
+    if found[1]:
+        ipaddress.IPv6Address(found[1])
+    return found[1] or found[2], int(found[3])
+
+
+def _listen(text: str) -> str:
+    try:
+        split_listen(text)
+    except ValueError:
+        expected = 'host:port such as "127.0.0.1:8080" or "[::1]:0"'
+        raise _refuse("bad_address", "cannot be listened on", expected) from None
+    return text
+
+
+def _url(text: str, schemes: tuple[str, ...], expected: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        port_is_readable = url.port is None or url.port >= 0
+    except ValueError:
+        port_is_readable = False
+    if not port_is_readable or url.scheme not in schemes or not url.hostname or re.search(r"\s", text):
+        raise _refuse("bad_url", "not such a URL", expected)
+    return url
+
+
+def _no_credentials(url: SplitResult, expected: str) -> None:
+    if url.username is not None or url.password is not None:
+        raise _refuse("secret_in_url", "a secret has no place in a URL", expected)
+
+
+def _https_url(text: str) -> str:
+    expected = 'an https:// URL without query (http:// on loopback only), such as "https://watch.example.org"'
+    url = _url(text, ("https", "http"), expected)
+    _no_credentials(url, expected)
+    if url.query or url.fragment or (url.scheme == "http" and not is_loopback(url.hostname or "")):
+        raise _refuse("bad_url", "not such a URL", expected)
+    return text.rstrip("/")
+
+
+def _mqtt_url(text: str) -> str:
+    expected = "mqtt://host[:port] or mqtts://host[:port]; name and password are keys of their own"
+    url = _url(text, ("mqtt", "mqtts"), expected)
+    _no_credentials(url, expected)
+    if url.path not in ("", "/") or url.query or url.fragment:
+        raise _refuse("bad_url", "not such a URL", expected)
+    return text.rstrip("/")
+
+
+def _store_url(text: str) -> str:
+    expected = '"sqlite:" (a file in data_dir) or "redis://host:port/0"'
+    if text != "sqlite:":
+        _url(text, ("redis",), expected)
+    return text
+
+
+# --- other values ---
+
+
+def _hours(text: str) -> str:
+    try:
+        parse_hours(text)
+    except ValueError as error:
+        expected = str(error).removeprefix("expected ")
+        raise _refuse("bad_hours", "cannot be read as hours", expected) from None
+    return text
+
+
+def _token_hash(text: str) -> str:
+    if not TOKEN_HASH.fullmatch(text):
+        raise _refuse("bad_hash", "not the hash of a token", "the block that `callwatch token` prints")
+    return text
+
+
+def _password_hash(text: str | None) -> str | None:
+    if text is None:
+        return None
+    expected = "an argon2id hash, $argon2id$… (docs/configuration.md says how to make one)"
+    try:
+        parameters = argon2.extract_parameters(text)
+    except argon2.exceptions.InvalidHashError:
+        raise _refuse("bad_hash", "not the hash of a password", expected) from None
+    if parameters.type is not argon2.Type.ID:
+        raise _refuse("bad_hash", "not an argon2id hash", expected)
+    return text
+
+
+def _email(text: str) -> str:
+    if not re.fullmatch(r"[^@\s<>\",;]{1,64}@[A-Za-z0-9.-]{1,190}", text):
+        raise _refuse("bad_email", "not a mail address", 'a mail address such as "duty@council.example"')
+    return text
+
+
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise _refuse("wrong_type", "true and false are no numbers", "a number")
+    return value
+
+
+def _instant(value: Any) -> datetime:
+    expected = "an instant with its offset such as 2027-03-31T00:00:00Z"
+    try:
+        read = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        read = None
+    if not isinstance(read, datetime) or read.tzinfo is None:
+        raise _refuse("bad_time", "not an instant", expected)
+    return read.astimezone(UTC)
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip() or any(not character.isprintable() for character in text):
+        raise _refuse("bad_value", "blank, or with characters that cannot be shown", "readable text")
+    return text.strip()
+
+
+Text = Annotated[str, Field(max_length=200), AfterValidator(_not_blank)]
+Number = Annotated[str, AfterValidator(read_number)]
+NumberOrSender = Annotated[str, AfterValidator(_number_or_sender)]
+HoursText = Annotated[str, AfterValidator(_hours)]
+HttpsUrl = Annotated[str, AfterValidator(_https_url)]
+PerSecond = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0, le=1000, allow_inf_nan=False)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Store(_Table):
+    """[store]: where the facts are kept."""
+
+    url: Annotated[str, Field(repr=False), AfterValidator(_store_url)] = "sqlite:"  # it may hold a password
+
+
+class Token(_Table):
+    """[[http.token]]: one credential, by its hash; `callwatch token` makes it."""
+
+    hash: Annotated[str, Field(repr=False), AfterValidator(_token_hash)]
+    role: Role
+    desk: Text
+    device: Text | None = None
+    expires: Annotated[datetime, BeforeValidator(_instant)]
+
+
+class Http(_Table):
+    """[http]: the board, the API and the webhooks."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8080"
+    public_url: HttpsUrl | None = None
+    password_hash: Annotated[str | None, Field(repr=False), AfterValidator(_password_hash)] = None
+    token: tuple[Token, ...] = ()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on; port 0 lets the system choose."""
+        return split_listen(self.listen)
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether nobody but this machine can connect."""
+        return is_loopback(self.address[0])
+
+
+class Mqtt(_Table):
+    """[mqtt]: the broker to which the phones publish."""
+
+    url: Annotated[str, AfterValidator(_mqtt_url)]
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "callwatch-0"
+    username: Text | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port, 1883 or with TLS 8883 unless said."""
+        url = urlsplit(self.url)
+        return url.hostname or "", url.port or (8883 if self.tls else 1883)
+
+    @property
+    def tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.url.startswith("mqtts:")
+
+
+class Twilio(_Table):
+    """[twilio]: the telephone account. Without it the daemon works by board and e-mail, and says so."""
+
+    account_sid: Annotated[str, Field(pattern=r"^AC[0-9A-Za-z]{2,64}$")]
+    auth_token_files: Annotated[tuple[Path, ...], Field(min_length=1, max_length=2)]
+    api_url: HttpsUrl = "https://api.twilio.com"
+    calls_per_s: PerSecond = 1.0
+    sms_per_s: PerSecond = 1.0
+
+
+class Email(_Table):
+    """[email]: the mail relay."""
+
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
+    port: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=65535)] = 587
+    from_: Annotated[str, Field(alias="from"), AfterValidator(_email)]
+
+
+class DutyLine(_Table):
+    """One line of a desk's duty list, in the order of the chain."""
+
+    person: Text
+    role: DutyRole
+    hours: HoursText
+
+
+class CouncilDeskLine(_Table):
+    """One of the council's contacts."""
+
+    name: Text
+    phone: Number | None = None
+    email: Annotated[str, AfterValidator(_email)] | None = None
+    hours: HoursText
+    contract: Text | None = None
+
+
+class Desk(_Table):
+    """[[desk]]: one provider's office, or one council's brokerage."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+    kind: DeskKind
+    name: Annotated[Text, Field(max_length=60)]
+    policy: Text = "bromley"
+    numbers: tuple[NumberOrSender, ...] = ()
+    telephone: Number | None = None
+    public: PublicMode = "off"
+    overrides: dict[str, Any] = {}
+    duty: tuple[DutyLine, ...] = ()
+    council_desks: tuple[CouncilDeskLine, ...] = ()
+
+
+class Settings(_Table):
+    """The whole file."""
+
+    data_dir: Path
+    drain_s: Annotated[float, BeforeValidator(_no_boolean), Field(gt=0, le=300, allow_inf_nan=False)] = 10.0
+    log: Literal["json", "console"] = "json"
+    store: Store = Store()
+    http: Http = Http()
+    mqtt: Mqtt | None = None
+    twilio: Twilio | None = None
+    email: Email | None = None
+    desk: Annotated[tuple[Desk, ...], Field(min_length=1)]

@@ -1,0 +1,82 @@
+"""Credentials of the HTTP API: the secret, its hash, the block for the configuration. Pure: random bytes come in.
+
+A secret is 256 random bits, so nobody can guess it and a plain SHA-256 is the right hash: slow hashes such as
+argon2 protect what people choose and remember, and here would only make every request slow. The board's password
+is chosen by a person; that one is argon2 (`[http] password_hash`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from datetime import UTC, datetime
+from typing import Literal
+
+Role = Literal["office", "on_call", "manager", "broker", "auditor", "intake", "device", "operator"]
+ROLES: tuple[Role, ...] = Role.__args__  # type: ignore[attr-defined]
+
+SECRET_BYTES = 32
+TOKEN_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+
+TokenVerdict = Literal["holds", "expired", "other"]
+
+
+def new_token(random_bytes: bytes) -> str:
+    """A secret of 32 random bytes as text that fits a header, a URL's path and a command line.
+
+    The prefix lets secret scanners find one that was published by accident. Raises ValueError on any other
+    number of bytes.
+    """
+    if len(random_bytes) != SECRET_BYTES:
+        raise ValueError(f"expected {SECRET_BYTES} random bytes")
+    return "cw_" + base64.urlsafe_b64encode(random_bytes).rstrip(b"=").decode()
+
+
+def hash_token(secret: str) -> str:
+    """What the configuration keeps of a secret: `sha256:` and 64 hex digits. Any text has a hash."""
+    # a header may hold bytes that are no text; they hash to something that no token has
+    return "sha256:" + hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def token_matches(secret: str, token_hash: str) -> bool:
+    """Whether `secret` is the one behind `token_hash`; takes the same time wherever they differ."""
+    return hmac.compare_digest(hash_token(secret).encode(), token_hash.encode("utf-8", "surrogatepass"))
+
+
+def check_token(secret: str, token_hash: str, expires: datetime, now: datetime) -> TokenVerdict:
+    """Whether a secret opens the door at `now`: it does until, and not at, the instant `expires`."""
+    if not token_matches(secret, token_hash):
+        return "other"
+    return "holds" if now < expires else "expired"
+
+
+def token_block(
+    token_hash: str,
+    role: Role,
+    desk: str,
+    device: str | None,
+    expires: datetime,
+) -> str:
+    """The `[[http.token]]` block for the configuration. Raises ValueError for a device's token without a device,
+    another role's with one, and an instant without offset."""
+    if (role == "device") != (device is not None):
+        raise ValueError("expected a device with the role device, and only there")
+    if expires.tzinfo is None:
+        raise ValueError("expected an instant with its offset")
+    until = expires.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
+    lines = [
+        "[[http.token]]",
+        f"hash = {_toml(token_hash)}",
+        f"role = {_toml(role)}",
+        f"desk = {_toml(desk)}",
+    ]
+    if device is not None:
+        lines.append(f"device = {_toml(device)}")
+    return "\n".join([*lines, f"expires = {until}Z"]) + "\n"
+
+
+def _toml(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'
