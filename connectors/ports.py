@@ -371,6 +371,8 @@ class SeenCheckIn(Struct, frozen=True, kw_only=True):
     region_enter: bool = False
     retained: bool = False
     mock: bool = False
+    manual: bool = False
+    """Entered by hand with an office credential: never counted as electronic (spec 21.3)."""
     receipt: bool = False
 
 

@@ -54,6 +54,7 @@ RotaProblemCode = Literal[
     "time_exists_twice",
     "unknown_field",
     "off_step",
+    "unknown_service_user",
 ]
 
 DarkCause = Literal["device", "feed", "broker", "clock"]
@@ -97,6 +98,8 @@ class CheckInSeen(Struct, frozen=True, kw_only=True, gc=False):
     """The device itself decided that it entered the home's region."""
     retained: bool = False
     mock: bool = False
+    manual: bool = False
+    """Entered by hand by the office: never electronic (spec 21.3)."""
 
 
 class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
@@ -111,6 +114,8 @@ class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
     end: datetime | None = None
     workers: tuple[str, ...] = ()
     unknown_workers: int = 0
+    known: bool = True
+    """The directory knows the service user; if not, the visit is watched all the same, by its id."""
     places: int = 1
     time_critical: bool = False
     late_after: timedelta | None = None

@@ -1,0 +1,164 @@
+"""Track *summon*: an identified person of the provider answers (spec 21.3, 22).
+
+By day a text first and then a call; at night (23:00-07:00) the call comes first, twice, because a second call gets
+through a silenced phone. Unanswered for `summon_next`: the next of the chain, then the registered manager, then
+from the beginning, for ever: this track has no quiet end. Help asked rings the whole chain together.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from config.policy import Policy
+from escalation.people import PersonView
+from escalation.track import Contact, Move, Priority, Track
+
+TOGETHER_AGAIN = timedelta(minutes=2)
+"""How soon the whole chain is rung again for help that nobody took (ours)."""
+SECOND_CALL = timedelta(minutes=3)
+"""A second call within three minutes passes the repeated-caller rule of silenced phones (wording.md OCV-1)."""
+
+
+class SummonCase(Struct, frozen=True, kw_only=True):
+    """What a decision about summoning looks at. `chain` is who is on duty now, in order, managers last."""
+
+    policy: Policy
+    chain: tuple[PersonView, ...]
+    now: datetime
+    night: bool
+    sms: str
+    call: str
+    help: bool = False
+    count: int = 0
+
+
+PATIENT_AFTER = 3
+"""From this round on each further one waits longer: a ladder that never ends must not exhaust those who hear it."""
+
+
+def rung_lasts(case: SummonCase, round_: int) -> timedelta:
+    """How long one person has before the next one is summoned; in later rounds up to six times as long (ours)."""
+    return case.policy.summon_next * min(1 + max(0, round_ - PATIENT_AFTER), 6)
+
+
+class Phase(Struct, frozen=True, kw_only=True):
+    """One row of a rung's ladder: what goes out `after` the rung began."""
+
+    name: str
+    text: bool
+    call: bool
+    after: timedelta
+
+
+def phases(case: SummonCase) -> tuple[Phase, ...]:
+    """The ladder of one rung. It always fits into `summon_next`, so that a call is never skipped by a short policy."""
+    half = case.policy.summon_next / 2
+    if case.night:
+        return (
+            Phase(name="call", text=True, call=True, after=timedelta()),
+            Phase(name="call_again", text=False, call=True, after=min(SECOND_CALL, half)),
+        )
+    return (
+        Phase(name="text", text=True, call=False, after=timedelta()),
+        Phase(name="call", text=False, call=True, after=min(case.policy.summon_call_after, half)),
+    )
+
+
+def begin(case: SummonCase, reason: str = "raised") -> Move:
+    """The first rung of the first round."""
+    return _together(case, 1, reason) if case.help else _rung(case, 0, 1, reason)
+
+
+def pass_on(case: SummonCase, track: Track, reason: str) -> Move:
+    """This rung is done with (nobody answered, passed on, hung up, cannot be sent): the next one, at once."""
+    if case.help:
+        return _together(case, track.round + 1, reason)
+    return _rung(case, track.index + 1, track.round, reason)
+
+
+def on_deadline(case: SummonCase, track: Track) -> Move:
+    """The moment that the track asked for has come."""
+    if case.help or not case.chain or track.reason == "nobody_on_duty":
+        return pass_on(case, track, "unanswered")
+    ladder = phases(case)
+    names = [phase.name for phase in ladder]
+    at = names.index(track.phase) if track.phase in names else len(ladder)
+    if at + 1 >= len(ladder):
+        return pass_on(case, track, "unanswered")
+    return _phase(case, track.index, track.round, at + 1, "unanswered")
+
+
+def quicken(case: SummonCase, track: Track) -> Move:
+    """A message of this rung failed for good: what comes next in the ladder comes now (design rule 6)."""
+    return on_deadline(case, track)
+
+
+def _rung(case: SummonCase, index: int, round_: int, reason: str) -> Move:
+    """The first rung from `index` on that can be contacted at all; after the last one, the next round."""
+    size = len(case.chain)
+    for step in range(size):
+        at = (index + step) % size
+        turn = round_ + (index + step) // size
+        if _contacts(case, case.chain[at], text=True, call=True, priority="summon"):
+            return _phase(case, at, turn, 0, reason)
+    return Move(track=_track(case, "nobody_on_duty", 0, round_ + 1, "", case.now + case.policy.summon_next))
+
+
+def _phase(case: SummonCase, index: int, round_: int, number: int, reason: str) -> Move:
+    index %= len(case.chain)
+    ladder = phases(case)
+    person = case.chain[index]
+    priority: Priority = "summon"
+    for at in range(number, len(ladder)):
+        phase = ladder[at]
+        contacts = _contacts(case, person, text=phase.text, call=phase.call, priority=priority)
+        if contacts:
+            began = case.now - phase.after
+            following = ladder[at + 1].after if at + 1 < len(ladder) else rung_lasts(case, round_)
+            next_at = max(began + following, case.now)
+            return Move(track=_track(case, reason, index, round_, phase.name, next_at), contacts=contacts)
+    return _rung(case, index + 1, round_, "empty_step")
+
+
+def _together(case: SummonCase, round_: int, reason: str) -> Move:
+    """Everybody at once; texts only in the first round, calls in every one."""
+    contacts: tuple[Contact, ...] = ()
+    for person in case.chain:
+        contacts += _contacts(case, person, text=round_ == 1, call=True, priority="help")
+    again = case.now + min(case.policy.summon_next, TOGETHER_AGAIN)
+    named = reason if contacts else "nobody_on_duty"
+    return Move(track=_track(case, named, 0, round_, "together", again), contacts=contacts)
+
+
+def _contacts(
+    case: SummonCase, person: PersonView, *, text: bool, call: bool, priority: Priority
+) -> tuple[Contact, ...]:
+    found = []
+    line = person.text_line()
+    if text and line is not None:
+        found.append(_contact(case, person, line.ref, "sms", priority))
+    voice = person.voice_lines()
+    if call and voice:
+        found.append(_contact(case, person, voice[0].ref, "call", priority))
+    return tuple(found)
+
+
+def _contact(case: SummonCase, person: PersonView, line: str, channel: str, priority: Priority) -> Contact:
+    return Contact(
+        person=person.ref,
+        line=line,
+        channel="sms" if channel == "sms" else "call",
+        purpose="summon",
+        template=case.sms if channel == "sms" else case.call,
+        priority=priority,
+        ring_s=round(case.policy.ring_staff.total_seconds()),
+        count=case.count,
+    )
+
+
+def _track(case: SummonCase, reason: str, index: int, round_: int, phase: str, next_at: datetime) -> Track:
+    return Track(
+        name="summon", step="trying", reason=reason, index=index, round=round_, phase=phase, next_at=next_at
+    )

@@ -1,0 +1,47 @@
+"""One track of an alert: a small state machine whose moves are values (domain.md section 2)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+Step = Literal["waiting", "trying", "reached", "not_reached", "skipped", "done"]
+TrackName = Literal["summon", "reassure", "locate", "replace", "inform"]
+ContactChannel = Literal["sms", "call"]
+Priority = Literal["help", "summon", "first_contact", "time_critical", "repeat"]
+
+
+class Track(Struct, frozen=True, kw_only=True, gc=False):
+    """Where a track stands. `index` is the rung or line, `round` the pass, `phase` the part of a rung's ladder."""
+
+    name: TrackName
+    step: Step
+    reason: str
+    next_at: datetime | None = None
+    index: int = 0
+    round: int = 0
+    phase: str = ""
+
+
+class Contact(Struct, frozen=True, kw_only=True, gc=False):
+    """Somebody is to be contacted: by which line, with which words, how soon."""
+
+    person: str
+    line: str
+    channel: ContactChannel
+    purpose: Literal["summon", "reassure", "stand_down", "notice"]
+    template: str
+    priority: Priority
+    ring_s: int = 25
+    rehearsed: bool = False
+    about: str | None = None
+    count: int = 0
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """A track goes to `track`, and these contacts follow from it, in order."""
+
+    track: Track
+    contacts: tuple[Contact, ...] = ()

@@ -1,0 +1,499 @@
+"""An alert from raised to ended: it starts its tracks, takes their moves, and tells those who were told.
+
+This is where visits meet `escalation/`: the tracks there know people and channels, the facts here know the visit.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from config.policy import applying
+from escalation import reassure, summon
+from escalation.people import LineView, PersonView
+from escalation.replies import QUESTIONS, free_slot
+from escalation.track import Contact, Move, Track
+from monitor.core import facts as f
+from monitor.core.state import Alert, Message, Visit
+from monitor.core.views import AlertKind, EndedReason
+from monitor.core.work import Work
+
+SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
+    "late_visit": ("OC-1", "OCV-1"),
+    "no_reply": ("OC-9", "OCV-3"),
+    "second_worker_missing": ("OC-10", "OCV-3"),
+    "lone_worker": ("OC-11", "OCV-3"),
+    "help_asked": ("OC-12", "OCV-2"),
+    "very_short": ("OC-29", "OCV-3"),
+    "unknown_visit": ("OC-31", "OCV-3"),
+    "watch_fault": ("OC-14", "OCV-3"),
+    "rota": ("OC-16", "OCV-3"),
+    "incident": ("OC-17", "OCV-3"),
+}
+"""The words with which staff are summoned, as text and as call (config/wording)."""
+
+WITH_REASSURE: frozenset[AlertKind] = frozenset({"late_visit"})
+"""Kinds that contact the service user. With one of two care workers present no machine rings them (domain.md)."""
+
+SUMMON_LIVES = timedelta(minutes=30)
+"""A summons that could not leave for this long has been overtaken by the next rungs."""
+
+
+def raise_alert(
+    work: Work,
+    kind: AlertKind,
+    *,
+    visit: Visit | None = None,
+    worker: str | None = None,
+    service_user: str | None = None,
+    due_at: datetime | None = None,
+    reason: str = "",
+    count: int = 0,
+    too_old: bool = False,
+) -> Alert:
+    """Raise it and start its tracks. `too_old`: it goes to staff in one digest, by the incident it belongs to."""
+    ref = work.ctx.mint("a")
+    raised = f.AlertRaised(
+        alert=ref,
+        kind=kind,
+        visit=visit.ref if visit else None,
+        service_user=service_user or (visit.service_user if visit else None),
+        worker=worker,
+        time_critical=visit.time_critical if visit else False,
+        reason=reason,
+        count=count,
+    )
+    work.emit(ref, raised, due_at=due_at)
+    if too_old:
+        skip = Track(name="summon", step="skipped", reason="in_digest")
+        _move(work, ref, Move(track=skip))
+    else:
+        _move(work, ref, summon.begin(summon_case(work, _alert(work, ref))))
+    if kind in WITH_REASSURE:
+        _start_reassure(work, ref, too_old)
+    return _alert(work, ref)
+
+
+def _start_reassure(work: Work, ref: str, too_old: bool) -> None:
+    if too_old:
+        _move(work, ref, Move(track=Track(name="reassure", step="skipped", reason="too_old")))
+        return
+    _move(work, ref, reassure.begin(reassure_case(work, _alert(work, ref))))
+
+
+def _alert(work: Work, ref: str) -> Alert:
+    alert = work.alert(ref)
+    assert alert is not None
+    return alert
+
+
+# --- what the tracks look at ---
+
+
+def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
+    """Who is on duty now, managers last, and the words for this kind of alert."""
+    sms, call = SUMMON_WORDS[alert.kind]
+    return summon.SummonCase(
+        policy=work.policy(alert),
+        chain=duty_chain(work),
+        now=work.now,
+        night=work.state.calendar.is_night(work.now, work.policy(alert)),
+        sms=sms,
+        call=call,
+        help=alert.kind == "help_asked",
+        count=alert.count,
+    )
+
+
+def duty_chain(work: Work) -> tuple[PersonView, ...]:
+    """Those whose hours hold now, in order; then the managers, whatever their hours: the last rung inside (17.1)."""
+    values = work.state.values
+    now = applying(values.duty, work.now, work.state.calendar)
+    managers = tuple(duty for duty in values.duty if duty.role == "manager")
+    refs = dict.fromkeys(duty.person for duty in (*now, *managers))
+    return tuple(_person(work, ref) for ref in refs)
+
+
+def _person(work: Work, ref: str) -> PersonView:
+    person: PersonView | None = work.ctx.people.person(ref)
+    if person is None:
+        return PersonView(ref=ref, role="staff")
+    stopped = work.state.values.stopped_lines
+    lines = tuple(_with_stop(line, line.ref in stopped) for line in person.lines)
+    return PersonView(ref=person.ref, role=person.role, lines=lines, plan=person.plan)
+
+
+def _with_stop(line: LineView, stopped: bool) -> LineView:
+    return LineView(ref=line.ref, kind=line.kind, use=line.use, stopped=True) if stopped else line
+
+
+def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
+    """The service user as the track sees them."""
+    known = alert.service_user is not None and work.ctx.people.person(alert.service_user) is not None
+    return reassure.ReassureCase(
+        policy=work.policy(alert),
+        person=_person(work, alert.service_user) if known and alert.service_user else None,
+        public=work.state.values.public,
+        now=work.now,
+        dark=signal_of(work, work.visit(alert.visit)) != "known",
+        time_critical=alert.time_critical,
+    )
+
+
+def signal_of(work: Work, visit: Visit | None) -> str:
+    """*known*, or dark with its cause (design rule 4). A device is the visit's if it is its care worker's."""
+    dark = work.state.values.dark
+    for entry in dark.values():
+        if entry.cause in ("clock", "broker", "feed"):
+            return f"dark:{entry.cause}"
+    for entry in dark.values():
+        if visit is not None and work.ctx.people.worker_of(entry.subject) in visit.workers:
+            return "dark:device"
+    return "known"
+
+
+# --- moves ---
+
+
+def _move(work: Work, ref: str, move: Move) -> None:
+    """Record where the track is now, and intend what follows from it."""
+    track = move.track
+    work.emit(
+        ref,
+        f.TrackMoved(
+            track=track.name,
+            step=track.step,
+            reason=track.reason,
+            next_at=track.next_at,
+            index=track.index,
+            round=track.round,
+            phase=track.phase,
+        ),
+        policy=_alert(work, ref).policy,
+    )
+    for contact in move.contacts:
+        intend(work, contact, alert=_alert(work, ref))
+
+
+def intend(work: Work, contact: Contact, *, alert: Alert | None) -> str:
+    """Journal that a message is to go out. Rehearsed ones are settled at once: "would have been sent"."""
+    key = work.ctx.mint("m")
+    slot, bare = _slot(work, contact, alert)
+    work.emit(
+        key,
+        f.MessageIntended(
+            alert=alert.ref if alert else None,
+            person=contact.person,
+            line=contact.line,
+            purpose=contact.purpose,
+            channel=contact.channel,
+            template=contact.template,
+            priority=contact.priority,
+            expires_at=work.now + _lives(work, contact, alert),
+            slot=slot,
+            bare=bare,
+            ring_s=contact.ring_s,
+            visit=alert.visit if alert else None,
+            about=contact.about,
+            count=contact.count,
+        ),
+        policy=alert.policy if alert else "",
+    )
+    if contact.rehearsed:
+        work.emit(key, f.MessageSettled(result="rehearsed", reason="public_off"))
+    return key
+
+
+def _lives(work: Work, contact: Contact, alert: Alert | None) -> timedelta:
+    """A message is worth sending as long as its step lasts; a call to a service user until the next one."""
+    if contact.purpose == "reassure":
+        return max(work.policy(alert).reassure_retry, timedelta(minutes=1))
+    return SUMMON_LIVES
+
+
+def _slot(work: Work, contact: Contact, alert: Alert | None) -> tuple[int | None, bool]:
+    """The slot of a question asked by text; a question asked again about the same alert keeps its slot."""
+    if contact.channel != "sms" or contact.template not in QUESTIONS:
+        return None, False
+    asked = work.questions(contact.line)
+    for question in asked:
+        message = work.message(question.key)
+        again = message is not None and alert is not None and message.alert == alert.ref
+        if question.open and again and question.template == contact.template:
+            return question.slot, False
+    nobody_else = not any(question.open for question in asked)
+    return free_slot(asked, work.now), contact.purpose == "reassure" and nobody_else
+
+
+def on_deadline(work: Work, alert: Alert, due_at: datetime) -> None:
+    """Each track whose moment has come goes on; an ended alert leaves the state."""
+    if alert.state == "ended":
+        work.emit(alert.ref, f.AlertClosed())
+        return
+    for track in alert.tracks:
+        if track.next_at is not None and track.next_at <= work.now:
+            _track_deadline(work, alert.ref, track)
+
+
+def _track_deadline(work: Work, ref: str, track: Track) -> None:
+    alert = _alert(work, ref)
+    if track.name == "reassure":
+        _reassure_deadline(work, alert, track)
+    elif alert.state == "taken":
+        _holder_deadline(work, alert, track)
+    else:
+        _move(work, ref, summon.on_deadline(summon_case(work, alert), track))
+
+
+def _reassure_deadline(work: Work, alert: Alert, track: Track) -> None:
+    ringing = [m for m in _open_messages(work, alert, "reassure") if m.phase in ("attempted", "accepted")]
+    if any(message.channel == "call" for message in ringing):
+        # never a second ring on top of the first one: look again when it must be over
+        later = work.now + min(work.policy(alert).reassure_retry, timedelta(seconds=30))
+        _retime(work, alert, track, later, "still_ringing")
+        return
+    for message in _open_messages(work, alert, "reassure"):
+        if message.phase == "queued":
+            cancel(work, message, "overtaken")
+    _reassure_move(work, alert, reassure.on_deadline(reassure_case(work, alert), track))
+
+
+def _retime(work: Work, alert: Alert, track: Track, next_at: datetime, reason: str) -> None:
+    moved = Track(
+        name=track.name,
+        step=track.step,
+        reason=reason,
+        next_at=next_at,
+        index=track.index,
+        round=track.round,
+        phase=track.phase,
+    )
+    _move(work, alert.ref, Move(track=moved))
+
+
+def _reassure_move(work: Work, alert: Alert, move: Move) -> None:
+    _move(work, alert.ref, move)
+    if move.track.step == "not_reached":
+        tell_staff(work, _alert(work, alert.ref), "OC-15", count=move.track.round)
+
+
+def _holder_deadline(work: Work, alert: Alert, track: Track) -> None:
+    """Who took it is asked once more; unanswered, the taking lapses and summoning goes on (design rule 6)."""
+    policy = work.policy(alert)
+    holder = alert.taken_by
+    if track.phase == "held" and holder is not None:
+        asked = Track(
+            name="summon",
+            step="reached",
+            reason="asked_again",
+            phase="asked_again",
+            next_at=work.now + policy.summon_next,
+            round=track.round,
+        )
+        _move(work, alert.ref, Move(track=asked, contacts=_to_person(work, holder, "OC-2")))
+        return
+    if holder is not None:
+        work.emit(alert.ref, f.AlertLapsed(by=holder))
+    _move(work, alert.ref, summon.begin(summon_case(work, _alert(work, alert.ref)), "lapsed"))
+
+
+def _to_person(
+    work: Work, ref: str, template: str, *, count: int = 0, about: str | None = None
+) -> tuple[Contact, ...]:
+    line = _person(work, ref).text_line()
+    if line is None:
+        return ()
+    return (
+        Contact(
+            person=ref,
+            line=line.ref,
+            channel="sms",
+            purpose=PURPOSES.get(template, "notice"),
+            template=template,
+            priority="repeat",
+            count=count,
+            about=about,
+        ),
+    )
+
+
+PURPOSES: dict[str, Literal["summon", "stand_down"]] = {
+    "OC-2": "summon",
+    "OC-12": "summon",
+    "OC-3": "stand_down",
+    "OC-19": "stand_down",
+    "OC-21": "stand_down",
+}
+"""What a single text to a member of staff is for; all others are notices."""
+
+
+def tell_person(work: Work, alert: Alert, person: str, template: str, *, count: int = 0) -> None:
+    """One text to one member of staff about the alert."""
+    for contact in _to_person(work, person, template, count=count):
+        intend(work, contact, alert=alert)
+
+
+def tell_staff(work: Work, alert: Alert, template: str, *, count: int = 0) -> None:
+    """A word to whoever has it, else to the rung being summoned."""
+    chain = duty_chain(work)
+    track = alert.track("summon")
+    ref = alert.taken_by or (chain[(track.index if track else 0) % len(chain)].ref if chain else None)
+    if ref is not None:
+        tell_person(work, alert, ref, template, count=count)
+
+
+# --- people answer ---
+
+
+def take(work: Work, alert: Alert, by: str, proof: str) -> None:
+    """A named person has it: summoning rests until the taking expires; what could not be recorded is asked again
+    after ten minutes (design: "Degraded mode")."""
+    policy = work.policy(alert)
+    unrecorded = work.ctx.unrecorded
+    work.emit(alert.ref, f.AlertTaken(by=by, proof=proof, unrecorded=unrecorded))
+    held = Track(
+        name="summon",
+        step="reached",
+        reason="taken",
+        phase="held",
+        next_at=work.now + (timedelta(minutes=10) if unrecorded else policy.ack_expires),
+        round=(alert.track("summon") or Track(name="summon", step="done", reason="")).round,
+    )
+    for message in _open_messages(work, alert, "summon"):
+        if message.phase == "queued":
+            cancel(work, message, "taken")
+    _move(work, alert.ref, Move(track=held))
+
+
+def pass_on(work: Work, alert: Alert, by: str, reason: str) -> None:
+    """The person on this rung cannot: the next one, at once."""
+    track = alert.track("summon")
+    if track is None:
+        return
+    if alert.state == "taken" and alert.taken_by == by:
+        work.emit(alert.ref, f.AlertLapsed(by=by))
+    elif alert.state == "taken":
+        return
+    _move(work, alert.ref, summon.pass_on(summon_case(work, _alert(work, alert.ref)), track, reason))
+
+
+def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, message: str | None) -> None:
+    """A human answered: contact. What they said decides what follows."""
+    work.emit(
+        alert.ref,
+        f.PersonReached(person=person, purpose="reassure", proof=proof, answer=answer, message=message),
+    )
+    track = alert.track("reassure")
+    if track is not None and track.step not in ("reached", "done"):
+        for queued in _open_messages(work, alert, "reassure"):
+            if queued.phase == "queued":
+                cancel(work, queued, "reached")
+        _move(work, alert.ref, reassure.reached(track, answer))
+
+
+def ask_for_help(work: Work, alert: Alert | None, service_user: str, reason: str) -> None:
+    """Somebody wants a person now: the whole chain is rung together until somebody takes it."""
+    for open_alert in work.all_open_alerts():
+        if open_alert.kind == "help_asked" and open_alert.service_user == service_user:
+            if open_alert.state == "taken" and open_alert.taken_by is not None:
+                _again(work, open_alert)
+            return
+    visit = work.visit(alert.visit) if alert else None
+    raise_alert(work, "help_asked", visit=visit, service_user=service_user, reason=reason)
+
+
+def _again(work: Work, alert: Alert) -> None:
+    """Help is asked once more while somebody has it: that person is told at once."""
+    if alert.taken_by is not None:
+        tell_person(work, alert, alert.taken_by, "OC-12")
+
+
+# --- what becomes of messages ---
+
+
+def on_settled(work: Work, message: Message, result: str) -> None:
+    """A message came to its end; a failed or empty step advances at once (design rule 6)."""
+    alert = work.alert(message.alert)
+    if alert is None or alert.state == "ended" or message.proof is not None:
+        return
+    if message.purpose == "reassure":
+        _reassure_settled(work, alert, result)
+    elif message.purpose == "summon" and alert.state == "open":
+        _summon_settled(work, alert, message, result)
+
+
+def _reassure_settled(work: Work, alert: Alert, result: str) -> None:
+    track = alert.track("reassure")
+    if track is None or result == "delivered":
+        return
+    move = reassure.on_unanswered(reassure_case(work, alert), track, failed=result == "failed")
+    if move is not None:
+        _reassure_move(work, alert, move)
+
+
+def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> None:
+    track = alert.track("summon")
+    if track is None or alert.kind == "help_asked" or not _on_this_rung(work, alert, message):
+        return
+    case = summon_case(work, alert)
+    if result == "failed":
+        _move(work, alert.ref, summon.quicken(case, track))
+    elif result == "answered":
+        # answered and hung up without a key: the next person at once, no fault (wording.md OCV-1)
+        _move(work, alert.ref, summon.pass_on(case, track, "hung_up"))
+
+
+def _on_this_rung(work: Work, alert: Alert, message: Message) -> bool:
+    chain = duty_chain(work)
+    track = alert.track("summon")
+    if not chain or track is None:
+        return False
+    others = [m for m in _open_messages(work, alert, "summon") if m.key != message.key]
+    rung = chain[track.index % len(chain)].ref
+    newest = max(others, key=lambda m: m.intended_at, default=None)
+    overtaken = newest is not None and newest.intended_at > message.intended_at
+    return rung == message.person and not overtaken
+
+
+def _open_messages(work: Work, alert: Alert, purpose: str) -> list[Message]:
+    return [m for m in work.messages_of(alert) if m.purpose == purpose and m.phase != "settled"]
+
+
+def cancel(work: Work, message: Message, reason: str) -> None:
+    """It became pointless before its turn came."""
+    work.emit(message.key, f.MessageSettled(result="cancelled", reason=reason))
+
+
+# --- the end ---
+
+
+def end_alert(
+    work: Work,
+    alert: Alert,
+    reason: EndedReason,
+    *,
+    by: str | None = None,
+    outcome: str | None = None,
+    about: str | None = None,
+) -> None:
+    """It is over: what waits is cancelled, tracks stop, and those who were told are told (domain.md, "Ending")."""
+    told = _told(work, alert)
+    for message in work.messages_of(alert):
+        if message.phase == "queued":
+            cancel(work, message, "alert_ended")
+    work.emit(alert.ref, f.AlertEnded(reason=reason, by=by, outcome=outcome))
+    for track in alert.tracks:
+        if track.step in ("waiting", "trying"):
+            over = Track(name=track.name, step="done", reason=reason, index=track.index, round=track.round)
+            _move(work, alert.ref, Move(track=over))
+    for person in told:
+        if person != by:
+            words = "OC-19" if about is not None else "OC-21"
+            for contact in _to_person(work, person, words, about=about):
+                intend(work, contact, alert=_alert(work, alert.ref))
+
+
+def _told(work: Work, alert: Alert) -> list[str]:
+    """Staff to whom at least one message about it may have gone."""
+    sent = [m for m in work.messages_of(alert) if m.purpose == "summon" and m.attempts > 0]
+    return list(dict.fromkeys(m.person for m in sent))

@@ -1,0 +1,492 @@
+"""A check-in finds its visit by id, tag, person, device, place and time, and becomes an arrival, a departure, or
+a named reason why it is neither (spec 21.1-21.2; devices.md, "Trust" and "Position").
+
+Two times stand on every check-in: when it happened and when we received it. On-time evidence that arrives late
+retracts the alert; a check-in far from the home is accepted, flagged and shown, and never counts in silence.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct, structs
+
+from monitor.core import facts as f
+from monitor.core.alerts import end_alert, raise_alert
+from monitor.core.inputs import CheckInSeen, Outcome
+from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
+from monitor.core.state import Visit
+from monitor.core.views import EndedReason
+from monitor.core.work import Decision, Work
+
+AHEAD = timedelta(minutes=2)
+"""`at` further ahead of our clock than this is not believed: receipt counts (devices.md, "Trust")."""
+LIVE = timedelta(minutes=2)
+"""A message received within this time of its happening was sent live."""
+APART = timedelta(minutes=2)
+"""Two consistent fixes at least this far apart make an arrival; the first one counts (devices.md, "Position")."""
+SHIFT = timedelta(minutes=30)
+"""On shift is this much around a run (domain.md section 6)."""
+AFTER_END = timedelta(hours=4)
+"""A check-in this long after the planned end may still belong to the visit (ours)."""
+
+
+class Seen(Struct, frozen=True, kw_only=True):
+    """A check-in with what was worked out about it. `at` is the time that counts."""
+
+    check: CheckInSeen
+    worker: str | None
+    at: datetime
+    doubtful: bool
+    live: bool
+
+
+class Match(Struct, frozen=True, kw_only=True):
+    """The visit a check-in belongs to, and what its position says about the home."""
+
+    visit: Visit
+    place: PlaceVerdict
+    index: int
+
+
+def see(work: Work, check: CheckInSeen) -> Decision:
+    """Decide one check-in. Every outcome of the contract's closed list but `quarantined` and `unknown_device`
+    (the edge's) is named here."""
+    if check.retained:
+        return Decision(outcome="retained")
+    if _is_repeat(work, check):
+        return Decision(outcome="duplicate", visit=check.visit)
+    if check.kind == "offline":
+        return _offline(work, check)
+    seen = _weigh(work, check)
+    if check.kind == "fix":
+        return _fix(work, seen)
+    if check.claims_unknown or (seen.worker is None and check.visit is None and check.service_user is None):
+        return _record(work, seen, "unknown_person", None)
+    match = _find(work, seen)
+    if match is None:
+        return _record(work, seen, "unplanned", None)
+    if seen.worker is None:
+        # a feed that names only the visit: whoever is planned for the place is meant
+        place = match.visit.places[match.index]
+        seen = structs.replace(seen, worker=place.worker if place.arrived_at else place.planned)
+    return _DECIDE[check.kind](work, seen, match)
+
+
+def _is_repeat(work: Work, check: CheckInSeen) -> bool:
+    device = work.state.values.devices.get(check.device or "")
+    return device is not None and check.fingerprint in device.recent
+
+
+def _weigh(work: Work, check: CheckInSeen) -> Seen:
+    """Whose it is and which of its times to believe."""
+    worker = check.worker
+    if worker is None and check.device is not None:
+        worker = work.ctx.people.worker_of(check.device)
+    device = work.state.values.devices.get(check.device or "") if check.device else None
+    heard = device.heard_at if device else None
+    ahead = check.at - work.now > AHEAD
+    # an old time from a device that was heard live in between: its clock was set back, or it makes it up
+    behind = heard is not None and heard - check.at > LIVE and work.now - check.at > LIVE
+    doubtful = ahead or (behind and not check.manual)
+    live = abs(work.now - check.at) <= LIVE
+    return Seen(
+        check=check,
+        worker=worker,
+        at=work.now if doubtful else min(check.at, work.now),
+        doubtful=doubtful,
+        live=live,
+    )
+
+
+# --- finding the visit ---
+
+
+def _find(work: Work, seen: Seen) -> Match | None:
+    """The best of the visits it may belong to: at the right place first, then not yet attended, then nearest."""
+    if seen.check.visit is not None:
+        named = work.visit(seen.check.visit)
+        return _match(work, seen, named) if named is not None and not named.cancelled else None
+    matches = [match for visit in _candidates(work, seen) if (match := _match(work, seen, visit)) is not None]
+    near = [match for match in matches if match.place in ("consistent", "unclear")]
+    planned = [match for match in matches if seen.worker in match.visit.workers]
+    usable = near or planned or ([] if seen.check.service_user is None else matches)
+    return min(usable, key=lambda match: _rank(seen, match), default=None)
+
+
+def _candidates(work: Work, seen: Seen) -> list[Visit]:
+    """By service user (also through a tag), else the care worker's own, else every home near the fix."""
+    state, check = work.state, seen.check
+    if check.service_user is not None:
+        refs = state.by_service_user.get(check.service_user, set())
+    else:
+        refs = state.by_worker.get(seen.worker or "", set())
+        own = [visit for ref in sorted(refs) if (visit := _open_at(work, seen, ref)) is not None]
+        if check.position is None or any(_place(work, seen, visit) == "consistent" for visit in own):
+            return own
+        # somebody else's visit: any care worker of the desk at the right home counts (domain.md, "Who counts")
+        others = [_open_at(work, seen, ref) for ref in sorted(state.values.visits)]
+        there = [v for v in others if v is not None and _place(work, seen, v) == "consistent"]
+        return own + [visit for visit in there if visit not in own]
+    return [visit for ref in sorted(refs) if (visit := _open_at(work, seen, ref)) is not None]
+
+
+def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
+    """The visit, if a check-in at that time may belong to it."""
+    visit = work.visit(ref)
+    if visit is None or visit.cancelled:
+        return None
+    begins = visit.start - work.policy().match_before
+    ends = max(visit.end, visit.missed_at) + AFTER_END
+    return visit if begins <= seen.at <= ends else None
+
+
+def _place(work: Work, seen: Seen, visit: Visit) -> PlaceVerdict:
+    if seen.check.tag:
+        return "none"
+    return place_verdict(seen.check.position, work.ctx.people.homes(visit.service_user, seen.at))
+
+
+def _match(work: Work, seen: Seen, visit: Visit) -> Match | None:
+    """Which of the visit's places this care worker takes or leaves."""
+    index = _index(seen, visit)
+    if index is None:
+        return None
+    return Match(visit=visit, place=_place(work, seen, visit), index=index)
+
+
+def _index(seen: Seen, visit: Visit) -> int | None:
+    places = list(enumerate(visit.places))
+    mine = next((at for at, p in places if p.arrived_at is not None and p.worker == seen.worker), None)
+    if mine is not None:
+        return mine
+    if seen.check.kind == "leave":
+        there = [at for at, p in places if p.arrived_at is not None and not p.left]
+        return (
+            there[0] if len(there) == 1 and visit.places[there[0]].worker is None else _planned(seen, visit)
+        )
+    return _planned(seen, visit)
+
+
+def _planned(seen: Seen, visit: Visit) -> int | None:
+    free = [(at, place) for at, place in enumerate(visit.places) if place.arrived_at is None]
+    own = next((at for at, place in free if place.planned == seen.worker), None)
+    if own is not None:
+        return own
+    unnamed = next((at for at, place in free if place.planned is None), None)
+    return unnamed if unnamed is not None else (free[0][0] if free else None)
+
+
+def _rank(seen: Seen, match: Match) -> tuple[int, int, int, timedelta, str]:
+    visit = match.visit
+    place = visit.places[match.index]
+    if seen.check.kind == "leave":
+        settled = 0 if place.arrived_at is not None and not place.left else 1
+    else:
+        settled = 0 if place.arrived_at is None else 1
+    inside = visit.start - SHIFT <= seen.at <= visit.end + SHIFT
+    return (
+        {"consistent": 0, "none": 1, "unclear": 1, "inconsistent": 2}[match.place],
+        settled,
+        0 if inside else 1,
+        abs(visit.start - seen.at),
+        visit.ref,
+    )
+
+
+# --- what it means ---
+
+
+def _arrive(work: Work, seen: Seen, match: Match) -> Decision:
+    visit, place = match.visit, match.visit.places[match.index]
+    if seen.check.mock:
+        return _record(work, seen, "mock_position", match)
+    if match.place == "inconsistent" or _too_far_to_be(work, seen, visit):
+        return _record(work, seen, "flagged_place", match)
+    if place.arrived_at is not None and place.worker == seen.worker:
+        if not place.left:
+            return Decision(outcome="duplicate", visit=visit.ref)
+        decision = _record(work, seen, "arrived", match)
+        work.emit(visit.ref, f.DepartureWithdrawn(index=match.index))
+        return work.decision(outcome=decision.outcome, visit=visit.ref)
+    if place.arrived_at is not None:
+        return _record(work, seen, "unplanned", match)
+    outcome = _arrival_outcome(work, seen, visit)
+    _record(work, seen, outcome, match)
+    arrive(work, seen, match, seen.at)
+    return work.decision(outcome=outcome, visit=visit.ref)
+
+
+def _too_far_to_be(work: Work, seen: Seen, here: Visit) -> bool:
+    """The care worker arrived elsewhere so shortly before (or after) that no car covers the way (devices.md)."""
+    homes = work.ctx.people.homes(here.service_user, seen.at)
+    for ref in work.state.by_worker.get(seen.worker or "", set()):
+        visit = work.visit(ref)
+        for place in visit.places if visit is not None and ref != here.ref else ():
+            if (
+                place.worker != seen.worker
+                or place.arrived_at is None
+                or visit is None
+                or place.proof == "manual"
+            ):
+                continue
+            others = work.ctx.people.homes(visit.service_user, place.arrived_at)
+            metres = min((distance_m(a.lat, a.lon, b.lat, b.lon) for a in homes for b in others), default=0.0)
+            if impossible_travel(metres, abs(seen.at - place.arrived_at)):
+                return True
+    return False
+
+
+def _arrival_outcome(work: Work, seen: Seen, visit: Visit) -> Outcome:
+    if seen.doubtful:
+        return "clock_doubtful"
+    if seen.at >= visit.late_at:
+        return "arrived_late"
+    if any(alert.kind in ENDED_BY_ARRIVAL for alert in work.open_alerts(visit)):
+        return "retracts_alert"
+    return "arrived_early" if seen.at < visit.start - work.policy().early_after else "arrived"
+
+
+ENDED_BY_ARRIVAL = ("late_visit", "second_worker_missing", "no_reply")
+
+
+def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
+    """The arrival itself, what it proves about the visit before, and the alerts that it ends."""
+    visit = match.visit
+    _leave_elsewhere(work, seen, visit)
+    if visit.missed:
+        work.emit(visit.ref, f.MissWithdrawn())
+    work.emit(
+        visit.ref,
+        f.ArrivalRecorded(
+            index=match.index,
+            arrived_at=at,
+            proof=_proof(seen),
+            worker=seen.worker,
+            verdicts=_arrival_verdicts(work, seen, match, at),
+        ),
+    )
+    _end_alerts(work, seen, visit.ref, at)
+
+
+def _proof(seen: Seen) -> f.ArrivalProof:
+    if seen.check.manual:
+        return "manual"
+    if seen.check.kind == "fix":
+        return "two_fixes"
+    if seen.check.tag:
+        return "tag"
+    return "region" if seen.check.region_enter else "pressed"
+
+
+def _arrival_verdicts(work: Work, seen: Seen, match: Match, at: datetime) -> tuple[f.Verdict, ...]:
+    visit = match.visit
+    found: list[f.Verdict] = []
+    if at >= visit.late_at:
+        found.append("late")
+    elif at < visit.start - work.policy().early_after:
+        found.append("early")
+    else:
+        found.append("on_time")
+    if at < visit.late_at <= work.now:
+        found.append("late_evidence")
+    if match.place == "unclear":
+        found.append("place_unclear")
+    if seen.check.manual:
+        found.append("manual")
+    if visit.workers and seen.worker not in visit.workers:
+        found.append("other_worker")
+    return tuple(found)
+
+
+def _end_alerts(work: Work, seen: Seen, ref: str, at: datetime) -> None:
+    """A late-visit alert ends with the first arrival; the second place then has its own (domain.md, "Who counts")."""
+    visit = work.visit(ref)
+    assert visit is not None
+    late = at >= visit.late_at
+    for alert in work.open_alerts(visit):
+        if alert.kind not in ENDED_BY_ARRIVAL or (
+            alert.kind == "second_worker_missing" and not visit.all_there
+        ):
+            continue
+        if not late and not seen.doubtful:
+            reason: EndedReason = "late_evidence"
+        else:
+            other = bool(visit.workers) and seen.worker not in visit.workers
+            reason = "other_worker_arrived" if other else "arrived"
+        end_alert(work, alert, reason, about=seen.worker)
+    if not visit.all_there and work.now >= visit.late_at and "second_worker_missing" not in visit.alerted:
+        raise_alert(work, "second_worker_missing", visit=visit, due_at=visit.late_at)
+
+
+def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:
+    """The next arrival elsewhere proves the departure: left, time not known (spec 19.6.4)."""
+    for ref in sorted(work.state.by_worker.get(seen.worker or "", set())):
+        visit = work.visit(ref)
+        if visit is None or ref == here.ref or visit.service_user == here.service_user:
+            continue
+        for index, place in enumerate(visit.places):
+            there = place.worker == seen.worker and place.arrived_at is not None and not place.left
+            if there and place.arrived_at is not None and place.arrived_at < seen.at:
+                depart = f.DepartureRecorded(
+                    index=index, left_at=None, worker=seen.worker, verdicts=("left_time_unknown",)
+                )
+                work.emit(ref, depart)
+                _end_lone(work, ref)
+
+
+def _end_lone(work: Work, ref: str) -> None:
+    visit = work.visit(ref)
+    for alert in work.open_alerts(visit) if visit else []:
+        if alert.kind == "lone_worker" and visit is not None and visit.all_left:
+            end_alert(work, alert, "late_evidence", about=alert.worker)
+
+
+def _leave(work: Work, seen: Seen, match: Match) -> Decision:
+    visit, place = match.visit, match.visit.places[match.index]
+    if place.left and place.left_at is not None:
+        return Decision(outcome="duplicate", visit=visit.ref)
+    if place.arrived_at is None:
+        # a departure without an arrival proves no arrival: it is kept, and the visit stays watched
+        return _record(work, seen, "unplanned", match)
+    outcome, verdicts = _departure_outcome(work, seen, match)
+    _record(work, seen, outcome, match)
+    depart = f.DepartureRecorded(
+        index=match.index, left_at=max(seen.at, place.arrived_at), worker=seen.worker, verdicts=verdicts
+    )
+    work.emit(visit.ref, depart)
+    _end_lone(work, visit.ref)
+    return work.decision(outcome=outcome, visit=visit.ref)
+
+
+def _departure_outcome(work: Work, seen: Seen, match: Match) -> tuple[Outcome, tuple[f.Verdict, ...]]:
+    visit, place = match.visit, match.visit.places[match.index]
+    policy = work.policy()
+    stayed = seen.at - (place.arrived_at or seen.at)
+    if seen.doubtful:
+        return "clock_doubtful", ()
+    if match.place == "inconsistent" and not seen.check.region_enter:
+        return "flagged_place", ("place_inconsistent",)
+    if stayed < (visit.end - visit.start) * policy.short_share:
+        return "left_short", ("short",)
+    if seen.at >= visit.overrun_at:
+        return "left_overrun", ("overrun",)
+    return "left", ()
+
+
+def _no_reply(work: Work, seen: Seen, match: Match) -> Decision:
+    """Nobody answers the door: its own alert (spec 7.24, appendix E). The care worker is there; nobody was seen."""
+    visit = match.visit
+    _record(work, seen, "no_reply", match)
+    if not any(alert.kind == "no_reply" for alert in work.open_alerts(visit)):
+        raise_alert(work, "no_reply", visit=visit, worker=seen.worker)
+    return work.decision(outcome="no_reply", visit=visit.ref)
+
+
+def _refused(work: Work, seen: Seen, match: Match) -> Decision:
+    """The visit was declined at the door: it needs a supervisor's call (spec 21.4)."""
+    visit, place = match.visit, match.visit.places[match.index]
+    _record(work, seen, "refused", match)
+    if place.arrived_at is None:
+        arrive(work, seen, match, seen.at)
+    current = work.visit(visit.ref)
+    assert current is not None
+    raise_alert(work, "very_short", visit=current, worker=seen.worker, reason="refused")
+    return work.decision(outcome="refused", visit=visit.ref)
+
+
+_DECIDE = {"arrive": _arrive, "leave": _leave, "no_reply": _no_reply, "refused": _refused}
+
+
+# --- fixes ---
+
+
+def _fix(work: Work, seen: Seen) -> Decision:
+    """A position alone. What proves nothing is not recorded; off shift it is dropped at once."""
+    if seen.check.mock:
+        return Decision(outcome="mock_position")
+    _hear_again(work, seen.check)
+    if not _on_shift(work, seen):
+        return work.decision(outcome="off_shift")
+    match = _find(work, seen)
+    place = match.visit.places[match.index] if match else None
+    if match is None or match.place != "consistent" or place is None or place.arrived_at is not None:
+        outcome: Outcome = "near" if match and match.place == "consistent" else "unplanned"
+        return work.decision(outcome=outcome, visit=match.visit.ref if match else None)
+    if seen.check.tag:
+        return _arrive(work, seen, match)
+    first = next((at for worker, at in match.visit.near if worker == seen.worker), None)
+    if first is None or first > seen.at:
+        return _near(work, seen, match)
+    if seen.at - first < APART:
+        return work.decision(outcome="near", visit=match.visit.ref)
+    outcome = _arrival_outcome(work, structs.replace(seen, at=first), match.visit)
+    _record(work, seen, outcome, match)
+    arrive(work, seen, match, first)
+    return work.decision(outcome=outcome, visit=match.visit.ref)
+
+
+def _near(work: Work, seen: Seen, match: Match) -> Decision:
+    _record(work, seen, "near", match)
+    if seen.worker is not None:
+        work.emit(match.visit.ref, f.NearRecorded(worker=seen.worker, near_at=seen.at))
+    return work.decision(outcome="near", visit=match.visit.ref)
+
+
+def _on_shift(work: Work, seen: Seen) -> bool:
+    """Within 30 min of one of the care worker's visits, or in a gap of at most 90 min between two of them."""
+    refs = work.state.by_worker.get(seen.worker or "", set())
+    visits = [visit for ref in refs if (visit := work.visit(ref)) is not None and not visit.cancelled]
+    if any(visit.start - SHIFT <= seen.at <= visit.end + SHIFT for visit in visits):
+        return True
+    before = max((visit.end for visit in visits if visit.end <= seen.at), default=None)
+    after = min((visit.start for visit in visits if visit.start >= seen.at), default=None)
+    return before is not None and after is not None and after - before <= GAP
+
+
+GAP = timedelta(minutes=90)
+"""Gaps over this are off shift (domain.md section 6)."""
+
+
+def on_shift(work: Work, worker: str | None, at: datetime, check: CheckInSeen) -> bool:
+    """Whether the care worker's position may be kept in memory at all."""
+    return _on_shift(work, Seen(check=check, worker=worker, at=at, doubtful=False, live=True))
+
+
+def _offline(work: Work, check: CheckInSeen) -> Decision:
+    """The phone's last will: it is off the network. Unknown is not absent (design rule 4)."""
+    if check.device is None or f"device:{check.device}" in work.state.values.dark:
+        return Decision(outcome="near")
+    work.emit(check.device, f.SignalLost(cause="device"))
+    return work.decision(outcome="near")
+
+
+# --- the record of it ---
+
+
+def _record(work: Work, seen: Seen, outcome: Outcome, match: Match | None) -> Decision:
+    check = seen.check
+    visit = match.visit.ref if match else None
+    work.emit(
+        visit or check.ref,
+        f.CheckInRecorded(
+            checkin=check.ref,
+            source=check.source,
+            check=check.kind,
+            outcome=outcome,
+            happened_at=check.at,
+            fingerprint=check.fingerprint,
+            evidence=check.evidence,
+            device=check.device,
+            worker=seen.worker,
+            place=match.place if match else "none",
+            live=seen.live,
+        ),
+    )
+    _hear_again(work, check)
+    return work.decision(outcome=outcome, visit=visit)
+
+
+def _hear_again(work: Work, check: CheckInSeen) -> None:
+    if check.device is not None and f"device:{check.device}" in work.state.values.dark:
+        work.emit(check.device, f.SignalFound(cause="device"))

@@ -1,0 +1,220 @@
+"""The desk: `decide`, `evolve`, `next_deadline` over everything it watches.
+
+`decide(state, input, ctx)` answers with facts and never touches the state; `evolve` folds them; `next_deadline` says
+when the core wants to be asked again. Replay is folding, never deciding again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from config.policy import encode_policy, policy_digest
+from monitor.core import alerts, checkins, messages, rota, visits
+from monitor.core import facts as f
+from monitor.core.evolve import evolve
+from monitor.core.inputs import (
+    ActionTaken,
+    CheckInSeen,
+    DayRolled,
+    DeadlineFailed,
+    DeadlineReached,
+    DeliveryReported,
+    Input,
+    KeyPressed,
+    LeadershipWon,
+    PeopleReceived,
+    PolicyLoaded,
+    ReplyReceived,
+    RotaReceived,
+    SendReported,
+    SendTurn,
+    SignalChanged,
+)
+from monitor.core.state import Alert, State
+from monitor.core.views import EndedReason
+from monitor.core.work import Ctx, Decision, Refusal, Work
+
+__all__ = ["Ctx", "Decision", "Refusal", "State", "decide", "evolve", "next_deadline"]
+
+JOURNAL_FORMAT = 1
+
+
+def decide(state: State, seen: Input, ctx: Ctx) -> Decision:
+    """What follows from this input, as facts. Raises only on a programmer's error."""
+    return _DECIDE[type(seen)](Work(state, ctx), seen)
+
+
+def next_deadline(state: State) -> datetime | None:
+    """The earliest moment at which the core wants to be asked again, or None."""
+    return state.next_deadline()
+
+
+def _deadline(work: Work, seen: DeadlineReached) -> Decision:
+    subject = seen.subject
+    visit, alert, message = work.visit(subject), work.alert(subject), work.message(subject)
+    if visit is not None:
+        visits.on_deadline(work, visit, seen.due_at)
+    elif alert is not None:
+        alerts.on_deadline(work, alert, seen.due_at)
+    elif message is not None:
+        messages.on_deadline(work, message)
+    return work.decision()
+
+
+def _deadline_failed(work: Work, seen: DeadlineFailed) -> Decision:
+    """The core failed on this subject. A person must look: one bad visit must not be silent (design: the engine)."""
+    work.emit(seen.subject, f.WatchFault(error=seen.error), due_at=seen.due_at)
+    for alert in work.all_open_alerts():
+        if alert.kind == "watch_fault" and alert.visit == seen.subject:
+            return work.decision()
+    visit = work.visit(seen.subject)
+    alerts.raise_alert(work, "watch_fault", visit=visit, due_at=seen.due_at, reason="decide_failed")
+    return work.decision()
+
+
+def _leadership(work: Work, seen: LeadershipWon) -> Decision:
+    if work.state.seq == 0:
+        work.emit("desk", f.JournalOpened(format=JOURNAL_FORMAT, min_reader=1))
+    work.emit("desk", f.LeadershipTaken(fence=seen.fence))
+    return work.decision()
+
+
+def _policy(work: Work, seen: PolicyLoaded) -> Decision:
+    """Policy, duty list and bank holidays enter as facts, and only when they changed."""
+    values = work.state.values
+    digest = policy_digest(seen.policy)
+    if digest != values.policy_digest or seen.public != values.public:
+        adopted = f.PolicyAdopted(digest=digest, policy=encode_policy(seen.policy), public=seen.public)
+        work.emit("desk", adopted, policy=digest)
+        rota.replan_for_policy(work, seen)
+    if seen.duty != values.duty or seen.council_desks != values.council_desks:
+        work.emit("desk", f.DutyAdopted(duty=seen.duty, council_desks=seen.council_desks))
+    if seen.holidays != values.holidays:
+        work.emit("desk", f.HolidaysAdopted(dates=seen.holidays))
+    return work.decision()
+
+
+def _people(work: Work, seen: PeopleReceived) -> Decision:
+    if seen.new or seen.changed:
+        work.emit("desk", f.PeopleChanged(new=len(seen.new), changed=len(seen.changed)))
+    return work.decision()
+
+
+def _signal(work: Work, seen: SignalChanged) -> Decision:
+    known = f"{seen.cause}:{seen.subject}" in work.state.values.dark
+    if seen.dark and not known:
+        work.emit(seen.subject, f.SignalLost(cause=seen.cause))
+    elif not seen.dark and known:
+        work.emit(seen.subject, f.SignalFound(cause=seen.cause))
+    return work.decision()
+
+
+def _day(work: Work, seen: DayRolled) -> Decision:
+    if work.state.values.day != seen.day:
+        work.emit("desk", f.DayRolledOver(day=seen.day))
+    return work.decision()
+
+
+# --- what people do on a page or through the API ---
+
+
+def _action(work: Work, seen: ActionTaken) -> Decision:
+    alert = work.alert(seen.alert)
+    if alert is None:
+        return Decision(refusal=Refusal(code="not_found"))
+    if alert.state == "ended" and seen.action not in ("note",):
+        return Decision(refusal=Refusal(code="already_ended", detail={"by": alert.taken_by}))
+    refusal = _ACTIONS.get(seen.action, _only_recorded)(work, alert, seen)
+    if refusal is not None:
+        return Decision(refusal=refusal)
+    return work.decision()
+
+
+def _recorded(work: Work, alert: Alert, seen: ActionTaken) -> None:
+    work.emit(
+        alert.ref,
+        f.ActionRecorded(action=seen.action, by=seen.by, done_at=seen.at, reason=seen.reason, note=seen.note),
+        policy=alert.policy,
+    )
+
+
+def _only_recorded(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    _recorded(work, alert, seen)
+    return None
+
+
+def _take(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    if alert.state == "taken" and alert.taken_by != seen.by:
+        return Refusal(code="already_taken", detail={"by": alert.taken_by, "at": alert.taken_at})
+    _recorded(work, alert, seen)
+    work.emit(
+        alert.ref,
+        f.PersonReached(person=seen.by, purpose="summon", proof=f"person:{seen.by}", answer="take"),
+    )
+    alerts.take(work, alert, seen.by, f"person:{seen.by}")
+    return None
+
+
+def _hand_over(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """To a named person, or back to the chain."""
+    _recorded(work, alert, seen)
+    if seen.to is not None:
+        alerts.take(work, alert, seen.to, f"person:{seen.by}")
+    else:
+        alerts.pass_on(work, alert, alert.taken_by or seen.by, "handed_over")
+    return None
+
+
+def _spoke_service_user(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """A named member of staff spoke to them: contact, whichever telephone it was."""
+    _recorded(work, alert, seen)
+    if alert.service_user is not None:
+        alerts.reassured(work, alert, alert.service_user, f"person:{seen.by}", "spoke", None)
+    return None
+
+
+CLOSE_REASONS: dict[str, EndedReason] = {
+    "outcome_recorded": "outcome_recorded",
+    "cancelled_confirmed": "cancelled_confirmed",
+    "replacement_arrived": "replacement_arrived",
+    "arrived": "arrived",
+    "merged": "merged",
+}
+"""Reason codes with which a person may close an alert; late evidence comes only from a check-in."""
+
+
+def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    reason = CLOSE_REASONS.get(seen.reason or "")
+    if reason is None:
+        return Refusal(code="reason", detail={"expected": sorted(CLOSE_REASONS)})
+    _recorded(work, alert, seen)
+    alerts.end_alert(work, alert, reason, by=seen.by, outcome=seen.reason)
+    return None
+
+
+_ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
+    "take": _take,
+    "hand_over": _hand_over,
+    "spoke_service_user": _spoke_service_user,
+    "close": _close,
+}
+
+_DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
+    CheckInSeen: checkins.see,
+    RotaReceived: rota.receive,
+    PeopleReceived: _people,
+    PolicyLoaded: _policy,
+    LeadershipWon: _leadership,
+    DeadlineReached: _deadline,
+    DeadlineFailed: _deadline_failed,
+    SignalChanged: _signal,
+    SendTurn: messages.send_turn,
+    SendReported: messages.send_reported,
+    DeliveryReported: messages.delivery,
+    ReplyReceived: messages.reply,
+    KeyPressed: messages.key_pressed,
+    ActionTaken: _action,
+    DayRolled: _day,
+}

@@ -1,0 +1,570 @@
+"""The fold: one fact makes one new frozen value. It never decides, so replaying it years later gives the same.
+
+`evolve_visit`, `evolve_alert` and `evolve_message` are used twice: on the desk's state, and by a decision that must
+see what its own earlier facts have changed (`monitor.core.work`).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec import structs
+
+from config.policy import decode_policy
+from escalation.replies import Question
+from escalation.track import Track
+from monitor.core import facts as f
+from monitor.core.facts import Happened
+from monitor.core.state import (
+    DEVICE_MEMORY,
+    Alert,
+    Dark,
+    Device,
+    Message,
+    Place,
+    State,
+    Unwatched,
+    Visit,
+    alert_deadline,
+)
+
+SLOT_REST = timedelta(hours=12)
+"""A slot is not used again for that phone for this long (interface.md, "Answers by SMS")."""
+
+
+def evolve(state: State, fact: Happened) -> None:
+    """Fold one fact into the state. Raises only on a programmer's error or a damaged journal."""
+    body = fact.body
+    if isinstance(body, VISIT_FACTS):
+        _fold_visit(state, fact)
+    elif isinstance(body, ALERT_FACTS):
+        _fold_alert(state, fact)
+    elif isinstance(body, MESSAGE_FACTS):
+        _fold_message(state, fact)
+    else:
+        _fold_desk(state, fact)
+    state.seq = fact.seq
+
+
+VISIT_FACTS = (
+    f.VisitPlanned,
+    f.VisitReplanned,
+    f.VisitCancelled,
+    f.VisitMissed,
+    f.MissWithdrawn,
+    f.VisitClosed,
+    f.ArrivalRecorded,
+    f.DepartureRecorded,
+    f.DepartureWithdrawn,
+    f.NearRecorded,
+    f.CheckInRecorded,
+)
+ALERT_FACTS = (
+    f.AlertRaised,
+    f.AlertTaken,
+    f.AlertLapsed,
+    f.AlertEnded,
+    f.AlertClosed,
+    f.TrackMoved,
+)
+MESSAGE_FACTS = (
+    f.MessageIntended,
+    f.MessageAttempted,
+    f.MessageAccepted,
+    f.MessageDeferred,
+    f.MessageChased,
+    f.MessageSettled,
+)
+
+
+# --- visits ---
+
+
+def _fold_visit(state: State, fact: Happened) -> None:
+    visits = state.values.visits
+    if isinstance(fact.body, f.CheckInRecorded):
+        _remember(state, fact, fact.body)
+    old = visits.get(fact.subject)
+    new = evolve_visit(old, fact, state.values.policy.closes_after)
+    if new is None:
+        if old is not None:
+            del visits[fact.subject]
+            state.forget_visit(old)
+        return
+    if new is old:
+        return
+    if old is not None and old.workers != new.workers:
+        state.forget_visit(old)
+    visits[fact.subject] = new
+    state.index_visit(new)
+
+
+def evolve_visit(visit: Visit | None, fact: Happened, closes_after: timedelta) -> Visit | None:
+    """The visit after the fact; None when it is not in the state (any more)."""
+    body = fact.body
+    if isinstance(body, f.VisitPlanned):
+        return _planned(fact.subject, body)
+    if visit is None or isinstance(body, f.VisitClosed):
+        return None
+    match body:
+        case f.VisitReplanned():
+            return _replanned(visit, body)
+        case f.VisitCancelled():
+            return structs.replace(visit, cancelled=True, closes_at=fact.at + closes_after)
+        case f.VisitMissed():
+            return structs.replace(visit, missed=True, closes_at=fact.at + closes_after)
+        case f.MissWithdrawn():
+            return structs.replace(visit, missed=False, closes_at=None)
+        case f.ArrivalRecorded():
+            return _arrived(visit, body)
+        case f.DepartureRecorded():
+            return _departed(visit, fact, body, closes_after)
+        case f.DepartureWithdrawn():
+            back = structs.replace(visit.places[body.index], left=False, left_at=None)
+            return structs.replace(visit, places=_with_place(visit, body.index, back), closes_at=None)
+        case f.NearRecorded():
+            others = tuple(entry for entry in visit.near if entry[0] != body.worker)
+            return structs.replace(visit, near=(*others, (body.worker, body.near_at)))
+        case f.CheckInRecorded(outcome="flagged_place" | "mock_position"):
+            return structs.replace(visit, verdicts=_with(visit.verdicts, ("place_inconsistent",)))
+        case _:
+            return visit
+
+
+def _planned(ref: str, body: f.VisitPlanned) -> Visit:
+    return Visit(
+        ref=ref,
+        service_user=body.service_user,
+        start=body.start,
+        end=body.end,
+        agreed_start=body.start,
+        late_at=body.late_at,
+        missed_at=body.missed_at,
+        overrun_at=body.overrun_at,
+        places=_places((), body.workers, body.places),
+        time_critical=body.time_critical,
+        late_after=body.late_after,
+    )
+
+
+def _replanned(visit: Visit, body: f.VisitReplanned) -> Visit:
+    return structs.replace(
+        visit,
+        start=body.start,
+        end=body.end,
+        agreed_start=body.agreed_start,
+        late_at=body.late_at,
+        missed_at=body.missed_at,
+        overrun_at=body.overrun_at,
+        places=_places(visit.places, body.workers, body.places),
+        time_critical=body.time_critical,
+        late_after=body.late_after,
+    )
+
+
+def _places(old: tuple[Place, ...], workers: tuple[str, ...], count: int) -> tuple[Place, ...]:
+    """`count` places (at least one per worker); whoever has arrived keeps the place, with its times."""
+    size = max(count, len(workers), 1, sum(1 for place in old if place.arrived_at is not None))
+    named: list[str | None] = list(workers) + [None] * (size - len(workers))
+    arrived = [place for place in old if place.arrived_at is not None]
+    places: list[Place] = []
+    for planned in named:
+        mine = next((place for place in arrived if planned is not None and place.worker == planned), None)
+        if mine is not None:
+            arrived.remove(mine)
+        places.append(structs.replace(mine, planned=planned) if mine else Place(planned=planned))
+    for at, place in enumerate(places):
+        if place.arrived_at is None and arrived:
+            places[at] = structs.replace(arrived.pop(0), planned=place.planned)
+    return tuple(places)
+
+
+def _with_place(visit: Visit, index: int, place: Place) -> tuple[Place, ...]:
+    return (*visit.places[:index], place, *visit.places[index + 1 :])
+
+
+def _with(old: tuple[f.Verdict, ...], more: tuple[f.Verdict, ...]) -> tuple[f.Verdict, ...]:
+    return old + tuple(verdict for verdict in more if verdict not in old)
+
+
+def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
+    place = structs.replace(
+        visit.places[body.index],
+        worker=body.worker,
+        arrived_at=body.arrived_at,
+        proof=body.proof,
+        left=False,
+        left_at=None,
+    )
+    return structs.replace(
+        visit,
+        places=_with_place(visit, body.index, place),
+        verdicts=_with(visit.verdicts, body.verdicts),
+        near=tuple(entry for entry in visit.near if entry[0] != body.worker),
+        closes_at=None,
+    )
+
+
+def _departed(visit: Visit, fact: Happened, body: f.DepartureRecorded, closes_after: timedelta) -> Visit:
+    place = structs.replace(visit.places[body.index], left=True, left_at=body.left_at)
+    changed = structs.replace(
+        visit,
+        places=_with_place(visit, body.index, place),
+        verdicts=_with(visit.verdicts, body.verdicts),
+    )
+    return structs.replace(changed, closes_at=fact.at + closes_after if changed.all_left else None)
+
+
+def _remember(state: State, fact: Happened, body: f.CheckInRecorded) -> None:
+    values = state.values
+    values.last_checkin_at = fact.at
+    key = body.device or ""
+    device = values.devices.get(key) or Device(ref=key)
+    values.devices[key] = structs.replace(
+        device,
+        recent=(*device.recent[-(DEVICE_MEMORY - 1) :], body.fingerprint),
+        heard_at=fact.at if body.live else device.heard_at,
+    )
+
+
+# --- alerts ---
+
+
+def _fold_alert(state: State, fact: Happened) -> None:
+    values = state.values
+    ref = fact.subject
+    old = values.alerts.get(ref)
+    new = evolve_alert(old, fact, state.policy_of(fact.policy).closes_after)
+    if new is None:
+        if old is not None:
+            _forget_alert(state, old)
+        return
+    values.alerts[ref] = new
+    if isinstance(fact.body, f.AlertEnded):
+        for key in new.messages:
+            _close_question(state, key, fact)
+    if new.visit is not None:
+        _note_on_visit(state, fact, new)
+    state.ask_again(ref, alert_deadline(new), urgent=True)
+
+
+def evolve_alert(alert: Alert | None, fact: Happened, closes_after: timedelta) -> Alert | None:
+    """The alert after the fact; None when it is not in the state (any more)."""
+    body = fact.body
+    if isinstance(body, f.AlertRaised):
+        return _raised(fact, body)
+    if alert is None or isinstance(body, f.AlertClosed):
+        return None
+    match body:
+        case f.AlertTaken():
+            return structs.replace(
+                alert, state="taken", taken_by=body.by, taken_at=fact.at, unrecorded=body.unrecorded
+            )
+        case f.AlertLapsed():
+            return structs.replace(alert, state="open", taken_by=None, taken_at=None, unrecorded=False)
+        case f.AlertEnded():
+            return structs.replace(
+                alert,
+                state="ended",
+                ended_reason=body.reason,
+                ended_at=fact.at,
+                closes_at=fact.at + closes_after,
+            )
+        case f.TrackMoved():
+            return structs.replace(alert, tracks=_with_track(alert, body))
+        case f.MessageIntended():
+            return structs.replace(alert, messages=(*alert.messages, fact.subject))
+        case _:
+            return alert
+
+
+def _raised(fact: Happened, body: f.AlertRaised) -> Alert:
+    return Alert(
+        ref=body.alert,
+        kind=body.kind,
+        due_at=fact.due_at or fact.at,
+        opened_at=fact.at,
+        policy=fact.policy,
+        visit=body.visit,
+        service_user=body.service_user,
+        worker=body.worker,
+        index=body.index,
+        time_critical=body.time_critical,
+        reason=body.reason,
+        count=body.count,
+    )
+
+
+def _with_track(alert: Alert, body: f.TrackMoved) -> tuple[Track, ...]:
+    moved = Track(
+        name=body.track,
+        step=body.step,
+        reason=body.reason,
+        next_at=body.next_at,
+        index=body.index,
+        round=body.round,
+        phase=body.phase,
+    )
+    if alert.track(body.track) is None:
+        return (*alert.tracks, moved)
+    return tuple(moved if track.name == moved.name else track for track in alert.tracks)
+
+
+def _note_on_visit(state: State, fact: Happened, alert: Alert) -> None:
+    visit = state.values.visits.get(alert.visit or "")
+    if visit is None:
+        return
+    new = evolve_visit_for_alert(visit, fact, alert)
+    if new is not visit:
+        state.values.visits[visit.ref] = new
+        state.index_visit(new)
+
+
+def evolve_visit_for_alert(visit: Visit, fact: Happened, alert: Alert) -> Visit:
+    """An alert's beginning and end stand on its visit too."""
+    body = fact.body
+    if isinstance(body, f.AlertRaised):
+        alerted = visit.alerted if alert.kind in visit.alerted else (*visit.alerted, alert.kind)
+        return structs.replace(
+            visit,
+            alerts=(*visit.alerts, alert.ref),
+            alerted=alerted,
+            at_door=visit.at_door or alert.kind == "no_reply",
+        )
+    if isinstance(body, f.AlertEnded):
+        resolved = visit.resolved or (body.by is not None and alert.kind in RESOLVING)
+        return structs.replace(
+            visit,
+            alerts=tuple(ref for ref in visit.alerts if ref != alert.ref),
+            resolved=resolved,
+            at_door=visit.at_door and alert.kind != "no_reply",
+            closes_at=visit.closes_at or (alert.closes_at if resolved else None),
+        )
+    return visit
+
+
+RESOLVING = ("late_visit", "no_reply")
+"""A named person's outcome on one of these settles the visit itself: nobody is watched for any more."""
+
+
+def _forget_alert(state: State, alert: Alert) -> None:
+    del state.values.alerts[alert.ref]
+    state.ask_again(alert.ref, None, urgent=True)
+    for key in alert.messages:
+        if state.values.messages.pop(key, None) is not None:
+            state.ask_again(key, None, urgent=False)
+
+
+# --- messages ---
+
+
+def _fold_message(state: State, fact: Happened) -> None:
+    values = state.values
+    message = evolve_message(values.messages.get(fact.subject), fact)
+    if message is None:
+        return
+    values.messages[message.key] = message
+    state.ask_again(message.key, message.next_at, urgent=False)
+    if isinstance(fact.body, f.MessageSettled) and fact.body.result in ("cancelled", "failed", "rehearsed"):
+        _close_question(state, message.key, fact)
+    if isinstance(fact.body, f.MessageIntended):
+        _note_question(state, fact, message)
+        alert = values.alerts.get(message.alert or "")
+        if alert is not None:
+            values.alerts[alert.ref] = structs.replace(alert, messages=(*alert.messages, message.key))
+
+
+def evolve_message(message: Message | None, fact: Happened) -> Message | None:
+    """The message after the fact; None when it left the state with its alert."""
+    body = fact.body
+    if isinstance(body, f.MessageIntended):
+        return _intended(fact, body)
+    if message is None:
+        return None
+    match body:
+        case f.MessageAttempted():
+            return structs.replace(
+                message,
+                phase="attempted",
+                attempts=body.attempt,
+                attempted_at=fact.at,
+                result="attempted",
+                not_before=None,
+                next_at=None,
+                possibly_repeated=message.possibly_repeated or body.possibly_repeated,
+                unrecorded=message.unrecorded or body.unrecorded_at_send,
+            )
+        case f.MessageAccepted():
+            return structs.replace(
+                message,
+                phase="accepted",
+                provider_ref=body.provider_ref,
+                next_at=fact.at + callback_due(message, 0),
+            )
+        case f.MessageDeferred():
+            return structs.replace(
+                message,
+                phase="queued",
+                result="intended",
+                reason=body.reason,
+                not_before=body.next_at,
+                next_at=max(message.expires_at, body.next_at),
+                possibly_repeated=message.possibly_repeated or body.possibly_repeated,
+            )
+        case f.MessageChased():
+            return structs.replace(
+                message, chased=body.tries, next_at=fact.at + callback_due(message, body.tries)
+            )
+        case f.MessageSettled():
+            return structs.replace(
+                message,
+                phase="settled",
+                settled_at=fact.at,
+                result=body.result,
+                reason=body.reason,
+                proof=body.proof or message.proof,
+                next_at=None,
+            )
+        case f.PersonReached():
+            return structs.replace(message, proof=body.proof)
+        case _:
+            return message
+
+
+def callback_due(message: Message, tries: int) -> timedelta:
+    """When a provider's silence is long enough to ask it: past the ring, and at least a minute."""
+    return timedelta(seconds=60 + (message.ring_s if message.channel == "call" else 0) + 60 * tries)
+
+
+def _intended(fact: Happened, body: f.MessageIntended) -> Message:
+    return Message(
+        key=fact.subject,
+        person=body.person,
+        line=body.line,
+        purpose=body.purpose,
+        channel=body.channel,
+        template=body.template,
+        priority=body.priority,
+        intended_at=fact.at,
+        expires_at=body.expires_at,
+        policy=fact.policy,
+        alert=body.alert,
+        visit=body.visit,
+        about=body.about,
+        count=body.count,
+        slot=body.slot,
+        bare=body.bare,
+        ring_s=body.ring_s,
+        next_at=body.expires_at,
+    )
+
+
+def _note_question(state: State, fact: Happened, message: Message) -> None:
+    if message.slot is None or message.line is None:
+        return
+    asked = Question(
+        slot=message.slot, template=message.template, key=message.key, opened_at=fact.at, open=True
+    )
+    kept = tuple(
+        question
+        for question in state.values.questions.get(message.line, ())
+        if (question.open or fact.at - question.opened_at < SLOT_REST)
+        # asked again about the same alert: the slot goes on, so that the older text's code still answers it
+        and not (question.open and question.slot == message.slot)
+    )
+    state.values.questions[message.line] = (*kept, asked)
+
+
+# --- the desk itself ---
+
+
+def _fold_desk(state: State, fact: Happened) -> None:
+    values = state.values
+    match fact.body:
+        case f.LeadershipTaken() as body:
+            values.fence = body.fence
+        case f.PolicyAdopted() as body:
+            _adopt_policy(state, body)
+        case f.DutyAdopted() as body:
+            values.duty, values.council_desks = body.duty, body.council_desks
+        case f.HolidaysAdopted() as body:
+            values.holidays = body.dates
+            state.refresh_calendar()
+        case f.RotaAdopted():
+            values.rota_at = fact.at
+        case f.RowRefused() as body:
+            known = values.unwatched.get(fact.subject)
+            since = known.since if known else fact.at
+            values.unwatched[fact.subject] = Unwatched(
+                key=fact.subject, row=body.row, code=body.code, since=since
+            )
+        case f.RowMended():
+            values.unwatched.pop(fact.subject, None)
+        case f.PersonReached() as body:
+            _prove(state, fact, body)
+        case f.ReplyKept() as body:
+            _note_reply(state, fact, body)
+        case f.SignalLost() as body:
+            dark = Dark(cause=body.cause, subject=fact.subject, since=fact.at)
+            values.dark[f"{body.cause}:{fact.subject}"] = dark
+        case f.SignalFound() as body:
+            values.dark.pop(f"{body.cause}:{fact.subject}", None)
+        case f.DayRolledOver() as body:
+            values.day = body.day
+            _tidy(state, fact)
+        case _:
+            pass
+
+
+def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:
+    values = state.values
+    values.policy = decode_policy(body.policy)
+    values.policy_digest = body.digest
+    values.public = body.public
+    in_use = {alert.policy for alert in values.alerts.values()} | {body.digest}
+    kept = {digest: policy for digest, policy in values.policies.items() if digest in in_use}
+    values.policies = kept | {body.digest: values.policy}
+    state.refresh_calendar()
+
+
+def _prove(state: State, fact: Happened, body: f.PersonReached) -> None:
+    message = state.values.messages.get(body.message or "")
+    if message is not None:
+        state.values.messages[message.key] = structs.replace(message, proof=body.proof)
+
+
+def _close_question(state: State, key: str, fact: Happened) -> None:
+    message = state.values.messages.get(key)
+    if message is None or message.line is None:
+        return
+    state.values.questions[message.line] = tuple(
+        structs.replace(question, open=False, closed_at=fact.at)
+        if question.key == key and question.open
+        else question
+        for question in state.values.questions.get(message.line, ())
+    )
+
+
+def _note_reply(state: State, fact: Happened, body: f.ReplyKept) -> None:
+    values = state.values
+    if body.word == "stop":
+        values.stopped_lines[body.line] = fact.at
+    if body.answered:
+        values.replies_to[body.line] = (*values.replies_to.get(body.line, ()), fact.at)[-5:]
+
+
+def _tidy(state: State, fact: Happened) -> None:
+    """The roll-over drops what was carried long enough; open visits and alerts are never touched."""
+    values = state.values
+    for line, questions in list(values.questions.items()):
+        kept = tuple(q for q in questions if q.open or fact.at - q.opened_at < SLOT_REST)
+        if kept:
+            values.questions[line] = kept
+        else:
+            del values.questions[line]
+    for line, times in list(values.replies_to.items()):
+        if fact.at - times[-1] > timedelta(days=1):
+            del values.replies_to[line]
+    for key, message in list(values.messages.items()):
+        if message.phase == "settled" and message.alert not in values.alerts:
+            del values.messages[key]

@@ -1,0 +1,490 @@
+"""What a desk decided, past tense, versioned, in the journal for ever.
+
+A fact holds minted ids, references, verdicts, digests, counts and instants: never a name, a number, a position or
+free text (`tests/unit/test_facts.py` walks every kind). State is a fold over facts and nothing else.
+
+Upcaster path: when a kind's fields change in a way that old bodies do not decode to, raise its `VERSION` and add
+an entry to `UPCASTERS` that turns the old body's JSON object into the new one, one version at a time. Golden
+journals of every released format are replayed in every test run (`tests/golden/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, Literal
+
+import msgspec
+from msgspec import Struct
+
+from config.policy import CouncilDesk, Duty
+from monitor.core.inputs import (
+    CheckInKind,
+    DarkCause,
+    Evidence,
+    Outcome,
+    RotaProblemCode,
+    Source,
+)
+from monitor.core.views import (
+    AlertKind,
+    Channel,
+    EndedReason,
+    Priority,
+    Purpose,
+    Result,
+    TrackName,
+    TrackStep,
+)
+
+PlaceVerdict = Literal["consistent", "inconsistent", "unclear", "none"]
+Verdict = Literal[
+    "on_time",
+    "late",
+    "early",
+    "short",
+    "overrun",
+    "place_inconsistent",
+    "place_unclear",
+    "manual",
+    "other_worker",
+    "late_evidence",
+    "left_time_unknown",
+]
+ArrivalProof = Literal["pressed", "region", "two_fixes", "tag", "line", "manual"]
+
+
+class FactBody(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """The part of a fact that its kind defines; the envelope is `connectors.ports.Record`."""
+
+    VERSION: ClassVar[int] = 1
+
+
+class JournalOpened(FactBody, frozen=True, kw_only=True):
+    """The header: which readers may lead this desk."""
+
+    format: int
+    min_reader: int
+
+
+class LeadershipTaken(FactBody, frozen=True, kw_only=True):
+    """This process leads from here on. What an older fence appends later is refused by the store."""
+
+    fence: int
+
+
+class PolicyAdopted(FactBody, frozen=True, kw_only=True):
+    """The policy in force from here on, as values with durations as text; no number and no name is in it."""
+
+    digest: str
+    policy: dict[str, Any]
+    public: Literal["off", "ask", "auto"]
+
+
+class DutyAdopted(FactBody, frozen=True, kw_only=True):
+    """Who is on duty when, by minted ids, and which council desk answers when."""
+
+    duty: tuple[Duty, ...]
+    council_desks: tuple[CouncilDesk, ...]
+
+
+class HolidaysAdopted(FactBody, frozen=True, kw_only=True):
+    """England's bank holidays as the desk counts them from here on."""
+
+    dates: tuple[date, ...]
+
+
+class PeopleChanged(FactBody, frozen=True, kw_only=True):
+    """The directory moved to `people_rev` (in the envelope too)."""
+
+    new: int
+    changed: int
+
+
+class RotaAdopted(FactBody, frozen=True, kw_only=True):
+    """One upload was taken in whole; its rows' facts stand beside it in the same append."""
+
+    evidence: Evidence
+    new: int
+    changed: int
+    cancelled: int
+    unchanged: int
+    refused: int
+    covers_to: datetime | None = None
+
+
+class VisitPlanned(FactBody, frozen=True, kw_only=True):
+    """A visit is watched from here on. Its deadlines are resolved: a later policy changes them only by a fact."""
+
+    service_user: str
+    start: datetime
+    end: datetime
+    late_at: datetime
+    missed_at: datetime
+    overrun_at: datetime
+    workers: tuple[str, ...] = ()
+    places: int = 1
+    time_critical: bool = False
+    late_after: timedelta | None = None
+
+
+class VisitReplanned(FactBody, frozen=True, kw_only=True):
+    """The plan of a visit changed. `agreed_start` and `late_at` move only while the change is in good time."""
+
+    start: datetime
+    end: datetime
+    agreed_start: datetime
+    late_at: datetime
+    missed_at: datetime
+    overrun_at: datetime
+    workers: tuple[str, ...] = ()
+    places: int = 1
+    time_critical: bool = False
+    late_after: timedelta | None = None
+    reason: Literal["rota", "policy", "run_goes_on"]
+
+
+class VisitCancelled(FactBody, frozen=True, kw_only=True):
+    """A complete upload no longer has the visit, in good time."""
+
+    reason: Literal["dropped_from_rota"]
+
+
+class VisitMissed(FactBody, frozen=True, kw_only=True):
+    """Nobody came by the later of the planned end and `missed_after` past the alert (spec 21.4)."""
+
+
+class MissWithdrawn(FactBody, frozen=True, kw_only=True):
+    """An arrival became known after all."""
+
+
+class VisitClosed(FactBody, frozen=True, kw_only=True):
+    """The visit leaves the state; later evidence becomes a fact for the record and reopens nothing."""
+
+
+class RowRefused(FactBody, frozen=True, kw_only=True):
+    """A row of the rota cannot be watched: whom or when is not known. It counts until it is mended."""
+
+    row: int
+    code: RotaProblemCode
+
+
+class RowMended(FactBody, frozen=True, kw_only=True):
+    """A later upload brought the row in order, or no longer has it."""
+
+
+class CheckInRecorded(FactBody, frozen=True, kw_only=True):
+    """A check-in that means something, with what was decided about it. Subject: the visit, else the check-in."""
+
+    checkin: str
+    source: Source
+    check: CheckInKind
+    outcome: Outcome
+    happened_at: datetime
+    fingerprint: int
+    evidence: Evidence
+    device: str | None = None
+    worker: str | None = None
+    place: PlaceVerdict = "none"
+    live: bool = False
+
+
+class ArrivalRecorded(FactBody, frozen=True, kw_only=True):
+    """A care worker is at the visit, at `arrived_at`, in the place `index`."""
+
+    index: int
+    arrived_at: datetime
+    proof: ArrivalProof
+    worker: str | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+
+class DepartureRecorded(FactBody, frozen=True, kw_only=True):
+    """A care worker left; `left_at` is None when only the next arrival elsewhere proves it (spec 19.6.4)."""
+
+    index: int
+    left_at: datetime | None
+    worker: str | None = None
+    verdicts: tuple[Verdict, ...] = ()
+
+
+class DepartureWithdrawn(FactBody, frozen=True, kw_only=True):
+    """The care worker is back at the same visit: the departure was none."""
+
+    index: int
+
+
+class NearRecorded(FactBody, frozen=True, kw_only=True):
+    """One fix lay inside the home; a second one, two minutes apart, makes an arrival at this first one's time."""
+
+    worker: str
+    near_at: datetime
+
+
+class AlertRaised(FactBody, frozen=True, kw_only=True):
+    """Something is wrong and stays open until it is answered. Its policy is the one in the envelope."""
+
+    alert: str
+    kind: AlertKind
+    visit: str | None = None
+    service_user: str | None = None
+    worker: str | None = None
+    index: int | None = None
+    time_critical: bool = False
+    reason: str = ""
+    count: int = 0
+
+
+class AlertTaken(FactBody, frozen=True, kw_only=True):
+    """A named person has it."""
+
+    by: str
+    proof: str
+    unrecorded: bool = False
+
+
+class AlertLapsed(FactBody, frozen=True, kw_only=True):
+    """Who had it did not answer again in time; summoning goes on."""
+
+    by: str
+
+
+class AlertEnded(FactBody, frozen=True, kw_only=True):
+    """It is over, for this reason."""
+
+    reason: EndedReason
+    by: str | None = None
+    outcome: str | None = None
+
+
+class AlertClosed(FactBody, frozen=True, kw_only=True):
+    """The ended alert leaves the state."""
+
+
+class TrackMoved(FactBody, frozen=True, kw_only=True):
+    """One track of an alert went on. `reason` is a name; `index`, `round`, `phase` say where in its ladder it is."""
+
+    track: TrackName
+    step: TrackStep
+    reason: str
+    next_at: datetime | None = None
+    index: int = 0
+    round: int = 0
+    phase: str = ""
+
+
+class MessageIntended(FactBody, frozen=True, kw_only=True):
+    """A message is to go out. Who and by which line as references; `template` names the words."""
+
+    alert: str | None
+    person: str
+    line: str | None
+    purpose: Purpose
+    channel: Channel
+    template: str
+    priority: Priority
+    expires_at: datetime
+    slot: int | None = None
+    bare: bool = False
+    ring_s: int = 25
+    visit: str | None = None
+    about: str | None = None
+    """A person of whom the words speak: a minted id."""
+    count: int = 0
+
+
+class MessageAttempted(FactBody, frozen=True, kw_only=True):
+    """On disk right before the POST: from here on it may have been sent."""
+
+    attempt: int
+    evidence: Evidence
+    possibly_repeated: bool = False
+    unrecorded_at_send: bool = False
+
+
+class MessageAccepted(FactBody, frozen=True, kw_only=True):
+    """The provider has it. `found`: it was looked up there after a crash or a timeout, and not sent again."""
+
+    provider_ref: str
+    found: bool = False
+
+
+class MessageDeferred(FactBody, frozen=True, kw_only=True):
+    """The provider did not take it; it is tried again at `next_at`."""
+
+    reason: str
+    next_at: datetime
+    possibly_repeated: bool = False
+
+
+class MessageChased(FactBody, frozen=True, kw_only=True):
+    """Its callback is overdue; the provider is asked."""
+
+    tries: int
+
+
+class MessageSettled(FactBody, frozen=True, kw_only=True):
+    """Nothing more will be known of this message. `result` is never contact by itself: `proof` is."""
+
+    result: Result
+    reason: str = ""
+    proof: str | None = None
+
+
+class AnswerHeard(FactBody, frozen=True, kw_only=True):
+    """Somebody answered a question by key or text. `stale`: the question was closed already."""
+
+    answer: str
+    proof: str
+    person: str | None = None
+    stale: bool = False
+    minutes: int | None = None
+    evidence: Evidence | None = None
+
+
+class ReplyKept(FactBody, frozen=True, kw_only=True):
+    """Words came from a line that we know; a person reads them (the words are evidence)."""
+
+    line: str
+    persons: tuple[str, ...]
+    word: Literal["help", "stop", "other"]
+    evidence: Evidence
+    answered: bool = False
+    """An automatic reply went back."""
+
+
+class PersonReached(FactBody, frozen=True, kw_only=True):
+    """Contact: a human answered, with this proof. Silence, voicemail and *delivered* never count."""
+
+    person: str
+    purpose: Purpose
+    proof: str
+    answer: str
+    message: str | None = None
+
+
+class ActionRecorded(FactBody, frozen=True, kw_only=True):
+    """A named person did something about the alert."""
+
+    action: str
+    by: str
+    done_at: datetime
+    reason: str | None = None
+    note: Evidence | None = None
+
+
+class SignalLost(FactBody, frozen=True, kw_only=True):
+    """A way in went dark. The subject is the device or feed."""
+
+    cause: DarkCause
+
+
+class SignalFound(FactBody, frozen=True, kw_only=True):
+    """It is back."""
+
+    cause: DarkCause
+
+
+class DayRolledOver(FactBody, frozen=True, kw_only=True):
+    """04:00 local."""
+
+    day: date
+
+
+class WatchFault(FactBody, frozen=True, kw_only=True):
+    """The core failed on this subject's deadline; staff are summoned with a fixed text (design: the engine)."""
+
+    error: str
+
+
+AnyBody = (
+    JournalOpened
+    | LeadershipTaken
+    | PolicyAdopted
+    | DutyAdopted
+    | HolidaysAdopted
+    | PeopleChanged
+    | RotaAdopted
+    | VisitPlanned
+    | VisitReplanned
+    | VisitCancelled
+    | VisitMissed
+    | MissWithdrawn
+    | VisitClosed
+    | RowRefused
+    | RowMended
+    | CheckInRecorded
+    | ArrivalRecorded
+    | DepartureRecorded
+    | DepartureWithdrawn
+    | NearRecorded
+    | AlertRaised
+    | AlertTaken
+    | AlertLapsed
+    | AlertEnded
+    | AlertClosed
+    | TrackMoved
+    | MessageIntended
+    | MessageAttempted
+    | MessageAccepted
+    | MessageDeferred
+    | MessageChased
+    | MessageSettled
+    | AnswerHeard
+    | ReplyKept
+    | PersonReached
+    | ActionRecorded
+    | SignalLost
+    | SignalFound
+    | DayRolledOver
+    | WatchFault
+)
+KINDS: dict[str, type[FactBody]] = {kind.__name__: kind for kind in AnyBody.__args__}
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
+
+
+class Draft(Struct, frozen=True, kw_only=True, gc=False):
+    """A fact before it has a place in the journal: what `decide` answers."""
+
+    subject: str
+    body: FactBody
+    due_at: datetime | None = None
+    """The deadline that caused it; the lateness is the fact's `at` less this."""
+    policy: str | None = None
+    """The digest under which it was decided, if not the desk's present one (an alert keeps its own)."""
+
+
+class Happened(Struct, frozen=True, kw_only=True, gc=False):
+    """A fact as the fold sees it, live and on replay alike."""
+
+    seq: int
+    at: datetime
+    subject: str
+    body: FactBody
+    due_at: datetime | None = None
+    policy: str = ""
+
+
+class UnknownFactError(Exception):
+    """A kind or version that this release cannot read: it must not lead the desk (design rule 13)."""
+
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+def encode_body(body: FactBody) -> str:
+    """The body's JSON text, as it is hashed and stored; never encoded again afterwards."""
+    return _ENCODER.encode(body).decode()
+
+
+def decode_body(kind: str, v: int, text: str) -> FactBody:
+    """The body of a stored fact, lifted through the upcasters. Raises UnknownFactError, msgspec.ValidationError."""
+    known = KINDS.get(kind)
+    if known is None or v > known.VERSION:
+        raise UnknownFactError(f"fact kind {kind} version {v} is newer than this release of callwatch")
+    if v == known.VERSION:
+        return msgspec.json.decode(text, type=known)
+    old = msgspec.json.decode(text)
+    for version in range(v, known.VERSION):
+        old = UPCASTERS[(kind, version)](old)
+    return msgspec.convert(old, known)

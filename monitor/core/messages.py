@@ -1,0 +1,320 @@
+"""Messages from intended to settled, and the answers that come back (design: "Intended, attempted, settled").
+
+Contact means that a human answered: a key, a reply, a link, or a named member of staff. Voicemail, *delivered* and
+*completed* never count.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec import Struct
+
+from escalation import dialog
+from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match
+from monitor.core import facts as f
+from monitor.core.alerts import (
+    ask_for_help,
+    cancel,
+    on_settled,
+    pass_on,
+    reassured,
+    take,
+    tell_person,
+    tell_staff,
+)
+from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
+from monitor.core.state import Alert, Message
+from monitor.core.views import Result
+from monitor.core.work import Decision, Work
+
+BACK_OFF = (2, 5, 10, 20, 30, 60)
+"""Seconds until the provider is tried again; the last one goes on."""
+CHASES = 3
+"""How often a provider is asked about a message whose callback never came."""
+AUTOMATIC_REPLIES = 5
+"""At most this many automatic replies to one line in a day (devices.md)."""
+
+
+class SayBack(Struct, frozen=True, kw_only=True):
+    """The automatic reply to a text: which words, about which alert. None goes back to strangers."""
+
+    template: str
+    alert: str | None
+    person: str
+
+
+# --- sending ---
+
+
+def send_turn(work: Work, turn: SendTurn) -> Decision:
+    """Its turn has come: is it still wanted? Answers "send", "hold" (the store is away) or "no"."""
+    message = work.message(turn.key)
+    if message is None or message.phase != "queued":
+        return Decision(answer="no")
+    reason = pointless(work, message)
+    if reason is not None:
+        cancel(work, message, reason)
+        return work.decision(answer="no")
+    if turn.unrecorded and not may_leave_unrecorded(message):
+        return Decision(answer="hold")
+    attempted = f.MessageAttempted(
+        attempt=message.attempts + 1,
+        evidence=turn.evidence,
+        possibly_repeated=message.possibly_repeated,
+        unrecorded_at_send=turn.unrecorded,
+    )
+    work.emit(message.key, attempted)
+    return work.decision(answer="send")
+
+
+def may_leave_unrecorded(message: Message) -> bool:
+    """Degraded mode lets only summons and help asked leave, and only to staff (design: "Degraded mode")."""
+    return message.purpose == "summon"
+
+
+def pointless(work: Work, message: Message) -> str | None:
+    """Why the message need not leave any more, or None."""
+    alert = work.alert(message.alert)
+    if message.expires_at <= work.now:
+        return "expired"
+    if alert is None or message.purpose in ("stand_down", "notice"):
+        return None
+    if alert.state == "ended":
+        return "alert_ended"
+    if message.purpose == "summon" and alert.state == "taken" and message.person != alert.taken_by:
+        return "taken"
+    track = alert.track("reassure")
+    if message.purpose == "reassure" and track is not None and track.step == "reached":
+        return "reached"
+    return None
+
+
+def send_reported(work: Work, report: SendReported) -> Decision:
+    """What the provider's API said. After a callback has settled the message nothing is changed any more."""
+    message = work.message(report.key)
+    if message is None or message.phase != "attempted":
+        return Decision()
+    if report.result == "accepted":
+        work.emit(message.key, f.MessageAccepted(provider_ref=report.provider_ref or "", found=report.found))
+    elif report.result == "failed" and report.permanent:
+        _settle(work, message, "failed", report.reason)
+    else:
+        _defer(work, message, report)
+    return work.decision()
+
+
+def _defer(work: Work, message: Message, report: SendReported) -> None:
+    wait = 0 if report.possibly_repeated else BACK_OFF[min(message.attempts, len(BACK_OFF)) - 1]
+    next_at = work.now + timedelta(seconds=wait)
+    if next_at >= message.expires_at:
+        _settle(work, message, "failed", "expired")
+        return
+    deferred = f.MessageDeferred(
+        reason=report.reason or report.result, next_at=next_at, possibly_repeated=report.possibly_repeated
+    )
+    work.emit(message.key, deferred)
+
+
+def _settle(work: Work, message: Message, result: Result, reason: str = "") -> None:
+    work.emit(message.key, f.MessageSettled(result=result, reason=reason, proof=message.proof))
+    on_settled(work, message, result)
+
+
+def on_deadline(work: Work, message: Message) -> None:
+    """A queued message is past its life, or the callback of a sent one is overdue."""
+    if message.phase == "queued" and message.expires_at <= work.now:
+        _settle(work, message, "failed", "expired")
+    elif message.phase == "accepted" and message.chased >= CHASES:
+        _settle(work, message, "failed", "no_callback")
+    elif message.phase == "accepted":
+        work.emit(message.key, f.MessageChased(tries=message.chased + 1))
+
+
+SETTLES: dict[str, Result] = {
+    "delivered": "delivered",
+    "undelivered": "failed",
+    "failed": "failed",
+    "canceled": "failed",
+    "busy": "busy",
+    "no_answer": "no_answer",
+}
+
+
+def delivery(work: Work, report: DeliveryReported) -> Decision:
+    """A callback. Doubled, late and reordered ones change nothing: a settled message stays as it is."""
+    message = work.message(report.key)
+    if message is None or message.phase in ("settled", "queued"):
+        return Decision()
+    if message.phase == "attempted":
+        # its callback overtook the answer to our POST, or we were killed in between: the provider has it
+        work.emit(message.key, f.MessageAccepted(provider_ref=report.provider_ref or "", found=True))
+        message = work.message(report.key) or message
+    if report.answered_by == "machine" and message.proof is None:
+        _settle(work, message, "voicemail")
+    elif report.status == "completed":
+        _settle(work, message, "answered", "" if message.proof else "no_key")
+    elif report.status in SETTLES:
+        _settle(work, message, SETTLES[report.status], report.status)
+    return work.decision()
+
+
+# --- answers ---
+
+
+def key_pressed(work: Work, pressed: KeyPressed) -> Decision:
+    """A step of our call ended. `Decision.answer` is the dialog's turn, for the words that follow."""
+    message = work.message(pressed.key)
+    if message is None:
+        return Decision()
+    turn = dialog.next_step(message.template, pressed.step, pressed.digit)
+    if turn.answer is not None:
+        proof = f"key:{pressed.digit}" if pressed.digit else ""
+        _answer(work, message, turn.answer, proof, None)
+    return work.decision(answer=turn)
+
+
+def reply(work: Work, received: ReplyReceived) -> Decision:
+    """A text from a line that we know. It belongs to a question, or a person reads it."""
+    read = Reply(code=received.code, number=received.number, word=received.word)
+    found = match(work.questions(received.line), read, work.now)
+    if isinstance(found, Matched):
+        message = work.message(found.question.key)
+        if message is not None:
+            work.emit(
+                message.key,
+                f.AnswerHeard(
+                    answer=found.answer,
+                    proof=f"reply:{received.code or received.word or ''}",
+                    person=message.person,
+                    minutes=found.number,
+                    evidence=received.evidence,
+                ),
+            )
+            _answer(
+                work, message, found.answer, f"reply:{received.code or received.word or ''}", found.number
+            )
+            return _say(work, received, SAY.get(found.answer), message.alert, message.person)
+    if isinstance(found, Stale):
+        return _stale(work, received, found)
+    return _words(work, received, found if isinstance(found, Unmatched) else Unmatched(reason="unclear"))
+
+
+SAY: dict[Answer, str] = {
+    "all_right": "SU-2",
+    "talk": "SU-3",
+    "carer_here": "SU-4",
+    "take": "OC-22",
+    "still_mine": "OC-22",
+    "pass_on": "OC-24",
+}
+
+
+def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
+    message = work.message(found.question.key)
+    work.emit(
+        found.question.key,
+        f.AnswerHeard(
+            answer=found.answer,
+            proof=f"reply:{received.code or ''}",
+            person=message.person if message else None,
+            stale=True,
+            evidence=received.evidence,
+        ),
+    )
+    if message is not None and message.purpose == "reassure":
+        return _words(work, received, Unmatched(reason="free_text"))
+    return _say(work, received, "OC-25", None, received.persons[0])
+
+
+def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
+    """Words that no question asked for. From a service user they go before a person at once."""
+    person = received.persons[0]
+    known = work.ctx.people.person(person)
+    role = known.role if known else "contact"
+    template = "SU-11" if role == "service_user" else "OC-26" if role == "staff" else None
+    stopped = received.word == "stop"
+    said = None if stopped or template is None else _allowed(work, received, template)
+    work.emit(
+        received.line,
+        f.ReplyKept(
+            line=received.line,
+            persons=received.persons,
+            word=received.word or "other",
+            evidence=received.evidence,
+            answered=said is not None,
+        ),
+    )
+    if role == "service_user":
+        reason = "stopped_texts" if stopped else "free_text" if found.reason != "help" else "help"
+        ask_for_help(work, _open_alert_of(work, person), person, reason)
+    answer = SayBack(template=said, alert=None, person=person) if said else None
+    return work.decision(answer=answer)
+
+
+def _open_alert_of(work: Work, person: str) -> Alert | None:
+    mine = [alert for alert in work.all_open_alerts() if alert.service_user == person]
+    return mine[0] if mine else None
+
+
+def _allowed(work: Work, received: ReplyReceived, template: str) -> str | None:
+    """The words, unless this line has had its five automatic replies of the last day."""
+    sent = work.state.values.replies_to.get(received.line, ())
+    recent = [at for at in sent if work.now - at < timedelta(days=1)]
+    return template if len(recent) < AUTOMATIC_REPLIES else None
+
+
+def _say(
+    work: Work, received: ReplyReceived, template: str | None, alert: str | None, person: str
+) -> Decision:
+    said = _allowed(work, received, template) if template else None
+    if said is not None:
+        work.emit(
+            received.line,
+            f.ReplyKept(
+                line=received.line, persons=(person,), word="other", evidence=received.evidence, answered=True
+            ),
+        )
+    answer = SayBack(template=said, alert=alert, person=person) if said else None
+    return work.decision(answer=answer)
+
+
+def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: int | None) -> None:
+    """One answer, whichever way it came."""
+    alert = work.alert(message.alert)
+    if alert is None:
+        return
+    if message.purpose == "reassure":
+        _service_user_answered(work, alert, message, answer, proof)
+    elif message.purpose in ("summon", "notice", "stand_down"):
+        _staff_answered(work, alert, message, answer, proof)
+
+
+def _service_user_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
+    if answer == "no_key":
+        # the line was open and nobody pressed anything: not contact, and a person must ring (wording.md SUV-1)
+        ask_for_help(work, alert, message.person, "no_key")
+        return
+    reassured(work, alert, message.person, proof, answer, message.key)
+    if answer in ("talk", "help", "ring_me"):
+        ask_for_help(work, alert, message.person, "asked")
+    elif answer == "carer_here" and alert.state != "ended":
+        tell_staff(work, alert, "OC-18")
+
+
+def _staff_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
+    by = message.person
+    if answer in ("pass_on", "no_answer_key"):
+        if alert.state != "ended":
+            pass_on(work, alert, by, "passed_on" if answer == "pass_on" else "no_key")
+        return
+    if answer not in ("take", "still_mine") or alert.state == "ended":
+        return
+    work.emit(
+        alert.ref,
+        f.PersonReached(person=by, purpose="summon", proof=proof, answer=answer, message=message.key),
+    )
+    if alert.state == "taken" and alert.taken_by != by and message.template != "OC-3":
+        tell_person(work, alert, by, "OC-3")
+        return
+    take(work, alert, by, proof)

@@ -1,0 +1,331 @@
+"""What a desk knows: frozen values in the desk's own dicts, and the indexes derived from them.
+
+Only `monitor.core.evolve` puts a new value here. Indexes and the heap of deadlines are derived: they are rebuilt
+from the values when a snapshot is loaded and are in no snapshot.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from datetime import date, datetime, timedelta
+
+from msgspec import Struct
+
+from config.policy import Calendar, CouncilDesk, Duty, Policy, PublicMode
+from escalation.replies import Question
+from escalation.track import Track, TrackName
+from monitor.core.facts import ArrivalProof, Verdict
+from monitor.core.inputs import RotaProblemCode
+from monitor.core.views import AlertKind, AlertState, Channel, EndedReason, Priority, Purpose, Result
+
+STATE_VERSION = 1
+"""Version of the snapshot's form. Another version is not read: the journal is folded instead."""
+
+DEVICE_MEMORY = 256
+"""Fingerprints kept per device (design: "When state ends")."""
+
+
+class Place(Struct, frozen=True, kw_only=True, gc=False):
+    """One care worker's place at a visit: who is planned, who came, when they came and left."""
+
+    planned: str | None = None
+    worker: str | None = None
+    arrived_at: datetime | None = None
+    left_at: datetime | None = None
+    left: bool = False
+    proof: ArrivalProof | None = None
+
+
+class Visit(Struct, frozen=True, kw_only=True, gc=False):
+    """A visit that is watched. `stage` here knows nothing of the clock: *due* is *planned* after the start."""
+
+    ref: str
+    service_user: str
+    start: datetime
+    end: datetime
+    agreed_start: datetime
+    late_at: datetime
+    missed_at: datetime
+    overrun_at: datetime
+    places: tuple[Place, ...]
+    time_critical: bool = False
+    late_after: timedelta | None = None
+    verdicts: tuple[Verdict, ...] = ()
+    alerts: tuple[str, ...] = ()
+    """Open alerts about it."""
+    alerted: tuple[AlertKind, ...] = ()
+    """Kinds that were raised once already: a deadline raises each kind once."""
+    at_door: bool = False
+    """A *no reply* alert is open: a care worker is at the door."""
+    missed: bool = False
+    cancelled: bool = False
+    resolved: bool = False
+    """A named person recorded an outcome: no deadline raises anything any more."""
+    near: tuple[tuple[str, datetime], ...] = ()
+    """(care worker, first fix inside the home): one fix is only *near*."""
+    closes_at: datetime | None = None
+
+    @property
+    def anybody_there(self) -> bool:
+        """At least one arrival is recorded."""
+        return any(place.arrived_at is not None for place in self.places)
+
+    @property
+    def all_there(self) -> bool:
+        """Every place has its arrival."""
+        return all(place.arrived_at is not None for place in self.places)
+
+    @property
+    def all_left(self) -> bool:
+        """Everybody who came has left, and somebody came."""
+        return self.anybody_there and all(place.left for place in self.places if place.arrived_at is not None)
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The care workers whom the rota names."""
+        return tuple(place.planned for place in self.places if place.planned is not None)
+
+
+class Alert(Struct, frozen=True, kw_only=True, gc=False):
+    """Something is wrong. `policy` is the digest under which it was raised and is run."""
+
+    ref: str
+    kind: AlertKind
+    due_at: datetime
+    opened_at: datetime
+    policy: str
+    visit: str | None = None
+    service_user: str | None = None
+    worker: str | None = None
+    index: int | None = None
+    time_critical: bool = False
+    reason: str = ""
+    count: int = 0
+    state: AlertState = "open"
+    ended_reason: EndedReason | None = None
+    ended_at: datetime | None = None
+    taken_by: str | None = None
+    taken_at: datetime | None = None
+    unrecorded: bool = False
+    tracks: tuple[Track, ...] = ()
+    messages: tuple[str, ...] = ()
+    closes_at: datetime | None = None
+
+    def track(self, name: TrackName) -> Track | None:
+        """The track of that name, if it runs at all."""
+        return next((track for track in self.tracks if track.name == name), None)
+
+
+class Message(Struct, frozen=True, kw_only=True, gc=False):
+    """One message from intended to settled. `phase`: queued, attempted (in doubt), accepted, settled."""
+
+    key: str
+    person: str
+    line: str | None
+    purpose: Purpose
+    channel: Channel
+    template: str
+    priority: Priority
+    intended_at: datetime
+    expires_at: datetime
+    policy: str
+    alert: str | None = None
+    visit: str | None = None
+    about: str | None = None
+    count: int = 0
+    slot: int | None = None
+    bare: bool = False
+    ring_s: int = 25
+    phase: str = "queued"
+    attempts: int = 0
+    attempted_at: datetime | None = None
+    not_before: datetime | None = None
+    provider_ref: str | None = None
+    settled_at: datetime | None = None
+    result: Result = "intended"
+    reason: str = ""
+    proof: str | None = None
+    possibly_repeated: bool = False
+    unrecorded: bool = False
+    chased: int = 0
+    next_at: datetime | None = None
+
+
+class Device(Struct, frozen=True, kw_only=True, gc=False):
+    """What is remembered of a device: when it was last heard live, and what it said last."""
+
+    ref: str
+    heard_at: datetime | None = None
+    recent: tuple[int, ...] = ()
+
+
+class Dark(Struct, frozen=True, kw_only=True, gc=False):
+    """A way in of which nothing is known since then."""
+
+    cause: str
+    subject: str
+    since: datetime
+
+
+class Unwatched(Struct, frozen=True, kw_only=True, gc=False):
+    """A row of the rota that is not watched."""
+
+    key: str
+    row: int
+    code: RotaProblemCode
+    since: datetime
+
+
+class Values(Struct, kw_only=True):
+    """Everything that a snapshot holds. Mutable containers of frozen values."""
+
+    version: int = STATE_VERSION
+    fence: int = 0
+    policy: Policy = Policy()
+    policy_digest: str = ""
+    public: PublicMode = "off"
+    duty: tuple[Duty, ...] = ()
+    council_desks: tuple[CouncilDesk, ...] = ()
+    holidays: tuple[date, ...] = ()
+    policies: dict[str, Policy] = {}
+    """By digest: the present one and those under which an alert is still open."""
+    day: date | None = None
+    rota_at: datetime | None = None
+    last_checkin_at: datetime | None = None
+    visits: dict[str, Visit] = {}
+    alerts: dict[str, Alert] = {}
+    messages: dict[str, Message] = {}
+    questions: dict[str, tuple[Question, ...]] = {}
+    """By line: the questions put to it that are open, or closed less than 12 h ago."""
+    devices: dict[str, Device] = {}
+    dark: dict[str, Dark] = {}
+    unwatched: dict[str, Unwatched] = {}
+    stopped_lines: dict[str, datetime] = {}
+    replies_to: dict[str, tuple[datetime, ...]] = {}
+    """By line: when automatic replies went to it."""
+
+
+class State:
+    """`values` with the indexes over them. `seq` is the last fact folded in."""
+
+    def __init__(self, values: Values | None = None, seq: int = 0) -> None:
+        self.values = values or Values()
+        self.seq = seq
+        self.by_worker: dict[str, set[str]] = {}
+        self.by_service_user: dict[str, set[str]] = {}
+        self.frozen: dict[str, str] = {}
+        """Subjects whose facts could not be folded: alerted, left alone (design: the engine)."""
+        self._heap: list[tuple[datetime, int, str]] = []
+        self._asked: dict[str, datetime] = {}
+        self.calendar = Calendar()
+        self.refresh_calendar()
+        for visit in self.values.visits.values():
+            self.index_visit(visit)
+        for alert in self.values.alerts.values():
+            self.ask_again(alert.ref, alert_deadline(alert), urgent=True)
+        for message in self.values.messages.values():
+            self.ask_again(message.key, message.next_at, urgent=False)
+
+    def refresh_calendar(self) -> None:
+        """After a policy or holiday table was adopted."""
+        values = self.values
+        self.calendar = Calendar(zone=values.policy.zone, holidays=frozenset(values.holidays))
+
+    def policy_of(self, digest: str) -> Policy:
+        """The policy under which something was opened; the present one if that is gone."""
+        return self.values.policies.get(digest, self.values.policy)
+
+    def index_visit(self, visit: Visit) -> None:
+        """Find it by service user and by care worker, and ask again at its next deadline."""
+        self.by_service_user.setdefault(visit.service_user, set()).add(visit.ref)
+        for worker in visit.workers:
+            self.by_worker.setdefault(worker, set()).add(visit.ref)
+        self.ask_again(visit.ref, visit_deadline(visit), urgent=visit.time_critical)
+
+    def forget_visit(self, visit: Visit) -> None:
+        """Out of the indexes; its deadline goes too."""
+        for index, keys in (
+            (self.by_service_user, (visit.service_user,)),
+            (self.by_worker, visit.workers),
+        ):
+            for key in keys:
+                refs = index.get(key)
+                if refs is not None:
+                    refs.discard(visit.ref)
+                    if not refs:
+                        del index[key]
+        self._asked.pop(visit.ref, None)
+
+    # --- deadlines ---
+
+    def ask_again(self, subject: str, at: datetime | None, *, urgent: bool) -> None:
+        """The subject's one next deadline; time-critical ones come first among those due together."""
+        if at is None:
+            self._asked.pop(subject, None)
+            return
+        if self._asked.get(subject) != at:
+            self._asked[subject] = at
+            heapq.heappush(self._heap, (at, 0 if urgent else 1, subject))
+
+    def next_deadline(self) -> datetime | None:
+        """The earliest moment at which the core wants to be asked, or None."""
+        while self._heap and self._asked.get(self._heap[0][2]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def take_due(self, now: datetime, limit: int) -> deque[tuple[str, datetime]]:
+        """At most `limit` subjects whose deadline has come, earliest first; each is asked once for each deadline."""
+        due: deque[tuple[str, datetime]] = deque()
+        while len(due) < limit:
+            at = self.next_deadline()
+            if at is None or at > now:
+                break
+            _, _, subject = heapq.heappop(self._heap)
+            del self._asked[subject]
+            due.append((subject, at))
+        return due
+
+    def still_asks(self, subject: str, due_at: datetime) -> bool:
+        """After a decision on this very deadline: whether it stands unchanged, so that asking again is in vain."""
+        visit, alert = self.values.visits.get(subject), self.values.alerts.get(subject)
+        message = self.values.messages.get(subject)
+        if visit is not None:
+            self.ask_again(subject, visit_deadline(visit), urgent=visit.time_critical)
+        elif alert is not None:
+            self.ask_again(subject, alert_deadline(alert), urgent=True)
+        elif message is not None:
+            self.ask_again(subject, message.next_at, urgent=False)
+        return self._asked.get(subject) == due_at
+
+    def overdue(self, now: datetime) -> int:
+        """How many deadlines have come and were not asked yet (the auditor's question)."""
+        return sum(1 for at in self._asked.values() if at <= now)
+
+
+def visit_deadline(visit: Visit) -> datetime | None:
+    """When this visit wants to be asked about next."""
+    if visit.cancelled or visit.all_left or visit.resolved:
+        return visit.closes_at if not visit.alerts else None
+    wanted: list[datetime] = []
+    # while *no reply* is open the care worker stands at the door: the visit has its alert already
+    if not visit.all_there and _due_kind(visit) not in visit.alerted and not visit.at_door:
+        wanted.append(visit.late_at)
+    if not visit.anybody_there and not visit.missed:
+        wanted.append(visit.missed_at)
+    if visit.anybody_there and "lone_worker" not in visit.alerted:
+        wanted.append(visit.overrun_at)
+    if visit.closes_at is not None and not visit.alerts:
+        wanted.append(visit.closes_at)
+    return min(wanted, default=None)
+
+
+def _due_kind(visit: Visit) -> AlertKind:
+    return "second_worker_missing" if visit.anybody_there else "late_visit"
+
+
+def alert_deadline(alert: Alert) -> datetime | None:
+    """The earliest next moment of its tracks; an ended one only waits to leave the state."""
+    if alert.state == "ended":
+        return alert.closes_at
+    return min((track.next_at for track in alert.tracks if track.next_at is not None), default=None)

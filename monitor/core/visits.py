@@ -1,0 +1,113 @@
+"""A visit's deadlines: late, missed, not left, done with (spec 21.2, 21.4, 19.6.4).
+
+On time is `at < late_at`; the alert is due at `now >= late_at`: 29:59.999 quiet, 30:00 alert.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from monitor.core import facts as f
+from monitor.core.alerts import raise_alert
+from monitor.core.state import Alert, Visit
+from monitor.core.work import Work
+
+SAME_RUN = timedelta(minutes=90)
+"""A later visit of the same care worker within this time after the end goes on with the run (domain.md section 6)."""
+
+
+def on_deadline(work: Work, visit: Visit, due_at: datetime) -> None:
+    """Everything of this visit that has become due by now, in the order in which it matters."""
+    if visit.closes_at is not None and visit.closes_at <= work.now and not visit.alerts:
+        work.emit(visit.ref, f.VisitClosed())
+        return
+    if visit.cancelled or visit.all_left or visit.resolved:
+        return
+    _late(work, visit)
+    _missed(work, _now(work, visit))
+    _overrun(work, _now(work, visit))
+
+
+def _now(work: Work, visit: Visit) -> Visit:
+    current = work.visit(visit.ref)
+    assert current is not None
+    return current
+
+
+def _late(work: Work, visit: Visit) -> None:
+    kind = "second_worker_missing" if visit.anybody_there else "late_visit"
+    if visit.all_there or visit.late_at > work.now or kind in visit.alerted or visit.at_door:
+        return
+    too_old = work.now - visit.late_at > work.policy().catch_up
+    reason = "place_inconsistent" if "place_inconsistent" in visit.verdicts else ""
+    raise_alert(
+        work,
+        "second_worker_missing" if visit.anybody_there else "late_visit",
+        visit=visit,
+        due_at=visit.late_at,
+        reason="while_down" if too_old else reason,
+        too_old=too_old,
+    )
+    if too_old:
+        digest(work)
+
+
+def digest(work: Work) -> Alert:
+    """The one incident in which staff are told of everything that became due long ago (design rule 3)."""
+    for alert in work.all_open_alerts():
+        if alert.kind == "incident" and alert.reason == "while_down":
+            return alert
+    return raise_alert(work, "incident", reason="while_down", count=1)
+
+
+def _missed(work: Work, visit: Visit) -> None:
+    if not visit.anybody_there and not visit.missed and visit.missed_at <= work.now:
+        work.emit(visit.ref, f.VisitMissed(), due_at=visit.missed_at)
+
+
+def _overrun(work: Work, visit: Visit) -> None:
+    """Arrived and not left long after the end. While the run goes on the next arrival will tell; only the last
+    visit of a run may wake anybody (domain.md, 19.6.4)."""
+    if not visit.anybody_there or "lone_worker" in visit.alerted or visit.overrun_at > work.now:
+        return
+    there = next((place for place in visit.places if place.arrived_at is not None and not place.left), None)
+    if there is None:
+        return
+    later = _run_goes_on(work, visit, there.worker)
+    if later is not None:
+        _postpone(work, visit, later)
+        return
+    raise_alert(work, "lone_worker", visit=visit, worker=there.worker, due_at=visit.overrun_at)
+
+
+def _run_goes_on(work: Work, visit: Visit, worker: str | None) -> datetime | None:
+    """The overrun of the care worker's next visit, if that follows within the run and is still to come."""
+    following = [
+        other
+        for ref in work.state.by_worker.get(worker or "", set())
+        if (other := work.visit(ref)) is not None
+        and not other.cancelled
+        and other.ref != visit.ref
+        and visit.end <= other.start <= visit.end + SAME_RUN
+        and other.overrun_at > work.now
+    ]
+    return min((other.overrun_at for other in following), default=None)
+
+
+def _postpone(work: Work, visit: Visit, until: datetime) -> None:
+    work.emit(
+        visit.ref,
+        f.VisitReplanned(
+            start=visit.start,
+            end=visit.end,
+            agreed_start=visit.agreed_start,
+            late_at=visit.late_at,
+            missed_at=visit.missed_at,
+            overrun_at=until,
+            workers=visit.workers,
+            places=len(visit.places),
+            time_critical=visit.time_critical,
+            late_after=visit.late_after,
+            reason="run_goes_on",
+        ),
+    )

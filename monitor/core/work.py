@@ -1,0 +1,175 @@
+"""A decision at work: the facts so far, and the values as those facts have left them.
+
+`decide` never touches the state. What a later step of the same decision must see of an earlier one (an alert that
+was just raised, a message that was just cancelled) it sees through the overlay here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from config.policy import Policy
+from escalation.people import People
+from escalation.replies import Question
+from monitor.core import facts as f
+from monitor.core.evolve import (
+    ALERT_FACTS,
+    MESSAGE_FACTS,
+    evolve_alert,
+    evolve_message,
+    evolve_visit,
+    evolve_visit_for_alert,
+)
+from monitor.core.inputs import Outcome, Position
+from monitor.core.places import Home
+from monitor.core.state import Alert, Message, State, Visit
+
+
+class PeopleView(People):
+    """What a decision may see of the directory, at one `people_rev`. Positions never go into a fact."""
+
+    def homes(self, ref: str, at: datetime) -> tuple[Home, ...]:
+        """The person's homes that are valid on the local day of `at`."""
+        raise NotImplementedError
+
+    def worker_of(self, device: str) -> str | None:
+        """The care worker to whom a device belongs."""
+        raise NotImplementedError
+
+
+class Ctx(Struct, frozen=True, kw_only=True):
+    """What a decision may look at beside the state. `now` was read once, at the edge."""
+
+    now: datetime
+    mint: Callable[[str], str]
+    """A fresh id with this prefix."""
+    people: Any
+    """A PeopleView."""
+    unrecorded: bool = False
+    """The store does not answer: what is decided now is not on disk yet (degraded mode)."""
+    positions: dict[str, tuple[datetime, Position]] = {}
+    """By care worker: the last position on shift; volatile, at most 30 minutes old."""
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """The input was understood and not taken; nothing changed. `code` is the contract's."""
+
+    code: str
+    detail: dict[str, Any] = {}
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What `decide` answers: the facts, and what the sender is told."""
+
+    drafts: tuple[f.Draft, ...] = ()
+    outcome: Outcome | None = None
+    visit: str | None = None
+    """The visit that a check-in was found to belong to (minted)."""
+    answer: Any = None
+    refusal: Refusal | None = None
+
+
+class Work:
+    """One decision in the making."""
+
+    def __init__(self, state: State, ctx: Ctx) -> None:
+        self.state, self.ctx, self.now = state, ctx, ctx.now
+        self.drafts: list[f.Draft] = []
+        self._visits: dict[str, Visit | None] = {}
+        self._alerts: dict[str, Alert | None] = {}
+        self._messages: dict[str, Message | None] = {}
+        self._slots: dict[str, tuple[Question, ...]] = {}
+
+    # --- what is there now ---
+
+    def visit(self, ref: str | None) -> Visit | None:
+        """The visit, with this decision's facts."""
+        if ref is None:
+            return None
+        return self._visits[ref] if ref in self._visits else self.state.values.visits.get(ref)
+
+    def alert(self, ref: str | None) -> Alert | None:
+        """The alert, with this decision's facts."""
+        if ref is None:
+            return None
+        return self._alerts[ref] if ref in self._alerts else self.state.values.alerts.get(ref)
+
+    def message(self, key: str | None) -> Message | None:
+        """The message, with this decision's facts."""
+        if key is None:
+            return None
+        return self._messages[key] if key in self._messages else self.state.values.messages.get(key)
+
+    def messages_of(self, alert: Alert) -> list[Message]:
+        """The alert's messages, oldest first."""
+        found = (self.message(key) for key in alert.messages)
+        return [message for message in found if message is not None]
+
+    def open_alerts(self, visit: Visit) -> list[Alert]:
+        """Alerts about the visit that have not ended."""
+        found = (self.alert(ref) for ref in visit.alerts)
+        return [alert for alert in found if alert is not None and alert.state != "ended"]
+
+    def all_open_alerts(self) -> list[Alert]:
+        """Every alert of the desk that has not ended."""
+        refs = list(dict.fromkeys((*self.state.values.alerts, *self._alerts)))
+        found = (self.alert(ref) for ref in refs)
+        return [alert for alert in found if alert is not None and alert.state != "ended"]
+
+    def questions(self, line: str) -> tuple[Question, ...]:
+        """The questions put to a line, those of this decision included."""
+        return (*self.state.values.questions.get(line, ()), *self._slots.get(line, ()))
+
+    def policy(self, alert: Alert | None = None) -> Policy:
+        """The policy under which the alert opened, else the desk's present one."""
+        return self.state.policy_of(alert.policy) if alert else self.state.values.policy
+
+    # --- one more fact ---
+
+    def emit(
+        self, subject: str, body: f.FactBody, *, due_at: datetime | None = None, policy: str = ""
+    ) -> None:
+        """Decide one fact, and see it from here on."""
+        digest = policy or self.state.values.policy_digest
+        self.drafts.append(f.Draft(subject=subject, body=body, due_at=due_at, policy=digest))
+        happened = f.Happened(seq=0, at=self.now, subject=subject, body=body, due_at=due_at, policy=digest)
+        self._see(happened)
+
+    def _see(self, fact: f.Happened) -> None:
+        closes_after = self.state.policy_of(fact.policy).closes_after
+        body = fact.body
+        if isinstance(body, MESSAGE_FACTS):
+            self._see_message(fact)
+        elif isinstance(body, ALERT_FACTS):
+            alert = evolve_alert(self.alert(fact.subject), fact, closes_after)
+            self._alerts[fact.subject] = alert
+            visit = self.visit(alert.visit) if alert else None
+            if alert is not None and visit is not None:
+                self._visits[visit.ref] = evolve_visit_for_alert(visit, fact, alert)
+        elif fact.subject in self.state.values.visits or isinstance(body, f.VisitPlanned):
+            self._visits[fact.subject] = evolve_visit(self.visit(fact.subject), fact, closes_after)
+
+    def _see_message(self, fact: f.Happened) -> None:
+        message = evolve_message(self.message(fact.subject), fact)
+        self._messages[fact.subject] = message
+        if isinstance(fact.body, f.MessageIntended) and message is not None:
+            alert = self.alert(message.alert)
+            if alert is not None:
+                self._alerts[alert.ref] = evolve_alert(alert, fact, self.policy().closes_after)
+            if message.slot is not None and message.line is not None:
+                asked = Question(
+                    slot=message.slot,
+                    template=message.template,
+                    key=message.key,
+                    opened_at=fact.at,
+                    open=True,
+                )
+                self._slots[message.line] = (*self._slots.get(message.line, ()), asked)
+
+    def decision(self, **answer: Any) -> Decision:
+        """The decision as it stands."""
+        return Decision(drafts=tuple(self.drafts), **answer)

@@ -1,0 +1,262 @@
+"""One desk's directory: the people behind the minted ids, in memory, at one `people_rev`.
+
+Names, numbers, homes and outside ids stand here and in the people store only. Facts and inputs carry what
+`ref` gives out; screens and the API get the caller's own ids back through `outside`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+import phonenumbers
+from msgspec import Struct
+
+from connectors.ports import ContactPlanIn, PeopleRow, PersonIn
+from escalation.people import LineView, PersonView, PlanView
+from monitor.core.places import Home
+from monitor.core.views import PeopleProblem
+
+EMERGENCY = frozenset({"999", "112", "+44999", "+44112"})
+PREFIXES = {"person": "p", "visit": "v", "device": "d", "line": "l", "council_desk": "c"}
+
+
+class BadNumberError(ValueError):
+    """Not a number that a telephone network could ring. The text says what was expected, not what was given."""
+
+
+def e164(number: str) -> str:
+    """A number as people write it, as E.164. Possible is enough: drama numbers are possible and not valid."""
+    squeezed = number.replace(" ", "")
+    if squeezed in EMERGENCY:
+        raise BadNumberError("expected a number that may be rung automatically; 999 and 112 may not")
+    try:
+        parsed = phonenumbers.parse(number, "GB")
+    except phonenumbers.NumberParseException as error:
+        raise BadNumberError("expected a telephone number such as +441632960123") from error
+    if not phonenumbers.is_possible_number(parsed):
+        raise BadNumberError("expected a telephone number such as +441632960123")
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+class Person(Struct, frozen=True, kw_only=True):
+    """A person with the details; `lines` pairs each phone's minted line with its number."""
+
+    ref: str
+    given: PersonIn
+    view: PersonView
+    numbers: dict[str, str] = {}
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What an upload of people did to the directory, before it is durable."""
+
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    unchanged: int
+    problems: tuple[PeopleProblem, ...]
+
+
+class Directory:
+    """The people, devices, lines and outside ids of one desk. `mint` makes fresh ids (injected)."""
+
+    def __init__(self, mint: Callable[[str], str], zone: str, default_radius_m: float) -> None:
+        self._mint = mint
+        self._zone = ZoneInfo(zone)
+        self.default_radius_m = default_radius_m
+        self.rev = 0
+        self.people: dict[str, Person] = {}
+        self._refs: dict[tuple[str, str], str] = {}
+        self._outside: dict[str, str] = {}
+        self._owner: dict[str, str] = {}
+        self._on_line: dict[str, set[str]] = {}
+        self._changes: list[PeopleRow] = []
+
+    # --- loading and persisting ---
+
+    def restore(self, rows: Iterable[PeopleRow], rev: int) -> None:
+        """Fill from the people store."""
+        self.rev = rev
+        bodies: list[tuple[str, bytes]] = []
+        for row in rows:
+            self._refs[(row.kind, row.outside)] = row.ref
+            self._outside[row.ref] = row.outside
+            if row.kind == "person" and row.body:
+                bodies.append((row.ref, row.body))
+        for ref, body in bodies:
+            self._place(ref, msgspec.json.decode(body, type=PersonIn), [])
+
+    def take_changes(self) -> list[PeopleRow]:
+        """Rows that the next append must carry. Whoever takes them hands them to the store."""
+        rows, self._changes = self._changes, []
+        return rows
+
+    # --- ids ---
+
+    def ref(self, kind: str, outside: str) -> str:
+        """The minted id of something outside; a new one if it was never heard of."""
+        known = self._refs.get((kind, outside))
+        if known is not None:
+            return known
+        ref = self._mint(PREFIXES[kind])
+        self._refs[(kind, outside)] = ref
+        self._outside[ref] = outside
+        self._changes.append(PeopleRow(ref=ref, kind=kind, outside=outside, rev=self.rev, body=None))
+        return ref
+
+    def known(self, kind: str, outside: str) -> str | None:
+        """The minted id, only if there is one already."""
+        return self._refs.get((kind, outside))
+
+    def outside(self, ref: str) -> str:
+        """The caller's own id of a minted one; the minted one itself if it was erased."""
+        return self._outside.get(ref, ref)
+
+    # --- what decisions may see ---
+
+    def person(self, ref: str) -> PersonView | None:
+        """Kinds of lines and the contact plan; no name, no number."""
+        found = self.people.get(ref)
+        return found.view if found else None
+
+    def homes(self, ref: str, at: datetime) -> tuple[Home, ...]:
+        """The homes that are valid on the local day of `at`."""
+        found = self.people.get(ref)
+        if found is None:
+            return ()
+        day = at.astimezone(self._zone).date()
+        return tuple(
+            Home(lat=home.lat, lon=home.lon, radius_m=home.radius_m or self.default_radius_m)
+            for home in found.given.homes
+            if (home.from_ is None or home.from_ <= day) and (home.to is None or day <= home.to)
+        )
+
+    def worker_of(self, device: str) -> str | None:
+        """The person to whom a device (minted) belongs."""
+        return self._owner.get(device)
+
+    # --- what only the edge may see ---
+
+    def number(self, line: str) -> str | None:
+        """The number behind a line."""
+        return self._outside.get(line)
+
+    def persons_on(self, number: str) -> tuple[str, tuple[str, ...]] | None:
+        """The line behind a number and who uses it, or None for a stranger."""
+        line = self._refs.get(("line", number))
+        people = self._on_line.get(line or "")
+        return (line, tuple(sorted(people))) if line and people else None
+
+    def name(self, ref: str | None) -> str:
+        """First or preferred name for the public's messages; the outside id when nothing is known."""
+        found = self.people.get(ref or "")
+        if found is None:
+            return self.outside(ref) if ref else ""
+        given = found.given
+        return given.first_name or given.name.split(" ")[0] or given.id
+
+    def full_name(self, ref: str | None) -> str:
+        """The name as the office writes it: for the desk's own people only."""
+        found = self.people.get(ref or "")
+        return (found.given.name or found.given.id) if found else (self.outside(ref) if ref else "")
+
+    def devices(self) -> list[str]:
+        """Outside ids of all devices of this desk."""
+        return [self._outside[ref] for ref in self._owner]
+
+    # --- uploads ---
+
+    def read(self, items: Sequence[Any]) -> tuple[list[tuple[int, PersonIn]], list[PeopleProblem]]:
+        """Each item by itself, so that one bad item harms no other. Problems never repeat a value."""
+        good: list[tuple[int, PersonIn]] = []
+        problems: list[PeopleProblem] = []
+        for row, item in enumerate(items, start=1):
+            try:
+                person = msgspec.convert(item, PersonIn)
+                if not person.id.strip():
+                    raise msgspec.ValidationError("Expected a non-empty `id`")
+                good.append((row, person))
+            except msgspec.ValidationError as error:
+                problems.append(_problem(row, item, "bad_person", "error", str(error)))
+        return good, problems
+
+    def apply(self, items: list[tuple[int, PersonIn]], problems: list[PeopleProblem]) -> Change:
+        """Upsert by id; absence removes nobody. The change is in `take_changes` afterwards."""
+        new: list[str] = []
+        changed: list[str] = []
+        unchanged = 0
+        for row, given in items:
+            known = self._refs.get(("person", given.id))
+            old = self.people.get(known or "")
+            if old is not None and old.given == given:
+                unchanged += 1
+                continue
+            if not new and not changed:
+                self.rev += 1
+            ref = self.ref("person", given.id)
+            found = self._place(ref, given, problems, row)
+            (changed if old is not None else new).append(ref)
+            body = msgspec.json.encode(found.given)
+            self._changes.append(PeopleRow(ref=ref, kind="person", outside=given.id, rev=self.rev, body=body))
+        return Change(new=tuple(new), changed=tuple(changed), unchanged=unchanged, problems=tuple(problems))
+
+    def _place(self, ref: str, given: PersonIn, problems: list[PeopleProblem], row: int = 0) -> Person:
+        self._displace(ref)
+        numbers: dict[str, str] = {}
+        lines: list[LineView] = []
+        for phone in given.phones:
+            try:
+                number = e164(phone.number)
+            except BadNumberError as error:
+                problems.append(
+                    PeopleProblem(
+                        row=row, id=given.id, code="bad_number", severity="warning", message=str(error)
+                    )
+                )
+                continue
+            line = self.ref("line", number)
+            numbers[line] = number
+            self._on_line.setdefault(line, set()).add(ref)
+            lines.append(LineView(ref=line, kind=phone.kind, use=phone.use))
+        for device in given.devices:
+            self._owner[self.ref("device", device)] = ref
+        view = PersonView(ref=ref, role=given.role, lines=_in_order(lines), plan=_plan(given.contact_plan))
+        self.people[ref] = Person(ref=ref, given=given, view=view, numbers=numbers)
+        return self.people[ref]
+
+    def _displace(self, ref: str) -> None:
+        for line in self.people[ref].numbers if ref in self.people else ():
+            self._on_line.get(line, set()).discard(ref)
+        for device in [device for device, owner in self._owner.items() if owner == ref]:
+            del self._owner[device]
+
+
+def _in_order(lines: list[LineView]) -> tuple[LineView, ...]:
+    """`first` before the others; otherwise as written."""
+    return tuple(sorted(lines, key=lambda line: 0 if line.use == "first" else 1))
+
+
+def _plan(given: ContactPlanIn | None) -> PlanView:
+    if given is None:
+        return PlanView()
+    return PlanView(
+        public=given.public,
+        channels=given.channels,
+        ring_s=min(max(given.ring_s, 30), 90) if given.ring_s is not None else None,
+        keypad=given.keypad,
+        understands_keys=given.understands_keys,
+    )
+
+
+def _problem(row: int, item: Any, code: str, severity: str, message: str) -> PeopleProblem:
+    known = item.get("id") if isinstance(item, dict) else None
+    return PeopleProblem(
+        row=row,
+        id=known if isinstance(known, str) else None,
+        code=code,
+        severity="error" if severity == "error" else "warning",
+        message=message,
+    )

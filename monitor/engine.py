@@ -1,0 +1,487 @@
+"""The single writer of one desk: decide, evolve at once, append in groups, release by durable sequence.
+
+Everything runs on the event loop, and `submit` never awaits: a decision sees every fact decided before it. What goes
+out (acknowledgements, answers, messages) waits until `durable_seq` has reached its facts. The one exception is
+degraded mode (docs/architecture.md): summons to staff leave unrecorded, and say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from connectors.ports import (
+    Degraded,
+    EdgeError,
+    EvidenceRow,
+    Head,
+    Leadership,
+    Loaded,
+    PeopleRow,
+    Reason,
+    Record,
+    Snapshot,
+    Store,
+    StoreFenced,
+    StoreRefused,
+    StoreUnavailable,
+    chain_hash,
+)
+from monitor.clock import Clock
+from monitor.core import facts as f
+from monitor.core.desk import Ctx, Decision, decide, evolve
+from monitor.core.inputs import (
+    CheckInSeen,
+    DeadlineFailed,
+    DeadlineReached,
+    Input,
+    LeadershipWon,
+    Position,
+    RotaReceived,
+    SendTurn,
+)
+from monitor.core.state import STATE_VERSION, State, Values
+from monitor.directory import Directory
+
+log = structlog.get_logger("engine")
+
+SNAPSHOT_EVERY = 20_000
+"""Facts between two snapshots."""
+RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""Pauses between two tries of a failed append; the last one goes on."""
+BUFFER_MARK = 200_000
+"""Facts that may wait for a store that does not answer; then inputs are refused, loudly."""
+
+
+class Hooks(Protocol):
+    """What the engine tells the shell. Called on the loop, never awaited; must not raise."""
+
+    def released(self, engine: Engine, fact: f.Happened, *, durable: bool) -> None:
+        """The fact may have its effect: it is on disk (`durable`), or degraded mode lets it leave unrecorded."""
+
+    def degraded(self, engine: Engine, reason: Reason | None) -> None:
+        """The store does not answer (reason), or does again (None)."""
+
+    def appended(self, engine: Engine, facts: int, seconds: float) -> None:
+        """One append became durable."""
+
+    def quarantined(self, engine: Engine, kind: str, error: str) -> None:
+        """`decide` raised on an input."""
+
+
+class Ticket(Struct, kw_only=True):
+    """What `submit` answers at once. `seq` is the last fact decided up to now; `first` this input's own first."""
+
+    decision: Decision
+    first: int | None
+    seq: int
+
+
+class DecideFailedError(Exception):
+    """`decide` raised: the input is quarantined by whoever brought it. The cause is chained."""
+
+
+class _Waiter(Struct, kw_only=True, gc=False):
+    seq: int
+    done: Callable[[], None]
+    degraded: Callable[[EdgeError], None] | None
+
+
+class Engine:
+    """One desk. `start`, then `run` until cancelled; `submit` in between."""
+
+    def __init__(
+        self,
+        desk: str,
+        store: Store,
+        clock: Clock,
+        mint: Callable[[str], str],
+        directory: Directory,
+        hooks: Hooks,
+        *,
+        off_loop: Callable[[Callable[[], bytes]], Awaitable[bytes]],
+    ) -> None:
+        self.desk, self.directory = desk, directory
+        self.state = State()
+        self.head, self.durable_seq = Head(), 0
+        self.reason: Reason | None = None
+        self.lost = False
+        self.secret = b""
+        self.positions: dict[str, tuple[datetime, Position]] = {}
+        self._store, self._clock, self._mint, self._hooks, self._off_loop = (
+            store,
+            clock,
+            mint,
+            hooks,
+            off_loop,
+        )
+        self._leadership: Leadership | None = None
+        self._pending: list[Record] = []
+        self._effects: deque[f.Happened] = deque()
+        self._people: list[PeopleRow] = []
+        self._evidence: list[EvidenceRow] = []
+        self._waiters: deque[_Waiter] = deque()
+        self._wake = asyncio.Event()
+        self._snapshot_seq = 0
+        self._inflight = 0
+
+    # --- start ---
+
+    async def start(self) -> None:
+        """Take the lead, fold the state. Raises StoreRefused, StoreUnavailable."""
+        self._leadership = await self._store.lead(self.desk)
+        loaded = await self._store.load(self.desk)
+        self.secret = loaded.secret
+        self.directory.restore(loaded.people, loaded.people_rev)
+        self.state = fold(loaded)
+        self.head, self.durable_seq = loaded.head, loaded.head.seq
+        self._snapshot_seq = self.state.seq
+        self.submit(LeadershipWon(fence=self._leadership.fence))
+        for subject, error in self.state.frozen.items():
+            self.submit(DeadlineFailed(subject=subject, due_at=self._clock.now(), error=error))
+
+    @property
+    def started(self) -> bool:
+        """Whether it leads and has folded its state."""
+        return self._leadership is not None and not self.lost
+
+    # --- inputs ---
+
+    def submit(
+        self, seen: Input, *, evidence: Sequence[EvidenceRow] = (), people: Sequence[PeopleRow] = ()
+    ) -> Ticket:
+        """Decide, evolve, buffer. Never awaits. Raises DecideFailedError (nothing was changed), Degraded when the
+        buffer of a store that does not answer is full."""
+        if self.lost:
+            raise Degraded("fenced", "this process no longer leads the desk")
+        if len(self._pending) > BUFFER_MARK:
+            raise Degraded(self.reason or "unreachable", "too many facts wait for the store")
+        now = self._clock.now()
+        ctx = Ctx(
+            now=now,
+            mint=self._mint,
+            people=self.directory,
+            unrecorded=self.reason is not None,
+            positions=self.positions,
+        )
+        try:
+            decision = decide(self.state, seen, ctx)
+        except Exception as error:
+            self._hooks.quarantined(self, type(seen).__name__, type(error).__name__)
+            raise DecideFailedError(type(error).__name__) from error
+        self._people += people
+        first = self._take(decision, seen, now, evidence) if decision.drafts else None
+        if people or decision.drafts:
+            self._wake.set()
+        return Ticket(decision=decision, first=first, seq=self.state.seq)
+
+    def _take(self, decision: Decision, seen: Input, now: datetime, evidence: Sequence[EvidenceRow]) -> int:
+        """Seal each fact into the chain, fold it, keep it for the next append."""
+        first = self.state.seq + 1
+        cause = _cause(seen)
+        at = instant(now)
+        wanted: set[str] = set()
+        for draft in decision.drafts:
+            policy = draft.policy or self.state.values.policy_digest
+            record = self._seal(draft, at, cause, policy)
+            fact = f.Happened(
+                seq=record.seq,
+                at=now,
+                subject=draft.subject,
+                body=draft.body,
+                due_at=draft.due_at,
+                policy=policy,
+            )
+            evolve(self.state, fact)
+            self._pending.append(record)
+            self._effects.append(fact)
+            _note_evidence(draft.body, wanted)
+            if self.reason is not None:
+                self._release_unrecorded(fact)
+        self._evidence += [row for row in evidence if row.id in wanted]
+        return first
+
+    def _seal(self, draft: f.Draft, at: str, cause: str, policy: str) -> Record:
+        seq = self.head.seq + 1
+        due_at = instant(draft.due_at) if draft.due_at else None
+        kind, v, body = type(draft.body).__name__, draft.body.VERSION, f.encode_body(draft.body)
+        rev = self.directory.rev
+        digest = chain_hash(
+            self.head.hash, self.desk, seq, at, due_at, kind, v, draft.subject, cause, rev, policy, body
+        )
+        record = Record(
+            seq=seq,
+            at=at,
+            due_at=due_at,
+            kind=kind,
+            v=v,
+            subject=draft.subject,
+            cause=cause,
+            people_rev=rev,
+            policy=policy,
+            body=body,
+            prev=self.head.hash,
+            hash=digest,
+        )
+        self.head = Head(seq=seq, hash=digest)
+        return record
+
+    # --- deadlines ---
+
+    def fire_due(self, limit: int) -> int:
+        """Ask the core about every deadline that has come, at most `limit`. Returns how many were asked."""
+        due = self.state.take_due(self._clock.now(), limit)
+        for subject, due_at in due:
+            self._fire(subject, due_at)
+        return len(due)
+
+    def _fire(self, subject: str, due_at: datetime) -> None:
+        try:
+            self.submit(DeadlineReached(subject=subject, due_at=due_at))
+            if self.state.still_asks(subject, due_at):
+                raise DecideFailedError("NoProgress")
+        except DecideFailedError as error:
+            self.state.ask_again(subject, None, urgent=False)
+            cause = error.__cause__
+            name = type(cause).__name__ if cause else "NoProgress"
+            log.error("deadline failed", desk=self.desk, subject=subject, error=name)
+            self.submit(DeadlineFailed(subject=subject, due_at=due_at, error=name))
+
+    # --- waiting for the disk ---
+
+    def when_durable(
+        self, seq: int, done: Callable[[], None], degraded: Callable[[EdgeError], None] | None = None
+    ) -> None:
+        """Call `done` once everything up to `seq` is on disk (now, if it is). `degraded` is called instead, at once,
+        while the store does not answer; who gives none waits through it. `seq` never goes back between calls."""
+        if self.lost and degraded is not None:
+            degraded(Degraded("fenced"))
+        elif seq <= self.durable_seq:
+            done()
+        elif self.reason is not None and degraded is not None:
+            degraded(Degraded(self.reason))
+        else:
+            self._waiters.append(_Waiter(seq=seq, done=done, degraded=degraded))
+
+    async def durable(self, seq: int | None = None, *, patient: bool = False) -> None:
+        """Return when everything up to `seq` (all that is decided now) is on disk. Raises Degraded unless patient."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        def failed(error: EdgeError) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        self.when_durable(self.state.seq if seq is None else seq, done, None if patient else failed)
+        await future
+
+    # --- the committer ---
+
+    async def run(self) -> None:
+        """Append what is decided, in groups, until cancelled or fenced. Raises StoreFenced, StoreRefused."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._pending or self._people:
+                await self._commit()
+            if self.head.seq - self._snapshot_seq >= SNAPSHOT_EVERY:
+                await self.snapshot()
+
+    async def _commit(self) -> None:
+        facts, self._pending = self._pending, []
+        people, self._people = self._people, []
+        evidence, self._evidence = self._evidence, []
+        expected = Head(seq=facts[0].seq - 1, hash=facts[0].prev) if facts else self._durable_head()
+        self._inflight = len(facts)
+        began = self._clock.monotonic()
+        for attempt in range(1_000_000_000):
+            try:
+                assert self._leadership is not None
+                await self._store.append(self._leadership, expected, facts, people, evidence)
+                break
+            except StoreUnavailable as error:
+                self._enter_degraded(error)
+                await asyncio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            except (StoreFenced, StoreRefused) as error:
+                self._give_up(error)
+                raise
+        self._inflight = 0
+        self._now_durable(facts, self._clock.monotonic() - began)
+
+    def _durable_head(self) -> Head:
+        return (
+            self.head if not self._pending else Head(seq=self._pending[0].seq - 1, hash=self._pending[0].prev)
+        )
+
+    def _now_durable(self, facts: list[Record], seconds: float) -> None:
+        if facts:
+            self.durable_seq = facts[-1].seq
+        was = self.reason
+        self.reason = None if not self._pending else self.reason
+        self._hooks.appended(self, len(facts), seconds)
+        while self._effects and self._effects[0].seq <= self.durable_seq:
+            self._hooks.released(self, self._effects.popleft(), durable=True)
+        while self._waiters and self._waiters[0].seq <= self.durable_seq:
+            self._waiters.popleft().done()
+        if was is not None and self.reason is None:
+            log.warning("store answers again", desk=self.desk, seq=self.durable_seq)
+            self._hooks.degraded(self, None)
+
+    def _enter_degraded(self, error: StoreUnavailable) -> None:
+        """Facts stay in memory in order; who cannot wait is told; summons to staff leave unrecorded."""
+        if self.reason is not None:
+            self.reason = error.reason
+            return
+        self.reason = error.reason
+        log.error("store does not answer", desk=self.desk, reason=error.reason, seq=self.durable_seq)
+        self._hooks.degraded(self, error.reason)
+        self._refuse_waiters(Degraded(error.reason))
+        for fact in list(self._effects):
+            self._release_unrecorded(fact)
+
+    def _refuse_waiters(self, error: EdgeError) -> None:
+        patient: deque[_Waiter] = deque()
+        for waiter in self._waiters:
+            if waiter.degraded is None:
+                patient.append(waiter)
+            else:
+                waiter.degraded(error)
+        self._waiters = patient
+
+    def _release_unrecorded(self, fact: f.Happened) -> None:
+        if isinstance(fact.body, f.MessageIntended | f.MessageAttempted | f.MessageDeferred):
+            self._hooks.released(self, fact, durable=False)
+
+    def _give_up(self, error: EdgeError) -> None:
+        """Another process leads, or the store must not be used: the in-memory desk is thrown away."""
+        self.lost = True
+        log.critical("desk given up", desk=self.desk, reason=error.reason)
+        self._refuse_waiters(Degraded("fenced"))
+
+    # --- snapshots and reads ---
+
+    async def snapshot(self) -> None:
+        """A copy of the state at this fact, encoded off the loop, saved once the fact is on disk."""
+        head = self.head
+        values = _shallow(self.state.values)
+        body = await self._off_loop(lambda: msgspec.msgpack.encode(values))
+        with contextlib.suppress(StoreUnavailable, Degraded):
+            # a snapshot only saves time at the next start: without one the journal is folded
+            await self.durable(head.seq)
+            assert self._leadership is not None
+            await self._store.save_snapshot(
+                self._leadership, Snapshot(version=STATE_VERSION, head=head, body=body)
+            )
+            self._snapshot_seq = head.seq
+
+    async def drain(self) -> None:
+        """Everything decided is on disk, or the store has been given `drain_s` in vain (the caller bounds it)."""
+        await self.durable(patient=True)
+
+    @property
+    def backlog(self) -> int:
+        """Facts that are decided and not durable."""
+        return len(self._pending) + self._inflight
+
+
+def fold(loaded: Loaded) -> State:
+    """The state from the newest readable snapshot and the facts after it; without one, from the whole journal.
+
+    Raises StoreRefused when the journal was written by a newer release, or a snapshot is damaged and the facts
+    before the older one are not there.
+    """
+    for snapshot in loaded.snapshots:
+        values = _read_snapshot(snapshot)
+        if values is not None:
+            return _fold_tail(State(values, snapshot.head.seq), loaded.tail)
+    if loaded.tail and loaded.tail[0].seq > 1:
+        raise StoreRefused("corrupt", "no snapshot can be read and the facts before it were not given")
+    return _fold_tail(State(), loaded.tail)
+
+
+def _read_snapshot(snapshot: Snapshot) -> Values | None:
+    if snapshot.version != STATE_VERSION:
+        return None
+    try:
+        return msgspec.msgpack.decode(snapshot.body, type=Values)
+    except msgspec.MsgspecError as error:
+        log.error("snapshot cannot be read", seq=snapshot.head.seq, error=type(error).__name__)
+        return None
+
+
+def _fold_tail(state: State, tail: Sequence[Record]) -> State:
+    for record in tail:
+        if record.seq <= state.seq or record.subject in state.frozen:
+            continue
+        try:
+            evolve(state, as_fact(record))
+        except f.UnknownFactError as error:
+            raise StoreRefused("newer_format", str(error), permanent=True) from error
+        except Exception as error:  # noqa: BLE001  one damaged subject must not silence the others (the engine)
+            log.critical(
+                "fact cannot be folded", seq=record.seq, kind=record.kind, error=type(error).__name__
+            )
+            state.frozen[record.subject] = type(error).__name__
+            state.seq = record.seq
+    return state
+
+
+def as_fact(record: Record) -> f.Happened:
+    """A stored record as the fold sees it."""
+    return f.Happened(
+        seq=record.seq,
+        at=datetime.fromisoformat(record.at),
+        subject=record.subject,
+        body=f.decode_body(record.kind, record.v, record.body),
+        due_at=datetime.fromisoformat(record.due_at) if record.due_at else None,
+        policy=record.policy,
+    )
+
+
+def instant(at: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, as it stands in the journal."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _cause(seen: Input) -> str:
+    """What the fact came from: the input's kind, and its id where it has one."""
+    kind = type(seen).__name__
+    match seen:
+        case CheckInSeen():
+            return f"{kind}:{seen.ref}"
+        case RotaReceived():
+            return f"{kind}:{seen.upload}"
+        case DeadlineReached() | DeadlineFailed():
+            return f"{kind}:{seen.subject}"
+        case SendTurn():
+            return f"{kind}:{seen.key}"
+        case _:
+            return kind
+
+
+def _note_evidence(body: f.FactBody, wanted: set[str]) -> None:
+    for name in ("evidence", "note"):
+        found: Any = getattr(body, name, None)
+        if found is not None:
+            wanted.add(found.id)
+
+
+def _shallow(values: Values) -> Values:
+    """The same frozen values in containers of their own, so that the loop may go on while they are encoded."""
+    copies = {
+        name: dict(value)
+        for name in values.__struct_fields__
+        if isinstance(value := getattr(values, name), dict)
+    }
+    return msgspec.structs.replace(values, **copies)

@@ -1,0 +1,1 @@
+"""The pure core, driven with a clock in hand."""
