@@ -1,0 +1,46 @@
+"""Is a webhook really Twilio's? Its signature covers our public URL as called and every parameter of the form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from multidict import MultiMapping
+from twilio.request_validator import (
+    HMAC_SHA1,
+    HMAC_SHA256,
+    SIGNATURE_HEADER,
+    SIGNATURE_SETTINGS_HEADER,
+    RequestValidator,
+    get_signature_algorithm,
+)
+
+Verdict = Literal["genuine", "unsigned", "forged"]
+
+
+def called_url(public_url: str, raw_path: str, path_prefix: str = "") -> str:
+    """The URL that Twilio called: our public one, then the path and query byte for byte as they were received.
+
+    `path_prefix` is what a proxy puts before `/twilio/…` on this side only. Never the Host header: whoever calls
+    writes it.
+    """
+    return public_url.rstrip("/") + raw_path.removeprefix(path_prefix.rstrip("/"))
+
+
+def check(
+    tokens: Sequence[str], url: str, form: MultiMapping[str], headers: MultiMapping[str] | dict[str, str]
+) -> Verdict:
+    """`genuine` when any token (current or previous, during a rotation) signed this URL and all of `form`.
+
+    An empty token never counts: anybody can sign with it.
+    """
+    signature = headers.get(SIGNATURE_HEADER, "")
+    if not signature:
+        return "unsigned"
+    algorithm = get_signature_algorithm(headers.get(SIGNATURE_SETTINGS_HEADER, ""))
+    if algorithm.upper() not in (HMAC_SHA1, HMAC_SHA256):
+        return "forged"
+    for token in tokens:
+        if token and RequestValidator(token).validate(url, form, signature, algorithm):
+            return "genuine"
+    return "forged"

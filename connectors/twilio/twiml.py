@@ -1,0 +1,99 @@
+"""The words of a call, and the answer to a text, as Twilio reads them (TwiML).
+
+What is asked, and which keys are named, comes from the Script alone. This file adds no question.
+"""
+
+from __future__ import annotations
+
+from twilio.twiml.messaging_response import MessagingResponse
+from twilio.twiml.voice_response import Gather, VoiceResponse
+
+from monitor.core.views import Script
+
+VOICE = "Polly.Amy-Neural"
+"""British English; slowed to 90%, because the listener may be old and just out of bed."""
+
+SORRY = "I am sorry to keep you. Somebody will ring you in a few minutes. In an emergency, dial 9 9 9."
+"""wording.md, SUV-1: what is said when nobody is free. Also when the daemon cannot go on: never dead air."""
+
+ONE_MOMENT = "One moment, please."
+DIAL_RING_S = 25
+
+_UNSPEAKABLE = {code: None for code in range(32) if code not in (9, 10, 13)}
+
+
+def call_twiml(
+    script: Script, *, action_url: str | None = None, after_dial_url: str | None = None, opening: bool = False
+) -> str:
+    """One step of a call: say, then wait for one key, join to a number, or end.
+
+    The key (or "" after `wait_s` of silence) goes to `action_url`. `opening` puts a second of silence first
+    (wording.md 2), outside of the Gather: a key leant on while picking up must not answer a question that nobody
+    has heard yet.
+    """
+    response = VoiceResponse()
+    if opening:
+        response.pause(length=1)
+    if script.keys and action_url is not None:
+        _say(_gather(response, script.wait_s, action_url), script.say)
+        return str(response)
+    _say(response, script.say)
+    if script.dial is not None:
+        response.dial(script.dial, timeout=DIAL_RING_S, action=after_dial_url, method="POST")
+    return str(response)
+
+
+def wait_twiml(url: str, pause_s: int = 1) -> str:
+    """The desk is slow: say so and come back to `url`."""
+    response = VoiceResponse()
+    _say(response, (ONE_MOMENT,))
+    response.pause(length=pause_s)
+    response.redirect(url, method="POST")
+    return str(response)
+
+
+def sorry_twiml(words: str = SORRY) -> str:
+    """Say politely that somebody will ring, and end the call."""
+    response = VoiceResponse()
+    _say(response, (words,))
+    response.hangup()
+    return str(response)
+
+
+def hangup_twiml() -> str:
+    """End the call."""
+    response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def sms_twiml(reply: str | None) -> str:
+    """Answer a text with a text, or with nothing."""
+    response = MessagingResponse()
+    if reply:
+        response.message(_clean(reply))
+    return str(response)
+
+
+def _gather(response: VoiceResponse, wait_s: int, action_url: str) -> Gather:
+    return response.gather(
+        input="dtmf",
+        num_digits=1,
+        timeout=wait_s,
+        # by default "#" ends the input and arrives as no digit at all, like silence
+        finish_on_key="",
+        action=action_url,
+        method="POST",
+        # without it silence would fall through to the next verb and the desk would never hear of it
+        action_on_empty_result=True,
+    )
+
+
+def _say(parent: VoiceResponse | Gather, sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
+        parent.say("", voice=VOICE, language="en-GB").prosody(_clean(sentence), rate="90%")
+
+
+def _clean(text: str) -> str:
+    """XML 1.0 has no control characters; one in a name would make Twilio refuse the whole document."""
+    return text.translate(_UNSPEAKABLE)
