@@ -51,7 +51,7 @@ KEPT_AWAY_M = 600
 KM_PER_DEGREE = 111.32
 TOWN_KMH = 24.0
 DETOUR = 1.35
-PARKING = timedelta(minutes=3)
+PARKING = timedelta(minutes=4)
 
 RESERVED_NUMBERS = 10
 """The last ten of either block are never given to a person: use them for the desk's own lines."""

@@ -6,9 +6,27 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, cast, overload
 
 T = TypeVar("T")
+
+
+@overload
+async def until(
+    predicate: Callable[[], Awaitable[T]],
+    timeout: float = ...,  # noqa: ASYNC109
+    every: float = ...,
+    what: str = ...,
+) -> T: ...
+
+
+@overload
+async def until(
+    predicate: Callable[[], T],
+    timeout: float = ...,  # noqa: ASYNC109
+    every: float = ...,
+    what: str = ...,
+) -> T: ...
 
 
 async def until(
@@ -24,7 +42,7 @@ async def until(
     ends = time.monotonic() + timeout
     while True:
         answer = predicate()
-        value: T = await answer if inspect.isawaitable(answer) else answer
+        value = cast(T, await answer if inspect.isawaitable(answer) else answer)
         if value:
             return value
         if time.monotonic() >= ends:

@@ -284,3 +284,11 @@ def test_somebody_is_on_duty_at_every_hour(when: datetime, first: str) -> None:
     assert applying(duties, when, Calendar())[0].person == first
     people = {person["id"] for person in day.people_body["people"] if person["role"] == "staff"}
     assert {entry.person for entry in duties} == people
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_any_second_of_any_day_will_do(seed: int) -> None:
+    day = synthetic_day(seed, NOWS[0] + seed * timedelta(hours=31, minutes=7, seconds=13))
+    test_the_rota_is_one_that_a_good_office_writes(day)
+    test_only_what_is_named_raises_an_alert(day)
+    test_no_deadline_but_the_missed_visits_falls_into_the_time_in_which_the_phones_catch_up(day)
