@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -121,17 +122,19 @@ def _own_numbers(raw: Table) -> Iterator[tuple[str, str, str]]:
 
 def _shared_numbers(raw: Table) -> Iterator[Problem]:
     found = list(_own_numbers(raw))
-    for desk, path, number in found:
-        if any(same == number and other != desk for other, _, same in found):
+    desks: dict[str, set[str]] = {}
+    for desk, _, number in found:
+        desks.setdefault(number, set()).add(desk)
+    for _, path, number in found:
+        if len(desks[number]) > 1:
             yield Problem(
                 path=path,
                 code="number_shared",
                 message="another desk has this number too, so nobody could say whose an answer is",
                 expected="a number of this desk alone",
             )
-    for at in dict.fromkeys(desk for desk, _, _ in found):
-        own = [(path, number) for desk, path, number in found if desk == at]
-        yield from _twice(own, "the number")
+    for _, own in groupby(found, key=lambda entry: entry[0]):
+        yield from _twice([(path, number) for _, path, number in own], "the number")
 
 
 def _senders_alone(raw: Table) -> Iterator[Problem]:

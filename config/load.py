@@ -21,7 +21,8 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
-from config.checks import CHECKS, CODES, Code, Table, expired_tokens, tables, texts
+from config.checks import CHECKS, Code, Table, expired_tokens, tables, texts
+from config.checks import CODES as CODES
 from config.checks import Problem as Problem
 from config.policy import (
     DeskKind,
@@ -301,7 +302,7 @@ def _read_settings(raw: Table, variables: Mapping[str, str]) -> tuple[Settings |
 
 def _shape_problem(detail: ErrorDetails, variables: Mapping[str, str]) -> Problem:
     path, code = _key_path(detail["loc"]), _code(detail["type"])
-    is_ours = detail["type"] in CODES and detail["type"] not in _BY_TYPE
+    is_ours = detail["type"] in CODES and "expected" in detail.get("ctx", {})
     message = detail["msg"] if is_ours else _MESSAGES[code]
     if (name := variables.get(path)) is not None:
         message += f" (set by {name})"
@@ -316,7 +317,7 @@ def _key_path(loc: Sequence[int | str]) -> str:
 
 
 _MESSAGES: dict[Code, str] = {
-    "missing": "not there, or empty",
+    "missing": "not there",
     "unknown_key": "unknown key",
     "wrong_type": "another kind of value than expected",
     "out_of_range": "outside of what is allowed",
@@ -338,10 +339,9 @@ _BY_TYPE: dict[str, tuple[Code, str]] = {
     "greater_than_equal": ("out_of_range", "a number from {ge:g} on"),
     "less_than_equal": ("out_of_range", "a number up to {le:g}"),
     "finite_number": ("out_of_range", "a finite number"),
-    "too_short": ("missing", "at least {min_length} of them"),
     "too_long": ("out_of_range", "at most {max_length} of them"),
     "string_too_long": ("out_of_range", "at most {max_length} characters"),
-    "literal_error": ("bad_value", "{expected}"),
+    "literal_error": ("bad_value", ""),  # what is expected comes with it
 }
 _PATTERNS = {
     "id": "1 to 40 of a-z, 0-9 and -",
@@ -363,7 +363,7 @@ def _expected(detail: ErrorDetails) -> str:
     context = detail.get("ctx") or {}
     if detail["type"] == "extra_forbidden":
         return "one of " + ", ".join(_keys_at(detail["loc"][:-1]))
-    if detail["type"] in _BY_TYPE:
+    if detail["type"] in _BY_TYPE and "expected" not in context:
         return _BY_TYPE[detail["type"]][1].format(**context)
     if detail["type"] == "string_pattern_mismatch":
         return _PATTERNS.get(str(detail["loc"][-1]), "another value")
@@ -470,8 +470,9 @@ def _read_policies(raw: Table, folder: Path) -> tuple[dict[str, Policy], list[Pr
 def _desk_policy(desk: Table, at: str, folder: Path) -> tuple[Policy | None, list[Problem]]:
     name = desk.get("policy", Desk.model_fields["policy"].default)
     overrides = desk.get("overrides", {})
-    if not isinstance(name, str) or not isinstance(overrides, dict):
-        return None, []
+    overrides = overrides if isinstance(overrides, dict) else {}  # the shape's own check has said so
+    if not isinstance(name, str):
+        return None, _policy_problems(overrides, f"{at}.overrides")
     base, problems = _policy_named(name, folder, f"{at}.policy")
     problems += _policy_problems(overrides, f"{at}.overrides")
     if base is None or problems:
@@ -483,6 +484,7 @@ def _desk_policy(desk: Table, at: str, folder: Path) -> tuple[Policy | None, lis
             code="policy_conflict",
             message=message,
             expected=expected,
+            severity="warning",
         )
         for key, message, expected in policy_conflicts(policy)
     ]
@@ -563,7 +565,7 @@ def _data_dir(raw: Table, folder: Path) -> Iterator[Problem]:
         except (OSError, ValueError) as error:
             yield _unreadable(path, str(getattr(error, "strerror", None) or "cannot be read"))
             continue
-        if not name.strip() or is_something_else:
+        if not name.strip() or "\0" in name or is_something_else:
             yield Problem(
                 path=path,
                 code="bad_value",

@@ -274,7 +274,7 @@ def policy_conflicts(policy: Policy) -> list[tuple[str, str, str]]:
         problems.append(
             (
                 "inform_after_rounds",
-                "next of kin and council would never be told: the tries end before that (spec 22.6)",
+                "next of kin and council are told only when the tries have ended (spec 22.6)",
                 f"at most reassure_rounds ({policy.reassure_rounds})",
             )
         )

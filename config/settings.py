@@ -10,7 +10,7 @@ import ipaddress
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 import argon2
@@ -20,6 +20,8 @@ from pydantic_core import PydanticCustomError
 
 from config.policy import DeskKind, DutyRole, PublicMode, parse_hours
 from config.tokens import TOKEN_HASH, Role
+
+_Item = TypeVar("_Item")
 
 REGION = "GB"
 """Numbers without a country code are read as British ones."""
@@ -36,7 +38,7 @@ def _refuse(code: str, message: str, expected: str) -> PydanticCustomError:
 
 NUMBER_EXPECTED = 'a telephone number such as "+441632960001"'
 SENDER_EXPECTED = NUMBER_EXPECTED + ", or a sender's name of at most 11 letters, digits and spaces"
-_NUMBER = re.compile(r"\+?[0-9][0-9 ().-]{2,24}")
+_NUMBER = re.compile(r"\+?[0-9(][0-9 ().-]{2,24}")
 _SENDER = re.compile(r"[A-Za-z][A-Za-z0-9 ]{0,10}")
 _DRAMA = re.compile(
     r"\+44(7700900|1632960|11[3-8]4960|1[2-6]14960|1914980|2079460|2896496|2920180|8081570|9098790|3069990)"
@@ -54,7 +56,7 @@ def read_number(text: str) -> str:
         raise _refuse("bad_number", "not a telephone number", NUMBER_EXPECTED) from None
     number = phonenumbers.format_number(read, phonenumbers.PhoneNumberFormat.E164)
     if number in EMERGENCY:
-        raise _refuse("emergency_number", "no machine may ring 999 or 112", NUMBER_EXPECTED)
+        raise _refuse("emergency_number", "no machine may ring the emergency services", NUMBER_EXPECTED)
     # not is_possible_number(): that takes a number without its area code, which cannot be rung from outside
     if phonenumbers.is_possible_number_with_reason(read) != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise _refuse("bad_number", "no number of this length exists", NUMBER_EXPECTED)
@@ -212,6 +214,13 @@ def _not_blank(text: str) -> str:
     return text.strip()
 
 
+def _not_empty(items: tuple[_Item, ...]) -> tuple[_Item, ...]:
+    # pydantic's own min_length counts an item that is wrong as one that is not there, a second false problem
+    if not items:
+        raise _refuse("missing", "empty", "at least one of them")
+    return items
+
+
 Text = Annotated[str, Field(max_length=200), AfterValidator(_not_blank)]
 Number = Annotated[str, AfterValidator(read_number)]
 NumberOrSender = Annotated[str, AfterValidator(_number_or_sender)]
@@ -284,7 +293,7 @@ class Twilio(_Table):
     """[twilio]: the telephone account. Without it the daemon works by board and e-mail, and says so."""
 
     account_sid: Annotated[str, Field(pattern=r"^AC[0-9A-Za-z]{2,64}$")]
-    auth_token_files: Annotated[tuple[Path, ...], Field(min_length=1, max_length=2)]
+    auth_token_files: Annotated[tuple[Path, ...], AfterValidator(_not_empty), Field(max_length=2)]
     api_url: HttpsUrl = "https://api.twilio.com"
     calls_per_s: PerSecond = 1.0
     sms_per_s: PerSecond = 1.0
@@ -342,4 +351,4 @@ class Settings(_Table):
     mqtt: Mqtt | None = None
     twilio: Twilio | None = None
     email: Email | None = None
-    desk: Annotated[tuple[Desk, ...], Field(min_length=1)]
+    desk: Annotated[tuple[Desk, ...], AfterValidator(_not_empty)]
