@@ -38,7 +38,7 @@ CODES = frozenset(
         "feeds", "file", "format", "hash", "head", "http", "input", "job", "key", "key_path", "kind", "level",
         "listen", "logger", "message_key", "method", "min_reader", "outcome", "policy", "priority", "problem",
         "provider_ref", "purpose", "reason", "ref", "result", "role", "route", "signal", "source", "stage",
-        "state", "status", "step", "store", "subject", "task", "timestamp", "track", "upload", "url_host",
+        "state", "status", "step", "store", "subject", "task", "timestamp", "track", "upload", "url_host", "webhook",
         "version", "visit", "where",
     }
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 import logging
@@ -10,12 +11,13 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
-from monitor.logs import LineQueue, Logs, Mask, start_logs
+from monitor.logs import CODES, NUMBERS, TEXTS, LineQueue, Logs, Mask, start_logs
 from tests.waiting import until_sync
 
 
@@ -260,3 +262,30 @@ def test_a_stream_that_breaks_is_counted_and_stops_nothing() -> None:
     until_sync(lambda: lines.dropped == 1)
     lines.close()
     lines.close()
+
+
+SPEAKS = frozenset({"debug", "info", "warning", "error", "critical", "exception"})
+ROOT = Path(__file__).parents[2]
+
+
+def keys_logged() -> set[tuple[str, str]]:
+    """(file, key) of every call of a logger in the program's own source."""
+    files = [file for floor in ("config", "monitor", "connectors") for file in (ROOT / floor).rglob("*.py")]
+    return {
+        (file.name, keyword.arg or "**")
+        for file in files
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in SPEAKS
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id in ("log", "_log")
+        for keyword in call.keywords
+    }
+
+
+def test_every_key_that_the_program_logs_is_in_the_list_so_that_no_line_is_useless() -> None:
+    logged = keys_logged()
+    assert ("demo_phones.py", "error") in logged, "the walk finds what is there"
+    allowed = CODES | NUMBERS | TEXTS | {"exc_info"}
+    assert {(file, key) for file, key in logged if key not in allowed} == set()
