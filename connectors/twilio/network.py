@@ -156,6 +156,8 @@ class Call:
     heard: list[str] = field(default_factory=list)
     pressed: str = ""
     asking: bool = False
+    joined: bool = False
+    """It is being joined to somebody, or is that somebody."""
     machine: bool = False
     sequence: int = 0
     courier: Courier | None = None
@@ -451,6 +453,7 @@ class TelephoneNetwork:
     def act(self, call: Call, action: str) -> None:
         """The person answers, lets it go to voicemail, is busy, lets it ring out, or puts it down. Raises NotNow."""
         if action == "hangup" and call.status == "in-progress":
+            call.asking = call.joined = False
             call.line.put_nowait(None)
             return
         if call.status != "ringing" or call.pickup.done() or call.direction == "inbound":
@@ -521,7 +524,7 @@ class TelephoneNetwork:
             self._report(courier, params, last=True)
 
     def _end(self, call: Call, status: str) -> None:
-        call.ended, call.asking = now(), False
+        call.ended, call.asking, call.joined = now(), False, False
         self._call_status(call, status, "completed")
 
     def _call_status(self, call: Call, status: str, event: str) -> None:
@@ -641,7 +644,9 @@ class TelephoneNetwork:
             direction="outbound-dial",
             ring_s=float(verb.get("timeout", "30")),
             status="ringing",
+            joined=True,
         )
+        call.joined = True
         self._keep(self.calls, child.sid, child)
         gone = self._spawn(self._gone(call), f"call {call.sid}: until put down")
         ringing = self._spawn(self._picked_up(child), f"call {child.sid}: ringing")
@@ -650,6 +655,7 @@ class TelephoneNetwork:
         finally:
             gone.cancel()
             ringing.cancel()
+            call.joined = False
         if outcome is None:
             raise HungUp
         return outcome

@@ -170,7 +170,7 @@ class Face:
         return [
             web.get("/phones", self._html),
             web.get("/phones.json", self._all_phones),
-            web.get("/phones/static/{name:phones\\.(?:js|css)}", self._static),
+            web.get("/phones/static/{name:phones\\.(?:js|css|svg)}", self._static),
         ]
 
     # --- Twilio's REST API ---
@@ -285,7 +285,8 @@ class Face:
         return _json(_seen_call(call))
 
     async def _settled(self, call: Call) -> None:
-        await self._net.until(lambda: call.asking or call.over or self._net.closing, SETTLE_S)
+        """Until the person is asked something, talks to somebody, or the call is over."""
+        await self._net.until(lambda: call.asking or call.joined or call.over or self._net.closing, SETTLE_S)
 
     def _known_call(self, request: web.Request) -> Call:
         call = self._net.calls.get(request.match_info["sid"])

@@ -119,7 +119,10 @@ class Webhooks:
         )
 
     async def status(self, request: web.Request) -> web.Response:
-        """A status callback, or the verdict of the answering-machine detection: 204, 503 to hear it again."""
+        """A status callback, or the verdict of the answering-machine detection: 204, or 503 when it is not on disk.
+
+        Twilio does not repeat it; the outbox asks for the status of what stays silent.
+        """
         form = await self._form(request)
         callback = _callback(request.match_info["key"], form)
         if callback is None:

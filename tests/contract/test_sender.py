@@ -68,7 +68,9 @@ async def test_a_text_reports_sent_then_delivered_under_its_key(world: Telephone
     await until(lambda: world.desks.statuses("a/b ?") == ["sent", "delivered"])
 
 
-@pytest.mark.parametrize(("asked", "arrives"), [(0, 1), (1, 1), (600, 600), (36_000, 36_000), (36_001, 36_000)])
+@pytest.mark.parametrize(
+    ("asked", "arrives"), [(0, 1), (1, 1), (600, 600), (36_000, 36_000), (36_001, 36_000)]
+)
 async def test_validity_is_what_is_left_of_the_step_within_twilios_limits(
     world: Telephones, asked: int, arrives: int
 ) -> None:
@@ -279,7 +281,9 @@ async def test_a_look_up_does_not_find_our_own_answer_to_a_text(world: Telephone
     assert await world.sender.look_up(message(), began) is None
 
 
-@pytest.mark.parametrize(("later_s", "found"), [(-2, True), (0, True), (1.9, True), (3.1, False), (300, False)])
+@pytest.mark.parametrize(
+    ("later_s", "found"), [(-2, True), (0, True), (1.9, True), (3.1, False), (300, False)]
+)
 async def test_a_look_up_finds_only_what_was_made_since_the_attempt(
     world: Telephones, later_s: float, found: bool
 ) -> None:

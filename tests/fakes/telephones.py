@@ -120,7 +120,7 @@ async def webhooks_of(desks: FakeDesks, tokens: list[str], **options: Any) -> As
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        public["url"] = options.pop("public_url", f"http://127.0.0.1:{runner.addresses[0][1]}")
+        public["url"] = f"http://127.0.0.1:{runner.addresses[0][1]}"
         yield public["url"]
     finally:
         await runner.cleanup()

@@ -6,6 +6,8 @@ const TEXT_STATUS = { queued: "on its way", sent: "on its way", delivered: "deli
   undelivered: "did not arrive", failed: "did not arrive" };
 const CALL_STATUS = { completed: "ended", busy: "busy", "no-answer": "not answered", canceled: "given up",
   failed: "failed" };
+// a demo has a telephone for everybody: beyond this many, those on which nothing happened are only counted
+const SHOW_ALL = 12;
 const cards = new Map();
 
 function make(name, text, className) {
@@ -55,7 +57,7 @@ function talking(card, call) {
     keys.append(node);
   });
   const title = machine ? "The answering machine is listening" :
-    call.waiting_for_key ? "On the line. A key is waited for" : "On the line";
+    call.waiting_for_key ? "On the line, waiting for a key" : "On the line";
   return [make("h3", title), heard, keys, button(card, "Hang up", `calls/${call.sid}/hangup`)];
 }
 
@@ -147,10 +149,15 @@ function show(phones) {
   });
 }
 
+const busyOnes = (phones) => phones.length <= SHOW_ALL ? phones :
+  phones.filter((phone) => phone.texts.length + phone.calls.length > 0);
+
 function state(phones) {
+  const quiet = phones.length - busyOnes(phones).length;
   const rings = phones.filter((phone) => phone.calls.some((call) => call.status === "ringing")).length;
   const words = rings === 1 ? "1 is ringing" : rings ? `${rings} are ringing` : "none is ringing";
-  document.getElementById("state").textContent = `${phones.length} telephones, ${words}.`;
+  document.getElementById("state").textContent = `${phones.length} telephones, ${words}.` +
+    (quiet ? ` Nothing has happened yet on ${quiet} of them; they are not shown.` : "");
   document.title = (rings ? `(${rings}) ` : "") + "Telephones · callwatch";
 }
 
@@ -163,7 +170,7 @@ async function watch() {
       const seen = await answer.json();
       version = seen.version;
       state(seen.phones);
-      show(seen.phones);
+      show(busyOnes(seen.phones));
     } catch {
       document.getElementById("state").textContent = "The stand-in does not answer. Trying again every two seconds.";
       version = -1;

@@ -1,0 +1,347 @@
+"""The signed webhooks over real HTTP, with a desk that is quick, slow, silent or broken."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
+
+import aiohttp
+import pytest
+from multidict import MultiDict
+from twilio.request_validator import RequestValidator
+from yarl import URL
+
+from connectors.ports import Degraded, StatusCallback
+from connectors.twilio import twiml
+from connectors.twilio.webhooks import ROUNDS
+from monitor.core.views import Script
+from tests.fakes.telephones import DEEPA, EDITH, OFFICE, TOKEN, FakeDesks, webhooks_of
+from tests.waiting import until
+
+ASK = Script(say=("If you are all right, press 1.",), keys=True, step="ask", wait_s=6)
+THANKS = Script(say=("Thank you. Goodbye.",))
+
+
+class Twilio:
+    """Somebody who knows the token, and posts."""
+
+    def __init__(self, url: str, http: aiohttp.ClientSession, events: list[tuple[str, str | None]]) -> None:
+        self.url, self.http, self.events = url, http, events
+
+    async def posts(
+        self, path: str, form: MultiDict[str] | dict[str, str], token: str = TOKEN
+    ) -> tuple[int, str]:
+        headers = {"X-Twilio-Signature": RequestValidator(token).compute_signature(self.url + path, form)}
+        return await self.raw(path, urlencode(list(form.items())).encode(), headers)
+
+    async def raw(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
+        headers |= {"Content-Type": "application/x-www-form-urlencoded"}
+        url = URL(self.url + path, encoded=True)
+        async with self.http.post(url, data=body, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+
+@asynccontextmanager
+async def twilio(desks: FakeDesks, tokens: list[str] | None = None, **options: Any) -> AsyncIterator[Twilio]:
+    events: list[tuple[str, str | None]] = []
+    count = lambda event, key: events.append((event, key))  # noqa: E731
+    async with (
+        webhooks_of(desks, [TOKEN] if tokens is None else tokens, on_event=count, **options) as url,
+        aiohttp.ClientSession() as http,
+    ):
+        yield Twilio(url, http, events)
+
+
+def said(xml: str) -> list[str]:
+    return ["".join(e.itertext()) for e in ElementTree.fromstring(xml).iter("Say")]
+
+
+def action(xml: str, verb: str) -> str:
+    """Where the document sends Twilio next, as a path."""
+    (element,) = ElementTree.fromstring(xml).iter(verb)
+    return URL(element.get("action") or "".join(element.itertext()), encoded=True).raw_path_qs
+
+
+SMS = {"MessageSid": "SM1", "To": OFFICE, "From": DEEPA, "Body": "12 15", "NumMedia": "0"}
+CALLED = {"CallSid": "CA1", "To": EDITH, "From": OFFICE, "CallStatus": "in-progress"}
+
+
+# --- who speaks ---
+
+PATHS = ["/twilio/sms", "/twilio/voice", "/twilio/voice/m-1?step=ask", "/twilio/status/m-1"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_forged_webhook_is_403_counted_and_reaches_no_desk(path: str) -> None:
+    desks = FakeDesks()
+    async with twilio(desks) as caller:
+        assert await caller.posts(path, SMS | CALLED, token="guessed") == (403, "signature")
+        assert (await caller.raw(path, urlencode(SMS).encode(), {}))[0] == 403
+        assert caller.events == [("forged", None), ("unsigned", None)]
+    assert [*desks.texts, *desks.steps, *desks.callbacks, *desks.received] == []
+
+
+async def test_both_tokens_count_during_a_rotation_and_a_new_list_counts_at_once() -> None:
+    tokens = [TOKEN, "previous"]
+    desks = FakeDesks()
+    async with twilio(desks, tokens) as caller:
+        assert (await caller.posts("/twilio/sms", SMS))[0] == 200
+        assert (await caller.posts("/twilio/sms", SMS, token="previous"))[0] == 200
+        tokens[:] = ["next", TOKEN]
+        assert (await caller.posts("/twilio/sms", SMS, token="previous"))[0] == 403
+        assert (await caller.posts("/twilio/sms", SMS, token="next"))[0] == 200
+
+
+async def test_repeated_and_empty_parameters_are_part_of_what_is_signed() -> None:
+    async with twilio(FakeDesks()) as caller:
+        form = MultiDict([*SMS.items(), ("MediaUrl", "b"), ("MediaUrl", "a"), ("FromCity", "")])
+        assert (await caller.posts("/twilio/sms", form))[0] == 200
+        signature = RequestValidator(TOKEN).compute_signature(caller.url + "/twilio/sms", form)
+        form.popone("MediaUrl")
+        tampered = urlencode(list(form.items())).encode()
+        assert (await caller.raw("/twilio/sms", tampered, {"X-Twilio-Signature": signature}))[0] == 403
+
+
+async def test_the_host_header_is_not_believed() -> None:
+    """Whoever calls writes it; a signature for another host of theirs must not count here."""
+    async with twilio(FakeDesks()) as caller:
+        theirs = RequestValidator(TOKEN).compute_signature("http://elsewhere.example/twilio/sms", SMS)
+        headers = {
+            "X-Twilio-Signature": theirs,
+            "Host": "elsewhere.example",
+            "X-Forwarded-Host": "elsewhere.example",
+        }
+        assert (await caller.raw("/twilio/sms", urlencode(SMS).encode(), headers))[0] == 403
+
+
+@pytest.mark.parametrize("body", [b"\xff\xfe=1", b"a=%ff", b"a=1&" * 1000, b"x" * 70_000])
+async def test_what_is_no_form_is_400_and_never_a_fault_of_ours(body: bytes) -> None:
+    async with twilio(FakeDesks()) as caller:
+        assert (await caller.raw("/twilio/sms", body, {"X-Twilio-Signature": "x"}))[0] == 400
+        assert caller.events == [("bad_body", None)]
+
+
+async def test_a_body_that_never_comes_is_given_up() -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        yield b"Body="
+        await asyncio.Event().wait()
+
+    async with (
+        twilio(FakeDesks(), bound_s=0.1) as caller,
+        caller.http.post(caller.url + "/twilio/sms", data=drip()) as answer,
+    ):
+        assert answer.status == 400
+
+
+async def test_a_prefix_of_a_proxy_is_not_part_of_what_twilio_signed() -> None:
+    async with twilio(FakeDesks(), path_prefix="/inner") as caller:
+        signature = RequestValidator(TOKEN).compute_signature(caller.url + "/twilio/sms", SMS)
+        body = urlencode(SMS).encode()
+        assert (await caller.raw("/inner/twilio/sms", body, {"X-Twilio-Signature": signature}))[0] == 200
+
+
+# --- texts ---
+
+
+async def test_a_text_is_handed_to_the_desk_and_answered_with_its_words() -> None:
+    desks = FakeDesks(reply="Thank you, 15 minutes.")
+    async with twilio(desks) as caller:
+        status, xml = await caller.posts("/twilio/sms", SMS)
+    assert (status, desks.texts) == (200, [(OFFICE, DEEPA, "12 15", "SM1")])
+    assert "<Message>Thank you, 15 minutes.</Message>" in xml
+
+
+async def test_a_text_that_the_desk_cannot_take_is_503() -> None:
+    async with twilio(FakeDesks(fails_with=Degraded("full"))) as caller:
+        assert (await caller.posts("/twilio/sms", SMS))[0] == 503
+        assert caller.events == [("failed", None)]
+
+
+async def test_a_text_that_takes_long_is_answered_in_time_and_still_taken() -> None:
+    desks = FakeDesks(reply="too late", gate=asyncio.Event())
+    async with twilio(desks, bound_s=0.05) as caller:
+        status, xml = await caller.posts("/twilio/sms", SMS)
+        assert (status, "too late" in xml, caller.events) == (200, False, [("slow", None)])
+        assert len(desks.texts) == 1
+
+
+# --- calls ---
+
+
+async def test_a_call_asks_hears_a_key_and_ends() -> None:
+    desks = FakeDesks({("", None): ASK, ("ask", "1"): THANKS})
+    async with twilio(desks) as caller:
+        _, asked = await caller.posts("/twilio/voice/m-1", CALLED)
+        assert said(asked) == ["If you are all right, press 1."]
+        _, ended = await caller.posts(action(asked, "Gather"), CALLED | {"Digits": "1"})
+        assert said(ended) == ["Thank you. Goodbye."]
+    assert desks.steps == [("m-1", "", None), ("m-1", "ask", "1")]
+
+
+@pytest.mark.parametrize("form", [{"Digits": ""}, {}], ids=["empty", "absent"])
+async def test_silence_is_an_empty_digit(form: dict[str, str]) -> None:
+    desks = FakeDesks({("", None): ASK, ("ask", ""): THANKS})
+    async with twilio(desks) as caller:
+        _, asked = await caller.posts("/twilio/voice/m-1", CALLED)
+        await caller.posts(action(asked, "Gather"), CALLED | form)
+    assert desks.steps[-1] == ("m-1", "ask", "")
+
+
+async def test_keys_and_steps_with_odd_letters_come_back_as_they_went() -> None:
+    odd = Script(say=("x",), keys=True, step="a b/ü&c")
+    desks = FakeDesks({("", None): odd, ("a b/ü&c", "#"): THANKS})
+    async with twilio(desks) as caller:
+        _, asked = await caller.posts("/twilio/voice/m%2F1%20x", CALLED)
+        status, _ = await caller.posts(action(asked, "Gather"), CALLED | {"Digits": "#"})
+    assert (status, desks.steps) == (200, [("m/1 x", "", None), ("m/1 x", "a b/ü&c", "#")])
+
+
+async def test_the_same_webhook_twice_is_one_key_for_the_desk_and_the_same_words_for_the_caller() -> None:
+    desks = FakeDesks({("", None): ASK, ("ask", "1"): THANKS})
+    async with twilio(desks) as caller:
+        first = await caller.posts("/twilio/voice/m-1?step=ask&turn=1", CALLED | {"Digits": "1"})
+        again = await caller.posts("/twilio/voice/m-1?step=ask&turn=1", CALLED | {"Digits": "1"})
+    assert first == again
+    assert desks.steps == [("m-1", "ask", "1")]
+
+
+async def test_the_same_key_at_the_same_step_later_in_the_call_is_a_new_answer() -> None:
+    desks = FakeDesks({("", None): ASK, ("ask", "7"): ASK})
+    async with twilio(desks) as caller:
+        _, xml = await caller.posts("/twilio/voice/m-1", CALLED)
+        for _ in range(3):
+            _, xml = await caller.posts(action(xml, "Gather"), CALLED | {"Digits": "7"})
+    assert desks.steps == [("m-1", "", None)] + [("m-1", "ask", "7")] * 3
+
+
+async def test_a_slow_desk_keeps_the_caller_and_hears_the_key_once() -> None:
+    desks = FakeDesks({("ask", "1"): THANKS}, gate=asyncio.Event())
+    async with twilio(desks, bound_s=0.05) as caller:
+        status, held = await caller.posts("/twilio/voice/m-1?step=ask&turn=1", CALLED | {"Digits": "1"})
+        assert (status, said(held)) == (200, [twiml.ONE_MOMENT])
+        # a redirect carries no digits
+        _, held = await caller.posts(action(held, "Redirect"), CALLED)
+        assert said(held) == [twiml.ONE_MOMENT]
+        assert desks.gate is not None
+        desks.gate.set()
+        _, ended = await caller.posts(action(held, "Redirect"), CALLED)
+        assert said(ended) == ["Thank you. Goodbye."]
+        assert caller.events == [("slow", "m-1")] * 2
+    assert desks.steps == [("m-1", "ask", "1")]
+
+
+@pytest.mark.parametrize("path", ["/twilio/voice/m-1", "/twilio/voice"])
+async def test_a_desk_that_never_answers_ends_in_words_and_not_in_silence(path: str) -> None:
+    desks = FakeDesks({("", None): ASK}, gate=asyncio.Event())
+    async with twilio(desks, bound_s=0.02) as caller:
+        _, xml = await caller.posts(path, CALLED)
+        for _ in range(ROUNDS - 1):
+            assert said(xml) == [twiml.ONE_MOMENT]
+            _, xml = await caller.posts(action(xml, "Redirect"), CALLED)
+        assert said(xml) == [twiml.SORRY]
+        assert caller.events[-1][0] == "failed"
+
+
+@pytest.mark.parametrize("error", [Degraded("full"), KeyError("bug")], ids=["degraded", "bug"])
+async def test_a_desk_that_fails_says_that_somebody_will_ring(error: Exception) -> None:
+    async with twilio(FakeDesks(fails_with=error)) as caller:
+        for path, key in (("/twilio/voice/m-1", "m-1"), ("/twilio/voice", None)):
+            status, xml = await caller.posts(path, CALLED)
+            assert (status, said(xml)) == (200, [twiml.SORRY])
+            assert caller.events[-1] == ("failed", key)
+
+
+async def test_a_call_to_us_is_answered_and_joined_and_nobody_there_is_said() -> None:
+    desks = FakeDesks(inbound=Script(say=("I am putting you through.",), dial=OFFICE))
+    inbound = {"CallSid": "CA2", "To": OFFICE, "From": EDITH, "CallStatus": "ringing"}
+    async with twilio(desks) as caller:
+        _, xml = await caller.posts("/twilio/voice", inbound)
+        assert said(xml) == ["I am putting you through."]
+        after = action(xml, "Dial")
+        _, alone = await caller.posts(after, inbound | {"DialCallStatus": "no-answer"})
+        assert (said(alone), caller.events) == ([twiml.SORRY], [("not_joined", None)])
+        _, talked = await caller.posts(after, inbound | {"DialCallStatus": "completed"})
+        assert talked == twiml.hangup_twiml()
+    assert desks.received == [(OFFICE, EDITH)]
+
+
+# --- status ---
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        (
+            {"MessageSid": "SM1", "MessageStatus": "delivered"},
+            {"status": "delivered", "provider_ref": "SM1"},
+        ),
+        (
+            {"CallSid": "CA1", "CallStatus": "no-answer", "SequenceNumber": "2"},
+            {"status": "no_answer", "sequence": 2, "provider_ref": "CA1"},
+        ),
+        (
+            {
+                "CallSid": "CA1",
+                "CallStatus": "completed",
+                "SequenceNumber": "3",
+                "AnsweredBy": "machine_start",
+            },
+            {"status": "completed", "sequence": 3, "answered_by": "machine", "provider_ref": "CA1"},
+        ),
+        (
+            {"CallSid": "CA1", "AnsweredBy": "human", "MachineDetectionDuration": "2400"},
+            {"status": "in_progress", "answered_by": "human", "provider_ref": "CA1"},
+        ),
+        (
+            {"CallSid": "CA1", "CallStatus": "ringing", "SequenceNumber": "-1"},
+            {"status": "ringing", "provider_ref": "CA1"},
+        ),
+    ],
+    ids=[
+        "a text",
+        "nobody answered",
+        "a machine, at the end",
+        "the detection's verdict",
+        "a senseless number",
+    ],
+)
+async def test_a_status_is_told_by_our_key(form: dict[str, str], told: dict[str, Any]) -> None:
+    desks = FakeDesks()
+    async with twilio(desks) as caller:
+        assert await caller.posts("/twilio/status/m-1", form) == (204, "")
+    assert desks.callbacks == [StatusCallback(key="m-1", **told)]
+
+
+async def test_a_status_of_next_year_is_counted_and_not_told() -> None:
+    desks = FakeDesks()
+    async with twilio(desks) as caller:
+        assert (await caller.posts("/twilio/status/m-1", {"CallSid": "CA1", "CallStatus": "new"}))[0] == 204
+        assert caller.events == [("unknown_status", "m-1")]
+    assert desks.callbacks == []
+
+
+async def test_a_status_that_is_not_on_disk_is_503() -> None:
+    async with twilio(FakeDesks(fails_with=Degraded("full"))) as caller:
+        assert (await caller.posts("/twilio/status/m-1", {"MessageSid": "SM1", "MessageStatus": "sent"}))[
+            0
+        ] == 503
+
+
+async def test_a_slow_status_is_answered_in_time_and_still_told() -> None:
+    desks = FakeDesks(gate=asyncio.Event())
+    async with twilio(desks, bound_s=0.05) as caller:
+        assert (await caller.posts("/twilio/status/m-1", {"CallSid": "C", "CallStatus": "busy"}))[0] == 204
+        await until(lambda: len(desks.callbacks) == 1)
+
+
+async def test_a_failure_is_logged_without_a_number_or_a_word(capsys: pytest.CaptureFixture[str]) -> None:
+    async with twilio(FakeDesks(fails_with=ValueError(f"about {DEEPA}: 12 15"))) as caller:
+        await caller.posts("/twilio/sms", SMS)
+    printed = "".join(capsys.readouterr())
+    assert "ValueError" in printed
+    assert "7700900102" not in printed
+    assert "12 15" not in printed
