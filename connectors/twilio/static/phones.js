@@ -85,10 +85,13 @@ function textItem(phone, text) {
 }
 
 function showTexts(card, phone) {
+  fill(card.querySelector(".texts"), phone.texts, () => phone.texts.map((text) => textItem(phone, text)));
+}
+
+// only what is on the page can be scrolled, and a card that moves forgets where it was
+function toNewest(card) {
   const list = card.querySelector(".texts");
-  const before = list.childElementCount;
-  fill(list, phone.texts, () => phone.texts.map((text) => textItem(phone, text)));
-  if (list.childElementCount > before) list.scrollTop = list.scrollHeight;
+  list.scrollTop = list.scrollHeight;
 }
 
 function pastItem(call) {
@@ -143,6 +146,7 @@ function show(phones) {
   // a card that moves while somebody writes in it would lose the focus: only new ones are added then
   if (typing) wanted.filter((card) => !card.isConnected).forEach((card) => main.append(card));
   else if (wanted.some((card, i) => main.children[i] !== card)) main.replaceChildren(...wanted);
+  wanted.forEach(toNewest);
   [...cards.keys()].filter((number) => !phones.some((phone) => phone.number === number)).forEach((number) => {
     cards.get(number).remove();
     cards.delete(number);
