@@ -17,6 +17,7 @@ from connectors.ports import FORMAT, EdgeError, Reason, StoreRefused, StoreUnava
 DATABASE = "callwatch.db"
 LOCK = "callwatch.lock"
 PROBE = ".callwatch-probe"
+PROBE_BYTES = 65_536
 
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables. Debian 12 has 3.40, Ubuntu 22.04 has 3.37."""
@@ -263,12 +264,12 @@ def edge_error(exc: sqlite3.Error, folder: Path) -> EdgeError:
 
 
 def ask_disk(folder: Path) -> Reason | None:
-    """Write, sync and remove a few bytes beside the database; None when that works."""
+    """Write, sync and remove PROBE_BYTES beside the database; None when that works."""
     probe = folder / PROBE
     try:
         fd = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(fd, bytes(8192))
+            os.write(fd, bytes(PROBE_BYTES))
             os.fsync(fd)
         finally:
             os.close(fd)

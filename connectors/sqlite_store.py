@@ -27,7 +27,7 @@ from connectors.ports import (
     StoreUnavailable,
 )
 from connectors.sqlite_copy import backup, verify
-from connectors.sqlite_files import Folder, as_refused, edge_error, refused, unavailable
+from connectors.sqlite_files import Folder, as_refused, ask_disk, edge_error, refused, unavailable
 from connectors.sqlite_threads import Checkpointer, Job, Pace, Readers, Writer
 
 __all__ = ["SqliteStore", "backup", "verify"]
@@ -167,7 +167,13 @@ class SqliteStore:
         await self._write(partial(rows.forget_snapshots, leadership=leadership))
 
     async def probe(self) -> None:
-        """A real commit of a few bytes. Raises StoreUnavailable while the store cannot be written."""
+        """A real commit of a few bytes, and room for some more. Raises StoreUnavailable while it cannot be written.
+
+        The room is asked for apart: a WAL that has grown takes small commits for a while on a disk that is full.
+        """
+        trouble = await self._patiently(self._reading().run(lambda _: ask_disk(self._folder.path)))
+        if trouble is not None:
+            raise unavailable(trouble, self._folder.path)
         await self._write(rows.Ledger.probe)
 
     async def load(self, desk: str) -> Loaded:

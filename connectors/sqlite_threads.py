@@ -151,7 +151,12 @@ class Writer:
 
     def _ready(self) -> Ledger:
         """The ledger, on a new connection if the last one met trouble. Raises EdgeError, sqlite3.Error, OSError."""
-        if self._folder.moved():
+        try:
+            moved = self._folder.moved()
+        except EdgeError:
+            self._drop()  # hold on to nothing: somebody may be repairing the disk
+            raise
+        if moved:
             self._drop()
         if self._ledger is None:
             self._ledger = Ledger(self._folder.connect_again())

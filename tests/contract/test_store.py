@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,7 @@ from tests.contract.stores import (
 
 
 @pytest.fixture(params=ADAPTERS)
-def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Adapter]:
+def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
     name: str = request.param
     return ADAPTERS[name](tmp_path / "data")
 
