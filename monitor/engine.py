@@ -44,7 +44,6 @@ from monitor.core.inputs import (
     DeadlineReached,
     Input,
     LeadershipWon,
-    Position,
     RotaReceived,
     SendTurn,
 )
@@ -115,7 +114,6 @@ class Engine:
         self.reason: Reason | None = None
         self.lost = False
         self.secret = b""
-        self.positions: dict[str, tuple[datetime, Position]] = {}
         self._store, self._clock, self._mint, self._hooks, self._off_loop = (
             store,
             clock,
@@ -164,22 +162,23 @@ class Engine:
             raise Degraded("fenced", "this process no longer leads the desk")
         if len(self._pending) > BUFFER_MARK:
             raise Degraded(self.reason or "unreachable", "too many facts wait for the store")
+        self._people += people
+        if people:
+            self._wake.set()
         now = self._clock.now()
         ctx = Ctx(
             now=now,
             mint=self._mint,
             people=self.directory,
             unrecorded=self.reason is not None,
-            positions=self.positions,
         )
         try:
             decision = decide(self.state, seen, ctx)
         except Exception as error:
             self._hooks.quarantined(self, type(seen).__name__, type(error).__name__)
             raise DecideFailedError(type(error).__name__) from error
-        self._people += people
         first = self._take(decision, seen, now, evidence) if decision.drafts else None
-        if people or decision.drafts:
+        if decision.drafts:
             self._wake.set()
         return Ticket(decision=decision, first=first, seq=self.state.seq)
 

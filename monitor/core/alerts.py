@@ -24,7 +24,7 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
     "second_worker_missing": ("OC-10", "OCV-3"),
     "lone_worker": ("OC-11", "OCV-3"),
     "help_asked": ("OC-12", "OCV-2"),
-    "very_short": ("OC-29", "OCV-3"),
+    "very_short": ("OC-21", "OCV-3"),
     "unknown_visit": ("OC-31", "OCV-3"),
     "watch_fault": ("OC-14", "OCV-3"),
     "rota": ("OC-16", "OCV-3"),
@@ -92,7 +92,7 @@ def _alert(work: Work, ref: str) -> Alert:
 
 def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
     """Who is on duty now, managers last, and the words for this kind of alert."""
-    sms, call = SUMMON_WORDS[alert.kind]
+    sms, call = ("OC-13", "OCV-3") if alert.reason == "degraded" else SUMMON_WORDS[alert.kind]
     return summon.SummonCase(
         policy=work.policy(alert),
         chain=duty_chain(work),
@@ -137,6 +137,7 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
         now=work.now,
         dark=signal_of(work, work.visit(alert.visit)) != "known",
         time_critical=alert.time_critical,
+        clock_doubted="clock:" in work.state.values.dark,
     )
 
 
@@ -322,7 +323,7 @@ PURPOSES: dict[str, Literal["summon", "stand_down"]] = {
     "OC-12": "summon",
     "OC-3": "stand_down",
     "OC-19": "stand_down",
-    "OC-21": "stand_down",
+    "OC-29": "stand_down",
 }
 """What a single text to a member of staff is for; all others are notices."""
 
@@ -488,7 +489,7 @@ def end_alert(
             _move(work, alert.ref, Move(track=over))
     for person in told:
         if person != by:
-            words = "OC-19" if about is not None else "OC-21"
+            words = "OC-19" if about is not None else "OC-29"
             for contact in _to_person(work, person, words, about=about):
                 intend(work, contact, alert=_alert(work, alert.ref))
 

@@ -102,12 +102,28 @@ def _people(work: Work, seen: PeopleReceived) -> Decision:
     return work.decision()
 
 
+STORE = "store"
+"""The subject under which the shell says that facts cannot be written: no visit is dark for it, staff are told."""
+
+
 def _signal(work: Work, seen: SignalChanged) -> Decision:
+    if seen.subject == STORE:
+        return _store_signal(work, seen)
     known = f"{seen.cause}:{seen.subject}" in work.state.values.dark
     if seen.dark and not known:
         work.emit(seen.subject, f.SignalLost(cause=seen.cause))
     elif not seen.dark and known:
         work.emit(seen.subject, f.SignalFound(cause=seen.cause))
+    return work.decision()
+
+
+def _store_signal(work: Work, seen: SignalChanged) -> Decision:
+    """Degraded mode that lasts: an identified person watches by hand until it is over."""
+    told = [a for a in work.all_open_alerts() if a.kind == "watch_fault" and a.reason == "degraded"]
+    if seen.dark and not told:
+        alerts.raise_alert(work, "watch_fault", reason="degraded")
+    for alert in told if not seen.dark else []:
+        alerts.end_alert(work, alert, "outcome_recorded", outcome="store_back")
     return work.decision()
 
 

@@ -57,8 +57,7 @@ def resolve(
 ) -> Times:
     """`late_at` from the start (21.2), `missed_at` the later of end and `late_at` + `missed_after`, overrun after
     the end (19.6.4)."""
-    usual = policy.time_critical_late_after if time_critical else policy.late_after
-    late_at = start + (min(usual, policy.late_after) if late_after is None else late_after)
+    late_at = start + (policy.tolerance(time_critical=time_critical) if late_after is None else late_after)
     return Times(
         late_at=late_at,
         missed_at=max(end, late_at + policy.missed_after),

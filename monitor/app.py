@@ -1,0 +1,330 @@
+"""The composition root: builds everything by constructor arguments, starts it in order, stops it in order.
+
+Start: store, desks (load, fold), HTTP, feeds; deadlines and messages only after the feeds are drained. Stop, under one
+deadline: intake, scheduler, outbox, what is undecided to disk, snapshots, store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from zoneinfo import reset_tzpath
+
+import structlog
+from aiohttp import web
+
+from config.holidays_england import england_bank_holidays
+from config.load import DeskConfig, Loaded
+from config.settings import Settings
+from connectors.board import BoardOptions
+from connectors.http_api import build_app, serve
+from connectors.mqtt import MqttFeed
+from connectors.ports import EdgeError, Sender, Store, StoreFenced
+from connectors.sqlite_store import SqliteStore
+from connectors.twilio.sending import NotConfigured, TwilioSender
+from connectors.twilio.webhooks import routes as twilio_routes
+from escalation.wording import Wording
+from monitor.clock import Clock, SystemClock
+from monitor.desk_shell import DeskShell
+from monitor.directory import Directory
+from monitor.engine import Engine
+from monitor.feeds import Feeds
+from monitor.ids import minter
+from monitor.metrics import Metrics
+from monitor.outbox import Outbox
+from monitor.quarantine import Quarantine
+from monitor.scheduler import Scheduler, roll_over
+from monitor.watch import Watch
+from monitor.watchdog import Watchdog
+from monitor.wording_file import load_wording
+from monitor.words import Office, Words
+
+log = structlog.get_logger("app")
+
+DRAIN_S = 25.0
+"""How long the start waits for a broker's backlog; then what it holds is *unknown* and the watch begins (rule 3)."""
+
+
+async def _off_loop(work: Callable[[], bytes]) -> bytes:
+    return await asyncio.to_thread(work)
+
+
+class App:
+    """One daemon. `run` returns when `stop` is set; `reload` takes a new configuration, whole or not at all."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        clock: Clock | None = None,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+        store: Store | None = None,
+    ) -> None:
+        assert loaded.settings is not None
+        reset_tzpath(())  # the pinned tzdata, not the host's (design rule 1)
+        self.settings: Settings = loaded.settings
+        self._loaded, self._random = loaded, random_bytes
+        self.clock = clock or SystemClock()
+        self.metrics = Metrics([desk.id for desk in loaded.desks], self._feed_names())
+        self.store: Store = store or SqliteStore(self.settings.data_dir)
+        self.feeds = Feeds(self.clock, self._feed_names())
+        self.address = ""
+        self.twilio_tokens = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]
+        self.sender = self._sender()
+        self.outbox = self._outbox()
+        quarantine = Quarantine(self.settings.data_dir / "quarantine")
+        self.watch = Watch(self.store, self.clock, self.metrics, self.outbox, quarantine, self.feeds)
+        self.feeds.tell = self.watch.signal
+        self.mqtt = self._mqtt()
+        self.scheduler = self._scheduler()
+        self._wording: Wording = load_wording()
+        self._stop = asyncio.Event()
+
+    # --- building ---
+
+    def _feed_names(self) -> list[str]:
+        return ["mqtt"] if self._loaded.settings and self._loaded.settings.mqtt else []
+
+    def _sender(self) -> Sender:
+        twilio = self.settings.twilio
+        if twilio is None:
+            log.error("no telephone account: nothing can be texted or rung, the board is all there is")
+            return NotConfigured()
+        return TwilioSender(twilio.account_sid, self.twilio_tokens[0], twilio.api_url, self.public_url)
+
+    def public_url(self) -> str:
+        """Where the outside reaches us; our own listener unless configured."""
+        return (self.settings.http.public_url or f"http://{self.address}").rstrip("/")
+
+    def _outbox(self) -> Outbox:
+        twilio = self.settings.twilio
+        return Outbox(
+            self.sender,
+            self.clock,
+            calls_per_s=twilio.calls_per_s if twilio else 1.0,
+            sms_per_s=twilio.sms_per_s if twilio else 1.0,
+            on_late=self.metrics.provider_late,
+        )
+
+    def _mqtt(self) -> MqttFeed | None:
+        mqtt = self.settings.mqtt
+        if mqtt is None:
+            return None
+        password = self._loaded.secrets.mqtt_password
+        return MqttFeed(
+            self.watch,
+            url=mqtt.url,
+            client_id=mqtt.client_id,
+            username=mqtt.username,
+            password=password.get_secret_value() if password else None,
+            ca_file=mqtt.ca_file,
+            clock=self.clock.now,
+        )
+
+    def _scheduler(self) -> Scheduler:
+        scheduler = Scheduler(
+            self.clock,
+            lambda: list(self.watch.shells.values()),
+            settle=self._settle,
+            doubt_clock=self.feeds.doubt_clock,
+            told=self.metrics,
+            fault=lambda error: self.metrics.quarantined("core", "decide_failed"),
+        )
+        self.watch.on_earlier = scheduler.earlier
+        return scheduler
+
+    async def _settle(self, seconds: float) -> None:
+        """What already waits in sockets and queues is read first (docs/interface.md, "Order")."""
+        if self.mqtt is not None:
+            await self.mqtt.settle(seconds)
+        await asyncio.sleep(min(0.05, seconds))
+
+    def _shell(self, config: DeskConfig) -> DeskShell:
+        mint = minter(self._random)
+        directory = Directory(mint, config.policy.zone, config.policy.place_radius_m)
+        engine = Engine(config.id, self.store, self.clock, mint, directory, self.watch, off_loop=_off_loop)
+
+        def words() -> Words:
+            current = shell.config
+            tel = current.telephone or (current.numbers[0] if current.numbers else "")
+            office = Office(
+                desk=current.id, agency=current.name, tel=tel, public_url=self.settings.http.public_url
+            )
+            return Words(self._wording, office, engine.state, directory)
+
+        shell = DeskShell(config, engine, words, self.clock, self.metrics, mint, self._random)
+        return shell
+
+    def _web(self) -> web.Application:
+        extra: list[web.RouteDef] = []
+        if self.settings.twilio is not None:
+            extra = twilio_routes(self.watch, self.twilio_tokens, self.public_url)
+        board = BoardOptions(
+            session_key=_session_key(self.settings.data_dir, self._random),
+            password_hash=self.settings.http.password_hash,
+            https=self.public_url().startswith("https:"),
+            staff=self._staff,
+        )
+        return build_app(
+            self.watch,
+            metrics=self._render_metrics,
+            loopback=self.settings.http.on_loopback,
+            board=board,
+            extra_routes=extra,
+            now=self.clock.now,
+        )
+
+    def _render_metrics(self) -> bytes:
+        self.watch.refresh_metrics()
+        return self.metrics.render()
+
+    def _staff(self, desk: str) -> dict[str, str]:
+        shell = self.watch.shells.get(desk)
+        if shell is None:
+            return {}
+        known = {entry.person: entry.person for entry in shell.config.duty}
+        named = {
+            person.given.id: person.given.name or person.given.id
+            for person in shell.directory.people.values()
+            if person.given.role == "staff"
+        }
+        return known | named
+
+    # --- running ---
+
+    def stop(self) -> None:
+        """Ask for an orderly end."""
+        self._stop.set()
+
+    def reload(self, loaded: Loaded) -> None:
+        """A configuration that was checked whole: policies, duty, tokens and secrets hold from now on. Desks are
+        neither added nor removed without a restart, and the log says so."""
+        self._loaded = loaded
+        self.twilio_tokens[:] = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]
+        assert loaded.settings is not None
+        self.watch.trust(loaded.settings.http.token)
+        for config in loaded.desks:
+            shell = self.watch.shells.get(config.id)
+            if shell is None:
+                log.warning("a new desk needs a restart", desk=config.id)
+            else:
+                shell.adopt(config, self._holidays())
+        self.scheduler.earlier()
+        log.info("configuration loaded again")
+
+    def _holidays(self) -> tuple[date, ...]:
+        year = self.clock.now().year
+        return england_bank_holidays(year - 1, year + 2)
+
+    async def run(self, ready: Callable[[str], None]) -> None:
+        """Serve until `stop`. `ready` gets `host:port` once HTTP answers. Raises StoreRefused, OSError."""
+        await self.store.open()
+        try:
+            await self._run(ready)
+        finally:
+            await self.store.close()
+            await self.sender.close()
+
+    async def _run(self, ready: Callable[[str], None]) -> None:
+        for config in self._loaded.desks:
+            shell = self._shell(config)
+            await shell.engine.start()
+            self.watch.add(shell)
+            shell.adopt(config, self._holidays())
+        self.watch.trust(self.settings.http.token)
+        host, port = self.settings.http.address
+        # the port is only known once we listen, and the callback URLs need it
+        runner, self.address = await serve(self._web(), host, port)
+        watchdog = Watchdog(lambda: self.scheduler.turns, self.metrics.watchdog_turn)
+        try:
+            await self._serve(ready, watchdog)
+        finally:
+            watchdog.stop()
+            self.scheduler.stop()
+            await runner.cleanup()
+
+    async def _serve(self, ready: Callable[[str], None], watchdog: Watchdog) -> None:
+        async with asyncio.TaskGroup() as group:
+            committers = [
+                group.create_task(_guarded(shell.engine), name=f"commit:{shell.id}")
+                for shell in self.watch.shells.values()
+            ]
+            tasks = [group.create_task(self.outbox.run(), name="outbox")]
+            if self.mqtt is not None:
+                tasks.append(group.create_task(self.mqtt.run(), name="mqtt"))
+            self.watch.opened = True
+            ready(self.address)
+            tasks.append(group.create_task(self._open(watchdog), name="open"))
+            await self._stop.wait()
+            log.info("stopping")
+            await self._end(tasks, committers)
+
+    async def _open(self, watchdog: Watchdog) -> None:
+        """Load is done; drain, then tick (design rule 3)."""
+        with contextlib.suppress(TimeoutError):
+            # a broker that does not come in time is dark, and the watch begins: staff are told of every visit
+            async with asyncio.timeout(DRAIN_S):
+                await self.feeds.wait_drained()
+        if not self.feeds.drained:
+            self.feeds.give_up_waiting()
+        self.scheduler.start([desk.policy.zone for desk in self._loaded.desks], self._new_day)
+        watchdog.start()
+        self.watch.start_sending()
+        log.info("watching", desks=len(self.watch.shells))
+
+    async def _new_day(self, zone: str) -> None:
+        for shell in self.watch.shells.values():
+            if shell.config.policy.zone == zone:
+                shell.adopt(shell.config, self._holidays())
+                await roll_over(shell, self.clock.now())
+
+    async def _end(
+        self, tasks: Sequence[asyncio.Task[None]], committers: Sequence[asyncio.Task[None]]
+    ) -> None:
+        """Intake, scheduler and outbox stop; what is decided goes to disk; all within `drain_s`."""
+        self.scheduler.stop()
+        for task in tasks:
+            task.cancel()
+        drained = [self._last_words(shell.engine) for shell in self.watch.shells.values()]
+        await asyncio.gather(*drained)
+        for task in committers:
+            task.cancel()
+
+    async def _last_words(self, engine: Engine) -> None:
+        try:
+            async with asyncio.timeout(self.settings.drain_s):
+                if engine.started:
+                    await engine.drain()
+                    await engine.snapshot()
+        except (TimeoutError, EdgeError) as error:
+            log.error(
+                "not everything is on disk",
+                desk=engine.desk,
+                backlog=engine.backlog,
+                error=type(error).__name__,
+            )
+
+
+async def _guarded(engine: Engine) -> None:
+    """One desk's committer. A fenced desk is given up; the others go on."""
+    try:
+        await engine.run()
+    except StoreFenced:
+        log.critical("another process leads the desk", desk=engine.desk)
+
+
+def _session_key(folder: Path, random_bytes: Callable[[int], bytes]) -> bytes:
+    """The board's session key: made once, kept beside the store, readable by us alone."""
+    path = folder / "session.key"
+    if path.exists():
+        return path.read_bytes()
+    folder.mkdir(parents=True, exist_ok=True)
+    key = random_bytes(32)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+    return key

@@ -1,0 +1,476 @@
+"""One desk's shell: engine, directory and words together. Turns what connectors bring into inputs, and serves the
+outbox. The way of a check-in: connector -> `check_in` -> `Engine.submit` (decide, evolve) -> journal -> answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import structlog
+
+from config.load import DeskConfig
+from config.policy import CouncilDesk, Duty
+from connectors.ports import (
+    ActionIn,
+    ApiProblem,
+    Degraded,
+    EdgeError,
+    EvidenceRow,
+    OutboundMessage,
+    SeenCheckIn,
+    StatusCallback,
+)
+from escalation import dialog
+from escalation.replies import read_reply
+from monitor.clock import Clock
+from monitor.core import messages as core_messages
+from monitor.core.inputs import (
+    ActionTaken,
+    CheckInSeen,
+    DeliveryReported,
+    Evidence,
+    Input,
+    KeyPressed,
+    PeopleReceived,
+    PolicyLoaded,
+    Position,
+    ReplyReceived,
+    SendReported,
+    SendTurn,
+)
+from monitor.core.messages import SayBack
+from monitor.core.state import Message
+from monitor.core.views import AlertView, CheckInAnswer, PeopleAnswer, RotaAnswer, Script
+from monitor.directory import BadNumberError, Directory, e164
+from monitor.engine import DecideFailedError, Engine, Ticket
+from monitor.metrics import Metrics
+from monitor.reads import Reads
+from monitor.rota_reader import answer as rota_answer
+from monitor.rota_reader import read_rota
+from monitor.words import Words
+
+log = structlog.get_logger("desk")
+
+KEEP_EVIDENCE = timedelta(days=365)
+"""How long evidence is kept until the desk's retention policy says otherwise (a later release)."""
+RandomBytes = Callable[[int], bytes]
+
+
+class DeskShell:
+    """Everything the edge does for one desk."""
+
+    def __init__(
+        self,
+        config: DeskConfig,
+        engine: Engine,
+        words: Callable[[], Words],
+        clock: Clock,
+        metrics: Metrics,
+        mint: Callable[[str], str],
+        random_bytes: RandomBytes,
+    ) -> None:
+        self.config, self.engine = config, engine
+        self._words, self._clock, self._metrics = words, clock, metrics
+        self._mint, self._random = mint, random_bytes
+
+    @property
+    def id(self) -> str:
+        """The desk's id."""
+        return self.config.id
+
+    @property
+    def directory(self) -> Directory:
+        """Its people."""
+        return self.engine.directory
+
+    @property
+    def reads(self) -> Reads:
+        """Views of this moment."""
+        return Reads(self.engine.state, self.directory)
+
+    def tell(self, seen: Input, evidence: Sequence[EvidenceRow] = ()) -> Ticket:
+        """Submit an input with the ids that were minted for it. Raises DecideFailedError, Degraded."""
+        return self.engine.submit(seen, evidence=evidence, people=self.directory.take_changes())
+
+    def put_aside(self, subject: str, body: bytes) -> tuple[EvidenceRow, str]:
+        """A row for the evidence store, and the digest that the fact will hold."""
+        salt = self._random(16)
+        keep = (self._clock.now() + KEEP_EVIDENCE).isoformat()
+        row = EvidenceRow(id=self._mint("e"), subject=subject, keep_until=keep, salt=salt, body=body)
+        return row, hashlib.sha256(salt + body).hexdigest()
+
+    def adopt(self, config: DeskConfig, holidays: Sequence[Any]) -> None:
+        """Policy, duty list, council desks and bank holidays as configured, as an input (design: three stores)."""
+        self.config = config
+        ref = self.directory.ref
+        duty = tuple(Duty(person=ref("person", d.person), role=d.role, hours=d.hours) for d in config.duty)
+        councils = tuple(
+            CouncilDesk(ref=ref("council_desk", c.name), hours=c.hours, contract=c.contract)
+            for c in config.council_desks
+        )
+        loaded = PolicyLoaded(
+            policy=config.policy,
+            duty=duty,
+            council_desks=councils,
+            holidays=tuple(holidays),
+            public=config.public,
+        )
+        self.tell(loaded)
+
+    # --- check-ins ---
+
+    def check_in(self, seen: SeenCheckIn) -> asyncio.Future[CheckInAnswer]:
+        """Decide one check-in; the future is done when its facts are on disk (`connectors.ports.Desks`)."""
+        future: asyncio.Future[CheckInAnswer] = asyncio.get_running_loop().create_future()
+        began = self._clock.monotonic()
+        row, digest = self.put_aside("checkin", seen.raw)
+        try:
+            ticket = self.tell(self._as_input(seen, row, digest), (row,))
+        except (DecideFailedError, Degraded) as error:
+            future.set_exception(_edge(error))
+            return future
+        decision = ticket.decision
+        outcome = decision.outcome or "quarantined"
+        self._metrics.checkin(self.id, seen.source, outcome)
+        answer = CheckInAnswer(
+            id=seen.id,
+            stored=True,
+            outcome=outcome,
+            visit=self.directory.outside(decision.visit) if decision.visit else None,
+            seq=ticket.first,
+        )
+
+        def done() -> None:
+            self._metrics.ingested(self._clock.monotonic() - began)
+            if not future.done():
+                future.set_result(answer)
+
+        def degraded(error: EdgeError) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        if ticket.first is None and outcome != "duplicate":
+            # it proved nothing and was not kept: there is nothing to wait for
+            done()
+        else:
+            self.engine.when_durable(ticket.seq, done, degraded)
+        return future
+
+    def _as_input(self, seen: SeenCheckIn, row: EvidenceRow, digest: str) -> CheckInSeen:
+        known = self.directory.known
+        device = known("device", seen.device) if seen.device else None
+        worker = known("person", seen.worker) if seen.worker else None
+        visit = known("visit", seen.visit) if seen.visit else None
+        person = known("person", seen.service_user) if seen.service_user else None
+        tag = self._tagged(seen.tag)
+        unknown = (
+            (seen.worker is not None and worker is None)
+            or (seen.visit is not None and visit is None)
+            or (seen.service_user is not None and person is None)
+            or (seen.tag is not None and tag is None and seen.kind != "fix")
+        )
+        key = hashlib.blake2b(seen.natural_key.encode(), digest_size=8, key=self.engine.secret)
+        return CheckInSeen(
+            ref=self._mint("k"),
+            source=seen.source,
+            kind=seen.kind,
+            at=seen.at,
+            fingerprint=int.from_bytes(key.digest(), "big") >> 1,
+            evidence=Evidence(id=row.id, digest=digest),
+            device=device,
+            worker=worker,
+            service_user=tag or person,
+            visit=visit,
+            tag=tag is not None,
+            claims_unknown=unknown,
+            position=_position(seen),
+            region_enter=seen.region_enter,
+            retained=seen.retained,
+            mock=seen.mock,
+            manual=seen.manual,
+        )
+
+    def _tagged(self, tag: str | None) -> str | None:
+        """The person in whose home the tag hangs: tags are devices of service users (`tag:04a2…`)."""
+        if tag is None:
+            return None
+        device = self.directory.known("device", tag if tag.startswith("tag:") else f"tag:{tag}")
+        return self.directory.worker_of(device) if device else None
+
+    # --- people and rota ---
+
+    async def put_people(self, items: Sequence[Any], taken: Callable[[str], bool]) -> PeopleAnswer:
+        """Upsert people. Raises ApiProblem(409, device_taken) before anything is applied."""
+        good, problems = self.directory.read(items)
+        for row, person in good:
+            for device in person.devices:
+                if taken(device):
+                    log.error("a device of another desk was claimed", desk=self.id, row=row)
+                    raise ApiProblem(
+                        409,
+                        "device_taken",
+                        "another desk holds one of these devices",
+                        f"people[{row - 1}].devices",
+                    )
+        change = self.directory.apply(good, problems)
+        received = PeopleReceived(new=change.new, changed=change.changed, people_rev=self.directory.rev)
+        ticket = self.tell(received)
+        await self.engine.durable(ticket.seq)
+        return PeopleAnswer(
+            new=len(change.new),
+            changed=len(change.changed),
+            unchanged=change.unchanged,
+            problems=change.problems,
+        )
+
+    async def put_rota(self, body: dict[str, Any], by: str) -> RotaAnswer:
+        """One upload, one append. Raises ApiProblem(409, confirm_needed): nothing was applied."""
+        row, digest = self.put_aside("rota", msgspec.json.encode(body))
+        upload = read_rota(
+            body,
+            directory=self.directory,
+            calendar=self.engine.state.calendar,
+            policy=self.engine.state.values.policy,
+            upload=self._mint("u"),
+            evidence=row,
+            digest=digest,
+            by=by,
+        )
+        ticket = self.tell(upload, (row,))
+        refusal = ticket.decision.refusal
+        if refusal is not None:
+            cancels = [self.directory.outside(ref) for ref in refusal.detail["cancels"]]
+            raise ApiProblem(
+                409,
+                "confirm_needed",
+                "this upload would cancel visits; send it again with confirm if that is meant",
+                extra={"cancels": cancels},
+            )
+        await self.engine.durable(ticket.seq)
+        self._metrics.rows_unwatched(self.id, len(self.engine.state.values.unwatched))
+        return rota_answer(ticket.decision.answer, self.directory)
+
+    # --- alerts ---
+
+    async def act(self, alert_id: str, action: ActionIn) -> AlertView:
+        """A named person did something. Raises ApiProblem 404, 409 (who was first), 400."""
+        evidence: tuple[EvidenceRow, ...] = ()
+        note = None
+        if action.note:
+            row, digest = self.put_aside(alert_id, action.note.encode())
+            evidence, note = (row,), Evidence(id=row.id, digest=digest)
+        if not action.by.strip():
+            raise ApiProblem(400, "bad_body", "expected the id of the person who did it", "by")
+        taken = ActionTaken(
+            alert=alert_id,
+            action=action.action,
+            by=self.directory.ref("person", action.by),
+            at=action.at or self._clock.now(),
+            reason=action.reason,
+            to=self.directory.ref("person", action.to) if action.to else None,
+            note=note,
+        )
+        ticket = self.tell(taken, evidence)
+        if ticket.decision.refusal is not None:
+            raise self._refused(ticket.decision.refusal.code, ticket.decision.refusal.detail)
+        await self.engine.durable(ticket.seq)
+        alert = self.engine.state.values.alerts.get(alert_id)
+        if alert is None:
+            raise ApiProblem(404, "not_found", "there is no such alert")
+        return self.reads.alert(alert)
+
+    def _refused(self, code: str, detail: dict[str, Any]) -> ApiProblem:
+        if code == "not_found":
+            return ApiProblem(404, "not_found", "there is no such alert")
+        if code == "reason":
+            return ApiProblem(
+                400, "bad_body", f"expected a reason code: {', '.join(detail['expected'])}", "reason"
+            )
+        by = detail.get("by")
+        extra = {"by": self.directory.outside(by) if by else None, "at": detail.get("at")}
+        words = "somebody has it already" if code == "already_taken" else "it has ended"
+        return ApiProblem(409, code, words, extra=extra)
+
+    # --- telephones: what comes in ---
+
+    async def text_received(self, sender: str, body: str, provider_ref: str) -> str | None:
+        """A text. Returns the automatic reply, or None; strangers get none (devices.md)."""
+        try:
+            line = self.directory.persons_on(e164(sender))
+        except BadNumberError:
+            line = None
+        if line is None:
+            log.warning("a text from a number that nobody is known by", desk=self.id)
+            return None
+        row, digest = self.put_aside(line[0], body.encode())
+        read = read_reply(body)
+        received = ReplyReceived(
+            line=line[0],
+            persons=line[1],
+            code=read.code,
+            word=read.word,
+            number=read.number,
+            evidence=Evidence(id=row.id, digest=digest),
+            provider_ref=provider_ref,
+        )
+        ticket = self.tell(received, (row,))
+        said = ticket.decision.answer
+        recorded = await self._recorded(ticket.seq)
+        if not isinstance(said, SayBack):
+            return None
+        template = said.template if recorded or said.template != "OC-22" else "OC-20"
+        alert = self.engine.state.values.alerts.get(said.alert or "")
+        return self._words().say_back(template, alert, said.person, self._clock.now())
+
+    async def _recorded(self, seq: int) -> bool:
+        """Whether it is on disk before the answer leaves; in degraded mode the answer says that it is not."""
+        try:
+            await self.engine.durable(seq)
+        except Degraded:
+            return False
+        return True
+
+    async def call_step(self, message: Message, step: str, digit: str | None) -> Script:
+        """The next step of a call of ours, after what was pressed is on disk."""
+        words, now = self._words(), self._clock.now()
+        if digit is None:
+            return words.script(message, words.opening(message), now)
+        ticket = self.tell(KeyPressed(key=message.key, step=step, digit=digit))
+        recorded = await self._recorded(ticket.seq)
+        turn = ticket.decision.answer or dialog.Turn(step=step)
+        script = words.script(message, turn.step, now)
+        if recorded or turn.answer is None:
+            return script
+        unrecorded = "This cannot be recorded now, so we ask you again later. Nobody else is being told."
+        return msgspec.structs.replace(script, say=(unrecorded, *script.say))
+
+    async def call_status(self, callback: StatusCallback) -> None:
+        """A status callback, on disk before it is answered where that is possible."""
+        ticket = self.tell(_delivery(callback))
+        await self._recorded(ticket.seq)
+
+    def call_received(self) -> Script:
+        """A call to our number is put through to a person (wording.md SUV-5)."""
+        return self._words().plain_call(self.config.telephone or self.config.numbers[0])
+
+    # --- telephones: what goes out (monitor.outbox.Desk) ---
+
+    def queued(self, key: str) -> Message | None:
+        """The message, while it waits for its turn or its answer."""
+        message = self.engine.state.values.messages.get(key)
+        return message if message is not None and message.phase in ("queued", "attempted") else None
+
+    def urgent(self, key: str) -> bool:
+        """About a time-critical visit: first among its equals."""
+        message = self.engine.state.values.messages.get(key)
+        alert = self.engine.state.values.alerts.get(message.alert or "") if message else None
+        return alert is not None and alert.time_critical
+
+    async def attempt(self, key: str) -> OutboundMessage | None:
+        """Its turn has come: is it wanted, what are its words; the attempt is on disk when this returns."""
+        message = self.queued(key)
+        if message is None or message.phase != "queued":
+            return None
+        unrecorded = self.engine.reason is not None
+        if unrecorded and not core_messages.may_leave_unrecorded(message):
+            return None
+        outbound = self.outbound(key, unrecorded=unrecorded)
+        if outbound is None:
+            self._unsendable(message)
+            return None
+        row, digest = self.put_aside(key, outbound.body.encode())
+        turn = SendTurn(key=key, evidence=Evidence(id=row.id, digest=digest), unrecorded=unrecorded)
+        ticket = self.tell(turn, (row,))
+        if ticket.decision.answer != "send":
+            return None
+        if not unrecorded and not await self._recorded(ticket.seq):
+            # the store went away in between: nothing has left, so it waits for its turn again
+            self.refused(key, "unreachable", permanent=False, possibly_repeated=False)
+            return None
+        return outbound
+
+    def outbound(self, key: str, *, unrecorded: bool = False) -> OutboundMessage | None:
+        """The message as it is sent; None when it has no number, or this desk has none to send from."""
+        message = self.engine.state.values.messages.get(key)
+        number = self.directory.number(message.line) if message and message.line else None
+        if message is None or number is None or not self.config.numbers:
+            return None
+        asks = message.channel == "call" or message.slot is not None
+        sender = self.config.numbers[0] if asks or not self.config.sender_name else self.config.sender_name
+        if unrecorded:
+            message = msgspec.structs.replace(message, unrecorded=True)
+        return OutboundMessage(
+            key=key,
+            desk=self.id,
+            channel=message.channel,
+            to=number,
+            sender=sender,
+            body=self._body(message),
+            ring_s=message.ring_s,
+            validity_s=max(int((message.expires_at - self._clock.now()).total_seconds()), 1),
+        )
+
+    def _body(self, message: Message) -> str:
+        """The words. If they cannot be filled in, a plain line leaves all the same: a summons is never lost to a
+        template."""
+        words, now = self._words(), self._clock.now()
+        try:
+            if message.channel == "call":
+                return " ".join(words.script(message, words.opening(message), now).say)
+            return words.text(message, now)
+        except (ValueError, KeyError) as error:
+            log.error("words cannot be filled in", template=message.template, error=type(error).__name__)
+            return f"{self.config.name}: please look at the board, something needs you."
+
+    def _unsendable(self, message: Message) -> None:
+        """No number, or no number of ours: the core advances the ladder at once."""
+        row, digest = self.put_aside(message.key, b"")
+        turn = SendTurn(key=message.key, evidence=Evidence(id=row.id, digest=digest))
+        if self.tell(turn, (row,)).decision.answer == "send":
+            self.refused(message.key, "bad_number", permanent=True, possibly_repeated=False)
+
+    def accepted(self, key: str, provider_ref: str, *, found: bool) -> None:
+        """The provider has it."""
+        self.tell(SendReported(key=key, result="accepted", provider_ref=provider_ref, found=found))
+
+    def refused(self, key: str, reason: str, *, permanent: bool, possibly_repeated: bool) -> None:
+        """The provider did not take it, or nobody knows."""
+        self.tell(
+            SendReported(
+                key=key,
+                result="failed",
+                reason=reason,
+                permanent=permanent,
+                possibly_repeated=possibly_repeated,
+            )
+        )
+
+    def reported(self, callback: StatusCallback) -> None:
+        """The provider's word on a message that was asked for."""
+        self.tell(_delivery(callback))
+
+
+def _delivery(callback: StatusCallback) -> DeliveryReported:
+    return DeliveryReported(
+        key=callback.key,
+        status=callback.status,
+        sequence=callback.sequence,
+        answered_by=callback.answered_by,
+        provider_ref=callback.provider_ref,
+    )
+
+
+def _position(seen: SeenCheckIn) -> Position | None:
+    if seen.lat is None or seen.lon is None:
+        return None
+    return Position(
+        lat=seen.lat, lon=seen.lon, accuracy_m=seen.accuracy_m if seen.accuracy_m is not None else 50.0
+    )
+
+
+def _edge(error: Exception) -> EdgeError:
+    return error if isinstance(error, EdgeError) else EdgeError("decide_failed", permanent=True)

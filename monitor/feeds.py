@@ -1,0 +1,118 @@
+"""The ways in, as they say of themselves: up, down, drained, unknown; and our clock, as others confirm it.
+
+Dark is told to the desks (design rule 4): a broker that is away, or whose backlog is unknown, makes every visit
+*dark*; staff hear at once, the service users only after `hold_public`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+import structlog
+
+from monitor.clock import Clock
+
+log = structlog.get_logger("feeds")
+
+FeedState = Literal["up", "down", "drained", "unknown"]
+GRACE_S = 30.0
+"""A connection that is back within this time was never dark."""
+
+
+class Tell(Protocol):
+    """How the desks hear of it."""
+
+    def __call__(self, cause: Literal["feed", "broker", "clock"], subject: str, *, dark: bool) -> None:
+        """One way in went dark, or is back."""
+
+
+class Feeds:
+    """State of every feed of this process."""
+
+    def __init__(self, clock: Clock, names: Sequence[str]) -> None:
+        self._clock = clock
+        self._states: dict[str, FeedState] = dict.fromkeys(names, "down")
+        self._heard: dict[str, float] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._settled = asyncio.Event()
+        self._clock_doubted = False
+        self.tell: Tell | None = None
+        if not names:
+            self._settled.set()
+
+    @property
+    def drained(self) -> bool:
+        """Every feed's backlog has been read, or given up as unknown, since the start."""
+        return self._settled.is_set()
+
+    async def wait_drained(self) -> None:
+        """Return when the deadlines may start (design rule 3: load, drain, then tick)."""
+        await self._settled.wait()
+
+    def give_up_waiting(self) -> None:
+        """Nothing was heard of the broker in time: what it holds is unknown, and the watch begins all the same."""
+        for name, state in list(self._states.items()):
+            if state in ("down", "up"):
+                self._dark(name)
+        self._settled.set()
+
+    def changed(self, feed: str, state: FeedState) -> None:
+        """A feed says how it is."""
+        self._states[feed] = state
+        log.info("feed", feed=feed, state=state)
+        if all(known in ("drained", "unknown") for known in self._states.values()):
+            self._settled.set()
+        if state == "drained":
+            self._light(feed)
+        elif state == "unknown":
+            self._dark(feed)
+        elif state == "down" and feed not in self._timers and self._settled.is_set():
+            timer = asyncio.get_running_loop().call_later(GRACE_S, self._dark, feed)
+            self._timers[feed] = timer
+
+    def _dark(self, feed: str) -> None:
+        self._timers.pop(feed, None)
+        if self.tell is not None:
+            self.tell("broker" if feed == "mqtt" else "feed", "" if feed == "mqtt" else feed, dark=True)
+
+    def _light(self, feed: str) -> None:
+        timer = self._timers.pop(feed, None)
+        if timer is not None:
+            timer.cancel()
+        if self.tell is not None:
+            self.tell("broker" if feed == "mqtt" else "feed", "" if feed == "mqtt" else feed, dark=False)
+
+    def doubt_clock(self) -> None:
+        """Wall clock and monotonic clock disagree (design rule 8)."""
+        self._clock_doubted = True
+        if self.tell is not None:
+            self.tell("clock", "", dark=True)
+
+    def clock_agrees(self) -> None:
+        """A device's own clock agrees with ours: a second source."""
+        if self._clock_doubted:
+            self._clock_doubted = False
+            log.warning("the clock is confirmed by a device")
+            if self.tell is not None:
+                self.tell("clock", "", dark=False)
+
+    def heard(self, source: str) -> None:
+        """Something came in."""
+        self._heard["mqtt" if source in ("mqtt", "owntracks") else source] = self._clock.monotonic()
+
+    def silence(self) -> dict[str, float]:
+        """Seconds since something came in, by feed; since the start for one that never spoke."""
+        now = self._clock.monotonic()
+        return {name: now - self._heard.get(name, 0.0) for name in self._states}
+
+    def states(self) -> dict[str, str]:
+        """By feed."""
+        return dict(self._states)
+
+    def broker(self) -> str:
+        """One word for the board."""
+        return (
+            "ok" if self._states.get("mqtt", "drained") in ("drained", "up") else self._states.get("mqtt", "")
+        )

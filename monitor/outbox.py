@@ -1,0 +1,253 @@
+"""One paced priority queue per account: what is intended leaves in the order of its worth (design rule 7).
+
+The provider takes about one call a second and queues the rest in its own order, so the order is made here and never
+more than two seconds of work lie there. Every message is re-checked by the core when its turn comes; an attempt is
+on disk before its POST; what is in doubt is looked up before it is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from connectors.ports import EdgeError, OutboundMessage, Sender, StatusCallback
+from monitor.clock import Clock
+from monitor.core.state import Message
+
+log = structlog.get_logger("outbox")
+
+ORDER: Mapping[str, int] = {"help": 0, "summon": 1, "first_contact": 2, "time_critical": 3, "repeat": 4}
+LOOK_UP_S = 5.0
+"""How long a message in doubt is looked for at the provider; then it goes out again, marked (design)."""
+AT_ONCE = 8
+"""POSTs under way at the same time, at most: a hung provider must not stop help from being asked."""
+
+
+class Desk(Protocol):
+    """What the outbox asks of a desk's shell."""
+
+    def queued(self, key: str) -> Message | None:
+        """The message, while it waits for its turn or its answer."""
+
+    def urgent(self, key: str) -> bool:
+        """About a time-critical visit, or help: first among its equals."""
+
+    async def attempt(self, key: str) -> OutboundMessage | None:
+        """Its turn: decided, rendered, the attempt durable. None: no longer wanted, or the store is away."""
+
+    def outbound(self, key: str) -> OutboundMessage | None:
+        """The same message as it would be sent, for a look-up."""
+
+    def accepted(self, key: str, provider_ref: str, *, found: bool) -> None:
+        """The provider has it."""
+
+    def refused(self, key: str, reason: str, *, permanent: bool, possibly_repeated: bool) -> None:
+        """The provider did not take it, or nobody knows."""
+
+    def reported(self, callback: StatusCallback) -> None:
+        """The provider's word on a message that was asked for."""
+
+
+Entry = tuple[int, int, datetime, int, str, str]
+"""Priority, time-critical first, intended at, a counter, desk, key."""
+
+
+class Lane:
+    """One channel of one account: a heap and a pace."""
+
+    def __init__(self, per_s: float) -> None:
+        self.heap: list[Entry] = []
+        self.gap_s = 1.0 / per_s
+        self.next_at = 0.0
+
+
+class Outbox:
+    """Runs until cancelled. `add` is called when a message's facts are durable (or may leave without)."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        clock: Clock,
+        *,
+        calls_per_s: float,
+        sms_per_s: float,
+        on_late: Callable[[float], None],
+    ) -> None:
+        self._sender, self._clock, self._on_late = sender, clock, on_late
+        self._desks: dict[str, Desk] = {}
+        self._lanes = {"call": Lane(calls_per_s), "sms": Lane(sms_per_s)}
+        self._known: set[str] = set()
+        self._count = 0
+        self._wake = asyncio.Event()
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timers: set[asyncio.TimerHandle] = set()
+
+    def serve(self, desk: str, shell: Desk) -> None:
+        """Messages of this desk are asked of this shell."""
+        self._desks[desk] = shell
+
+    def add(self, desk: str, message: Message) -> None:
+        """A message waits for its turn; one that may not go yet comes back by itself."""
+        if message.key in self._known or message.channel not in self._lanes:
+            return
+        wait = (message.not_before - self._clock.now()).total_seconds() if message.not_before else 0.0
+        if wait > 0:
+            self._later(wait, desk, message.key)
+            return
+        self._known.add(message.key)
+        self._count += 1
+        entry: Entry = (
+            ORDER[message.priority],
+            0 if self._desks[desk].urgent(message.key) else 1,
+            message.intended_at,
+            self._count,
+            desk,
+            message.key,
+        )
+        heapq.heappush(self._lanes[message.channel].heap, entry)
+        self._wake.set()
+
+    def doubt(self, desk: str, message: Message) -> None:
+        """An attempt without an outcome (we were killed right after the POST): look it up before anything else."""
+        if message.key not in self._known:
+            self._known.add(message.key)
+            self._start(self._settle_doubt(desk, message.key, message.attempted_at or message.intended_at))
+
+    def chase(self, desk: str, message: Message) -> None:
+        """A callback is overdue: ask the provider how it went."""
+        self._start(self._ask(desk, message))
+
+    def depths(self) -> dict[str, int]:
+        """Waiting messages by priority."""
+        found = dict.fromkeys(ORDER, 0)
+        names = list(ORDER)
+        for lane in self._lanes.values():
+            for entry in lane.heap:
+                found[names[entry[0]]] += 1
+        return found
+
+    def _later(self, wait_s: float, desk: str, key: str) -> None:
+        def again() -> None:
+            self._timers.discard(handle)
+            message = self._desks[desk].queued(key)
+            if message is not None:
+                self.add(desk, message)
+
+        handle = asyncio.get_running_loop().call_later(wait_s, again)
+        self._timers.add(handle)
+
+    def _start(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a send failed unexpectedly", error=type(task.exception()).__name__)
+
+    # --- the loop ---
+
+    async def run(self) -> None:
+        """Send what waits, best first, at the account's pace."""
+        try:
+            while True:
+                wait = self._send_ready()
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), wait)
+                except TimeoutError:
+                    continue
+        finally:
+            for handle in self._timers:
+                handle.cancel()
+            for task in self._tasks:
+                task.cancel()
+
+    def _send_ready(self) -> float | None:
+        """Start every send whose lane allows it now; returns seconds until the next lane opens."""
+        waits = []
+        for lane in self._lanes.values():
+            while lane.heap:
+                now = self._clock.monotonic()
+                if lane.next_at > now or self._room.locked():
+                    waits.append(max(lane.next_at - now, 0.05))
+                    break
+                entry = heapq.heappop(lane.heap)
+                lane.next_at = max(lane.next_at, now - lane.gap_s) + lane.gap_s
+                self._start(self._turn(entry[4], entry[5], lane))
+        return min(waits, default=None)
+
+    async def _turn(self, desk: str, key: str, lane: Lane) -> None:
+        async with self._room:
+            shell = self._desks[desk]
+            try:
+                outbound = await shell.attempt(key)
+            finally:
+                self._known.discard(key)
+            if outbound is None:
+                # nothing was sent: the pace is not used up
+                lane.next_at -= lane.gap_s
+                self._wake.set()
+                return
+            await self._post(shell, outbound)
+        self._wake.set()
+
+    async def _post(self, shell: Desk, outbound: OutboundMessage) -> None:
+        message = shell.queued(outbound.key)
+        if message is not None:
+            self._on_late((self._clock.now() - message.intended_at).total_seconds())
+        began = self._clock.now()
+        try:
+            sent = await self._sender.send(outbound)
+        except EdgeError as error:
+            log.warning(
+                "provider did not take it", key=outbound.key, reason=error.reason, permanent=error.permanent
+            )
+            if error.reason == "timeout":
+                await self._look_up(shell, outbound, began)
+            else:
+                shell.refused(outbound.key, error.reason, permanent=error.permanent, possibly_repeated=False)
+            return
+        shell.accepted(outbound.key, sent.provider_ref, found=False)
+
+    async def _settle_doubt(self, desk: str, key: str, since: datetime) -> None:
+        try:
+            outbound = self._desks[desk].outbound(key)
+            if outbound is not None:
+                await self._look_up(self._desks[desk], outbound, since)
+        finally:
+            self._known.discard(key)
+
+    async def _look_up(self, shell: Desk, outbound: OutboundMessage, since: datetime) -> None:
+        """Found: it is at the provider. Not found, or not answered in 5 s: again, marked possibly repeated."""
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                found = await self._sender.look_up(outbound, since - timedelta(seconds=2))
+        except (EdgeError, TimeoutError) as error:
+            log.warning("look-up failed", key=outbound.key, error=type(error).__name__)
+            found = None
+        if found is not None:
+            shell.accepted(outbound.key, found.provider_ref, found=True)
+        else:
+            shell.refused(outbound.key, "timeout", permanent=False, possibly_repeated=True)
+
+    async def _ask(self, desk: str, message: Message) -> None:
+        shell = self._desks[desk]
+        outbound = shell.outbound(message.key)
+        if outbound is None or message.provider_ref is None:
+            return
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                callback = await self._sender.status(outbound, message.provider_ref)
+        except (EdgeError, TimeoutError) as error:
+            log.warning("status could not be asked", key=message.key, error=type(error).__name__)
+            return
+        if callback is not None:
+            shell.reported(callback)

@@ -1,0 +1,257 @@
+"""What the API and the board show of a desk, in the caller's own ids. Reads state and directory; changes nothing."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from monitor.core.state import Alert, Message, Place, State, Visit
+from monitor.core.views import (
+    AlertView,
+    BoardAlert,
+    BoardView,
+    BoardVisit,
+    ContactView,
+    DarkView,
+    PlaceView,
+    Signal,
+    Stage,
+    TrackView,
+    UnwatchedRow,
+    VisitView,
+)
+from monitor.directory import Directory
+
+ELECTRONIC = frozenset({"pressed", "region", "two_fixes", "tag", "line"})
+
+
+class Reads:
+    """Views of one desk, taken at one moment."""
+
+    def __init__(self, state: State, directory: Directory) -> None:
+        self._state, self._directory = state, directory
+
+    # --- visits ---
+
+    def visits(self, day: date, now: datetime) -> list[VisitView]:
+        """Visits whose planned start lies on that local day, by start."""
+        found = [v for v in self._state.values.visits.values() if self._state.calendar.day(v.start) == day]
+        return [self.visit(visit, now) for visit in sorted(found, key=lambda v: (v.start, v.ref))]
+
+    def visit(self, visit: Visit, now: datetime) -> VisitView:
+        """One visit."""
+        out = self._directory.outside
+        return VisitView(
+            id=out(visit.ref),
+            subject=visit.ref,
+            service_user=out(visit.service_user),
+            start=visit.start,
+            end=visit.end,
+            late_at=visit.late_at,
+            stage=stage_of(visit, now),
+            signal=self.signal(visit),
+            verdicts=visit.verdicts,
+            places=tuple(self._place(place) for place in visit.places),
+            alert=visit.alerts[0] if visit.alerts else None,
+            time_critical=visit.time_critical,
+            planned=tuple(out(worker) for worker in visit.workers),
+        )
+
+    def _place(self, place: Place) -> PlaceView:
+        who = place.worker if place.arrived_at is not None else place.planned
+        evidence = None if place.proof is None else "electronic" if place.proof in ELECTRONIC else place.proof
+        return PlaceView(
+            worker=self._directory.outside(who) if who else None,
+            arrived=place.arrived_at,
+            left=place.left_at,
+            evidence=evidence,
+        )
+
+    def signal(self, visit: Visit) -> Signal:
+        """Known, or dark with its cause (design rule 4)."""
+        causes = {entry.cause: entry for entry in self._state.values.dark.values()}
+        if "clock" in causes:
+            return "dark:clock"
+        if "broker" in causes:
+            return "dark:broker"
+        if "feed" in causes:
+            return "dark:feed"
+        for entry in self._state.values.dark.values():
+            if self._directory.worker_of(entry.subject) in visit.workers:
+                return "dark:device"
+        return "known"
+
+    def counts(self, now: datetime) -> dict[tuple[str, str], int]:
+        """Visits by stage and signal, for the metric."""
+        found: dict[tuple[str, str], int] = {}
+        for visit in self._state.values.visits.values():
+            key = (stage_of(visit, now), self.signal(visit))
+            found[key] = found.get(key, 0) + 1
+        return found
+
+    # --- alerts ---
+
+    def alerts(self, *, only_open: bool) -> list[AlertView]:
+        """Newest first."""
+        found = [a for a in self._state.values.alerts.values() if not only_open or a.state != "ended"]
+        return [self.alert(alert) for alert in sorted(found, key=lambda a: a.opened_at, reverse=True)]
+
+    def alert(self, alert: Alert) -> AlertView:
+        """One alert with its tracks and contacts."""
+        out = self._directory.outside
+        return AlertView(
+            id=alert.ref,
+            kind=alert.kind,
+            visit=out(alert.visit) if alert.visit else None,
+            service_user=out(alert.service_user) if alert.service_user else None,
+            due_at=alert.due_at,
+            opened_at=alert.opened_at,
+            lateness_s=max((alert.opened_at - alert.due_at).total_seconds(), 0.0),
+            state=alert.state,
+            ended_reason=alert.ended_reason,
+            ended_at=alert.ended_at,
+            tracks=tuple(
+                TrackView(name=t.name, step=t.step, next_at=t.next_at, reason=t.reason) for t in alert.tracks
+            ),
+            contacts=tuple(self._contact(m) for m in self._messages(alert)),
+            taken_by=out(alert.taken_by) if alert.taken_by else None,
+            taken_at=alert.taken_at,
+            time_critical=alert.time_critical,
+            reason=alert.reason,
+        )
+
+    def _messages(self, alert: Alert) -> list[Message]:
+        messages = self._state.values.messages
+        return [messages[key] for key in alert.messages if key in messages]
+
+    def _contact(self, message: Message) -> ContactView:
+        return ContactView(
+            key=message.key,
+            person=self._directory.outside(message.person),
+            purpose=message.purpose,
+            channel=message.channel,
+            intended_at=message.intended_at,
+            attempted_at=message.attempted_at,
+            settled_at=message.settled_at,
+            result=message.result,
+            proof=self._proof(message.proof),
+            possibly_repeated=message.possibly_repeated,
+            unrecorded_at_send=message.unrecorded,
+        )
+
+    def _proof(self, proof: str | None) -> str | None:
+        if proof is None or not proof.startswith("person:"):
+            return proof or None
+        return f"person:{self._directory.outside(proof.removeprefix('person:'))}"
+
+    # --- the board ---
+
+    def board(
+        self, *, desk: str, name: str, now: datetime, degraded: bool, broker: str, telephones: str
+    ) -> BoardView:
+        """Everything the first board shows, with names: for the desk's own people."""
+        values = self._state.values
+        today = self.visits(self._state.calendar.day(now), now)
+        due = [visit for visit in today if visit.start <= now and visit.stage != "cancelled"]
+        return BoardView(
+            desk=desk,
+            name=name,
+            now=now,
+            zone=values.policy.zone,
+            degraded=degraded,
+            public=values.public,
+            alerts=tuple(self._board_alert(a) for a in values.alerts.values() if a.state != "ended"),
+            dark=tuple(self._dark()),
+            unwatched=tuple(self._unwatched()),
+            visits=tuple(self._board_visit(visit) for visit in today),
+            watched=len(due),
+            due_so_far=len(due),
+            last_checkin_at=values.last_checkin_at,
+            next_deadline_at=self._state.next_deadline(),
+            broker=broker,
+            telephones=telephones,
+        )
+
+    def _board_alert(self, alert: Alert) -> BoardAlert:
+        visit = self._state.values.visits.get(alert.visit or "")
+        carers = [alert.worker] if alert.worker else list(visit.workers) if visit else []
+        return BoardAlert(
+            alert=self.alert(alert),
+            who=self._directory.full_name(alert.service_user),
+            carer=" and ".join(self._directory.full_name(worker) for worker in carers) or None,
+            start=visit.start if visit else None,
+            taken_by_name=self._directory.full_name(alert.taken_by) if alert.taken_by else None,
+            doing=self._doing(alert),
+        )
+
+    def _doing(self, alert: Alert) -> str:
+        """One line: which tracks run, and whom they are with."""
+        parts = []
+        summon = alert.track("summon")
+        asked = [m for m in self._messages(alert) if m.purpose == "summon"]
+        if summon is not None and summon.step == "trying" and asked:
+            parts.append(f"summoning {self._directory.full_name(asked[-1].person)}")
+        elif summon is not None and summon.reason == "nobody_on_duty":
+            parts.append("nobody on duty can be summoned")
+        reassure = alert.track("reassure")
+        if reassure is not None:
+            parts.append(DOING.get((reassure.step, reassure.reason)) or DOING.get((reassure.step, ""), ""))
+        return "; ".join(part for part in parts if part)
+
+    def _dark(self) -> list[DarkView]:
+        found = []
+        for entry in self._state.values.dark.values():
+            owner = self._directory.worker_of(entry.subject)
+            visits = sum(
+                1
+                for visit in self._state.values.visits.values()
+                if (owner is None or owner in visit.workers)
+                and not visit.anybody_there
+                and not visit.cancelled
+            )
+            who = self._directory.full_name(owner) if owner else entry.subject
+            found.append(DarkView(cause=entry.cause, subject=who, since=entry.since, visits=visits))
+        return found
+
+    def _unwatched(self) -> list[UnwatchedRow]:
+        return [
+            UnwatchedRow(
+                row=row.row,
+                visit=None if row.key.startswith("row-") else self._directory.outside(row.key),
+                code=row.code,
+                since=row.since,
+            )
+            for row in self._state.values.unwatched.values()
+        ]
+
+    def _board_visit(self, view: VisitView) -> BoardVisit:
+        visit = self._state.values.visits[view.subject]
+        names = [self._directory.full_name(worker) for worker in visit.workers]
+        return BoardVisit(visit=view, who=self._directory.full_name(visit.service_user), carers=tuple(names))
+
+
+DOING: dict[tuple[str, str], str] = {
+    ("trying", ""): "contacting the service user",
+    ("waiting", "dark"): "holding the call to the service user: their care worker's phone is dark",
+    ("waiting", "clock_doubted"): "holding the call to the service user: our clock is doubted",
+    ("waiting", "ask_public"): "about to contact the service user unless somebody stops it",
+    ("reached", ""): "the service user answered",
+    ("not_reached", ""): "the service user has not been reached",
+    ("skipped", "public_off"): "public messages are off: a person has to ring the service user",
+    ("skipped", "person_only"): "a person has to ring the service user",
+    ("skipped", ""): "the service user is not contacted by us",
+}
+
+
+def stage_of(visit: Visit, now: datetime) -> Stage:
+    """Where the visit stands; *due* is *planned* after its start."""
+    if visit.cancelled:
+        return "cancelled"
+    if visit.all_left:
+        return "left"
+    if visit.anybody_there:
+        return "arrived"
+    if visit.missed:
+        return "missed"
+    if "late_visit" in visit.alerted:
+        return "late"
+    return "due" if now >= visit.start else "planned"

@@ -1,0 +1,233 @@
+"""Reads the body of `PUT …/rota` (docs/interface.md) into rows of minted ids, as far as each row can be read.
+
+Local times enter through the desk's calendar. What cannot be read leaves a hole that the core's rules judge: only a
+row whose person or start cannot be known is refused (`monitor.core.rota`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from config.policy import Calendar, Policy, parse_duration
+from connectors.ports import ApiProblem, EvidenceRow
+from monitor.core.inputs import Evidence, RotaProblemCode, RotaReceived, RotaRow
+from monitor.core.rota import RowProblem, Upload
+from monitor.core.views import RotaAnswer, RotaProblem
+from monitor.directory import Directory
+
+FIELDS = frozenset({"id", "service_user", "start", "end", "workers", "places", "time_critical", "late_after"})
+MOST_PLACES = 9
+MESSAGES: dict[RotaProblemCode, str] = {
+    "no_person": "not watched: expected the id of a service user in `service_user`",
+    "no_time": "not watched: expected an RFC 3339 time, or a local time without an offset, in `start`",
+    "short_visit": "shorter than the least planned visit, or its end cannot be read (spec 7.21)",
+    "no_travel_time": "no time to travel between two homes (spec 7.23)",
+    "overlap": "overlaps the same care worker's visit before",
+    "unknown_worker": "names a care worker whom the directory does not know",
+    "no_worker": "names no care worker",
+    "time_does_not_exist": "a local time that does not exist that night; read with the offset before the change",
+    "time_exists_twice": "a local time that exists twice that night; the first is meant",
+    "unknown_field": "has a field that is not known, or whose value cannot be read; it was passed over",
+    "off_step": "not in the planning steps of the policy (spec 7.21)",
+    "unknown_service_user": "names a service user whom the directory does not know; watched by the id",
+}
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """A time of the rota as UTC, or None, with what was odd about it."""
+
+    at: datetime | None = None
+    trouble: RotaProblemCode | None = None
+
+
+def read_moment(value: Any, calendar: Calendar) -> Moment:
+    """RFC 3339, or a local time without an offset."""
+    if not isinstance(value, str):
+        return Moment()
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        return Moment()
+    if at.tzinfo is not None:
+        return Moment(at=at.astimezone(UTC))
+    instant, trouble = calendar.to_utc(at)
+    return Moment(at=instant, trouble=trouble)
+
+
+def read_rota(
+    body: dict[str, Any],
+    *,
+    directory: Directory,
+    calendar: Calendar,
+    policy: Policy,
+    upload: str,
+    evidence: EvidenceRow,
+    digest: str,
+    by: str,
+) -> RotaReceived:
+    """The whole upload. Raises ApiProblem(400) only when it is no upload at all."""
+    visits = body.get("visits")
+    if not isinstance(visits, list):
+        raise ApiProblem(400, "bad_body", "expected a list of visits", "visits")
+    covers_from, covers_to = _covers(body, calendar)
+    complete, confirm = body.get("complete", False), body.get("confirm", False)
+    if not isinstance(complete, bool) or not isinstance(confirm, bool):
+        raise ApiProblem(400, "bad_body", "expected true or false", "complete")
+    if complete and (covers_from is None or covers_to is None):
+        raise ApiProblem(400, "bad_body", "a complete upload says what it covers: from and to", "covers")
+    rows = tuple(
+        _row(number, item, directory, calendar, policy) for number, item in enumerate(visits, start=1)
+    )
+    return RotaReceived(
+        upload=upload,
+        evidence=Evidence(id=evidence.id, digest=digest),
+        rows=_last_of_each(rows),
+        covers_from=covers_from,
+        covers_to=covers_to,
+        complete=complete,
+        confirm=confirm,
+        by=by,
+    )
+
+
+def _covers(body: dict[str, Any], calendar: Calendar) -> tuple[datetime | None, datetime | None]:
+    covers = body.get("covers")
+    if covers is None:
+        return None, None
+    if not isinstance(covers, dict):
+        raise ApiProblem(400, "bad_body", "expected an object with from and to", "covers")
+    found = []
+    for name in ("from", "to"):
+        moment = read_moment(covers.get(name), calendar)
+        if moment.at is None:
+            raise ApiProblem(400, "bad_body", "expected an RFC 3339 or local time", f"covers.{name}")
+        found.append(moment.at)
+    return found[0], found[1]
+
+
+def _last_of_each(rows: Sequence[RotaRow]) -> tuple[RotaRow, ...]:
+    """The same visit twice in one upload: the later row counts."""
+    latest = {row.key: row.row for row in rows}
+    return tuple(row for row in rows if latest[row.key] == row.row)
+
+
+def _row(number: int, item: Any, directory: Directory, calendar: Calendar, policy: Policy) -> RotaRow:
+    if not isinstance(item, dict):
+        return RotaRow(row=number, key=f"row-{number}")
+    warnings: list[RotaProblemCode] = []
+    if not FIELDS.issuperset(item):
+        warnings.append("unknown_field")
+    start, end = read_moment(item.get("start"), calendar), read_moment(item.get("end"), calendar)
+    warnings += [moment.trouble for moment in (start, end) if moment.trouble is not None]
+    person = _text(item.get("service_user"))
+    visit = _visit_id(item, person, start)
+    workers, unknown = _workers(item.get("workers", []), directory, warnings)
+    ref = directory.ref("visit", visit) if visit else None
+    return RotaRow(
+        row=number,
+        key=ref or f"row-{number}",
+        visit=ref,
+        service_user=directory.ref("person", person) if person else None,
+        start=start.at,
+        end=_end(start, end, policy),
+        workers=workers,
+        unknown_workers=unknown,
+        known=person is not None and directory.known("person", person) in directory.people,
+        places=_number(item.get("places", 1), warnings),
+        time_critical=_flag(item.get("time_critical", False), warnings),
+        late_after=_late_after(item.get("late_after"), warnings),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _end(start: Moment, end: Moment, policy: Policy) -> datetime | None:
+    """Without a usable end the visit is watched all the same, as the shortest one: its start is what counts."""
+    if start.at is None:
+        return None
+    if end.at is None or end.at <= start.at:
+        return start.at + policy.min_visit - timedelta(minutes=1)
+    return end.at
+
+
+def _visit_id(item: dict[str, Any], person: str | None, start: Moment) -> str | None:
+    """The caller's id; without one, person and start name the visit, so that a mended upload finds it again."""
+    given = _text(item.get("id"))
+    if given is not None or person is None or start.at is None:
+        return given
+    return f"{person}@{start.at:%Y-%m-%dT%H:%MZ}"
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return str(value)
+    return value.strip() or None if isinstance(value, str) else None
+
+
+def _workers(
+    value: Any, directory: Directory, warnings: list[RotaProblemCode]
+) -> tuple[tuple[str, ...], int]:
+    if not isinstance(value, list):
+        if value is not None:
+            warnings.append("unknown_field")
+        return (), 0
+    names = [_text(item) for item in value]
+    known = [name for name in names if name is not None]
+    if len(known) < len(names):
+        warnings.append("unknown_field")
+    unknown = sum(1 for name in known if directory.known("person", name) not in directory.people)
+    return tuple(dict.fromkeys(directory.ref("person", name) for name in known)), unknown
+
+
+def _number(value: Any, warnings: list[RotaProblemCode]) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_PLACES:
+        return value
+    warnings.append("unknown_field")
+    return 1
+
+
+def _flag(value: Any, warnings: list[RotaProblemCode]) -> bool:
+    if isinstance(value, bool):
+        return value
+    warnings.append("unknown_field")
+    return False
+
+
+def _late_after(value: Any, warnings: list[RotaProblemCode]) -> timedelta | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            return parse_duration(value)
+        except ValueError:
+            pass  # named in the warning below
+    warnings.append("unknown_field")
+    return None
+
+
+def answer(upload: Upload, directory: Directory) -> RotaAnswer:
+    """The contract's answer, in the caller's own ids."""
+    return RotaAnswer(
+        new=upload.new,
+        changed=upload.changed,
+        cancelled=upload.cancelled,
+        unchanged=upload.unchanged,
+        watched=upload.watched,
+        problems=tuple(_problem(problem, directory) for problem in upload.problems),
+    )
+
+
+def _problem(problem: RowProblem, directory: Directory) -> RotaProblem:
+    severity: Literal["error", "warning"] = "error" if problem.error else "warning"
+    return RotaProblem(
+        row=problem.row,
+        visit=directory.outside(problem.visit) if problem.visit else None,
+        code=problem.code,
+        severity=severity,
+        message=MESSAGES[problem.code],
+    )

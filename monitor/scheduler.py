@@ -1,0 +1,163 @@
+"""The one APScheduler: it owns all domain time, and holds no rules (docs/architecture.md, "Time").
+
+One wake-up job, re-armed when the earliest deadline becomes earlier, never asleep for more than 500 ms; calendar jobs
+for the day's roll-over, snapshots and the holiday table. Deadlines live in the desks' state, not in a job store: the
+wake-up asks each desk's core, at most 500 deadlines a turn, so that a storm leaves the loop to the check-ins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.date import DateTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+
+from monitor.clock import Clock
+from monitor.core.inputs import DayRolled
+from monitor.desk_shell import DeskShell
+
+log = structlog.get_logger("scheduler")
+
+PER_TURN = 500
+LONGEST_SLEEP = timedelta(milliseconds=500)
+STALL_S = 1.0
+"""Woken this much later than asked: what waits in the sockets is read before any deadline fires."""
+SETTLE_S = 2.0
+CLOCK_STEP_S = 30.0
+ROLL_OVER_HOUR = 4
+JOB = {"misfire_grace_time": None, "coalesce": True, "max_instances": 8}
+"""APScheduler's default drops a job that is more than a second late; none of ours may be dropped (measured.md). It
+also drops one whose last run has not been collected yet, which re-arming from within a run would meet: hence 8."""
+
+
+class Told(Protocol):
+    """Whom the scheduler tells."""
+
+    def loop_lag(self, seconds: float) -> None:
+        """How much later than asked the wake-up came."""
+
+
+class Scheduler:
+    """Wakes the desks. `settle` reads what already waits outside, for at most the given seconds."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        shells: Callable[[], Sequence[DeskShell]],
+        *,
+        settle: Callable[[float], Awaitable[object]],
+        doubt_clock: Callable[[], None],
+        told: Told,
+        fault: Callable[[str], None],
+    ) -> None:
+        self._clock, self._shells, self._settle = clock, shells, settle
+        self._doubt_clock, self._told, self._fault = doubt_clock, told, fault
+        self._jobs = AsyncIOScheduler(timezone="UTC", job_defaults=JOB)
+        self._armed_for: datetime | None = None
+        self._firing = False
+        self._stopped = True
+        self._last_wall = clock.now()
+        self._last_mono = clock.monotonic()
+        self.turns = 0
+        """Wake-ups so far: the watchdog outside the loop sees that they go on."""
+
+    def start(self, zones: Sequence[str], on_day: Callable[[str], Awaitable[None]]) -> None:
+        """Start ticking: everything is loaded and drained."""
+        self._stopped = False
+        self._last_wall, self._last_mono = self._clock.now(), self._clock.monotonic()
+        for zone in sorted(set(zones)):
+            self._jobs.add_job(
+                on_day, CronTrigger(hour=ROLL_OVER_HOUR, timezone=zone), args=(zone,), id=f"day:{zone}"
+            )
+        self._jobs.add_job(self._snapshots, IntervalTrigger(hours=1), id="snapshots")
+        self._jobs.start()
+        self._arm(self._clock.now())
+
+    def stop(self) -> None:
+        """No wake-up any more."""
+        self._stopped = True
+        if self._jobs.running:
+            self._jobs.shutdown(wait=False)
+
+    def earlier(self) -> None:
+        """A deadline may have become earlier than what the wake-up is armed for."""
+        if self._stopped or self._firing or self._armed_for is None:
+            return
+        earliest = self._earliest()
+        if earliest is not None and earliest < self._armed_for:
+            self._arm(max(earliest, self._clock.now()))
+
+    def _earliest(self) -> datetime | None:
+        found = [at for shell in self._shells() if (at := shell.engine.state.next_deadline()) is not None]
+        return min(found, default=None)
+
+    def _arm(self, at: datetime) -> None:
+        """(Re)place the one wake-up job."""
+        self._armed_for = at
+        self._jobs.add_job(self._wake, DateTrigger(run_date=at), id="wake", replace_existing=True, args=(at,))
+
+    async def _wake(self, asked_for: datetime) -> None:
+        """One wake-up: after a stall first what waits outside, then every deadline that has come."""
+        if self._firing:
+            return  # the one that is at work arms the next
+        self._firing = True
+        try:
+            self.turns += 1
+            now, mono = self._clock.now(), self._clock.monotonic()
+            lag = self._lag(now, mono, asked_for)
+            self._told.loop_lag(max(lag, 0.0))
+            if lag > STALL_S:
+                log.warning("woken late", lag_s=round(lag, 3))
+                await self._settle(SETTLE_S)
+            await self._fire()
+        except Exception as error:  # noqa: BLE001  the watch goes on: the fault is counted, logged and alarmed
+            log.critical("a wake-up failed", error=type(error).__name__)
+            self._fault(type(error).__name__)
+        finally:
+            self._firing = False
+            if not self._stopped:
+                self._arm(self._next())
+
+    def _lag(self, now: datetime, mono: float, asked_for: datetime) -> float:
+        """How late we woke by the clock that cannot be set; a stepped wall clock is doubted, not obeyed in silence."""
+        passed, wall = mono - self._last_mono, (now - self._last_wall).total_seconds()
+        self._last_mono, self._last_wall = mono, now
+        if abs(wall - passed) > CLOCK_STEP_S:
+            log.error("the wall clock stepped", step_s=round(wall - passed, 1))
+            self._doubt_clock()
+        return min((now - asked_for).total_seconds(), passed)
+
+    async def _fire(self) -> None:
+        """All that is due, 500 at a time over all desks, with the loop free in between."""
+        while True:
+            asked = 0
+            for shell in self._shells():
+                if shell.engine.started:
+                    asked += shell.engine.fire_due(PER_TURN - asked)
+                if asked >= PER_TURN:
+                    break
+            if asked == 0:
+                return
+            await asyncio.sleep(0)
+
+    def _next(self) -> datetime:
+        now = self._clock.now()
+        latest = now + LONGEST_SLEEP
+        earliest = self._earliest()
+        return latest if earliest is None else min(max(earliest, now), latest)
+
+    async def _snapshots(self) -> None:
+        for shell in self._shells():
+            if shell.engine.started:
+                await shell.engine.snapshot()
+
+
+async def roll_over(shell: DeskShell, now: datetime) -> None:
+    """04:00 local: a new day for the desk; open visits are never touched."""
+    shell.tell(DayRolled(day=shell.engine.state.calendar.day(now)))

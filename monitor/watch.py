@@ -1,0 +1,441 @@
+"""All desks of this process: `connectors.ports.Desks` for the connectors, `Hooks` for the engines.
+
+Connectors speak to this class only; it finds the desk and hands on. What one durable fact sets off outside (a message
+into the outbox, a metric, a board that moves) starts in `released`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import date, datetime
+from typing import Any, Literal
+
+import structlog
+
+from config.settings import Token
+from config.tokens import check_token
+from connectors.ports import (
+    ActionIn,
+    ApiProblem,
+    Credential,
+    Reason,
+    Record,
+    SeenCheckIn,
+    StatusCallback,
+    Store,
+    StoreUnavailable,
+)
+from monitor.clock import Clock
+from monitor.core import facts as f
+from monitor.core.inputs import Outcome, SignalChanged, Source
+from monitor.core.state import Message
+from monitor.core.views import (
+    AlertView,
+    BoardView,
+    CheckInAnswer,
+    PeopleAnswer,
+    RotaAnswer,
+    Script,
+    VisitView,
+)
+from monitor.desk_shell import DeskShell
+from monitor.directory import BadNumberError, e164
+from monitor.engine import Engine
+from monitor.feeds import Feeds, FeedState
+from monitor.metrics import Metrics
+from monitor.outbox import Outbox
+from monitor.quarantine import Quarantine
+
+log = structlog.get_logger("watch")
+
+DEGRADED_TOLD_AFTER_S = 5.0
+"""A store that does not answer for this long is told to staff (design: "Degraded mode")."""
+BOARD_GAP_S = 0.3
+
+
+class Watch:
+    """Implements `connectors.ports.Desks` and `monitor.engine.Hooks`."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        metrics: Metrics,
+        outbox: Outbox,
+        quarantine: Quarantine,
+        feeds: Feeds,
+    ) -> None:
+        self.shells: dict[str, DeskShell] = {}
+        self.feeds = feeds
+        self.telephones = "ok"
+        self.opened = False
+        self.on_earlier: Callable[[], None] = lambda: None
+        """Set by the scheduler: a deadline may have become earlier."""
+        self._store, self._clock, self._metrics = store, clock, metrics
+        self._outbox, self._quarantine = outbox, quarantine
+        self._tokens: tuple[Token, ...] = ()
+        self._moved: dict[str, asyncio.Event] = {}
+        self._told: dict[str, asyncio.TimerHandle] = {}
+        self._sending = False
+
+    def add(self, shell: DeskShell) -> None:
+        """Serve this desk from now on."""
+        self.shells[shell.id] = shell
+        self._moved[shell.id] = asyncio.Event()
+        self._outbox.serve(shell.id, shell)
+
+    def trust(self, tokens: Sequence[Token]) -> None:
+        """The credentials that hold from now on."""
+        self._tokens = tuple(tokens)
+
+    def start_sending(self) -> None:
+        """After load and drain: what was queued waits again for its turn, what is in doubt is looked up first."""
+        self._sending = True
+        for shell in self.shells.values():
+            self._requeue(shell)
+
+    def _requeue(self, shell: DeskShell) -> None:
+        for message in list(shell.engine.state.values.messages.values()):
+            if message.phase == "queued":
+                self._outbox.add(shell.id, message)
+            elif message.phase == "attempted":
+                self._outbox.doubt(shell.id, message)
+
+    def _shell(self, desk: str) -> DeskShell:
+        shell = self.shells.get(desk)
+        if shell is None:
+            raise ApiProblem(404, "unknown_desk", "there is no such desk here")
+        return shell
+
+    # --- hooks of the engines ---
+
+    def released(self, engine: Engine, fact: f.Happened, *, durable: bool) -> None:
+        """The fact may have its effect."""
+        body = fact.body
+        if isinstance(body, f.MessageIntended | f.MessageDeferred):
+            self._release_message(engine, fact.subject, durable=durable)
+        elif not durable:
+            return
+        elif isinstance(body, f.MessageChased):
+            self._chase(engine, fact.subject)
+        elif isinstance(body, f.MessageSettled):
+            self._count_message(engine, fact.subject, body.result)
+        elif isinstance(body, f.AlertRaised) and fact.due_at is not None:
+            self._metrics.deadline_late((self._clock.now() - fact.due_at).total_seconds())
+        elif isinstance(body, f.AlertEnded):
+            alert = engine.state.values.alerts.get(fact.subject)
+            if alert is not None:
+                self._metrics.alert_ended(engine.desk, alert.kind, body.reason)
+
+    def _release_message(self, engine: Engine, key: str, *, durable: bool) -> None:
+        message = engine.state.values.messages.get(key)
+        if message is None or not self._sending:
+            return
+        if durable:
+            self._count_message(engine, key, "intended")
+        elif message.purpose != "summon":
+            return
+        if message.phase == "queued":
+            self._outbox.add(engine.desk, message)
+
+    def _chase(self, engine: Engine, key: str) -> None:
+        message = engine.state.values.messages.get(key)
+        if message is not None and message.phase == "accepted" and self._sending:
+            self._outbox.chase(engine.desk, message)
+
+    def _count_message(self, engine: Engine, key: str, result: str) -> None:
+        message = engine.state.values.messages.get(key)
+        if message is not None:
+            self._metrics.message(engine.desk, message.channel, message.purpose, result)
+
+    def degraded(self, engine: Engine, reason: Reason | None) -> None:
+        """The store does not answer: staff are told the truth if it lasts. Back: what was held goes out."""
+        self._metrics.degraded(any(shell.engine.reason is not None for shell in self.shells.values()))
+        handle = self._told.pop(engine.desk, None)
+        if handle is not None:
+            handle.cancel()
+        shell = self.shells.get(engine.desk)
+        if shell is None:
+            return
+        if reason is None:
+            shell.tell(SignalChanged(cause="feed", subject="store", dark=False))
+            self._requeue_later(shell)
+            return
+        tell = asyncio.get_running_loop().call_later(DEGRADED_TOLD_AFTER_S, self._tell_degraded, shell)
+        self._told[engine.desk] = tell
+        self._moved[engine.desk].set()
+
+    def _requeue_later(self, shell: DeskShell) -> None:
+        if self._sending:
+            asyncio.get_running_loop().call_soon(self._requeue, shell)
+
+    def _tell_degraded(self, shell: DeskShell) -> None:
+        if shell.engine.reason is not None:
+            shell.tell(SignalChanged(cause="feed", subject="store", dark=True))
+
+    def appended(self, engine: Engine, facts: int, seconds: float) -> None:
+        """One append became durable."""
+        self._metrics.appended(seconds)
+        self._metrics.journal_seq(engine.desk, engine.durable_seq)
+        self._moved[engine.desk].set()
+        self.on_earlier()
+
+    def quarantined(self, engine: Engine, kind: str, error: str) -> None:
+        """`decide` raised on an input."""
+        log.error("an input could not be decided", desk=engine.desk, kind=kind, error=error)
+        self._metrics.quarantined("core", "decide_failed")
+
+    # --- who speaks ---
+
+    def desk_ids(self) -> Sequence[str]:
+        """All desks, in the order of the configuration."""
+        return tuple(self.shells)
+
+    def credential(self, secret: str) -> Credential | None:
+        """Who holds this secret, or None."""
+        now = self._clock.now()
+        for token in self._tokens:
+            if check_token(secret, token.hash, token.expires, now) == "holds":
+                return Credential(role=token.role, desk=token.desk, device=token.device)
+        return None
+
+    def desk_of_device(self, device: str) -> str | None:
+        """The one desk that holds this device."""
+        for desk, shell in self.shells.items():
+            ref = shell.directory.known("device", device)
+            if ref is not None and shell.directory.worker_of(ref) is not None:
+                return desk
+        return None
+
+    def desk_of_number(self, number: str) -> str | None:
+        """The desk to which one of our own numbers belongs."""
+        try:
+            wanted = e164(number)
+        except BadNumberError:
+            return None
+        return next((desk for desk, shell in self.shells.items() if wanted in shell.config.numbers), None)
+
+    # --- check-ins and feeds ---
+
+    def check_in(self, desk: str, seen: SeenCheckIn) -> asyncio.Future[CheckInAnswer]:
+        """Decided at once; the future is done when it is durable."""
+        self.feeds.heard(seen.source)
+        if not seen.retained and abs((self._clock.now() - seen.at).total_seconds()) < 120:
+            self.feeds.clock_agrees()
+        future = self._shell(desk).check_in(seen)
+        self.on_earlier()
+        return future
+
+    async def durable(self, desk: str) -> None:
+        """Everything decided up to now is on disk; waits through a degraded time."""
+        await self._shell(desk).engine.durable(patient=True)
+
+    async def quarantine(self, source: str, reason: Reason, raw: bytes, desk: str | None = None) -> None:
+        """Put a body aside, bounded; count and log it without its content."""
+        kept = await self._quarantine.put(source, reason, raw, desk)
+        self._metrics.quarantined(source, reason)
+        if source in ("mqtt", "owntracks", "http"):
+            self._metrics.checkin(desk or "", source, "quarantined")
+        log.warning("quarantined", source=source, reason=reason, desk=desk, size=len(raw), kept=kept)
+
+    def feed_changed(self, feed: str, state: FeedState) -> None:
+        """A way in says how it is."""
+        self.feeds.changed(feed, state)
+
+    def counted(self, desk: str, source: Source, outcome: Outcome) -> None:
+        """A check-in that reached no desk's decision."""
+        self._metrics.checkin(desk, source, outcome)
+
+    def signal(self, cause: Literal["feed", "broker", "clock"], subject: str, *, dark: bool) -> None:
+        """Tell every desk that something is dark, or back."""
+        for shell in self.shells.values():
+            if not shell.engine.lost:
+                shell.tell(SignalChanged(cause=cause, subject=subject, dark=dark))
+
+    # --- people, rota, reads ---
+
+    async def put_people(self, desk: str, people: Sequence[Any]) -> PeopleAnswer:
+        """Upsert people of a desk."""
+        shell = self._shell(desk)
+
+        def taken(device: str) -> bool:
+            holder = self.desk_of_device(device)
+            return holder is not None and holder != desk
+
+        return await shell.put_people(people, taken)
+
+    async def put_rota(self, desk: str, body: dict[str, Any], by: str) -> RotaAnswer:
+        """One upload of a rota."""
+        answer = await self._shell(desk).put_rota(body, by)
+        self.on_earlier()
+        return answer
+
+    async def visits(self, desk: str, day: date | None) -> list[VisitView]:
+        """Visits of a local day, taken now and answered when durable."""
+        shell, now = self._shell(desk), self._clock.now()
+        found = shell.reads.visits(day or shell.engine.state.calendar.day(now), now)
+        await shell.engine.durable()
+        return found
+
+    async def alerts(self, desk: str, only_open: bool) -> list[AlertView]:
+        """Alerts, newest first."""
+        shell = self._shell(desk)
+        found = shell.reads.alerts(only_open=only_open)
+        await shell.engine.durable()
+        return found
+
+    async def alert(self, desk: str, alert_id: str) -> AlertView | None:
+        """One alert."""
+        shell = self._shell(desk)
+        alert = shell.engine.state.values.alerts.get(alert_id)
+        view = shell.reads.alert(alert) if alert is not None else None
+        await shell.engine.durable()
+        return view
+
+    async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:
+        """A named person did something."""
+        return await self._shell(desk).act(alert_id, action)
+
+    async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
+        """Durable facts after `after`; waits up to `wait_s` for the first."""
+        shell = self._shell(desk)
+        try:
+            async with asyncio.timeout(wait_s if wait_s > 0 else None):
+                while wait_s > 0 and shell.engine.durable_seq <= after:
+                    await self._next_move(desk)
+        except TimeoutError:
+            return []
+        return await self._store.facts(desk, after)
+
+    async def board(self, desk: str) -> BoardView:
+        """The board's view, now; in degraded mode too, and it says so."""
+        shell = self._shell(desk)
+        return shell.reads.board(
+            desk=desk,
+            name=shell.config.name,
+            now=self._clock.now(),
+            degraded=shell.engine.reason is not None,
+            broker=self.feeds.broker(),
+            telephones=self.telephones,
+        )
+
+    async def _next_move(self, desk: str) -> None:
+        event = self._moved[desk]
+        await event.wait()
+        event.clear()
+
+    async def changes(self, desk: str) -> AsyncIterator[int]:
+        """The durable seq whenever it moved, at most a few times a second."""
+        shell = self._shell(desk)
+        last: tuple[int, str | None] | None = None
+        while True:
+            now = (shell.engine.durable_seq, shell.engine.reason)
+            if now != last:
+                last = now
+                yield shell.engine.durable_seq
+            await asyncio.sleep(BOARD_GAP_S)
+
+    # --- telephones ---
+
+    async def sms_received(self, to: str, sender: str, body: str, provider_ref: str) -> str | None:
+        """A text to one of our numbers."""
+        desk = self.desk_of_number(to)
+        if desk is None:
+            log.warning("a text to a number that no desk has")
+            return None
+        reply = await self.shells[desk].text_received(sender, body, provider_ref)
+        self.on_earlier()
+        return reply
+
+    async def call_received(self, to: str, caller: str, provider_ref: str) -> Script:
+        """A call to one of our numbers."""
+        del caller, provider_ref
+        desk = self.desk_of_number(to)
+        if desk is None:
+            return Script(say=("This number is not in use.",))
+        return self.shells[desk].call_received()
+
+    def _find(self, key: str) -> tuple[DeskShell, Message] | None:
+        for shell in self.shells.values():
+            message = shell.engine.state.values.messages.get(key)
+            if message is not None:
+                return shell, message
+        return None
+
+    async def call_step(self, key: str, step: str, digit: str | None) -> Script:
+        """The next step of our own call."""
+        found = self._find(key)
+        if found is None:
+            return Script(say=("Thank you. This call is over. Goodbye.",))
+        script = await found[0].call_step(found[1], step, digit)
+        self.on_earlier()
+        return script
+
+    async def call_status(self, callback: StatusCallback) -> None:
+        """A status callback; unknown keys are ignored."""
+        found = self._find(callback.key)
+        if found is not None:
+            await found[0].call_status(callback)
+            self.on_earlier()
+
+    # --- health ---
+
+    def health(self) -> dict[str, Any]:
+        """What is dark, overdue or not on disk; no personal data."""
+        now = self._clock.now()
+        desks = {desk: self._desk_health(shell, now) for desk, shell in self.shells.items()}
+        well = self.ready() and not any(d["degraded"] or d["overdue"] or d["lost"] for d in desks.values())
+        return {
+            "status": "ok" if well else "trouble",
+            "ready": self.ready(),
+            "desks": desks,
+            "feeds": self.feeds.states(),
+            "telephones": self.telephones,
+            "outbox": self._outbox.depths(),
+        }
+
+    def _desk_health(self, shell: DeskShell, now: datetime) -> dict[str, Any]:
+        engine = shell.engine
+        return {
+            "seq": engine.durable_seq,
+            "backlog": engine.backlog,
+            "degraded": engine.reason,
+            "lost": engine.lost,
+            "overdue": engine.state.overdue(now),
+            "frozen": len(engine.state.frozen),
+            "dark": sorted({entry.cause for entry in engine.state.values.dark.values()}),
+            "unwatched_rows": len(engine.state.values.unwatched),
+        }
+
+    def ready(self) -> bool:
+        """Started, drained, store writable."""
+        return (
+            self.opened
+            and self.feeds.drained
+            and all(shell.engine.started and shell.engine.reason is None for shell in self.shells.values())
+        )
+
+    async def probe(self) -> bool:
+        """Whether the store can be written, asked of the store itself."""
+        try:
+            await self._store.probe()
+        except StoreUnavailable:
+            return False
+        return True
+
+    def refresh_metrics(self) -> None:
+        """Gauges that are counted when somebody looks."""
+        now = self._clock.now()
+        for desk, shell in self.shells.items():
+            self._metrics.visits(desk, shell.reads.counts(now))
+            kinds: dict[str, int] = {}
+            for alert in shell.engine.state.values.alerts.values():
+                if alert.state != "ended":
+                    kinds[alert.kind] = kinds.get(alert.kind, 0) + 1
+            self._metrics.alerts_open(desk, kinds)
+            self._metrics.rows_unwatched(desk, len(shell.engine.state.values.unwatched))
+            self._metrics.lease(desk, shell.engine.started)
+        self._metrics.outbox(self._outbox.depths())
+        for feed, seconds in self.feeds.silence().items():
+            self._metrics.feed_silence(feed, seconds)
