@@ -1,0 +1,425 @@
+"""The board's pages: read the view, render it, send what changed, take what a person pressed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import aiohttp_jinja2
+import jinja2
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+from aiohttp_sse import EventSourceResponse, sse_response
+from msgspec import Struct
+
+from connectors.board import words
+from connectors.board.sign_in import BoardOptions, SignIn, check
+from connectors.ports import ActionIn, ApiProblem, Credential, Desks
+from monitor.core.views import AlertView, BoardAlert, BoardView
+
+_HERE = Path(__file__).parent
+_ASSETS = {
+    "board.css": "text/css",
+    "board.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+_PING_S = 5.0
+_STREAM_S = 900.0
+"""A stream is closed after this long; the browser opens it again, and its session is looked at again."""
+_NOTE_CHARS = 2000
+_BY_CHARS = 200
+
+_HEADINGS = {
+    400: "That could not be read",
+    401: "Please sign in",
+    403: "That is not allowed from here",
+    404: "There is nothing here",
+    409: "Somebody was first",
+    413: "That was too long",
+    429: "Too many tries",
+    503: "That could not be put on disk",
+}
+
+
+class Times:
+    """The desk's clocks at the moment of the view, for the templates."""
+
+    def __init__(self, zone: str, now: datetime) -> None:
+        self.zone, self.now = zone, now
+
+    def clock(self, at: datetime | None) -> str:
+        """The local time, with the day when it is not today."""
+        return words.clock(at, self.zone, self.now)
+
+    def since(self, at: datetime) -> str:
+        """How long ago."""
+        return words.since(at, self.now)
+
+    def until(self, at: datetime) -> str:
+        """How long until."""
+        return words.until(at, self.now)
+
+
+class Action(Struct, frozen=True, kw_only=True):
+    """A pressed button, read from its form."""
+
+    action: str
+    by: str
+    note: str | None
+    reason: str | None
+    back: str
+
+
+class Board:
+    """Everything of the board that `connectors.http_api` needs: handlers, sessions, who has signed in."""
+
+    def __init__(
+        self, desks: Desks, options: BoardOptions, *, loopback: bool, now: Callable[[], datetime]
+    ) -> None:
+        check(options, loopback=loopback)
+        self._desks, self._options = desks, options
+        self._sign_in = SignIn(options, now=now)
+        self._streams: set[EventSourceResponse] = set()
+        self._assets = {name: (_HERE / "static" / name).read_bytes() for name in _ASSETS}
+
+    def handlers(self) -> Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]:
+        """Keyed by method and path, as the table of rules is."""
+        return {
+            ("GET", "/"): self.get_home,
+            ("GET", "/board/{desk}"): self.get_board,
+            ("GET", "/board/{desk}/events"): self.get_events,
+            ("GET", "/board/{desk}/fragment"): self.get_fragment,
+            ("GET", "/board/{desk}/alerts/{id}"): self.get_alert,
+            ("POST", "/board/{desk}/alerts/{id}/actions"): self.post_action,
+            ("POST", "/board/{desk}/me"): self.post_me,
+            ("GET", "/sign-in"): self.get_sign_in,
+            ("POST", "/sign-in"): self.post_sign_in,
+            ("POST", "/sign-out"): self.post_sign_out,
+            ("GET", "/assets/{name}"): self.get_asset,
+        }
+
+    def sessions(self) -> Middleware:
+        """The middleware that reads and writes the session's cookie."""
+        return self._sign_in.sessions.middleware
+
+    def attach(self, app: web.Application) -> None:
+        """Templates, and the end of the open streams when the listener stops."""
+        env = aiohttp_jinja2.setup(
+            app,
+            loader=jinja2.FileSystemLoader(_HERE / "templates"),
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        env.globals["words"] = words
+        app.on_shutdown.append(self._end_streams)
+
+    async def _end_streams(self, _: web.Application) -> None:
+        for stream in tuple(self._streams):
+            stream.stop_streaming()
+
+    # who speaks
+
+    async def signed_in_or_turned_away(self, request: web.Request) -> Credential:
+        """The session's credential. Raises a redirect to the sign-in page, or ApiProblem(401) for a script."""
+        who = await self._sign_in.credential(request)
+        if who is not None:
+            return who
+        if request.method == "GET" and _is_page(request):
+            raise web.HTTPSeeOther("/sign-in?" + urlencode({"next": request.path}))
+        raise ApiProblem(401, "unauthorised", "sign in first")
+
+    async def api_credential(self, request: web.Request) -> Credential | None:
+        """The session on a route of the API: only after a real sign-in, and with the token where it changes things."""
+        who = await self._sign_in.credential(request) if self._sign_in.needed else None
+        if who is not None and request.method not in ("GET", "HEAD"):
+            await self._sign_in.check_token(request, request.headers.get("X-CSRF-Token"))
+        return who
+
+    # pages
+
+    async def get_home(self, request: web.Request) -> web.StreamResponse:
+        desks = self._desks.desk_ids()
+        if len(desks) == 1:
+            return _see(_board_url(desks[0]))
+        return self._render(request, "desks.html", desks=[(desk, _board_url(desk)) for desk in desks])
+
+    async def get_board(self, request: web.Request) -> web.StreamResponse:
+        return self._render(request, "board.html", **await self._board_context(request))
+
+    async def get_fragment(self, request: web.Request) -> web.StreamResponse:
+        return self._render(request, "_board.html", **await self._board_context(request))
+
+    async def _board_context(self, request: web.Request) -> dict[str, Any]:
+        view = await self._desks.board(request.match_info["desk"])
+        return {
+            "view": view,
+            "t": Times(view.zone, view.now),
+            "open": words.in_state(view.alerts, "open"),
+            "taken": words.in_state(view.alerts, "taken"),
+            "signals": {one.visit.id: one.visit.signal for one in view.visits},
+            "here": _board_url(view.desk),
+            **await self._form_context(request),
+        }
+
+    async def _form_context(self, request: web.Request) -> dict[str, Any]:
+        return {
+            "token": await self._sign_in.token(request),
+            "me": await self._sign_in.by(request),
+            "staff": self._options.staff(request.match_info["desk"]),
+            "signed_in": self._sign_in.needed,
+        }
+
+    async def get_alert(self, request: web.Request) -> web.StreamResponse:
+        desk, alert_id = request.match_info["desk"], request.match_info["id"]
+        alert = await self._desks.alert(desk, alert_id)
+        if alert is None:
+            raise ApiProblem(404, "unknown_alert", "this desk has no alert with this id")
+        view = await self._desks.board(desk)
+        template = "_alert.html" if "live" in request.query else "alert.html"
+        context = self._alert_context(view, alert) | await self._form_context(request)
+        return self._render(request, template, **context)
+
+    def _alert_context(self, view: BoardView, alert: AlertView) -> dict[str, Any]:
+        on_board = next((one for one in view.alerts if one.alert.id == alert.id), None)
+        one = on_board or _without_names(alert)
+        staff = self._options.staff(view.desk)
+        names = {**staff, **({alert.service_user: one.who} if alert.service_user else {})}
+        signal = next((v.visit.signal for v in view.visits if v.visit.id == alert.visit), "known")
+        return {
+            "view": view,
+            "one": one,
+            "alert": alert,
+            "names": names,
+            "signal": signal,
+            "t": Times(view.zone, view.now),
+            "lines": words.timeline(alert),
+            "here": _board_url(view.desk),
+            "page": _alert_url(view.desk, alert.id),
+        }
+
+    def _render(self, request: web.Request, template: str, status: int = 200, **context: Any) -> web.Response:
+        return aiohttp_jinja2.render_template(template, request, context, status=status)
+
+    async def get_asset(self, request: web.Request) -> web.StreamResponse:
+        name = request.match_info["name"]
+        if name not in _ASSETS:
+            raise ApiProblem(404, "not_found", "there is nothing at this path")
+        return web.Response(body=self._assets[name], content_type=_ASSETS[name], charset="utf-8")
+
+    # live
+
+    async def get_events(self, request: web.Request) -> web.StreamResponse:
+        """One event now, and one whenever something became durable: the page then fetches the fragment."""
+        async with sse_response(request, ping_interval=_PING_S) as stream:
+            forward = asyncio.create_task(
+                self._forward(request.match_info["desk"], stream), name="board-events"
+            )
+            self._streams.add(stream)
+            forward.add_done_callback(lambda _: stream.stop_streaming())
+            try:
+                async with asyncio.timeout(_STREAM_S):
+                    await stream.wait()
+            except TimeoutError:
+                pass  # the browser comes back by itself, and is asked who it is
+            finally:
+                self._streams.discard(stream)
+                forward.cancel()
+                await asyncio.wait({forward})
+        return stream
+
+    async def _forward(self, desk: str, stream: EventSourceResponse) -> None:
+        await stream.send("now", event="changed")
+        changes = self._desks.changes(desk)
+        async with _closing(changes):
+            async for seq in changes:
+                with contextlib.suppress(ConnectionError):
+                    await stream.send(str(seq), event="changed", id=str(seq))
+
+    # what a person pressed
+
+    async def post_action(self, request: web.Request) -> web.StreamResponse:
+        desk, alert_id = request.match_info["desk"], request.match_info["id"]
+        pressed = await self._pressed(request)
+        action = _as_action(pressed)
+        await self._sign_in.remember(request, pressed.by)
+        await self._desks.act(desk, alert_id, action)
+        return _see(_board_url(desk) if pressed.back == "board" else _alert_url(desk, alert_id))
+
+    async def _pressed(self, request: web.Request) -> Action:
+        form = await request.post()
+        await self._sign_in.check_token(request, form.get("token"))
+        by = _field(form, "by", _BY_CHARS) or await self._sign_in.by(request)
+        self._check_by(request, by)
+        return Action(
+            action=_field(form, "action", 50),
+            by=by,
+            note=_field(form, "note", _NOTE_CHARS) or None,
+            reason=_field(form, "reason", 50) or None,
+            back=_field(form, "back", 50),
+        )
+
+    def _check_by(self, request: web.Request, by: str) -> None:
+        staff = self._options.staff(request.match_info["desk"])
+        if not by or (staff and by not in staff):
+            raise ApiProblem(
+                400, "missing", "say who you are, then press again: the record needs a name", "by"
+            )
+
+    async def post_me(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        await self._sign_in.check_token(request, form.get("token"))
+        by = _field(form, "by", _BY_CHARS)
+        self._check_by(request, by)
+        await self._sign_in.remember(request, by)
+        return _see(_board_url(request.match_info["desk"]))
+
+    # signing in
+
+    async def get_sign_in(self, request: web.Request) -> web.StreamResponse:
+        if await self._sign_in.credential(request) is not None:
+            return _see(_own_path(request.query.get("next", "")))
+        return await self._sign_in_page(request, request.query.get("next", ""), "")
+
+    async def _sign_in_page(
+        self, request: web.Request, after: str, problem: str, status: int = 200
+    ) -> web.Response:
+        token = await self._sign_in.token(request)
+        return self._render(
+            request, "sign_in.html", status, token=token, next=_own_path(after), problem=problem
+        )
+
+    async def post_sign_in(self, request: web.Request) -> web.StreamResponse:
+        if not self._sign_in.needed:
+            return _see("/")
+        form = await request.post()
+        await self._sign_in.check_token(request, form.get("token"))
+        after = _field(form, "next", 500)
+        wait_s = self._sign_in.retry_after_s(request.remote or "")
+        if wait_s is not None:
+            text = f"Too many wrong passwords. Please wait {wait_s} s, then try once more."
+            response = await self._sign_in_page(request, after, text, 429)
+            response.headers["Retry-After"] = str(wait_s)
+            return response
+        if not await self._sign_in.enter(request, _field(form, "password", 1000)):
+            return await self._sign_in_page(request, after, "That is not the password.", 403)
+        return _see(_own_path(after))
+
+    async def post_sign_out(self, request: web.Request) -> web.StreamResponse:
+        form = await request.post()
+        await self._sign_in.check_token(request, form.get("token"))
+        await self._sign_in.leave(request)
+        return _see("/sign-in")
+
+    # failures, in words
+
+    def in_words(self, request: web.Request, answer: web.Response) -> web.Response:
+        """The same refusal as a page, when a browser asked for a page."""
+        if not _is_page(request) or not isinstance(answer.body, bytes):
+            return answer
+        error = msgspec.json.decode(answer.body)["error"]
+        page = self._render(
+            request,
+            "error.html",
+            answer.status,
+            heading=_HEADINGS.get(answer.status, "That did not work"),
+            text=_sentence(error["message"]),
+            heard=error["code"] == "degraded",
+            back=_back(request),
+        )
+        if "Retry-After" in answer.headers:
+            page.headers["Retry-After"] = answer.headers["Retry-After"]
+        return page
+
+
+@contextlib.asynccontextmanager
+async def _closing(changes: Any) -> Any:
+    """Ends an async generator on the spot; an iterator that is no generator has nothing to end."""
+    try:
+        yield
+    finally:
+        close = getattr(changes, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def _as_action(pressed: Action) -> ActionIn:
+    """Raises ApiProblem(400) for what the page does not offer."""
+    match pressed.action:
+        case "take" | "spoke_service_user":
+            return ActionIn(action=pressed.action, by=pressed.by, note=pressed.note)
+        case "note" if pressed.note:
+            return ActionIn(action="note", by=pressed.by, note=pressed.note)
+        case "close" if pressed.reason in words.CLOSE_REASONS:
+            return ActionIn(action="close", by=pressed.by, note=pressed.note, reason=pressed.reason)
+        case "note":
+            raise ApiProblem(400, "missing", "the note is empty: write it, then press again", "note")
+        case "close":
+            raise ApiProblem(400, "missing", "choose what happened, then press again", "reason")
+        case _:
+            raise ApiProblem(400, "wrong_type", "this page has no such button", "action")
+
+
+def _without_names(alert: AlertView) -> BoardAlert:
+    """An alert that has left the board: only ids are known of it."""
+    return BoardAlert(
+        alert=alert,
+        who=alert.service_user or alert.visit or words.KINDS[alert.kind],
+        carer=None,
+        start=None,
+        taken_by_name=alert.taken_by,
+        doing="",
+    )
+
+
+def _field(form: Mapping[str, Any], name: str, most: int) -> str:
+    """A text field of a form, trimmed. Raises ApiProblem(400) when it is longer than `most` characters."""
+    value = form.get(name, "")
+    text = value.strip() if isinstance(value, str) else ""
+    if len(text) > most:
+        raise ApiProblem(400, "too_large", f"expected at most {most} characters", name)
+    return text
+
+
+def _sentence(text: str) -> str:
+    """A message of the contract as a sentence; an id at its start keeps its letters."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() else text
+
+
+def _is_page(request: web.Request) -> bool:
+    path = request.path
+    ours = path in ("/", "/sign-in", "/sign-out") or path.startswith("/board/")
+    return ours and "text/html" in request.headers.get("Accept", "")
+
+
+def _back(request: web.Request) -> str:
+    desk, alert_id = request.match_info.get("desk"), request.match_info.get("id")
+    if desk is None:
+        return "/"
+    return _board_url(desk) if alert_id is None or request.method == "GET" else _alert_url(desk, alert_id)
+
+
+def _own_path(path: str) -> str:
+    """Where to go after signing in: a path of ours, never another site's."""
+    parts = urlsplit(path)
+    ours = not parts.scheme and not parts.netloc and path.startswith("/board/") and "\\" not in path
+    return quote(parts.path) if ours else "/"
+
+
+def _board_url(desk: str) -> str:
+    return f"/board/{quote(desk, safe='')}"
+
+
+def _alert_url(desk: str, alert_id: str) -> str:
+    return f"{_board_url(desk)}/alerts/{quote(alert_id, safe='')}"
+
+
+def _see(path: str) -> web.Response:
+    return web.Response(status=303, headers={"Location": path})

@@ -1,0 +1,226 @@
+"""One password, a session in an encrypted cookie, a token on every form, wrong tries slowed down.
+
+Without a password the board opens to anybody who can reach the listener, so it must be on loopback, and the page
+must have been asked for under a loopback name: another site's page cannot borrow the browser to read it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import argon2
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from aiohttp_session import Session
+from aiohttp_session.cookie_storage import EncryptedCookieStorage
+from msgspec import Struct
+
+from connectors.http_access import WrongTries
+from connectors.ports import ApiProblem, Credential
+
+
+class _Kept(Struct, frozen=True, kw_only=True):
+    session: Session
+    as_read: dict[str, Any]
+
+
+_KEPT = web.RequestKey("session", _Kept)
+
+SESSION_S = 12 * 3600
+_AT_ONCE = 2
+_TRIES, _TRIES_WINDOW_S = 5, 60.0
+_SIGNED_IN, _WITH, _TOKEN, _BY = "signed_in_until", "with", "token", "by"
+
+
+def nobody(_: str) -> Mapping[str, str]:
+    """No staff known: whoever acts writes their staff id."""
+    return {}
+
+
+class BoardOptions(Struct, frozen=True, kw_only=True):
+    """What the composition root decides about the board. `staff`: a desk's people who may act, id to name.
+
+    `password_hash` is argon2's encoded text; None opens the board without one, on loopback only.
+    """
+
+    session_key: bytes
+    password_hash: str | None = None
+    https: bool = False
+    staff: Callable[[str], Mapping[str, str]] = nobody
+
+
+def check(options: BoardOptions, *, loopback: bool) -> None:
+    """Raises ValueError for options with which the board must not start."""
+    if len(options.session_key) != 32:
+        raise ValueError("the board's session key: expected 32 bytes")
+    if options.password_hash is None and not loopback:
+        raise ValueError("the board needs a password when it listens beyond this machine")
+    if options.password_hash is not None:
+        try:
+            argon2.extract_parameters(options.password_hash)
+        except argon2.exceptions.InvalidHashError:
+            raise ValueError("the board's password: expected an argon2 hash") from None
+
+
+class Sessions:
+    """The session's cookie: encrypted, HttpOnly, SameSite=Lax, 12 hours, Secure behind https.
+
+    aiohttp-session's storage with a middleware of our own: its own one keeps the session under a text key, which
+    aiohttp warns about.
+    """
+
+    def __init__(self, options: BoardOptions) -> None:
+        self._storage = EncryptedCookieStorage(
+            options.session_key,
+            cookie_name="callwatch",
+            max_age=SESSION_S,
+            secure=options.https,
+            httponly=True,
+            samesite="Lax",
+        )
+
+    async def of(self, request: web.Request) -> Session:
+        """The request's session, read from its cookie once; empty when there is none, or it has expired."""
+        kept = request.get(_KEPT)
+        if kept is None:
+            session = await self._storage.load_session(request)
+            request[_KEPT] = kept = _Kept(session=session, as_read=dict(session))
+        return kept.session
+
+    async def renew(self, request: web.Request) -> Session:
+        """A new session in place of the old one, so that nobody signs in to a session that another has begun."""
+        session = await self._storage.new_session()
+        request[_KEPT] = _Kept(session=session, as_read={})
+        return session
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Writes the cookie when the session has changed, on redirects too."""
+        try:
+            response = await handler(request)
+        except web.HTTPException as answer:
+            await self._write(request, answer)
+            raise
+        await self._write(request, response)
+        return response
+
+    async def _write(self, request: web.Request, response: web.StreamResponse) -> None:
+        kept = request.get(_KEPT)
+        if kept is not None and not response.prepared and dict(kept.session) != kept.as_read:
+            await self._storage.save_session(request, response, kept.session)
+
+
+def _loopback_name(host: str) -> bool:
+    name = host.rsplit(":", 1)[0] if host.count(":") == 1 else host.partition("]")[0].lstrip("[")
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+class SignIn:
+    """Who has signed in, and whether a form was ours."""
+
+    def __init__(self, options: BoardOptions, *, now: Callable[[], datetime]) -> None:
+        self.sessions = Sessions(options)
+        self._hash, self._now = options.password_hash, now
+        self._hasher = argon2.PasswordHasher()
+        # argon2 takes 64 MiB a time on purpose: a crowd at the door must not take the machine
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        self._wrong = WrongTries(limit=_TRIES, window_s=_TRIES_WINDOW_S, clock=time.monotonic)
+
+    @property
+    def needed(self) -> bool:
+        """Is there a password at all?"""
+        return self._hash is not None
+
+    async def credential(self, request: web.Request) -> Credential | None:
+        """The session's credential: role office of every desk of this installation; None when nobody signed in.
+
+        Raises ApiProblem(403) when there is no password and the page was not asked for under a loopback name.
+        """
+        session = await self.sessions.of(request)
+        name = _text(session.get(_BY))
+        if not self.needed:
+            if not _loopback_name(request.host):
+                raise ApiProblem(
+                    403, "forbidden", "without a password the board answers on this machine only"
+                )
+            return Credential(role="office", desk="*", name=name)
+        until = session.get(_SIGNED_IN)
+        if not isinstance(until, int | float) or until <= self._now().timestamp():
+            return None
+        if session.get(_WITH) != self._password_mark():
+            return None
+        return Credential(role="office", desk="*", name=name)
+
+    def retry_after_s(self, remote: str) -> int | None:
+        """Seconds until this address may try a password again, or None."""
+        return self._wrong.retry_after_s(remote)
+
+    async def enter(self, request: web.Request, password: str) -> bool:
+        """Checks the password off the loop; a right one starts a new session."""
+        remote = request.remote or ""
+        async with self._at_once:
+            right = await asyncio.to_thread(self._verify, password)
+        if not right:
+            self._wrong.count(remote)
+            return False
+        self._wrong.forget(remote)
+        session = await self.sessions.renew(request)
+        session[_SIGNED_IN] = int(self._now().timestamp()) + SESSION_S
+        session[_WITH] = self._password_mark()
+        return True
+
+    def _password_mark(self) -> str:
+        """Changes with the password, so that a new password signs everybody out."""
+        return hashlib.sha256((self._hash or "").encode()).hexdigest()[:16]
+
+    def _verify(self, password: str) -> bool:
+        try:
+            return self._hash is not None and self._hasher.verify(self._hash, password)
+        except argon2.exceptions.VerificationError:
+            return False
+
+    async def leave(self, request: web.Request) -> None:
+        """Ends the session in this browser."""
+        (await self.sessions.of(request)).invalidate()
+
+    async def token(self, request: web.Request) -> str:
+        """The session's token for forms, made when there is none yet."""
+        session = await self.sessions.of(request)
+        token = _text(session.get(_TOKEN))
+        if not token:
+            session[_TOKEN] = token = secrets.token_urlsafe(24)
+        return token
+
+    async def check_token(self, request: web.Request, shown: Any) -> None:
+        """Raises ApiProblem(403) unless the form or header carries the session's own token."""
+        session = await self.sessions.of(request)
+        own = _text(session.get(_TOKEN))
+        if not own or not hmac.compare_digest(own.encode(), _text(shown).encode()):
+            raise ApiProblem(
+                403, "stale_form", "this page was open for too long; open it again and press once more"
+            )
+
+    async def by(self, request: web.Request) -> str:
+        """Who said that they are at this screen: a staff id, or nothing yet."""
+        return _text((await self.sessions.of(request)).get(_BY))
+
+    async def remember(self, request: web.Request, by: str) -> None:
+        """Keeps who is at this screen for the session."""
+        session = await self.sessions.of(request)
+        if session.get(_BY) != by:
+            session[_BY] = by
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

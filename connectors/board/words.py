@@ -1,0 +1,378 @@
+"""What the board says: closed lists of the contract in plain English, times as clocks, alerts in their sections.
+
+Pure. Red is only for what needs a person; nothing here ever puts a visit itself in question.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+
+from monitor.core.views import (
+    STAGES,
+    AlertKind,
+    AlertView,
+    BoardAlert,
+    BoardView,
+    BoardVisit,
+    ContactView,
+    Stage,
+    VisitView,
+)
+
+KINDS: dict[AlertKind, str] = {
+    "late_visit": "no arrival",
+    "second_worker_missing": "second care worker missing",
+    "no_reply": "no reply at the door",
+    "help_asked": "asked for help",
+    "lone_worker": "care worker not checked out",
+    "very_short": "left very early",
+    "unknown_visit": "visit not known",
+    "incident": "several visits, one cause",
+    "rota": "the rota needs mending",
+    "watch_fault": "the watch itself has a fault",
+}
+_LATE_KINDS: frozenset[AlertKind] = frozenset({"late_visit", "second_worker_missing"})
+_FIRST_KINDS: tuple[AlertKind, ...] = ("help_asked", "no_reply", "watch_fault")
+
+ENDED = {
+    "arrived": "the care worker arrived",
+    "other_worker_arrived": "another care worker arrived",
+    "replacement_arrived": "the replacement arrived",
+    "late_evidence": "it was on time, and the record reached us late",
+    "cancelled_confirmed": "a cancellation was confirmed by a supervisor",
+    "outcome_recorded": "a named person recorded the outcome",
+    "merged": "it is part of another alert",
+}
+
+TRACKS = {
+    "summon": "Person on duty",
+    "reassure": "Service user",
+    "locate": "Care worker",
+    "replace": "Replacement",
+    "inform": "Next of kin and council",
+}
+STEPS = {
+    "waiting": "waiting its turn",
+    "trying": "trying now",
+    "reached": "reached",
+    "not_reached": "not reached",
+    "skipped": "set aside by the plan",
+    "done": "done",
+}
+
+PURPOSES = {
+    "ask_worker": "care worker asked",
+    "summon": "person on duty summoned",
+    "reassure": "service user contacted",
+    "locate": "care worker looked for",
+    "offer": "replacement offered",
+    "tell_replacement": "service user told who comes",
+    "inform_next_of_kin": "next of kin told",
+    "inform_council": "council told",
+    "stand_down": "told that it is over",
+    "notice": "notice",
+}
+CHANNELS = {"sms": "text", "call": "telephone", "email": "e-mail", "page": "this page", "person": "in person"}
+RESULTS = {
+    "intended": "queued",
+    "attempted": "being sent",
+    "delivered": "delivered, no answer yet",
+    "answered": "answered",
+    "voicemail": "voicemail, which is not contact",
+    "busy": "busy",
+    "no_answer": "no answer",
+    "failed": "could not be sent",
+    "cancelled": "not sent, no longer needed",
+    "rehearsed": "would have been sent",
+}
+
+STAGE_WORDS: dict[Stage, str] = {
+    "late": "late",
+    "missed": "missed",
+    "due": "due now",
+    "arrived": "care worker is there",
+    "planned": "to come",
+    "left": "done",
+    "cancelled": "cancelled, confirmed",
+}
+SIGNALS = {
+    "known": "",
+    "dark:device": "telephone silent",
+    "dark:feed": "feed silent",
+    "dark:broker": "broker away",
+    "dark:clock": "clock in doubt",
+}
+VERDICTS = {
+    "on_time": "on time",
+    "late": "late",
+    "early": "early",
+    "short": "short",
+    "overrun": "ran over",
+    "place_inconsistent": "far from the home",
+    "place_unclear": "place not clear",
+    "manual": "entered by hand",
+    "other_worker": "other care worker",
+    "late_evidence": "record reached us late",
+    "left_time_unknown": "time of leaving not known",
+}
+
+DARK = {"device": "telephone dark", "feed": "feed dark", "broker": "broker dark", "clock": "clock in doubt"}
+
+ROW_PROBLEMS = {
+    "no_person": "no service user",
+    "no_time": "no time that can be read",
+    "unknown_service_user": "service user not known",
+}
+
+PUBLIC = {
+    "off": (
+        "Public messages are off. Nobody outside the office is rung or texted; what would have been sent is shown here."
+    ),
+    "ask": "Public messages wait two minutes for the person on duty, then go out by themselves.",
+    "auto": "Public messages go out by themselves.",
+}
+
+CLOSE_REASONS = {
+    "seen_well": "A named person saw or spoke to them: all right",
+    "visit_made": "The visit was made, and was not checked in",
+    "taken_to_hospital": "They were taken to hospital",
+    "away": "They are away, and who said so is in the note",
+    "cancelled_confirmed": "A cancellation, confirmed by a supervisor with them or their next of kin",
+    "raised_in_error": "The alert was raised in error",
+    "other": "Something else, told in the note",
+}
+"""Reason codes of `close` that the page offers."""
+
+
+# --- times ---
+
+
+def local(at: datetime, zone: str) -> datetime:
+    """An instant on the desk's own clocks."""
+    return at.astimezone(ZoneInfo(zone))
+
+
+def is_change_day(at: datetime, zone: str) -> bool:
+    """Do the desk's clocks change on this local day? Only then is the zone written beside a time."""
+    day = local(at, zone).date()
+    where = ZoneInfo(zone)
+    starts = datetime.combine(day, time(), where)
+    ends = datetime.combine(day + timedelta(days=1), time(), where)
+    return starts.utcoffset() != ends.utcoffset()
+
+
+def clock(at: datetime | None, zone: str, now: datetime | None = None) -> str:
+    """`07:30`; with the day when it is another than today; with the zone on a day on which the clocks change."""
+    if at is None:
+        return ""
+    here = local(at, zone)
+    text = here.strftime("%H:%M")
+    if is_change_day(at, zone):
+        text += f" {here.tzname()}"
+    if now is not None and here.date() != local(now, zone).date():
+        text = f"{here.strftime('%a %-d %b')}, {text}"
+    return text
+
+
+def span(seconds: float) -> str:
+    """A duration as people say it: `12 s`, `38 min`, `2 h 05 min`, `3 d`. Never negative."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d"
+
+
+def since(at: datetime, now: datetime) -> str:
+    """How long ago."""
+    return span((now - at).total_seconds())
+
+
+def until(at: datetime, now: datetime) -> str:
+    """`06:40` while it is less than an hour away, `now` once it has come."""
+    left = int((at - now).total_seconds())
+    if left <= 0:
+        return "now"
+    return f"{left // 60:02d}:{left % 60:02d}" if left < 3600 else span(left)
+
+
+# --- alerts ---
+
+
+def counts_from(alert: AlertView, start: datetime | None) -> datetime:
+    """From when the alert's clock counts: the planned start of a visit that is late, else the alert itself."""
+    return start if start is not None and alert.kind in _LATE_KINDS else alert.opened_at
+
+
+def is_late_kind(kind: AlertKind) -> bool:
+    """Does its clock say "late" rather than "ago"?"""
+    return kind in _LATE_KINDS
+
+
+def _urgency(one: BoardAlert) -> tuple[int, bool, datetime]:
+    kind = one.alert.kind
+    rank = _FIRST_KINDS.index(kind) if kind in _FIRST_KINDS else len(_FIRST_KINDS)
+    return rank, not one.alert.time_critical, counts_from(one.alert, one.start)
+
+
+def in_state(alerts: Sequence[BoardAlert], state: Literal["open", "taken"]) -> list[BoardAlert]:
+    """The alerts of one section, the most pressing first: help, the door, time-critical, then the longest."""
+    return sorted((one for one in alerts if one.alert.state == state), key=_urgency)
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One line of an alert's record. `tone`: person (a human answered), open (under way), quiet."""
+
+    at: datetime
+    what: str
+    whom: str
+    how: str
+    result: str
+    proof: str
+    tone: Literal["person", "open", "quiet"]
+
+
+def timeline(alert: AlertView) -> list[Line]:
+    """The record of an alert, newest first, one line an event."""
+    lines = [_contact_line(one) for one in alert.contacts]
+    lines.append(_plain(alert.opened_at, f"Alert raised: {KINDS[alert.kind]}", alert.reason))
+    if alert.taken_at is not None:
+        lines.append(_plain(alert.taken_at, "Taken", "", whom=alert.taken_by or ""))
+    if alert.ended_at is not None and alert.ended_reason is not None:
+        lines.append(_plain(alert.ended_at, "Ended", ENDED[alert.ended_reason]))
+    return sorted(lines, key=lambda line: line.at, reverse=True)
+
+
+def _plain(at: datetime, what: str, result: str, whom: str = "") -> Line:
+    return Line(at=at, what=what, whom=whom, how="", result=result.replace("_", " "), proof="", tone="quiet")
+
+
+def _contact_line(one: ContactView) -> Line:
+    result = RESULTS[one.result]
+    if one.possibly_repeated:
+        result += "; possibly sent twice"
+    if one.unrecorded_at_send:
+        result += "; sent before it could be put on disk"
+    under_way = one.result in ("intended", "attempted", "delivered")
+    return Line(
+        at=one.settled_at or one.attempted_at or one.intended_at,
+        what=PURPOSES[one.purpose].capitalize(),
+        whom=one.person or "",
+        how=CHANNELS[one.channel],
+        result=result,
+        proof=proof(one.proof),
+        tone="person" if one.proof else "open" if under_way else "quiet",
+    )
+
+
+def proof(code: str | None) -> str:
+    """`key:1` as words: what a human did that proves contact."""
+    kind, _, value = (code or "").partition(":")
+    words = {
+        "key": f"pressed {value}",
+        "reply": f"replied {value}",
+        "link": "confirmed by the link",
+        "person": f"recorded by {value}",
+    }
+    return words.get(kind, "")
+
+
+# --- the day ---
+
+
+class StageRow(Struct, frozen=True, kw_only=True):
+    """One stage of today with the visits that it counts."""
+
+    stage: Stage
+    words: str
+    visits: tuple[BoardVisit, ...]
+
+
+def by_stage(visits: Sequence[BoardVisit]) -> list[StageRow]:
+    """Every stage that has visits, the one that needs eyes first."""
+    assert set(STAGE_WORDS) == set(STAGES)
+    rows = (
+        StageRow(
+            stage=stage,
+            words=words,
+            visits=tuple(sorted((v for v in visits if v.visit.stage == stage), key=lambda v: v.visit.start)),
+        )
+        for stage, words in STAGE_WORDS.items()
+    )
+    return [row for row in rows if row.visits]
+
+
+def remarks(visit: VisitView) -> list[str]:
+    """What is to be said of a visit beside its stage."""
+    parts = ["time critical"] if visit.time_critical else []
+    if visit.signal != "known":
+        parts.append(f"unknown: {SIGNALS[visit.signal]}")
+    return parts + [VERDICTS.get(code, code.replace("_", " ")) for code in visit.verdicts]
+
+
+Shade = Literal["alert", "unknown", "there", "coming", "done"]
+SHADES: dict[Shade, str] = {
+    "alert": "late",
+    "unknown": "unknown",
+    "there": "there now",
+    "coming": "to come",
+    "done": "done",
+}
+
+
+def shade(one: BoardVisit) -> Shade:
+    """How a visit is drawn in the strip of the day. Late is late, also where its telephone is dark."""
+    visit = one.visit
+    if visit.stage in ("late", "missed"):
+        return "alert"
+    if visit.stage in ("left", "cancelled"):
+        return "done"
+    if visit.signal != "known":
+        return "unknown"
+    return "there" if visit.stage == "arrived" else "coming"
+
+
+class Hour(Struct, frozen=True, kw_only=True):
+    """One column of the day's strip: visits by shade, and its height in twentieths of the fullest hour."""
+
+    label: str
+    total: int
+    height: int
+    parts: tuple[tuple[Shade, int], ...]
+    now: bool
+
+
+def hours(view: BoardView) -> list[Hour]:
+    """Today's planned starts, hour by hour on the desk's clocks, without gaps."""
+    counts: dict[int, Counter[Shade]] = {}
+    for one in view.visits:
+        counts.setdefault(local(one.visit.start, view.zone).hour, Counter())[shade(one)] += 1
+    if not counts:
+        return []
+    fullest = max(sum(counter.values()) for counter in counts.values())
+    here = local(view.now, view.zone).hour
+    return [
+        _hour(hour, counts.get(hour, Counter()), fullest, here)
+        for hour in range(min(counts), max(counts) + 1)
+    ]
+
+
+def _hour(hour: int, counter: Counter[Shade], fullest: int, here: int) -> Hour:
+    total = counter.total()
+    return Hour(
+        label=f"{hour:02d}",
+        total=total,
+        height=-(-20 * total // fullest),
+        # above about thirty in one hour the parts are drawn to scale, never rounded away
+        parts=tuple((name, max(1, round(30 * counter[name] / total))) for name in SHADES if counter[name]),
+        now=hour == here,
+    )

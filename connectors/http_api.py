@@ -1,0 +1,548 @@
+"""The HTTP contract of docs/interface.md: people, rota, check-ins, visits, alerts, facts, OwnTracks, health.
+
+One middleware turns every failure into the contract's error body, another applies the route by role table of
+`connectors.http_access`. Handlers read, ask `Desks`, and answer; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NoReturn, TypeVar
+
+import msgspec
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from msgspec import Struct
+
+from connectors.board import Board, BoardOptions
+from connectors.checkin_json import CheckInProblem, read_checkin, split_checkins
+from connectors.http_access import (
+    CREDENTIAL,
+    RULES,
+    Rule,
+    WrongTries,
+    holder,
+    own_phone,
+    own_user,
+    presented,
+    refusal,
+)
+from connectors.http_wire import (
+    Limits,
+    Refused,
+    after_seq,
+    as_json,
+    as_problem,
+    busy,
+    day,
+    decode,
+    drain,
+    flag,
+    library_error,
+    read_body,
+    read_whole,
+    wait_s,
+)
+from connectors.owntracks import OwnTracksBody, parse_owntracks
+from connectors.ports import (
+    ActionIn,
+    ApiProblem,
+    Credential,
+    Degraded,
+    Desks,
+    EdgeError,
+    Reason,
+    Record,
+    SeenCheckIn,
+)
+
+T = TypeVar("T")
+Handlers = Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]
+_log = structlog.get_logger("callwatch.http")
+
+_BY_HAND = frozenset({"office", "on_call", "manager"})
+"""Entered by a person of the office: never electronic (spec 21.3)."""
+_QUARANTINE_KEEPS = 4096
+_NO_BODY = b""
+
+
+def _where(error: BaseException) -> str:
+    """The last frame, as file:line. The message stays out of the log: it may hold a person's data."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
+
+
+class _Errors:
+    """The outermost middleware: whatever happens, the contract's error body, or a page in words for a browser."""
+
+    def __init__(self, limits: Limits, board: Board) -> None:
+        self._limits, self._board = limits, board
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if error.status < 400:
+                raise
+            answer = library_error(error)
+        except ApiProblem as problem:
+            answer = as_problem(problem, problem.headers if isinstance(problem, Refused) else None)
+        except EdgeError as error:
+            answer = busy(error, self._limits)
+        except Exception as error:  # noqa: BLE001 - whatever it is: no trace leaves, and the sender tries again
+            _log.error("http_failed", route=_route(request), error=type(error).__name__, where=_where(error))
+            answer = busy(error, self._limits)
+        return self._board.in_words(request, answer)
+
+
+def _route(request: web.Request) -> str:
+    """The route's template: a path itself may hold a secret or an id."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
+
+
+# --- who speaks ---
+
+
+def _is_loopback(remote: str | None) -> bool:
+    try:
+        return remote is not None and ipaddress.ip_address(remote.split("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _direct(request: web.Request) -> bool:
+    """From this machine itself, and not handed on by a proxy that stands in front of the loopback listener."""
+    forwarded = "Forwarded" in request.headers or "X-Forwarded-For" in request.headers
+    return _is_loopback(request.remote) and not forwarded
+
+
+def _challenge(request: web.Request) -> dict[str, str]:
+    scheme = "Basic" if request.path.startswith("/owntracks") else "Bearer"
+    return {"WWW-Authenticate": f'{scheme} realm="callwatch"'}
+
+
+class _Guard:
+    """Finds out who speaks and applies the table."""
+
+    def __init__(
+        self,
+        desks: Desks,
+        rules: Mapping[tuple[str, str], Rule],
+        *,
+        loopback: bool,
+        board: Board,
+        limits: Limits,
+    ) -> None:
+        self._desks, self._rules, self._loopback, self._board = desks, rules, loopback, board
+        self._wrong = WrongTries(
+            limit=limits.wrong_tries, window_s=limits.wrong_window_s, clock=time.monotonic
+        )
+
+    def rule_of(self, request: web.Request) -> Rule | None:
+        resource = request.match_info.route.resource
+        if resource is None:
+            return None
+        method = "GET" if request.method == "HEAD" else request.method
+        return self._rules.get((method, resource.canonical))
+
+    async def admit(self, request: web.Request) -> None:
+        """Raises ApiProblem, or a redirect to the sign-in page, unless the table allows this request."""
+        rule = self.rule_of(request)
+        if rule is None:
+            raise ApiProblem(403, "forbidden", "this route is not in the table of roles")
+        if rule.way == "open" or (rule.way == "loopback_or_token" and self._loopback and _direct(request)):
+            return
+        who = await self._who(request, rule)
+        refused = refusal(rule, who, request.match_info.get("desk"), self._desks.desk_ids())
+        if refused is not None:
+            raise refused
+        request[CREDENTIAL] = who
+
+    async def _who(self, request: web.Request, rule: Rule) -> Credential:
+        if rule.way == "session":
+            return await self._board.signed_in_or_turned_away(request)
+        shown = presented(request)
+        if not shown and rule.way == "token_or_session":
+            in_session = await self._board.api_credential(request)
+            if in_session is not None:
+                return in_session
+        who = holder(self._desks, shown)
+        if who is None:
+            await self._turn_away(request, wrong=bool(shown))
+        return who
+
+    async def _turn_away(self, request: web.Request, *, wrong: bool) -> NoReturn:
+        if not wrong:
+            raise Refused(401, "unauthorised", "a credential is needed", _challenge(request))
+        remote = request.remote or ""
+        retry_after_s = self._wrong.retry_after_s(remote)
+        if retry_after_s is not None:
+            text = "too many wrong credentials from this address"
+            raise Refused(429, "rate_limited", text, {"Retry-After": str(retry_after_s)})
+        self._wrong.count(remote)
+        source = "owntracks" if request.path.startswith("/owntracks") else "http"
+        # counted and logged by the shell; the body of an unknown sender is not kept (devices.md), so that a store
+        # that is away has nothing to refuse and must not turn this 401 into "send it again"
+        with contextlib.suppress(EdgeError):
+            await self._desks.quarantine(source, "unauthorised", _NO_BODY)
+        raise Refused(
+            401, "unauthorised", "this credential is not known, or has expired", _challenge(request)
+        )
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.match_info.http_exception is None:
+            await self.admit(request)
+        return await handler(request)
+
+
+class _PeopleBody(Struct, frozen=True):
+    people: list[Any]
+
+
+def _full_name(device: str | None) -> str | None:
+    """A device's credential may be written without the scheme of our own devices."""
+    return device if device is None or ":" in device else f"callwatch:{device}"
+
+
+def _as_answer(problem: CheckInProblem) -> ApiProblem:
+    status = {"identity": 403, "too_large": 413}.get(problem.reason, 400)
+    return ApiProblem(status, problem.reason, str(problem), problem.path or None)
+
+
+def _not_stored(problem: CheckInProblem) -> dict[str, Any]:
+    """The item of an array that could not be taken."""
+    error = {"code": problem.reason, "message": str(problem), "path": problem.path or None}
+    return {
+        "id": problem.id,
+        "stored": False,
+        "outcome": "quarantined",
+        "visit": None,
+        "seq": None,
+        "error": error,
+    }
+
+
+def _own_claims(request: web.Request, device: str | None) -> bool:
+    """Are the names that an OwnTracks app sends beside its credential the credential's own? (devices.md)"""
+    users = (request.headers.get("X-Limit-U"), request.query.get("u"))
+    phones = (request.headers.get("X-Limit-D"), request.query.get("d"))
+    return device is not None and (
+        all(claim is None or own_user(device, claim) for claim in users)
+        and all(claim is None or own_phone(device, claim) for claim in phones)
+    )
+
+
+# --- the routes ---
+
+
+async def _settle(futures: Sequence[asyncio.Future[T]], within_s: float) -> list[T]:
+    """Every future's answer. Raises Degraded when one of them is not on disk, or not in time."""
+    waiting: set[asyncio.Future[T]] = set()
+    if futures:
+        _, waiting = await asyncio.wait(futures, timeout=within_s)
+    for future in waiting:
+        future.add_done_callback(lambda late: late.cancelled() or late.exception())
+    failures = [error for future in futures if future.done() and (error := future.exception())]
+    if failures:
+        raise failures[0]
+    if waiting:
+        raise Degraded("timeout", "not durable in time")
+    return [future.result() for future in futures]
+
+
+def _fact(record: Record) -> dict[str, Any]:
+    """The envelope as the contract shows it: `body` byte for byte as stored, hashes in hex."""
+    shown = {name: getattr(record, name) for name in record.__struct_fields__}
+    return {**shown, "prev": record.prev.hex(), "hash": record.hash.hex()}
+
+
+class _Api:
+    """The handlers of the contract's routes."""
+
+    def __init__(
+        self, desks: Desks, *, metrics: Callable[[], bytes], limits: Limits, now: Callable[[], datetime]
+    ) -> None:
+        self._desks, self._metrics, self._limits, self._now = desks, metrics, limits, now
+
+    def handlers(self) -> Handlers:
+        """Keyed as the rules are."""
+        desk = "/v1/desks/{desk}"
+        return {
+            ("PUT", f"{desk}/people"): self.put_people,
+            ("PUT", f"{desk}/rota"): self.put_rota,
+            ("POST", f"{desk}/checkins"): self.post_checkins,
+            ("GET", f"{desk}/visits"): self.get_visits,
+            ("GET", f"{desk}/alerts"): self.get_alerts,
+            ("GET", f"{desk}/alerts/{{id}}"): self.get_alert,
+            ("POST", f"{desk}/alerts/{{id}}/actions"): self.post_action,
+            ("GET", f"{desk}/facts"): self.get_facts,
+            ("POST", "/owntracks"): self.post_owntracks,
+            ("POST", "/owntracks/{key}"): self.post_owntracks,
+            ("GET", "/healthz"): self.get_health,
+            ("GET", "/readyz"): self.get_ready,
+            ("GET", "/metrics"): self.get_metrics,
+        }
+
+    # uploads
+
+    async def put_people(self, request: web.Request) -> web.Response:
+        body = await read_whole(request, self._limits.upload_bytes, self._limits)
+        people = decode(body, _PeopleBody).people
+        return as_json(await self._desks.put_people(request.match_info["desk"], people))
+
+    async def put_rota(self, request: web.Request) -> web.Response:
+        body = await read_whole(request, self._limits.upload_bytes, self._limits)
+        rota = decode(body, dict[str, Any])
+        if not isinstance(rota.get("visits"), list):
+            raise ApiProblem(400, "wrong_type", "expected an array of visits", "visits")
+        who = request[CREDENTIAL]
+        return as_json(await self._desks.put_rota(request.match_info["desk"], rota, who.name or who.role))
+
+    # check-ins in our own JSON
+
+    async def post_checkins(self, request: web.Request) -> web.Response:
+        desk, who = request.match_info["desk"], request[CREDENTIAL]
+        body = await read_whole(request, self._limits.checkin_bytes, self._limits)
+        several = body.lstrip()[:1] == b"["
+        items = await self._items(desk, body)
+        read = [await self._own_json(desk, who, item) for item in items]
+        if not several and isinstance(read[0], CheckInProblem):
+            raise _as_answer(read[0])
+        seen = [one for one in read if isinstance(one, SeenCheckIn)]
+        answers = iter(await self._decided(desk, seen))
+        rows = [_not_stored(one) if isinstance(one, CheckInProblem) else next(answers) for one in read]
+        return as_json({"results": rows})
+
+    async def _items(self, desk: str, body: bytes) -> list[bytes]:
+        try:
+            return split_checkins(body)
+        except CheckInProblem as problem:
+            await self._put_aside(desk, "http", problem.reason, body)
+            raise _as_answer(problem) from None
+
+    async def _own_json(self, desk: str, who: Credential, item: bytes) -> SeenCheckIn | CheckInProblem:
+        """One item as it was seen, or why it was put aside: a bad one harms no other."""
+        try:
+            seen = read_checkin(item, device=_full_name(who.device), source="http")
+            self._refuse_other_desks_device(desk, seen)
+        except CheckInProblem as problem:
+            await self._put_aside(desk, "http", problem.reason, item)
+            return problem
+        return msgspec.structs.replace(seen, manual=who.role in _BY_HAND)
+
+    def _refuse_other_desks_device(self, desk: str, seen: SeenCheckIn) -> None:
+        """A feed speaks for any device of its desk, and for no other desk's."""
+        if seen.device is not None and self._desks.desk_of_device(seen.device) not in (None, desk):
+            text = "device: expected a device of this desk"
+            raise CheckInProblem("identity", text, path="device", id=seen.id)
+
+    async def _decided(self, desk: str, seen: Sequence[SeenCheckIn]) -> list[Any]:
+        return await _settle([self._desks.check_in(desk, one) for one in seen], self._limits.durable_s)
+
+    async def _put_aside(
+        self, desk: str, source: Literal["http", "owntracks"], reason: Reason, raw: bytes
+    ) -> None:
+        """Kept, bounded, by the shell; and counted as the outcome that it has."""
+        await self._desks.quarantine(source, reason, raw, desk)
+        self._desks.counted(desk, source, "unknown_device" if reason == "identity" else "quarantined")
+
+    # what is
+
+    async def get_visits(self, request: web.Request) -> web.Response:
+        of_day = day(request.query.get("date"))
+        return as_json({"visits": await self._desks.visits(request.match_info["desk"], of_day)})
+
+    async def get_alerts(self, request: web.Request) -> web.Response:
+        only_open = flag(request.query.get("open"), "open")
+        return as_json({"alerts": await self._desks.alerts(request.match_info["desk"], only_open)})
+
+    async def get_alert(self, request: web.Request) -> web.Response:
+        alert = await self._desks.alert(request.match_info["desk"], request.match_info["id"])
+        if alert is None:
+            raise ApiProblem(404, "unknown_alert", "this desk has no alert with this id", "id")
+        return as_json(alert)
+
+    async def post_action(self, request: web.Request) -> web.Response:
+        body = await read_whole(request, self._limits.action_bytes, self._limits)
+        action = decode(body, ActionIn)
+        if not action.by.strip():
+            raise ApiProblem(400, "missing", "expected the id of the person who did it", "by")
+        if action.at is not None and action.at.tzinfo is None:
+            raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", "at")
+        return as_json(await self._desks.act(request.match_info["desk"], request.match_info["id"], action))
+
+    async def get_facts(self, request: web.Request) -> web.Response:
+        after = after_seq(request.query.get("after", "0"))
+        most_s = wait_s(request.query.get("wait"), self._limits.facts_wait_s)
+        facts = await self._desks.facts(request.match_info["desk"], after, most_s)
+        return as_json({"facts": [_fact(one) for one in facts], "next": facts[-1].seq if facts else after})
+
+    # OwnTracks
+
+    async def post_owntracks(self, request: web.Request) -> web.Response:
+        """200 and an empty array once it is kept, also when it is rubbish: Android retries any other answer for ever
+        at the head of its queue, and iOS throws the message away on a 4xx (devices.md)."""
+        who = request[CREDENTIAL]
+        try:
+            body, whole = await read_body(request, self._limits.checkin_bytes, self._limits.body_s)
+        except ApiProblem as problem:
+            await self._unreadable(who, problem)
+            return as_json([], headers={"Connection": "close"})
+        if not whole:
+            await drain(request, self._limits)
+            await self._put_aside(who.desk, "owntracks", "too_large", body[:_QUARANTINE_KEEPS])
+        elif not _own_claims(request, who.device):
+            await self._put_aside(who.desk, "owntracks", "identity", body)
+        else:
+            await self._owntracks(who, body)
+        return as_json([])
+
+    async def _unreadable(self, who: Credential, problem: ApiProblem) -> None:
+        """What was packed wrongly is rubbish like any other; what never came whole must be sent again (503)."""
+        if problem.code != "bad_body":
+            raise EdgeError("timeout", "the body did not arrive in time") from problem
+        await self._put_aside(who.desk, "owntracks", "undecodable", _NO_BODY)
+
+    async def _owntracks(self, who: Credential, body: bytes) -> None:
+        parsed = self._parsed(who, body)
+        futures = [self._desks.check_in(who.desk, one) for one in parsed.check_ins]
+        for bad in parsed.bad:
+            await self._put_aside(who.desk, "owntracks", bad.reason, bad.raw)
+        await _settle(futures, self._limits.durable_s)
+
+    def _parsed(self, who: Credential, body: bytes) -> OwnTracksBody:
+        return parse_owntracks(
+            body,
+            device=who.device or "",
+            topic=None,
+            received_at=self._now(),
+            retained=False,
+            source="owntracks",
+        )
+
+    # health
+
+    async def get_health(self, _: web.Request) -> web.Response:
+        return as_json(self._desks.health())
+
+    async def get_ready(self, _: web.Request) -> web.Response:
+        if not self._desks.ready():
+            raise ApiProblem(503, "not_ready", "still starting or draining, or the store cannot be written")
+        return as_json({"ready": True})
+
+    async def get_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(
+            body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
+
+
+# --- the application ---
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Server": "callwatch",
+}
+
+
+async def _no_store(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(_HEADERS)
+
+
+def _table(handlers: Handlers) -> dict[tuple[str, str], Rule]:
+    """The rules by method and path. A handler without a rule, or a rule without a handler, is a mistake of ours."""
+    rules = {(rule.method, rule.path): rule for rule in RULES}
+    assert rules.keys() == handlers.keys(), sorted(rules.keys() ^ handlers.keys())
+    return rules
+
+
+def _open_rules(routes: Sequence[web.RouteDef]) -> dict[tuple[str, str], Rule]:
+    """Routes that verify who speaks by themselves: a webhook's signature."""
+    return {
+        (route.method.upper(), route.path): Rule(
+            method=route.method.upper(), path=route.path, way="open", roles=frozenset()
+        )
+        for route in routes
+    }
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def build_app(
+    desks: Desks,
+    *,
+    metrics: Callable[[], bytes],
+    loopback: bool,
+    board: BoardOptions,
+    extra_routes: Sequence[web.RouteDef] = (),
+    limits: Limits | None = None,
+    now: Callable[[], datetime] = _utc_now,
+) -> web.Application:
+    """The whole HTTP side: contract, board, and `extra_routes`, which must verify who speaks by themselves.
+
+    `loopback` says that the listener can be reached from this machine only. Raises ValueError when the board has no
+    password and the listener is not on loopback, or when the board's key or hash is malformed.
+    """
+    limits = limits or Limits()
+    pages = Board(desks, board, loopback=loopback, now=now)
+    handlers = {**_Api(desks, metrics=metrics, limits=limits, now=now).handlers(), **pages.handlers()}
+    rules = _table(handlers) | _open_rules(extra_routes)
+    guard = _Guard(desks, rules, loopback=loopback, board=pages, limits=limits)
+    errors = _Errors(limits, pages)
+    app = web.Application(
+        client_max_size=limits.action_bytes,
+        middlewares=[errors.middleware, pages.sessions(), guard.middleware],
+    )
+    app.add_routes([web.route(method, path, handler) for (method, path), handler in handlers.items()])
+    app.add_routes(extra_routes)
+    app.on_response_prepare.append(_no_store)
+    pages.attach(app)
+    return app
+
+
+class _NoBodies(logging.Filter):
+    """aiohttp logs what it could not parse, with the bytes in the exception: the line stays, the bytes do not."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args, record.exc_info = "a request could not be parsed or answered", (), None
+        return True
+
+
+async def serve(
+    app: web.Application, host: str, port: int, *, shutdown_s: float = 2.0
+) -> tuple[web.AppRunner, str]:
+    """Listen. Returns the runner (`cleanup()` ends it within `shutdown_s`) and the address as `host:port`.
+
+    No access log: a path may hold a secret. Raises OSError when the address cannot be had.
+    """
+    logger = logging.getLogger("callwatch.http.server")
+    logger.addFilter(_NoBodies())
+    runner = web.AppRunner(app, access_log=None, logger=logger, shutdown_timeout=shutdown_s)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    try:
+        await site.start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    bound = runner.addresses[0]
+    return runner, f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}"

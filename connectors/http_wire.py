@@ -1,0 +1,178 @@
+"""What an HTTP request costs at most, how its body and query are read, how an answer and a refusal are written.
+
+No refusal repeats a value that came in, and each says what was expected and where.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import TypeVar
+
+import msgspec
+from aiohttp import web
+from msgspec import Struct
+
+from config.policy import parse_duration
+from connectors.ports import ApiProblem, Degraded
+
+B = TypeVar("B")
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one request may cost. Bytes, seconds, counts."""
+
+    checkin_bytes: int = 1 << 20
+    upload_bytes: int = 32 << 20
+    action_bytes: int = 64 << 10
+    drain_bytes: int = 64 << 20
+    """How much of an OwnTracks body that is too large is read and thrown away before its 200."""
+    body_s: float = 30.0
+    durable_s: float = 10.0
+    facts_wait_s: float = 30.0
+    retry_after_s: int = 5
+    wrong_tries: int = 60
+    wrong_window_s: float = 60.0
+
+
+# --- answers ---
+
+
+def as_json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(
+        status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers
+    )
+
+
+def as_problem(problem: ApiProblem, headers: Mapping[str, str] | None = None) -> web.Response:
+    error = {"code": problem.code, "message": str(problem), "path": problem.path}
+    return as_json({**problem.extra, "error": error}, problem.status, headers)
+
+
+def busy(error: BaseException, limits: Limits) -> web.Response:
+    """503: not on disk, or not answered. Says to try again, and when."""
+    code = "degraded" if isinstance(error, Degraded) else "unavailable"
+    text = "this could not be put on disk now; send it again" if code == "degraded" else "please try again"
+    return as_problem(ApiProblem(503, code, text), {"Retry-After": str(limits.retry_after_s)})
+
+
+_OWN_ERRORS = {
+    404: ("not_found", "there is nothing at this path"),
+    413: ("too_large", "the body is larger than this route takes"),
+    401: ("unauthorised", "a credential is needed"),
+    403: ("forbidden", "this is not allowed"),
+}
+
+
+def library_error(error: web.HTTPException) -> web.Response:
+    """aiohttp's own refusals in the contract's shape; a wrong method is 404, since the contract has no 405."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        problem = ApiProblem(404, "method", f"this path takes only: {allowed}")
+        return as_problem(problem, {"Allow": allowed})
+    status = error.status if error.status in _OWN_ERRORS else 400
+    code, text = _OWN_ERRORS.get(status, ("bad_request", "this request could not be read"))
+    return as_problem(ApiProblem(status, code, text))
+
+
+class Refused(ApiProblem):
+    """An ApiProblem that carries headers of its own (Retry-After, WWW-Authenticate)."""
+
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str]) -> None:
+        super().__init__(status, code, message)
+        self.headers = headers
+
+
+# --- reading ---
+
+
+_LAST = {"Connection": "close"}
+"""aiohttp closes the connection on a body that it could not read: the sender must not put its next request on it."""
+
+
+async def read_body(request: web.Request, limit: int, body_s: float) -> tuple[bytes, bool]:
+    """The body, and whether that is all of it: at most `limit` bytes are kept. Raises ApiProblem(400)."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(body_s):
+            async for chunk in request.content.iter_any():
+                body += chunk[: limit + 1 - len(body)]
+                if len(body) > limit:
+                    return bytes(body[:limit]), False
+    except TimeoutError:
+        raise Refused(400, "body_incomplete", f"the body did not arrive within {body_s:g} s", _LAST) from None
+    except (web.RequestPayloadError, OSError, ValueError) as error:
+        raise Refused(400, "bad_body", "the body could not be read to its end", _LAST) from error
+    return bytes(body), True
+
+
+async def read_whole(request: web.Request, limit: int, limits: Limits) -> bytes:
+    """Raises ApiProblem(413) above `limit` bytes, without reading on."""
+    body, whole = b"", (request.content_length or 0) <= limit
+    if whole:
+        body, whole = await read_body(request, limit, limits.body_s)
+    if not whole:
+        raise ApiProblem(413, "too_large", f"expected at most {limit} bytes")
+    return body
+
+
+async def drain(request: web.Request, limits: Limits) -> None:
+    """Read on and throw away, bounded, so that a telephone hears the answer instead of a reset connection."""
+    left = limits.drain_bytes
+    try:
+        async with asyncio.timeout(limits.body_s):
+            async for chunk in request.content.iter_any():
+                left -= len(chunk)
+                if left <= 0:
+                    return
+    except (TimeoutError, web.RequestPayloadError, OSError, ValueError):
+        return
+
+
+def _said(error: Exception) -> tuple[str, str | None]:
+    """What was expected and where, from msgspec's message, with none of the sender's values in it."""
+    text, _, place = str(error).partition(" - at `")
+    path = place.rstrip("`").removeprefix("$").removeprefix(".") or None
+    if text.startswith(("Expected", "Object missing", "Invalid RFC3339")):
+        return text.replace("`", ""), path
+    return "not one of the values that docs/interface.md lists", path
+
+
+def decode(body: bytes, kind: type[B]) -> B:
+    """Raises ApiProblem(400) that says what was expected."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise ApiProblem(400, "wrong_type", *_said(error)) from None
+    except RecursionError:
+        raise ApiProblem(400, "too_deep", "the JSON is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ApiProblem(400, "bad_body", "expected JSON in UTF-8") from None
+
+
+def day(text: str | None) -> date | None:
+    try:
+        return None if text is None else date.fromisoformat(text)
+    except ValueError:
+        raise ApiProblem(400, "wrong_type", "expected a date such as 2026-03-29", "date") from None
+
+
+def flag(text: str | None, path: str) -> bool:
+    if text not in (None, "true", "false"):
+        raise ApiProblem(400, "wrong_type", "expected true or false", path)
+    return text == "true"
+
+
+def after_seq(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 18:
+        raise ApiProblem(400, "wrong_type", "expected a whole number of 0 or more", "after")
+    return int(text)
+
+
+def wait_s(text: str | None, most_s: float) -> float:
+    try:
+        wait = timedelta() if text is None else parse_duration(text)
+    except (ValueError, OverflowError):
+        raise ApiProblem(400, "wrong_type", 'expected a duration such as "10s"', "wait") from None
+    return min(wait.total_seconds(), most_s)

@@ -1,0 +1,1 @@
+"""Stand-ins for the sides of a boundary that a test is not about."""
