@@ -36,6 +36,8 @@ _PEOPLE_END = (
 _EVIDENCE = "INSERT INTO evidence VALUES "
 # a retry after a lost answer brings the same row again
 _EVIDENCE_END = " ON CONFLICT (desk, id) DO NOTHING"
+_POSITION = "UPDATE desk SET input_position = new.column2 FROM (VALUES "
+_POSITION_END = ") AS new WHERE desk.id = new.column1"
 _SELECT = (
     "SELECT id, at, due_at, kind, v, subject, cause, people_rev, policy, body, prev, hash"
     " FROM fact WHERE id > ? AND id < ? ORDER BY id LIMIT ?"
@@ -111,18 +113,17 @@ class Ledger:
 
     def flush(self) -> None:
         """Write what was collected."""
-        _insert(self.conn, _FACT, self._facts)
-        _insert(self.conn, _PEOPLE, self._people, _PEOPLE_END)
-        _insert(self.conn, _EVIDENCE, self._evidence, _EVIDENCE_END)
-        for desk, position in self._positions.items():
-            self.conn.execute("UPDATE desk SET input_position=? WHERE id=?", (position, desk))
+        _write_rows(self.conn, _FACT, self._facts)
+        _write_rows(self.conn, _PEOPLE, self._people, _PEOPLE_END)
+        _write_rows(self.conn, _EVIDENCE, self._evidence, _EVIDENCE_END)
+        _write_rows(self.conn, _POSITION, list(self._positions.items()), _POSITION_END)
         self._facts, self._people, self._evidence, self._positions = [], [], [], {}
 
     def probe(self) -> None:
         self.conn.execute("UPDATE header SET value = value + 1 WHERE key = 'probe'")
 
 
-def _insert(conn: sqlite3.Connection, start: str, rows: list[tuple[Any, ...]], end: str = "") -> None:
+def _write_rows(conn: sqlite3.Connection, start: str, rows: list[tuple[Any, ...]], end: str = "") -> None:
     """Many rows a statement, in powers of two, so that the statements stay prepared.
 
     `executemany` gives the interpreter's lock away at every row: with a busy event loop beside it that is 900 rows a

@@ -481,19 +481,21 @@ def test_verify_and_backup_work_while_another_process_appends(folder: Path, tmp_
 async def test_a_backup_is_one_moment_and_a_store_of_its_own(store: SqliteStore, tmp_path: Path) -> None:
     desk = await Journalist.begin(store)
     await store.append(desk.leadership, desk.head, [], [person()], [evidence()], "7")
-    await desk.write(2000, body='{"n":"' + "x" * 400 + '"}')
+    await desk.write(9000, body='{"n":"' + "x" * 600 + '"}')
     seen: list[tuple[int, int]] = []
+    loop = asyncio.get_running_loop()
 
     def progress(done: int, pages: int) -> None:
+        """Between any two pieces of the copy something is appended."""
         seen.append((done, pages))
+        asyncio.run_coroutine_threadsafe(desk.write(5), loop).result(10)
 
-    copying = asyncio.create_task(asyncio.to_thread(backup, store._folder.path, tmp_path / "copy", progress))
-    while not copying.done():
-        await desk.write(5)
-    reports = await copying
-    assert reports[0].broken is None
-    assert 2000 <= reports[0].facts <= desk.head.seq
-    assert seen[-1][0] == seen[-1][1] > 0
+    reports = await asyncio.to_thread(backup, store._folder.path, tmp_path / "copy", progress)
+    assert len(seen) > 1
+    assert seen == sorted(seen), "a commit must not make the copy start again"
+    assert seen[-1][0] == seen[-1][1]
+    assert (reports[0].facts, reports[0].broken) == (9000, None)
+    assert desk.head.seq > 9000
     assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == [DATABASE]
     copy = SqliteStore(tmp_path / "copy")
     await copy.open()
