@@ -6,7 +6,7 @@ at least `reassure_retry` apart; after `reassure_rounds` without contact they ar
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct, structs
 
@@ -27,6 +27,8 @@ class ReassureCase(Struct, frozen=True, kw_only=True):
     now: datetime
     dark: bool
     time_critical: bool
+    clock_doubted: bool = False
+    """Our own clock is not believed: nobody outside is contacted until a second source agrees (design rule 8)."""
     claimed_there: bool = False
 
 
@@ -54,7 +56,7 @@ def begin(case: ReassureCase) -> Move:
 
 def on_deadline(case: ReassureCase, track: Track) -> Move:
     """A hold is over, or it is time to try again."""
-    if mode(case) == "off":
+    if mode(case) == "off" or (case.clock_doubted and track.round == 0):
         return begin(case)
     if track.round >= case.policy.reassure_rounds:
         return not_reached(track, "unanswered")
@@ -98,6 +100,8 @@ def _skip_reason(case: ReassureCase) -> str | None:
 
 
 def _hold(case: ReassureCase) -> tuple[datetime, str]:
+    if case.clock_doubted:
+        return case.now + max(case.policy.hold_public, timedelta(seconds=30)), "clock_doubted"
     ask = case.now + case.policy.ask_public if mode(case) == "ask" else case.now
     if case.dark and not case.time_critical:
         dark = case.now + case.policy.hold_public

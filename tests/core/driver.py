@@ -6,42 +6,56 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from config.policy import CouncilDesk, Duty, Policy
+from escalation import dialog
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
 from monitor.core.desk import Ctx, Decision, State, decide, evolve
 from monitor.core.inputs import (
+    ActionTaken,
+    CallStatus,
     CheckInKind,
     CheckInSeen,
     DeadlineReached,
+    DeliveryReported,
     Evidence,
     Input,
+    KeyPressed,
     LeadershipWon,
     PolicyLoaded,
     Position,
+    ReplyReceived,
     RotaReceived,
     RotaRow,
     SendReported,
     SendTurn,
 )
 from monitor.core.places import Home
-from monitor.core.state import Alert, Message, Visit
+from monitor.core.state import Alert, Message, Values, Visit
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+"""08:00 local in winter: a working day before office hours; paul is on call, mary is the last rung."""
 HOME = Home(lat=51.4, lon=0.02, radius_m=100.0)
+NEXT_HOME = Home(lat=51.42, lon=0.02, radius_m=100.0)
 THERE = Position(lat=51.4, lon=0.02, accuracy_m=15.0)
+NEXT_DOOR = Position(lat=51.42, lon=0.02, accuracy_m=15.0)
 AWAY = Position(lat=51.45, lon=0.1, accuracy_m=15.0)
 NOWHERE = Evidence(id="e0", digest="00")
 
 
 class Directory:
-    """People by minted id. `ed` is a service user with a landline, `dee` a care worker, `olga` in the office."""
+    """People by minted id. `ed` (a landline) and `fay` (a mobile) are service users, `dee` and `kit` care workers,
+    `olga` sits in the office, `paul` is on call, `mary` is the registered manager, `ned` is ed's next of kin."""
 
     def __init__(self) -> None:
         self.people = {
             "ed": PersonView(
                 ref="ed", role="service_user", lines=(LineView(ref="l-ed", kind="landline"),), plan=PlanView()
             ),
+            "fay": PersonView(ref="fay", role="service_user", lines=(LineView(ref="l-fay"),)),
+            "ned": PersonView(ref="ned", role="contact", lines=(LineView(ref="l-ned"),)),
             "dee": PersonView(ref="dee", role="care_worker", lines=(LineView(ref="l-dee"),)),
             "kit": PersonView(ref="kit", role="care_worker", lines=(LineView(ref="l-kit"),)),
             "olga": PersonView(ref="olga", role="staff", lines=(LineView(ref="l-olga"),)),
@@ -49,7 +63,7 @@ class Directory:
             "mary": PersonView(ref="mary", role="staff", lines=(LineView(ref="l-mary"),)),
         }
         self.devices = {"d-dee": "dee", "d-kit": "kit"}
-        self.home = {"ed": (HOME,)}
+        self.home = {"ed": (HOME,), "fay": (NEXT_HOME,)}
 
     def person(self, ref: str) -> PersonView | None:
         return self.people.get(ref)
@@ -133,6 +147,27 @@ class Desk:
         self.now = until
         return [fact.body for fact in self.facts[before:]]
 
+    # --- the same desk after a restart ---
+
+    def replayed(self) -> State:
+        """The state as a restart without a snapshot finds it: every fact through its stored text, folded."""
+        state = State()
+        for fact in self.facts:
+            kind = type(fact.body)
+            text = f.encode_body(fact.body)
+            body = f.decode_body(kind.__name__, kind.VERSION, text)
+            evolve(state, msgspec.structs.replace(fact, body=body))
+        return state
+
+    def restarted(self) -> State:
+        """The state as a restart from a snapshot taken now finds it."""
+        body = msgspec.msgpack.encode(self.state.values)
+        return State(msgspec.msgpack.decode(body, type=Values), self.state.seq)
+
+    def restart(self, *, snapshot: bool = True) -> None:
+        """Go on with what was on disk."""
+        self.state = self.restarted() if snapshot else self.replayed()
+
     # --- short words for tests ---
 
     def plan(self, visit: str = "v1", *, start: datetime | None = None, **row: Any) -> Decision:
@@ -146,7 +181,12 @@ class Desk:
         return self.tell(RotaReceived(upload=self.mint("u"), evidence=NOWHERE, rows=rows, **upload))
 
     def check(
-        self, kind: CheckInKind = "arrive", *, at: datetime | None = None, device: str | None = "d-dee", **more: Any
+        self,
+        kind: CheckInKind = "arrive",
+        *,
+        at: datetime | None = None,
+        device: str | None = "d-dee",
+        **more: Any,
     ) -> Decision:
         self._prints += 1
         more.setdefault("fingerprint", self._prints)
@@ -161,6 +201,38 @@ class Desk:
                 **more,
             )
         )
+
+    def deliver(self, message: Message, status: CallStatus, **more: Any) -> Decision:
+        """The network's word on a message."""
+        return self.tell(DeliveryReported(key=message.key, status=status, **more))
+
+    def press(self, message: Message, *digits: str) -> Decision:
+        """Somebody answers our call and presses these keys in turn ("" is silence)."""
+        step, decision = dialog.begin(message.template).name, Decision()
+        for digit in digits:
+            decision = self.tell(KeyPressed(key=message.key, step=step, digit=digit))
+            step = decision.answer.step
+        return decision
+
+    def text(self, person: str, code: str | None = None, **more: Any) -> Decision:
+        """A text comes from this person's line."""
+        more.setdefault("persons", (person,))
+        more.setdefault("line", f"l-{person}")
+        return self.tell(ReplyReceived(code=code, evidence=NOWHERE, **more))
+
+    def act(self, action: str, by: str, *, alert: Alert | None = None, **more: Any) -> Decision:
+        """A named person does something on the board."""
+        target = alert or self.alert()
+        return self.tell(
+            ActionTaken(alert=target.ref, action=action, by=by, at=self.now, **more)  # type: ignore[arg-type]
+        )
+
+    def bodies(self, kind: type[f.FactBody]) -> list[Any]:
+        """The bodies of every fact of this kind so far."""
+        return [fact.body for fact in self.facts if isinstance(fact.body, kind)]
+
+    def message(self, key: str) -> Message:
+        return self.state.values.messages[key]
 
     def visit(self, ref: str = "v1") -> Visit:
         return self.state.values.visits[ref]
@@ -177,7 +249,8 @@ class Desk:
         return [
             message
             for message in self.state.values.messages.values()
-            if (purpose is None or message.purpose == purpose) and (person is None or message.person == person)
+            if (purpose is None or message.purpose == purpose)
+            and (person is None or message.person == person)
         ]
 
     def send(self, message: Message) -> str:
