@@ -353,9 +353,10 @@ class _Api:
     async def _put_aside(
         self, desk: str, source: Literal["http", "owntracks"], reason: Reason, raw: bytes
     ) -> None:
-        """Kept, bounded, by the shell; and counted as the outcome that it has."""
+        """Kept, bounded, and counted as put aside by the shell; a forged identity counts as its own outcome too."""
         await self._desks.quarantine(source, reason, raw, desk)
-        self._desks.counted(desk, source, "unknown_device" if reason == "identity" else "quarantined")
+        if reason == "identity":
+            self._desks.counted(desk, source, "unknown_device")
 
     # what is
 

@@ -66,16 +66,17 @@ STEPS = {
     "done": "done",
 }
 
+# whom a message was for, and never that they were reached: only an answer is contact
 PURPOSES = {
-    "ask_worker": "care worker asked",
-    "summon": "person on duty summoned",
-    "reassure": "service user contacted",
-    "locate": "care worker looked for",
-    "offer": "replacement offered",
-    "tell_replacement": "service user told who comes",
-    "inform_next_of_kin": "next of kin told",
-    "inform_council": "council told",
-    "stand_down": "told that it is over",
+    "ask_worker": "question to the care worker",
+    "summon": "person on duty",
+    "reassure": "service user",
+    "locate": "search for the care worker",
+    "offer": "offer of the visit",
+    "tell_replacement": "word on who comes",
+    "inform_next_of_kin": "next of kin",
+    "inform_council": "council",
+    "stand_down": "word that it is over",
     "notice": "notice",
 }
 CHANNELS = {"sms": "text", "call": "telephone", "email": "e-mail", "page": "this page", "person": "in person"}

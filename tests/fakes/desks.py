@@ -124,7 +124,7 @@ def on_board(alert: AlertView, who: str = "E. 1187", carer: str | None = "D.", *
 
 
 def board_view(desk: str = "dom", **changes: Any) -> BoardView:
-    """A quiet desk that watches 61 visits."""
+    """A quiet desk that watches all of the 61 visits that are due."""
     view = BoardView(
         desk=desk,
         name="Bright Care",
@@ -137,7 +137,7 @@ def board_view(desk: str = "dom", **changes: Any) -> BoardView:
         unwatched=(),
         visits=(),
         watched=61,
-        due_so_far=24,
+        due_so_far=61,
         last_checkin_at=NOW - timedelta(seconds=12),
         next_deadline_at=NOW + timedelta(minutes=3),
         broker="ok",

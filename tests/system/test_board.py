@@ -236,6 +236,7 @@ async def test_one_desk_is_opened_at_once_and_several_are_offered(
 async def test_the_empty_board_says_that_the_watch_is_alive(open_board: Client) -> None:
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", await page(open_board, "/board/dom")))
     assert "Nothing needs you." in text
+    assert "watching 61 of 61 due" in text
     assert "Last check-in 12 s ago, next deadline 08:05." in text
     for section in ("Needs you", "Being dealt with", "Unknown", "Not watched", "Today"):
         assert section in text
