@@ -206,10 +206,15 @@ async def sent(broker: Mosquitto, *messages: tuple[str, bytes], retain: bool = F
 
 
 class Wire:
-    """The network between us and the broker, which can be cut."""
+    """The network between us and the broker, which can be cut. With a certificate it speaks TLS to us, and puts
+    many packets into one record, as a TLS proxy before a broker does."""
 
-    def __init__(self, broker: Mosquitto) -> None:
+    def __init__(self, broker: Mosquitto, certificate: Certificate | None = None) -> None:
         self._broker = broker
+        self._tls: ssl.SSLContext | None = None
+        if certificate is not None:
+            self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self._tls.load_cert_chain(certificate.cert, certificate.key)
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
         self._pipes: set[asyncio.Task[None]] = set()
@@ -218,10 +223,10 @@ class Wire:
     @property
     def url(self) -> str:
         assert self._server is not None
-        return f"mqtt://{LOOPBACK}:{self._server.sockets[0].getsockname()[1]}"
+        return f"{'mqtts' if self._tls else 'mqtt'}://{LOOPBACK}:{self._server.sockets[0].getsockname()[1]}"
 
     async def __aenter__(self) -> Wire:
-        self._server = await asyncio.start_server(self._through, LOOPBACK, 0)
+        self._server = await asyncio.start_server(self._through, LOOPBACK, 0, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -875,6 +880,18 @@ async def test_over_tls_with_a_certificate_of_ones_own(tmp_path: Path, version: 
             await desks.drained()
             await acknowledged(feed)
         assert desks.ids == [f"c-{number}" for number in range(400)]
+
+
+async def test_what_tls_has_already_decrypted_is_read_without_waiting_for_more(
+    broker: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "_READ_AT_ONCE", 5)
+    certificate = await asyncio.to_thread(Certificate, tmp_path)
+    await session_made(broker)
+    await sent(broker, *((CHECKIN, arrival(number)) for number in range(150)))
+    desks = OurDesks()
+    async with Wire(broker, certificate) as wire, watching(desks, wire, ca_file=certificate.cert):
+        assert desks.seen_when_drained == [150]
 
 
 @pytest.mark.usefixtures("quick_back_off")
