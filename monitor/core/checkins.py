@@ -8,6 +8,7 @@ retracts the alert; a check-in far from the home is accepted, flagged and shown,
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Literal
 
 from msgspec import Struct, structs
 
@@ -29,6 +30,8 @@ SHIFT = timedelta(minutes=30)
 """On shift is this much around a run (domain.md section 6)."""
 AFTER_END = timedelta(hours=4)
 """A check-in this long after the planned end may still belong to the visit (ours)."""
+SETTLING = timedelta(minutes=15)
+"""An arrival that reaches us after its visit was to be over is given this long for its departure to follow (ours)."""
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -38,6 +41,9 @@ class Seen(Struct, frozen=True, kw_only=True):
     worker: str | None
     at: datetime
     doubtful: bool
+    """Its `at` is not believed: receipt counts."""
+    behind: bool
+    """It is old, and its device was heard live in between: it retracts nothing (devices.md, "Trust")."""
     live: bool
 
 
@@ -55,7 +61,7 @@ def see(work: Work, check: CheckInSeen) -> Decision:
     if check.retained:
         return Decision(outcome="retained")
     if _is_repeat(work, check):
-        return Decision(outcome="duplicate", visit=check.visit)
+        return Decision(outcome="duplicate", visit=work.state.by_print.get(check.fingerprint, check.visit))
     if check.kind == "offline":
         return _offline(work, check)
     seen = _weigh(work, check)
@@ -65,7 +71,7 @@ def see(work: Work, check: CheckInSeen) -> Decision:
         return _record(work, seen, "unknown_person", None)
     match = _find(work, seen)
     if match is None:
-        return _record(work, seen, "unplanned", None)
+        return _unplanned(work, seen)
     if seen.worker is None:
         # a feed that names only the visit: whoever is planned for the place is meant
         place = match.visit.places[match.index]
@@ -73,7 +79,27 @@ def see(work: Work, check: CheckInSeen) -> Decision:
     return _DECIDE[check.kind](work, seen, match)
 
 
+def _unplanned(work: Work, seen: Seen) -> Decision:
+    """No visit is planned there now. Somebody who stands at a door that nobody opens is heard all the same."""
+    check = seen.check
+    if check.kind == "no_reply" and not _already_told(work, seen):
+        raise_alert(
+            work, "unknown_visit", worker=seen.worker, service_user=check.service_user, reason="no_reply"
+        )
+    return _record(work, seen, "unplanned", None)
+
+
+def _already_told(work: Work, seen: Seen) -> bool:
+    told = [alert for alert in work.all_open_alerts() if alert.kind == "unknown_visit"]
+    return any(
+        alert.worker == seen.worker and alert.service_user == seen.check.service_user for alert in told
+    )
+
+
 def _is_repeat(work: Work, check: CheckInSeen) -> bool:
+    """The same message again: from the same device, or about a visit that is still watched, or both."""
+    if check.fingerprint in work.state.by_print:
+        return True
     device = work.state.values.devices.get(check.device or "")
     return device is not None and check.fingerprint in device.recent
 
@@ -87,15 +113,15 @@ def _weigh(work: Work, check: CheckInSeen) -> Seen:
     heard = device.heard_at if device else None
     ahead = check.at - work.now > AHEAD
     # an old time from a device that was heard live in between: its clock was set back, or it makes it up
-    behind = heard is not None and heard - check.at > LIVE and work.now - check.at > LIVE
-    doubtful = ahead or (behind and not check.manual)
-    live = abs(work.now - check.at) <= LIVE
+    late = heard is not None and heard - check.at > LIVE and work.now - check.at > LIVE
+    behind = late and not check.manual
     return Seen(
         check=check,
         worker=worker,
-        at=work.now if doubtful else min(check.at, work.now),
-        doubtful=doubtful,
-        live=live,
+        at=work.now if ahead or behind else min(check.at, work.now),
+        doubtful=ahead or behind,
+        behind=behind,
+        live=abs(work.now - check.at) <= LIVE,
     )
 
 
@@ -106,10 +132,11 @@ def _find(work: Work, seen: Seen) -> Match | None:
     """The best of the visits it may belong to: at the right place first, then not yet attended, then nearest."""
     if seen.check.visit is not None:
         named = work.visit(seen.check.visit)
-        return _match(work, seen, named) if named is not None and not named.cancelled else None
+        too_soon = named is not None and seen.at < named.start - work.policy().match_before
+        return None if named is None or named.cancelled or too_soon else _match(work, seen, named)
     matches = [match for visit in _candidates(work, seen) if (match := _match(work, seen, visit)) is not None]
     near = [match for match in matches if match.place in ("consistent", "unclear")]
-    planned = [match for match in matches if seen.worker in match.visit.workers]
+    planned = [match for match in matches if seen.worker in match.visit.involved]
     usable = near or planned or ([] if seen.check.service_user is None else matches)
     return min(usable, key=lambda match: _rank(seen, match), default=None)
 
@@ -138,7 +165,8 @@ def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
         return None
     begins = visit.start - work.policy().match_before
     ends = max(visit.end, visit.missed_at) + AFTER_END
-    return visit if begins <= seen.at <= ends else None
+    inside = any(p.worker == seen.worker and p.arrived_at is not None and not p.left for p in visit.places)
+    return visit if begins <= seen.at and (inside or seen.at <= ends) else None
 
 
 def _place(work: Work, seen: Seen, visit: Visit) -> PlaceVerdict:
@@ -165,7 +193,9 @@ def _index(seen: Seen, visit: Visit) -> int | None:
         return (
             there[0] if len(there) == 1 and visit.places[there[0]].worker is None else _planned(seen, visit)
         )
-    return _planned(seen, visit)
+    index = _planned(seen, visit)
+    # a care worker at the door is heard, whoever else has come already
+    return 0 if index is None and seen.check.kind == "no_reply" else index
 
 
 def _planned(seen: Seen, visit: Visit) -> int | None:
@@ -177,19 +207,20 @@ def _planned(seen: Seen, visit: Visit) -> int | None:
     return unnamed if unnamed is not None else (free[0][0] if free else None)
 
 
-def _rank(seen: Seen, match: Match) -> tuple[int, int, int, timedelta, str]:
+def _rank(seen: Seen, match: Match) -> tuple[int, int, timedelta, datetime, str]:
     visit = match.visit
     place = visit.places[match.index]
     if seen.check.kind == "leave":
         settled = 0 if place.arrived_at is not None and not place.left else 1
     else:
         settled = 0 if place.arrived_at is None else 1
-    inside = visit.start - SHIFT <= seen.at <= visit.end + SHIFT
+    # of two visits in a row the one that is overdue, not the one that starts a little nearer
+    off = max(visit.start - seen.at, seen.at - visit.end, timedelta())
     return (
         {"consistent": 0, "none": 1, "unclear": 1, "inconsistent": 2}[match.place],
         settled,
-        0 if inside else 1,
-        abs(visit.start - seen.at),
+        off,
+        visit.start,
         visit.ref,
     )
 
@@ -199,22 +230,49 @@ def _rank(seen: Seen, match: Match) -> tuple[int, int, int, timedelta, str]:
 
 def _arrive(work: Work, seen: Seen, match: Match) -> Decision:
     visit, place = match.visit, match.visit.places[match.index]
-    if seen.check.mock:
-        return _record(work, seen, "mock_position", match)
-    if match.place == "inconsistent" or _too_far_to_be(work, seen, visit):
-        return _record(work, seen, "flagged_place", match)
+    doubt = _place_doubt(work, seen, match)
+    if doubt is not None:
+        return _record(work, seen, doubt, match)
     if place.arrived_at is not None and place.worker == seen.worker:
-        if not place.left:
-            return Decision(outcome="duplicate", visit=visit.ref)
-        decision = _record(work, seen, "arrived", match)
-        work.emit(visit.ref, f.DepartureWithdrawn(index=match.index))
-        return work.decision(outcome=decision.outcome, visit=visit.ref)
-    if place.arrived_at is not None:
-        return _record(work, seen, "unplanned", match)
+        return _back_again(work, seen, match)
+    if seen.behind and any(alert.kind in ENDED_BY_ARRIVAL for alert in work.open_alerts(visit)):
+        # an old time from a clock that is not believed silences nobody: a person looks at it
+        return _record(work, seen, "clock_doubtful", match)
     outcome = _arrival_outcome(work, seen, visit)
     _record(work, seen, outcome, match)
     arrive(work, seen, match, seen.at)
     return work.decision(outcome=outcome, visit=visit.ref)
+
+
+def _place_doubt(work: Work, seen: Seen, match: Match) -> Literal["mock_position", "flagged_place"] | None:
+    """Why the position says that they are not at the home, or None. What is doubted is shown and never counts."""
+    if seen.check.mock:
+        return "mock_position"
+    if match.place == "inconsistent" or _too_far_to_be(work, seen, match.visit):
+        return "flagged_place"
+    return None
+
+
+def _back_again(work: Work, seen: Seen, match: Match) -> Decision:
+    """Who has arrived arrives once more: said twice, or gone and back."""
+    visit, place = match.visit, match.visit.places[match.index]
+    if not place.left or seen.at <= (place.left_at or _next_arrival(work, seen, visit) or seen.at - LIVE):
+        return Decision(outcome="duplicate", visit=visit.ref)
+    _record(work, seen, "arrived", match)
+    work.emit(visit.ref, f.DepartureWithdrawn(index=match.index))
+    return work.decision(outcome="arrived", visit=visit.ref)
+
+
+def _next_arrival(work: Work, seen: Seen, here: Visit) -> datetime | None:
+    """When the care worker last arrived elsewhere, which is what proved a departure without a time."""
+    found = [
+        place.arrived_at
+        for ref in work.state.by_worker.get(seen.worker or "", set())
+        if ref != here.ref and (visit := work.visit(ref)) is not None
+        for place in visit.places
+        if place.worker == seen.worker and place.arrived_at is not None
+    ]
+    return max(found, default=None)
 
 
 def _too_far_to_be(work: Work, seen: Seen, here: Visit) -> bool:
@@ -242,12 +300,14 @@ def _arrival_outcome(work: Work, seen: Seen, visit: Visit) -> Outcome:
         return "clock_doubtful"
     if seen.at >= visit.late_at:
         return "arrived_late"
-    if any(alert.kind in ENDED_BY_ARRIVAL for alert in work.open_alerts(visit)):
+    if any(alert.kind in ABOUT_LATENESS for alert in work.open_alerts(visit)):
         return "retracts_alert"
     return "arrived_early" if seen.at < visit.start - work.policy().early_after else "arrived"
 
 
 ENDED_BY_ARRIVAL = ("late_visit", "second_worker_missing", "no_reply")
+ABOUT_LATENESS = ("late_visit", "second_worker_missing")
+"""Kinds that an arrival in time shows to have been for nothing."""
 
 
 def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
@@ -264,9 +324,19 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
             proof=_proof(seen),
             worker=seen.worker,
             verdicts=_arrival_verdicts(work, seen, match, at),
+            overrun_at=_overrun_at(work, visit, at),
         ),
     )
     _end_alerts(work, seen, visit.ref, at)
+
+
+def _overrun_at(work: Work, visit: Visit, at: datetime) -> datetime | None:
+    """Who comes after the end stays as long as was planned; None where the plan says it well enough."""
+    stays = (
+        at + (visit.end - visit.start) + work.policy().overrun_after if at >= visit.end else visit.overrun_at
+    )
+    later = max(stays, work.now + SETTLING)
+    return later if later > visit.overrun_at else None
 
 
 def _proof(seen: Seen) -> f.ArrivalProof:
@@ -309,21 +379,23 @@ def _end_alerts(work: Work, seen: Seen, ref: str, at: datetime) -> None:
             alert.kind == "second_worker_missing" and not visit.all_there
         ):
             continue
-        if not late and not seen.doubtful:
+        if not late and not seen.doubtful and alert.kind in ABOUT_LATENESS:
             reason: EndedReason = "late_evidence"
         else:
             other = bool(visit.workers) and seen.worker not in visit.workers
             reason = "other_worker_arrived" if other else "arrived"
         end_alert(work, alert, reason, about=seen.worker)
-    if not visit.all_there and work.now >= visit.late_at and "second_worker_missing" not in visit.alerted:
+    waited_for = not visit.all_there and not visit.resolved and work.now >= visit.late_at
+    if waited_for and "second_worker_missing" not in visit.alerted:
         raise_alert(work, "second_worker_missing", visit=visit, due_at=visit.late_at)
 
 
 def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:
-    """The next arrival elsewhere proves the departure: left, time not known (spec 19.6.4)."""
+    """The next arrival elsewhere, or for the same person's next visit, proves the departure: left, time not known
+    (spec 19.6.4). Whoever is there is watched over by the new visit."""
     for ref in sorted(work.state.by_worker.get(seen.worker or "", set())):
         visit = work.visit(ref)
-        if visit is None or ref == here.ref or visit.service_user == here.service_user:
+        if visit is None or ref == here.ref:
             continue
         for index, place in enumerate(visit.places):
             there = place.worker == seen.worker and place.arrived_at is not None and not place.left
@@ -344,6 +416,8 @@ def _end_lone(work: Work, ref: str) -> None:
 
 def _leave(work: Work, seen: Seen, match: Match) -> Decision:
     visit, place = match.visit, match.visit.places[match.index]
+    if seen.check.mock:
+        return _record(work, seen, "mock_position", match)
     if place.left and place.left_at is not None:
         return Decision(outcome="duplicate", visit=visit.ref)
     if place.arrived_at is None:
@@ -386,13 +460,15 @@ def _no_reply(work: Work, seen: Seen, match: Match) -> Decision:
 def _refused(work: Work, seen: Seen, match: Match) -> Decision:
     """The visit was declined at the door: it needs a supervisor's call (spec 21.4)."""
     visit, place = match.visit, match.visit.places[match.index]
-    _record(work, seen, "refused", match)
-    if place.arrived_at is None:
+    outcome: Outcome = _place_doubt(work, seen, match) or ("clock_doubtful" if seen.behind else "refused")
+    _record(work, seen, outcome, match)
+    if place.arrived_at is None and outcome == "refused":
         arrive(work, seen, match, seen.at)
     current = work.visit(visit.ref)
     assert current is not None
-    raise_alert(work, "very_short", visit=current, worker=seen.worker, reason="refused")
-    return work.decision(outcome="refused", visit=visit.ref)
+    if not any(alert.kind == "very_short" for alert in work.open_alerts(current)):
+        raise_alert(work, "very_short", visit=current, worker=seen.worker, reason="refused")
+    return work.decision(outcome=outcome, visit=visit.ref)
 
 
 _DECIDE = {"arrive": _arrive, "leave": _leave, "no_reply": _no_reply, "refused": _refused}
@@ -408,6 +484,10 @@ def _fix(work: Work, seen: Seen) -> Decision:
     _hear_again(work, seen.check)
     if not _on_shift(work, seen):
         return work.decision(outcome="off_shift")
+    if seen.behind:
+        # where they were then is known, when it was is not
+        return work.decision(outcome="clock_doubtful")
+    _passed_by(work, seen)
     match = _find(work, seen)
     place = match.visit.places[match.index] if match else None
     if match is None or match.place != "consistent" or place is None or place.arrived_at is not None:
@@ -424,6 +504,17 @@ def _fix(work: Work, seen: Seen) -> Decision:
     _record(work, seen, outcome, match)
     arrive(work, seen, match, first)
     return work.decision(outcome=outcome, visit=match.visit.ref)
+
+
+def _passed_by(work: Work, seen: Seen) -> None:
+    """A fix elsewhere after a first one inside a home: they drove past, and the next one counts from the beginning."""
+    for ref in sorted(work.state.by_worker.get(seen.worker or "", set())):
+        visit = work.visit(ref)
+        first = next((at for worker, at in visit.near if worker == seen.worker), None) if visit else None
+        if visit is None or seen.worker is None or first is None or first > seen.at:
+            continue
+        if _place(work, seen, visit) == "inconsistent":
+            work.emit(ref, f.NearWithdrawn(worker=seen.worker))
 
 
 def _near(work: Work, seen: Seen, match: Match) -> Decision:
@@ -450,7 +541,7 @@ GAP = timedelta(minutes=90)
 
 def on_shift(work: Work, worker: str | None, at: datetime, check: CheckInSeen) -> bool:
     """Whether the care worker's position may be kept in memory at all."""
-    return _on_shift(work, Seen(check=check, worker=worker, at=at, doubtful=False, live=True))
+    return _on_shift(work, Seen(check=check, worker=worker, at=at, doubtful=False, behind=False, live=True))
 
 
 def _offline(work: Work, check: CheckInSeen) -> Decision:

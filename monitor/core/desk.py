@@ -192,13 +192,20 @@ def _spoke_service_user(work: Work, alert: Alert, seen: ActionTaken) -> Refusal 
 
 
 CLOSE_REASONS: dict[str, EndedReason] = {
+    "seen_well": "outcome_recorded",
+    "visit_made": "outcome_recorded",
+    "taken_to_hospital": "outcome_recorded",
+    "away": "outcome_recorded",
+    "raised_in_error": "outcome_recorded",
+    "other": "outcome_recorded",
     "outcome_recorded": "outcome_recorded",
     "cancelled_confirmed": "cancelled_confirmed",
     "replacement_arrived": "replacement_arrived",
     "arrived": "arrived",
     "merged": "merged",
 }
-"""Reason codes with which a person may close an alert; late evidence comes only from a check-in."""
+"""Reason codes with which a person may close an alert, and how it then ended; late evidence comes only from a
+check-in."""
 
 
 def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:

@@ -6,7 +6,7 @@ see what its own earlier facts have changed (`monitor.core.work`).
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import structs
 
@@ -27,6 +27,7 @@ from monitor.core.state import (
     Visit,
     alert_deadline,
 )
+from monitor.core.views import Result
 
 SLOT_REST = timedelta(hours=12)
 """A slot is not used again for that phone for this long (interface.md, "Answers by SMS")."""
@@ -57,6 +58,7 @@ VISIT_FACTS = (
     f.DepartureRecorded,
     f.DepartureWithdrawn,
     f.NearRecorded,
+    f.NearWithdrawn,
     f.CheckInRecorded,
 )
 ALERT_FACTS = (
@@ -93,7 +95,7 @@ def _fold_visit(state: State, fact: Happened) -> None:
         return
     if new is old:
         return
-    if old is not None and old.workers != new.workers:
+    if old is not None and (old.involved, old.service_user) != (new.involved, new.service_user):
         state.forget_visit(old)
     visits[fact.subject] = new
     state.index_visit(new)
@@ -103,7 +105,7 @@ def evolve_visit(visit: Visit | None, fact: Happened, closes_after: timedelta) -
     """The visit after the fact; None when it is not in the state (any more)."""
     body = fact.body
     if isinstance(body, f.VisitPlanned):
-        return _planned(fact.subject, body)
+        return _planned(fact.subject, body, visit)
     if visit is None or isinstance(body, f.VisitClosed):
         return None
     match body:
@@ -125,13 +127,30 @@ def evolve_visit(visit: Visit | None, fact: Happened, closes_after: timedelta) -
         case f.NearRecorded():
             others = tuple(entry for entry in visit.near if entry[0] != body.worker)
             return structs.replace(visit, near=(*others, (body.worker, body.near_at)))
-        case f.CheckInRecorded(outcome="flagged_place" | "mock_position"):
-            return structs.replace(visit, verdicts=_with(visit.verdicts, ("place_inconsistent",)))
+        case f.NearWithdrawn():
+            return structs.replace(
+                visit, near=tuple(entry for entry in visit.near if entry[0] != body.worker)
+            )
+        case f.CheckInRecorded():
+            return _checked(visit, body)
         case _:
             return visit
 
 
-def _planned(ref: str, body: f.VisitPlanned) -> Visit:
+def _checked(visit: Visit, body: f.CheckInRecorded) -> Visit:
+    doubt: tuple[f.Verdict, ...] = (
+        ("place_inconsistent",) if body.outcome in ("flagged_place", "mock_position") else ()
+    )
+    return structs.replace(
+        visit,
+        verdicts=_with(visit.verdicts, doubt),
+        prints=(*visit.prints[-(VISIT_MEMORY - 1) :], body.fingerprint),
+    )
+
+
+def _planned(ref: str, body: f.VisitPlanned, old: Visit | None) -> Visit:
+    """Watched from the beginning. Open alerts and what was said about it stay with it if it is the same person's."""
+    same = old is not None and old.service_user == body.service_user
     return Visit(
         ref=ref,
         service_user=body.service_user,
@@ -144,6 +163,8 @@ def _planned(ref: str, body: f.VisitPlanned) -> Visit:
         places=_places((), body.workers, body.places),
         time_critical=body.time_critical,
         late_after=body.late_after,
+        alerts=old.alerts if old is not None and same else (),
+        prints=old.prints if old is not None and same else (),
     )
 
 
@@ -196,13 +217,14 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
         left=False,
         left_at=None,
     )
-    return structs.replace(
+    changed = structs.replace(
         visit,
         places=_with_place(visit, body.index, place),
         verdicts=_with(visit.verdicts, body.verdicts),
         near=tuple(entry for entry in visit.near if entry[0] != body.worker),
-        closes_at=None,
+        overrun_at=body.overrun_at or visit.overrun_at,
     )
+    return structs.replace(changed, closes_at=visit.closes_at if changed.over else None)
 
 
 def _departed(visit: Visit, fact: Happened, body: f.DepartureRecorded, closes_after: timedelta) -> Visit:
@@ -212,7 +234,9 @@ def _departed(visit: Visit, fact: Happened, body: f.DepartureRecorded, closes_af
         places=_with_place(visit, body.index, place),
         verdicts=_with(visit.verdicts, body.verdicts),
     )
-    return structs.replace(changed, closes_at=fact.at + closes_after if changed.all_left else None)
+    return structs.replace(
+        changed, closes_at=fact.at + closes_after if changed.all_left or changed.over else None
+    )
 
 
 def _remember(state: State, fact: Happened, body: f.CheckInRecorded) -> None:
@@ -237,7 +261,7 @@ def _fold_alert(state: State, fact: Happened) -> None:
     new = evolve_alert(old, fact, state.policy_of(fact.policy).closes_after)
     if new is None:
         if old is not None:
-            _forget_alert(state, old)
+            _forget_alert(state, old, fact)
         return
     values.alerts[ref] = new
     if isinstance(fact.body, f.AlertEnded):
@@ -331,26 +355,32 @@ def evolve_visit_for_alert(visit: Visit, fact: Happened, alert: Alert) -> Visit:
             alerted=alerted,
             at_door=visit.at_door or alert.kind == "no_reply",
         )
-    if isinstance(body, f.AlertEnded):
-        resolved = visit.resolved or (body.by is not None and alert.kind in RESOLVING)
-        return structs.replace(
+    if isinstance(body, f.AlertEnded) and alert.ref in visit.alerts:
+        settled = body.by is not None and alert.kind in RESOLVING and body.reason != "merged"
+        ended = structs.replace(
             visit,
             alerts=tuple(ref for ref in visit.alerts if ref != alert.ref),
-            resolved=resolved,
+            resolved=visit.resolved or settled,
+            cancelled=visit.cancelled or (settled and body.reason == "cancelled_confirmed"),
             at_door=visit.at_door and alert.kind != "no_reply",
-            closes_at=visit.closes_at or (alert.closes_at if resolved else None),
         )
+        done = visit.closes_at is not None or ended.over
+        return structs.replace(ended, closes_at=alert.closes_at if done else None)
     return visit
 
 
 RESOLVING = ("late_visit", "no_reply")
-"""A named person's outcome on one of these settles the visit itself: nobody is watched for any more."""
+"""A named person's outcome on one of these settles the visit itself: nobody is watched for any more. An alert that
+was merged into another settles nothing: the other one goes on."""
+VISIT_MEMORY = 64
+"""Fingerprints kept per visit."""
 
 
-def _forget_alert(state: State, alert: Alert) -> None:
+def _forget_alert(state: State, alert: Alert, fact: Happened) -> None:
     del state.values.alerts[alert.ref]
     state.ask_again(alert.ref, None, urgent=True)
     for key in alert.messages:
+        _close_question(state, key, fact)
         if state.values.messages.pop(key, None) is not None:
             state.ask_again(key, None, urgent=False)
 
@@ -425,8 +455,6 @@ def evolve_message(message: Message | None, fact: Happened) -> Message | None:
                 proof=body.proof or message.proof,
                 next_at=None,
             )
-        case f.PersonReached():
-            return structs.replace(message, proof=body.proof)
         case _:
             return message
 
@@ -468,11 +496,15 @@ def _note_question(state: State, fact: Happened, message: Message) -> None:
     kept = tuple(
         question
         for question in state.values.questions.get(message.line, ())
-        if (question.open or fact.at - question.opened_at < SLOT_REST)
+        if (question.open or fact.at - _last_used(question) < SLOT_REST)
         # asked again about the same alert: the slot goes on, so that the older text's code still answers it
         and not (question.open and question.slot == message.slot)
     )
     state.values.questions[message.line] = (*kept, asked)
+
+
+def _last_used(question: Question) -> datetime:
+    return question.closed_at or question.opened_at
 
 
 # --- the desk itself ---
@@ -530,7 +562,9 @@ def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:
 def _prove(state: State, fact: Happened, body: f.PersonReached) -> None:
     message = state.values.messages.get(body.message or "")
     if message is not None:
-        state.values.messages[message.key] = structs.replace(message, proof=body.proof)
+        # a human answered: neither *delivered* nor a wrong "voicemail" says more than that
+        result: Result = "answered" if message.phase == "settled" else message.result
+        state.values.messages[message.key] = structs.replace(message, proof=body.proof, result=result)
 
 
 def _close_question(state: State, key: str, fact: Happened) -> None:
@@ -557,7 +591,7 @@ def _tidy(state: State, fact: Happened) -> None:
     """The roll-over drops what was carried long enough; open visits and alerts are never touched."""
     values = state.values
     for line, questions in list(values.questions.items()):
-        kept = tuple(q for q in questions if q.open or fact.at - q.opened_at < SLOT_REST)
+        kept = tuple(q for q in questions if q.open or fact.at - _last_used(q) < SLOT_REST)
         if kept:
             values.questions[line] = kept
         else:

@@ -197,6 +197,8 @@ class ArrivalRecorded(FactBody, frozen=True, kw_only=True):
     proof: ArrivalProof
     worker: str | None = None
     verdicts: tuple[Verdict, ...] = ()
+    overrun_at: datetime | None = None
+    """When not having left becomes an alert, if the planned end no longer says it: they came late."""
 
 
 class DepartureRecorded(FactBody, frozen=True, kw_only=True):
@@ -219,6 +221,12 @@ class NearRecorded(FactBody, frozen=True, kw_only=True):
 
     worker: str
     near_at: datetime
+
+
+class NearWithdrawn(FactBody, frozen=True, kw_only=True):
+    """The care worker was elsewhere after that first fix: they only passed by."""
+
+    worker: str
 
 
 class AlertRaised(FactBody, frozen=True, kw_only=True):
@@ -418,6 +426,7 @@ AnyBody = (
     | DepartureRecorded
     | DepartureWithdrawn
     | NearRecorded
+    | NearWithdrawn
     | AlertRaised
     | AlertTaken
     | AlertLapsed
@@ -486,5 +495,8 @@ def decode_body(kind: str, v: int, text: str) -> FactBody:
         return msgspec.json.decode(text, type=known)
     old = msgspec.json.decode(text)
     for version in range(v, known.VERSION):
-        old = UPCASTERS[(kind, version)](old)
+        lift = UPCASTERS.get((kind, version))
+        if lift is None:
+            raise UnknownFactError(f"fact kind {kind} version {version} cannot be lifted by this release")
+        old = lift(old)
     return msgspec.convert(old, known)

@@ -64,6 +64,8 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """A named person recorded an outcome: no deadline raises anything any more."""
     near: tuple[tuple[str, datetime], ...] = ()
     """(care worker, first fix inside the home): one fix is only *near*."""
+    prints: tuple[int, ...] = ()
+    """Fingerprints of its check-ins: a repeat is known while the visit is, however much its device said since."""
     closes_at: datetime | None = None
 
     @property
@@ -82,9 +84,29 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
         return self.anybody_there and all(place.left for place in self.places if place.arrived_at is not None)
 
     @property
+    def anybody_inside(self) -> bool:
+        """Somebody came and has not left."""
+        return any(place.arrived_at is not None and not place.left for place in self.places)
+
+    @property
+    def over(self) -> bool:
+        """Nothing is waited for any more: it is cancelled, settled by a person, or everybody has come and gone.
+
+        Of two care workers the second is waited for also when the first has left before anybody missed them.
+        """
+        gone = self.all_left and (self.all_there or "second_worker_missing" in self.alerted)
+        return self.cancelled or self.resolved or gone
+
+    @property
     def workers(self) -> tuple[str, ...]:
         """The care workers whom the rota names."""
         return tuple(place.planned for place in self.places if place.planned is not None)
+
+    @property
+    def involved(self) -> tuple[str, ...]:
+        """The care workers whom it concerns: planned, there, or near."""
+        there = (place.worker for place in self.places if place.worker is not None)
+        return tuple(dict.fromkeys((*self.workers, *there, *(worker for worker, _ in self.near))))
 
 
 class Alert(Struct, frozen=True, kw_only=True, gc=False):
@@ -214,10 +236,11 @@ class State:
         self.seq = seq
         self.by_worker: dict[str, set[str]] = {}
         self.by_service_user: dict[str, set[str]] = {}
+        self.by_print: dict[int, str] = {}
         self.frozen: dict[str, str] = {}
         """Subjects whose facts could not be folded: alerted, left alone (design: the engine)."""
         self._heap: list[tuple[datetime, int, str]] = []
-        self._asked: dict[str, datetime] = {}
+        self._asked: dict[str, tuple[datetime, int]] = {}
         self.calendar = Calendar()
         self.refresh_calendar()
         for visit in self.values.visits.values():
@@ -239,15 +262,17 @@ class State:
     def index_visit(self, visit: Visit) -> None:
         """Find it by service user and by care worker, and ask again at its next deadline."""
         self.by_service_user.setdefault(visit.service_user, set()).add(visit.ref)
-        for worker in visit.workers:
+        for worker in visit.involved:
             self.by_worker.setdefault(worker, set()).add(visit.ref)
+        for fingerprint in visit.prints:
+            self.by_print[fingerprint] = visit.ref
         self.ask_again(visit.ref, visit_deadline(visit), urgent=visit.time_critical)
 
     def forget_visit(self, visit: Visit) -> None:
         """Out of the indexes; its deadline goes too."""
         for index, keys in (
             (self.by_service_user, (visit.service_user,)),
-            (self.by_worker, visit.workers),
+            (self.by_worker, visit.involved),
         ):
             for key in keys:
                 refs = index.get(key)
@@ -255,6 +280,8 @@ class State:
                     refs.discard(visit.ref)
                     if not refs:
                         del index[key]
+        for fingerprint in visit.prints:
+            self.by_print.pop(fingerprint, None)
         self._asked.pop(visit.ref, None)
 
     # --- deadlines ---
@@ -264,13 +291,14 @@ class State:
         if at is None:
             self._asked.pop(subject, None)
             return
-        if self._asked.get(subject) != at:
-            self._asked[subject] = at
-            heapq.heappush(self._heap, (at, 0 if urgent else 1, subject))
+        asked = (at, 0 if urgent else 1)
+        if self._asked.get(subject) != asked:
+            self._asked[subject] = asked
+            heapq.heappush(self._heap, (*asked, subject))
 
     def next_deadline(self) -> datetime | None:
         """The earliest moment at which the core wants to be asked, or None."""
-        while self._heap and self._asked.get(self._heap[0][2]) != self._heap[0][0]:
+        while self._heap and self._asked.get(self._heap[0][2]) != self._heap[0][:2]:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
@@ -296,16 +324,17 @@ class State:
             self.ask_again(subject, alert_deadline(alert), urgent=True)
         elif message is not None:
             self.ask_again(subject, message.next_at, urgent=False)
-        return self._asked.get(subject) == due_at
+        asked = self._asked.get(subject)
+        return asked is not None and asked[0] == due_at
 
     def overdue(self, now: datetime) -> int:
         """How many deadlines have come and were not asked yet (the auditor's question)."""
-        return sum(1 for at in self._asked.values() if at <= now)
+        return sum(1 for at, _ in self._asked.values() if at <= now)
 
 
 def visit_deadline(visit: Visit) -> datetime | None:
     """When this visit wants to be asked about next."""
-    if visit.cancelled or visit.all_left or visit.resolved:
+    if visit.over:
         return visit.closes_at if not visit.alerts else None
     wanted: list[datetime] = []
     # while *no reply* is open the care worker stands at the door: the visit has its alert already
@@ -313,7 +342,7 @@ def visit_deadline(visit: Visit) -> datetime | None:
         wanted.append(visit.late_at)
     if not visit.anybody_there and not visit.missed:
         wanted.append(visit.missed_at)
-    if visit.anybody_there and "lone_worker" not in visit.alerted:
+    if visit.anybody_inside and "lone_worker" not in visit.alerted:
         wanted.append(visit.overrun_at)
     if visit.closes_at is not None and not visit.alerts:
         wanted.append(visit.closes_at)

@@ -21,7 +21,7 @@ def on_deadline(work: Work, visit: Visit, due_at: datetime) -> None:
     if visit.closes_at is not None and visit.closes_at <= work.now and not visit.alerts:
         work.emit(visit.ref, f.VisitClosed())
         return
-    if visit.cancelled or visit.all_left or visit.resolved:
+    if visit.over:
         return
     _late(work, visit)
     _missed(work, _now(work, visit))

@@ -19,6 +19,7 @@ from monitor.core import facts as f
 from monitor.core.evolve import (
     ALERT_FACTS,
     MESSAGE_FACTS,
+    VISIT_FACTS,
     evolve_alert,
     evolve_message,
     evolve_visit,
@@ -150,7 +151,7 @@ class Work:
             visit = self.visit(alert.visit) if alert else None
             if alert is not None and visit is not None:
                 self._visits[visit.ref] = evolve_visit_for_alert(visit, fact, alert)
-        elif fact.subject in self.state.values.visits or isinstance(body, f.VisitPlanned):
+        elif isinstance(body, VISIT_FACTS):
             self._visits[fact.subject] = evolve_visit(self.visit(fact.subject), fact, closes_after)
 
     def _see_message(self, fact: f.Happened) -> None:
