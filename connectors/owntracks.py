@@ -223,7 +223,8 @@ def _transition(message: dict[str, Any], item: bytes, received: _Received) -> Se
         lat=lat,
         lon=lon,
         accuracy_m=accuracy_m,
-        region_enter=event == "enter",
+        # of leaving too: the position is by nature outside the home by then
+        region_enter=True,
         tag=_tag(message),
     )
 

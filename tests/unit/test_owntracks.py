@@ -116,9 +116,10 @@ def test_entering_a_region_is_an_arrival_by_the_devices_own_decision() -> None:
     assert (seen.kind, seen.region_enter, seen.at, seen.accuracy_m) == ("arrive", True, AT, 25.0)
 
 
-def test_leaving_a_region_is_a_departure() -> None:
+def test_leaving_a_region_is_a_departure_by_the_devices_own_decision() -> None:
+    # its position is by nature outside the home: it must not be judged by that alone
     seen = one(ENTER | {"event": "leave"})
-    assert (seen.kind, seen.region_enter) == ("leave", False)
+    assert (seen.kind, seen.region_enter) == ("leave", True)
 
 
 def test_the_type_decides_and_never_the_topic() -> None:
@@ -462,5 +463,6 @@ def test_whatever_comes_is_read_named_or_put_aside(message: dict[str, Any], chan
 
 @SHARED_MACHINE
 @given(st.binary(max_size=200))
-def test_whatever_bytes_come_are_named_or_put_aside(garbage: bytes) -> None:
-    assert parse(garbage).check_ins == ()
+def test_whatever_bytes_come_are_read_named_or_put_aside(garbage: bytes) -> None:
+    read = parse(garbage)
+    assert len(read.check_ins) + len(read.nothing) + len(read.bad) >= 1
