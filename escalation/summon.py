@@ -80,7 +80,9 @@ def pass_on(case: SummonCase, track: Track, reason: str) -> Move:
 
 def on_deadline(case: SummonCase, track: Track) -> Move:
     """The moment that the track asked for has come."""
-    if case.help or not case.chain or track.reason == "nobody_on_duty":
+    if track.reason == "nobody_on_duty" and not case.help:
+        return _rung(case, 0, track.round, "unanswered")
+    if case.help or not case.chain:
         return pass_on(case, track, "unanswered")
     ladder = phases(case)
     names = [phase.name for phase in ladder]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
+from msgspec import structs
+
 from config.policy import applying
 from escalation import reassure, summon
 from escalation.people import LineView, PersonView
@@ -15,6 +17,7 @@ from escalation.replies import QUESTIONS, free_slot
 from escalation.track import Contact, Move, Track
 from monitor.core import facts as f
 from monitor.core.state import Alert, Message, Visit
+from monitor.core.times import planned_again
 from monitor.core.views import AlertKind, EndedReason
 from monitor.core.work import Work
 
@@ -35,6 +38,12 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
 WITH_REASSURE: frozenset[AlertKind] = frozenset({"late_visit"})
 """Kinds that contact the service user. With one of two care workers present no machine rings them (domain.md)."""
 
+WHILE_DOWN = "while_down"
+"""Reason of the alerts that became due long ago while we were down, and of the one digest about them."""
+STOPPED_TEXTS = "stopped_texts"
+"""Reason of the alarm that somebody whom we may have to text has sent STOP."""
+UNHEARD = timedelta(minutes=2)
+"""A call of which nothing is heard for this long after its ring does not hold the next one up (ours)."""
 SUMMON_LIVES = timedelta(minutes=30)
 """A summons that could not leave for this long has been overtaken by the next rungs."""
 
@@ -92,7 +101,8 @@ def _alert(work: Work, ref: str) -> Alert:
 
 def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
     """Who is on duty now, managers last, and the words for this kind of alert."""
-    sms, call = ("OC-13", "OCV-3") if alert.reason == "degraded" else SUMMON_WORDS[alert.kind]
+    by_reason = {"degraded": ("OC-13", "OCV-3"), STOPPED_TEXTS: ("OC-30", "OCV-3")}
+    sms, call = by_reason.get(alert.reason, SUMMON_WORDS[alert.kind])
     return summon.SummonCase(
         policy=work.policy(alert),
         chain=duty_chain(work),
@@ -107,10 +117,10 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
 
 def duty_chain(work: Work) -> tuple[PersonView, ...]:
     """Those whose hours hold now, in order; then the managers, whatever their hours: the last rung inside (17.1)."""
-    values = work.state.values
-    now = applying(values.duty, work.now, work.state.calendar)
-    managers = tuple(duty for duty in values.duty if duty.role == "manager")
-    refs = dict.fromkeys(duty.person for duty in (*now, *managers))
+    duty = work.state.values.duty
+    now = (entry for entry in applying(duty, work.now, work.state.calendar) if entry.role != "manager")
+    managers = (entry for entry in duty if entry.role == "manager")
+    refs = dict.fromkeys(entry.person for entry in (*now, *managers))
     return tuple(_person(work, ref) for ref in refs)
 
 
@@ -143,14 +153,20 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
 
 def signal_of(work: Work, visit: Visit | None) -> str:
     """*known*, or dark with its cause (design rule 4). A device is the visit's if it is its care worker's."""
-    dark = work.state.values.dark
-    for entry in dark.values():
+    for entry in work.state.values.dark.values():
         if entry.cause in ("clock", "broker", "feed"):
             return f"dark:{entry.cause}"
-    for entry in dark.values():
-        if visit is not None and work.ctx.people.worker_of(entry.subject) in visit.workers:
-            return "dark:device"
+    if visit is not None and any(_silent(work, worker) for worker in visit.workers):
+        return "dark:device"
     return "known"
+
+
+def _silent(work: Work, worker: str) -> bool:
+    """A device of theirs went dark and no other one of theirs was heard since."""
+    values, owner = work.state.values, work.ctx.people.worker_of
+    since = [e.since for e in values.dark.values() if e.cause == "device" and owner(e.subject) == worker]
+    heard = (device.heard_at for device in values.devices.values() if owner(device.ref) == worker)
+    return bool(since) and not any(at is not None and at > max(since) for at in heard)
 
 
 # --- moves ---
@@ -173,7 +189,16 @@ def _move(work: Work, ref: str, move: Move) -> None:
         policy=_alert(work, ref).policy,
     )
     for contact in move.contacts:
-        intend(work, contact, alert=_alert(work, ref))
+        if not _waits_already(work, _alert(work, ref), contact):
+            intend(work, contact, alert=_alert(work, ref))
+
+
+def _waits_already(work: Work, alert: Alert, contact: Contact) -> bool:
+    """The same call to the same line has not left yet: a second one behind it would ring on top of it."""
+    return contact.channel == "call" and any(
+        message.phase == "queued" and message.channel == "call" and message.line == contact.line
+        for message in _open_messages(work, alert, contact.purpose)
+    )
 
 
 def intend(work: Work, contact: Contact, *, alert: Alert | None) -> str:
@@ -247,8 +272,7 @@ def _track_deadline(work: Work, ref: str, track: Track) -> None:
 
 
 def _reassure_deadline(work: Work, alert: Alert, track: Track) -> None:
-    ringing = [m for m in _open_messages(work, alert, "reassure") if m.phase in ("attempted", "accepted")]
-    if any(message.channel == "call" for message in ringing):
+    if any(_may_ring(message, work.now) for message in _open_messages(work, alert, "reassure")):
         # never a second ring on top of the first one: look again when it must be over
         later = work.now + min(work.policy(alert).reassure_retry, timedelta(seconds=30))
         _retime(work, alert, track, later, "still_ringing")
@@ -257,6 +281,13 @@ def _reassure_deadline(work: Work, alert: Alert, track: Track) -> None:
         if message.phase == "queued":
             cancel(work, message, "overtaken")
     _reassure_move(work, alert, reassure.on_deadline(reassure_case(work, alert), track))
+
+
+def _may_ring(message: Message, now: datetime) -> bool:
+    """It may be ringing, or be talked on. When nothing is heard of it, it is not waited for beyond all measure."""
+    if message.channel != "call" or message.attempted_at is None or message.phase == "queued":
+        return False
+    return now < message.attempted_at + timedelta(seconds=message.ring_s) + UNHEARD
 
 
 def _retime(work: Work, alert: Alert, track: Track, next_at: datetime, reason: str) -> None:
@@ -328,9 +359,11 @@ PURPOSES: dict[str, Literal["summon", "stand_down"]] = {
 """What a single text to a member of staff is for; all others are notices."""
 
 
-def tell_person(work: Work, alert: Alert, person: str, template: str, *, count: int = 0) -> None:
+def tell_person(
+    work: Work, alert: Alert, person: str, template: str, *, count: int = 0, about: str | None = None
+) -> None:
     """One text to one member of staff about the alert."""
-    for contact in _to_person(work, person, template, count=count):
+    for contact in _to_person(work, person, template, count=count, about=about):
         intend(work, contact, alert=alert)
 
 
@@ -352,30 +385,53 @@ def take(work: Work, alert: Alert, by: str, proof: str) -> None:
     policy = work.policy(alert)
     unrecorded = work.ctx.unrecorded
     work.emit(alert.ref, f.AlertTaken(by=by, proof=proof, unrecorded=unrecorded))
+    before = alert.track("summon") or Track(name="summon", step="done", reason="")
     held = Track(
         name="summon",
         step="reached",
         reason="taken",
         phase="held",
         next_at=work.now + (timedelta(minutes=10) if unrecorded else policy.ack_expires),
-        round=(alert.track("summon") or Track(name="summon", step="done", reason="")).round,
+        index=before.index,
+        round=before.round,
     )
     for message in _open_messages(work, alert, "summon"):
         if message.phase == "queued":
             cancel(work, message, "taken")
     _move(work, alert.ref, Move(track=held))
+    if alert.taken_by != by:
+        for person in _told(work, alert):
+            if person != by:
+                tell_person(work, _alert(work, alert.ref), person, "OC-3", about=by)
 
 
 def pass_on(work: Work, alert: Alert, by: str, reason: str) -> None:
-    """The person on this rung cannot: the next one, at once."""
+    """Who has it, or is being summoned, cannot: the next one, at once. From anybody else it changes nothing, and
+    help goes on ringing at the others."""
     track = alert.track("summon")
-    if track is None:
+    if track is None or (alert.state == "taken" and alert.taken_by != by):
         return
-    if alert.state == "taken" and alert.taken_by == by:
+    case = summon_case(work, alert)
+    rungs = [person.ref for person in case.chain]
+    if alert.state == "taken":
         work.emit(alert.ref, f.AlertLapsed(by=by))
-    elif alert.state == "taken":
+        # the one after them; from the beginning if somebody had it who is not in the chain
+        track = structs.replace(track, index=rungs.index(by) if by in rungs else -1)
+    elif case.help or not rungs or rungs[track.index % len(rungs)] != by:
         return
-    _move(work, alert.ref, summon.pass_on(summon_case(work, _alert(work, alert.ref)), track, reason))
+    _move(work, alert.ref, summon.pass_on(case, track, reason))
+
+
+def pause(work: Work, alert: Alert) -> None:
+    """The person on duty stops the machine from contacting the service user; it goes on by itself when nobody has
+    said more by the time that a taking expires (domain.md, "Public messages"; nothing ends in silence)."""
+    track = alert.track("reassure")
+    if track is None or track.step not in ("waiting", "trying"):
+        return
+    for message in _open_messages(work, alert, "reassure"):
+        if message.phase == "queued":
+            cancel(work, message, "paused")
+    _retime(work, alert, track, work.now + work.policy(alert).ack_expires, "paused")
 
 
 def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, message: str | None) -> None:
@@ -392,21 +448,26 @@ def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, me
         _move(work, alert.ref, reassure.reached(track, answer))
 
 
-def ask_for_help(work: Work, alert: Alert | None, service_user: str, reason: str) -> None:
-    """Somebody wants a person now: the whole chain is rung together until somebody takes it."""
-    for open_alert in work.all_open_alerts():
-        if open_alert.kind == "help_asked" and open_alert.service_user == service_user:
-            if open_alert.state == "taken" and open_alert.taken_by is not None:
-                _again(work, open_alert)
+def ask_for_help(
+    work: Work, alert: Alert | None, service_user: str | None, reason: str, *, worker: str | None = None
+) -> None:
+    """Somebody wants a person now: the whole chain is rung together until somebody takes it. Asked once more while
+    somebody has it: that person is told at once."""
+    for asked in work.all_open_alerts():
+        if (asked.kind, asked.service_user, asked.worker) == ("help_asked", service_user, worker):
+            if asked.taken_by is not None:
+                tell_person(work, asked, asked.taken_by, "OC-12")
             return
     visit = work.visit(alert.visit) if alert else None
-    raise_alert(work, "help_asked", visit=visit, service_user=service_user, reason=reason)
+    raise_alert(work, "help_asked", visit=visit, service_user=service_user, worker=worker, reason=reason)
 
 
-def _again(work: Work, alert: Alert) -> None:
-    """Help is asked once more while somebody has it: that person is told at once."""
-    if alert.taken_by is not None:
-        tell_person(work, alert, alert.taken_by, "OC-12")
+def alarm_stopped(work: Work, *, service_user: str | None, worker: str | None) -> None:
+    """STOP: the network lets no text through any more. For somebody on call that is a paging hole (devices.md)."""
+    for alert in work.all_open_alerts():
+        if (alert.reason, alert.service_user, alert.worker) == (STOPPED_TEXTS, service_user, worker):
+            return
+    raise_alert(work, "incident", service_user=service_user, worker=worker, reason=STOPPED_TEXTS)
 
 
 # --- what becomes of messages ---
@@ -418,14 +479,14 @@ def on_settled(work: Work, message: Message, result: str) -> None:
     if alert is None or alert.state == "ended" or message.proof is not None:
         return
     if message.purpose == "reassure":
-        _reassure_settled(work, alert, result)
+        _reassure_settled(work, alert, message, result)
     elif message.purpose == "summon" and alert.state == "open":
         _summon_settled(work, alert, message, result)
 
 
-def _reassure_settled(work: Work, alert: Alert, result: str) -> None:
+def _reassure_settled(work: Work, alert: Alert, message: Message, result: str) -> None:
     track = alert.track("reassure")
-    if track is None or result == "delivered":
+    if track is None or result == "delivered" or not _newest(work, alert, message):
         return
     move = reassure.on_unanswered(reassure_case(work, alert), track, failed=result == "failed")
     if move is not None:
@@ -437,23 +498,32 @@ def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> 
     if track is None or alert.kind == "help_asked" or not _on_this_rung(work, alert, message):
         return
     case = summon_case(work, alert)
-    if result == "failed":
-        _move(work, alert.ref, summon.quicken(case, track))
-    elif result == "answered":
+    rings = any(
+        m.channel == "call" and m.person == message.person for m in _open_messages(work, alert, "summon")
+    )
+    if result == "answered":
         # answered and hung up without a key: the next person at once, no fault (wording.md OCV-1)
         _move(work, alert.ref, summon.pass_on(case, track, "hung_up"))
+    elif result in ("failed", "voicemail") and not rings:
+        _move(work, alert.ref, summon.quicken(case, track))
 
 
 def _on_this_rung(work: Work, alert: Alert, message: Message) -> bool:
+    """Whether the ladder stands where this message was sent from; what comes late of an earlier step moves nothing."""
     chain = duty_chain(work)
     track = alert.track("summon")
     if not chain or track is None:
         return False
-    others = [m for m in _open_messages(work, alert, "summon") if m.key != message.key]
-    rung = chain[track.index % len(chain)].ref
-    newest = max(others, key=lambda m: m.intended_at, default=None)
-    overtaken = newest is not None and newest.intended_at > message.intended_at
-    return rung == message.person and not overtaken
+    return chain[track.index % len(chain)].ref == message.person and _newest(work, alert, message)
+
+
+def _newest(work: Work, alert: Alert, message: Message) -> bool:
+    """No later message of its kind was intended for the alert."""
+    return all(
+        other.intended_at <= message.intended_at
+        for other in work.messages_of(alert)
+        if other.purpose == message.purpose
+    )
 
 
 def _open_messages(work: Work, alert: Alert, purpose: str) -> list[Message]:
@@ -483,6 +553,7 @@ def end_alert(
         if message.phase == "queued":
             cancel(work, message, "alert_ended")
     work.emit(alert.ref, f.AlertEnded(reason=reason, by=by, outcome=outcome))
+    _watch_again(work, alert, reason)
     for track in alert.tracks:
         if track.step in ("waiting", "trying"):
             over = Track(name=track.name, step="done", reason=reason, index=track.index, round=track.round)
@@ -490,11 +561,28 @@ def end_alert(
     for person in told:
         if person != by:
             words = "OC-19" if about is not None else "OC-29"
-            for contact in _to_person(work, person, words, about=about):
-                intend(work, contact, alert=_alert(work, alert.ref))
+            tell_person(work, _alert(work, alert.ref), person, words, about=about)
+    _end_digest(work, alert, reason)
+
+
+def _watch_again(work: Work, alert: Alert, reason: EndedReason) -> None:
+    """An outcome settles what has been. If the visit was moved to a time to come meanwhile, that is watched."""
+    visit = work.visit(alert.visit)
+    if visit is not None and visit.resolved and reason == "outcome_recorded" and visit.start > work.now:
+        work.emit(visit.ref, planned_again(visit, work.policy()))
+
+
+def _end_digest(work: Work, ended: Alert, reason: EndedReason) -> None:
+    """The digest of what became due while we were down is over with the last of its alerts."""
+    if ended.reason != WHILE_DOWN or ended.kind == "incident":
+        return
+    left = [alert for alert in work.all_open_alerts() if alert.reason == WHILE_DOWN]
+    if all(alert.kind == "incident" for alert in left):
+        for digest in left:
+            end_alert(work, digest, reason)
 
 
 def _told(work: Work, alert: Alert) -> list[str]:
-    """Staff to whom at least one message about it may have gone."""
-    sent = [m for m in work.messages_of(alert) if m.purpose == "summon" and m.attempts > 0]
-    return list(dict.fromkeys(m.person for m in sent))
+    """Staff to whom at least one message about it may have gone, and who has it."""
+    sent = [m.person for m in work.messages_of(alert) if m.purpose == "summon" and m.attempts > 0]
+    return list(dict.fromkeys([*sent, *([alert.taken_by] if alert.taken_by else [])]))

@@ -17,7 +17,7 @@ from monitor.core.alerts import end_alert, raise_alert
 from monitor.core.inputs import CheckInSeen, Outcome
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
 from monitor.core.state import Visit
-from monitor.core.views import EndedReason
+from monitor.core.views import AlertKind, EndedReason
 from monitor.core.work import Decision, Work
 
 AHEAD = timedelta(minutes=2)
@@ -67,8 +67,11 @@ def see(work: Work, check: CheckInSeen) -> Decision:
     seen = _weigh(work, check)
     if check.kind == "fix":
         return _fix(work, seen)
-    if check.claims_unknown or (seen.worker is None and check.visit is None and check.service_user is None):
+    nobody = seen.worker is None and check.visit is None and check.service_user is None
+    if nobody or (check.claims_unknown and seen.worker is None):
         return _record(work, seen, "unknown_person", None)
+    if check.claims_unknown:
+        return _unplanned(work, seen)
     match = _find(work, seen)
     if match is None:
         return _unplanned(work, seen)
@@ -82,18 +85,13 @@ def see(work: Work, check: CheckInSeen) -> Decision:
 def _unplanned(work: Work, seen: Seen) -> Decision:
     """No visit is planned there now. Somebody who stands at a door that nobody opens is heard all the same."""
     check = seen.check
-    if check.kind == "no_reply" and not _already_told(work, seen):
-        raise_alert(
-            work, "unknown_visit", worker=seen.worker, service_user=check.service_user, reason="no_reply"
-        )
-    return _record(work, seen, "unplanned", None)
-
-
-def _already_told(work: Work, seen: Seen) -> bool:
-    told = [alert for alert in work.all_open_alerts() if alert.kind == "unknown_visit"]
-    return any(
-        alert.worker == seen.worker and alert.service_user == seen.check.service_user for alert in told
-    )
+    if check.kind == "no_reply":
+        kind: AlertKind = "no_reply" if check.service_user else "unknown_visit"
+        told = [alert for alert in work.all_open_alerts() if alert.kind == kind]
+        if not any((a.worker, a.service_user) == (seen.worker, check.service_user) for a in told):
+            raise_alert(work, kind, worker=seen.worker, service_user=check.service_user, reason="no_reply")
+    outcome: Outcome = "unknown_person" if check.claims_unknown else "unplanned"
+    return _record(work, seen, outcome, None)
 
 
 def _is_repeat(work: Work, check: CheckInSeen) -> bool:

@@ -178,6 +178,9 @@ def _hand_over(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     _recorded(work, alert, seen)
     if seen.to is not None:
         alerts.take(work, alert, seen.to, f"person:{seen.by}")
+        if seen.to != seen.by:
+            # they are asked: a taking of which the taker knows nothing would end in silence
+            alerts.tell_person(work, alert, seen.to, "OC-2")
     else:
         alerts.pass_on(work, alert, alert.taken_by or seen.by, "handed_over")
     return None
@@ -188,6 +191,13 @@ def _spoke_service_user(work: Work, alert: Alert, seen: ActionTaken) -> Refusal 
     _recorded(work, alert, seen)
     if alert.service_user is not None:
         alerts.reassured(work, alert, alert.service_user, f"person:{seen.by}", "spoke", None)
+    return None
+
+
+def _pause(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """The machine does not contact the service user for a while: the person on duty does."""
+    _recorded(work, alert, seen)
+    alerts.pause(work, alert)
     return None
 
 
@@ -221,6 +231,7 @@ _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "take": _take,
     "hand_over": _hand_over,
     "spoke_service_user": _spoke_service_user,
+    "pause": _pause,
     "close": _close,
 }
 

@@ -563,7 +563,8 @@ def _prove(state: State, fact: Happened, body: f.PersonReached) -> None:
     message = state.values.messages.get(body.message or "")
     if message is not None:
         # a human answered: neither *delivered* nor a wrong "voicemail" says more than that
-        result: Result = "answered" if message.phase == "settled" else message.result
+        sent = message.phase == "settled" and message.attempts > 0
+        result: Result = "answered" if sent else message.result
         state.values.messages[message.key] = structs.replace(message, proof=body.proof, result=result)
 
 

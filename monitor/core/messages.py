@@ -6,18 +6,20 @@ Contact means that a human answered: a key, a reply, a link, or a named member o
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from escalation import dialog
+from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match
 from monitor.core import facts as f
 from monitor.core.alerts import (
+    alarm_stopped,
     ask_for_help,
     cancel,
     on_settled,
     pass_on,
+    reassure_case,
     reassured,
     take,
     tell_person,
@@ -32,6 +34,8 @@ BACK_OFF = (2, 5, 10, 20, 30, 60)
 """Seconds until the provider is tried again; the last one goes on."""
 CHASES = 3
 """How often a provider is asked about a message whose callback never came."""
+ASKS_FOR_PERSON: tuple[Answer, ...] = ("talk", "help", "ring_me")
+"""Answers that want a person now."""
 AUTOMATIC_REPLIES = 5
 """At most this many automatic replies to one line in a day (devices.md)."""
 
@@ -87,13 +91,15 @@ def pointless(work: Work, message: Message) -> str | None:
     track = alert.track("reassure")
     if message.purpose == "reassure" and track is not None and track.step == "reached":
         return "reached"
+    if message.purpose == "reassure" and reassure.mode(reassure_case(work, alert)) == "off":
+        return "public_off"
     return None
 
 
 def send_reported(work: Work, report: SendReported) -> Decision:
     """What the provider's API said. After a callback has settled the message nothing is changed any more."""
     message = work.message(report.key)
-    if message is None or message.phase != "attempted":
+    if message is None or not _in_doubt(message, proves=report.result == "accepted"):
         return Decision()
     if report.result == "accepted":
         work.emit(message.key, f.MessageAccepted(provider_ref=report.provider_ref or "", found=report.found))
@@ -102,6 +108,12 @@ def send_reported(work: Work, report: SendReported) -> Decision:
     else:
         _defer(work, message, report)
     return work.decision()
+
+
+def _in_doubt(message: Message, *, proves: bool) -> bool:
+    """It may have been sent and nobody knows. One that waits to be sent again is, too, once something proves that
+    the provider had the first attempt."""
+    return message.phase == "attempted" or (proves and message.phase == "queued" and message.attempts > 0)
 
 
 def _defer(work: Work, message: Message, report: SendReported) -> None:
@@ -144,9 +156,11 @@ SETTLES: dict[str, Result] = {
 def delivery(work: Work, report: DeliveryReported) -> Decision:
     """A callback. Doubled, late and reordered ones change nothing: a settled message stays as it is."""
     message = work.message(report.key)
-    if message is None or message.phase in ("settled", "queued"):
+    if message is None or message.phase == "settled":
         return Decision()
-    if message.phase == "attempted":
+    if message.phase == "queued" and not _in_doubt(message, proves=True):
+        return Decision()
+    if message.phase != "accepted":
         # its callback overtook the answer to our POST, or we were killed in between: the provider has it
         work.emit(message.key, f.MessageAccepted(provider_ref=report.provider_ref or "", found=True))
         message = work.message(report.key) or message
@@ -170,6 +184,7 @@ def key_pressed(work: Work, pressed: KeyPressed) -> Decision:
     turn = dialog.next_step(message.template, pressed.step, pressed.digit)
     if turn.answer is not None:
         proof = f"key:{pressed.digit}" if pressed.digit else ""
+        work.emit(message.key, f.AnswerHeard(answer=turn.answer, proof=proof, person=message.person))
         _answer(work, message, turn.answer, proof, None)
     return work.decision(answer=turn)
 
@@ -179,25 +194,44 @@ def reply(work: Work, received: ReplyReceived) -> Decision:
     read = Reply(code=received.code, number=received.number, word=received.word)
     found = match(work.questions(received.line), read, work.now)
     if isinstance(found, Matched):
-        message = work.message(found.question.key)
+        message = _as_sent(work, work.message(found.question.key))
         if message is not None:
-            work.emit(
-                message.key,
-                f.AnswerHeard(
-                    answer=found.answer,
-                    proof=f"reply:{received.code or received.word or ''}",
-                    person=message.person,
-                    minutes=found.number,
-                    evidence=received.evidence,
-                ),
-            )
-            _answer(
-                work, message, found.answer, f"reply:{received.code or received.word or ''}", found.number
-            )
-            return _say(work, received, SAY.get(found.answer), message.alert, message.person)
+            return _replied(work, received, found, message)
     if isinstance(found, Stale):
         return _stale(work, received, found)
     return _words(work, received, found if isinstance(found, Unmatched) else Unmatched(reason="unclear"))
+
+
+def _as_sent(work: Work, asked: Message | None) -> Message | None:
+    """The text that was answered: a question asked again and not yet sent was answered on its earlier text."""
+    alert = work.alert(asked.alert) if asked is not None and asked.attempts == 0 else None
+    sent = [
+        message
+        for message in (work.messages_of(alert) if alert is not None and asked is not None else ())
+        if asked is not None
+        and (message.line, message.slot, message.template) == (asked.line, asked.slot, asked.template)
+        and message.attempts > 0
+    ]
+    return sent[-1] if sent else asked
+
+
+def _replied(work: Work, received: ReplyReceived, found: Matched, message: Message) -> Decision:
+    proof = f"reply:{received.code or received.word or ''}"
+    heard = f.AnswerHeard(
+        answer=found.answer,
+        proof=proof,
+        person=message.person,
+        minutes=found.number,
+        evidence=received.evidence,
+    )
+    work.emit(message.key, heard)
+    if message.phase in ("attempted", "accepted"):
+        # who answers a text has had it: its callback is not waited for
+        work.emit(message.key, f.MessageSettled(result="answered", proof=proof))
+    _answer(work, message, found.answer, proof, found.number)
+    said = SAY.get(found.answer)
+    since = found.question.opened_at
+    return _say(work, received, said, message.alert, message.person, since=since)
 
 
 SAY: dict[Answer, str] = {
@@ -223,15 +257,16 @@ def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
         ),
     )
     if message is not None and message.purpose == "reassure":
-        return _words(work, received, Unmatched(reason="free_text"))
-    return _say(work, received, "OC-25", None, received.persons[0])
+        if found.answer in ASKS_FOR_PERSON:
+            return _words(work, received, Unmatched(reason="help"))
+        return _say(work, received, None, None, message.person)
+    return _say(work, received, "OC-25", None, _speaker(work, received))
 
 
 def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     """Words that no question asked for. From a service user they go before a person at once."""
-    person = received.persons[0]
-    known = work.ctx.people.person(person)
-    role = known.role if known else "contact"
+    person = _speaker(work, received)
+    role = _role(work, person)
     template = "SU-11" if role == "service_user" else "OC-26" if role == "staff" else None
     stopped = received.word == "stop"
     said = None if stopped or template is None else _allowed(work, received, template)
@@ -245,11 +280,30 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
             answered=said is not None,
         ),
     )
-    if role == "service_user":
-        reason = "stopped_texts" if stopped else "free_text" if found.reason != "help" else "help"
-        ask_for_help(work, _open_alert_of(work, person), person, reason)
+    mine = person if role == "service_user" else None
+    theirs = None if mine else person
+    if stopped and role in ("service_user", "staff"):
+        alarm_stopped(work, service_user=mine, worker=theirs)
+    elif not stopped and (mine or found.reason == "help" or received.word == "help"):
+        reason = "help" if found.reason == "help" else "free_text"
+        ask_for_help(work, _open_alert_of(work, person), mine, reason, worker=theirs)
     answer = SayBack(template=said, alert=None, person=person) if said else None
     return work.decision(answer=answer)
+
+
+def _speaker(work: Work, received: ReplyReceived) -> str:
+    """Whose words they are taken for, on a line that several people share: who may need help comes first."""
+    about = {alert.service_user for alert in work.all_open_alerts()}
+    order = {"service_user": 0, "care_worker": 1, "staff": 2, "contact": 3}
+    return min(
+        received.persons,
+        key=lambda ref: (order[_role(work, ref)], ref not in about, received.persons.index(ref)),
+    )
+
+
+def _role(work: Work, ref: str) -> str:
+    known = work.ctx.people.person(ref)
+    return known.role if known else "contact"
 
 
 def _open_alert_of(work: Work, person: str) -> Alert | None:
@@ -257,17 +311,25 @@ def _open_alert_of(work: Work, person: str) -> Alert | None:
     return mine[0] if mine else None
 
 
-def _allowed(work: Work, received: ReplyReceived, template: str) -> str | None:
-    """The words, unless this line has had its five automatic replies of the last day."""
+def _allowed(work: Work, received: ReplyReceived, template: str, since: datetime | None = None) -> str | None:
+    """The words, unless this line has had its five automatic replies of the last day; an answer to a question of
+    ours is bounded by the question, so that who takes alerts all night still hears that they have them."""
     sent = work.state.values.replies_to.get(received.line, ())
-    recent = [at for at in sent if work.now - at < timedelta(days=1)]
+    begin = work.now - timedelta(days=1)
+    recent = [at for at in sent if at > begin and (since is None or at >= since)]
     return template if len(recent) < AUTOMATIC_REPLIES else None
 
 
 def _say(
-    work: Work, received: ReplyReceived, template: str | None, alert: str | None, person: str
+    work: Work,
+    received: ReplyReceived,
+    template: str | None,
+    alert: str | None,
+    person: str,
+    *,
+    since: datetime | None = None,
 ) -> Decision:
-    said = _allowed(work, received, template) if template else None
+    said = _allowed(work, received, template, since) if template else None
     if said is not None:
         work.emit(
             received.line,
@@ -295,8 +357,13 @@ def _service_user_answered(work: Work, alert: Alert, message: Message, answer: A
         # the line was open and nobody pressed anything: not contact, and a person must ring (wording.md SUV-1)
         ask_for_help(work, alert, message.person, "no_key")
         return
+    known = work.ctx.people.person(message.person)
+    if proof.startswith("key:") and known is not None and not known.plan.understands_keys:
+        # a key was pressed, and nobody can say what was meant by it (domain.md, "The contact plan")
+        ask_for_help(work, alert, message.person, "keys_not_understood")
+        return
     reassured(work, alert, message.person, proof, answer, message.key)
-    if answer in ("talk", "help", "ring_me"):
+    if answer in ASKS_FOR_PERSON:
         ask_for_help(work, alert, message.person, "asked")
     elif answer == "carer_here" and alert.state != "ended":
         tell_staff(work, alert, "OC-18")
@@ -304,17 +371,18 @@ def _service_user_answered(work: Work, alert: Alert, message: Message, answer: A
 
 def _staff_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
     by = message.person
-    if answer in ("pass_on", "no_answer_key"):
-        if alert.state != "ended":
-            pass_on(work, alert, by, "passed_on" if answer == "pass_on" else "no_key")
-        return
-    if answer not in ("take", "still_mine") or alert.state == "ended":
+    if answer == "no_answer_key" and alert.state != "ended":
+        pass_on(work, alert, by, "no_key")
+    if answer not in ("take", "still_mine", "pass_on") or alert.state == "ended":
         return
     work.emit(
         alert.ref,
         f.PersonReached(person=by, purpose="summon", proof=proof, answer=answer, message=message.key),
     )
+    if answer == "pass_on":
+        pass_on(work, alert, by, "passed_on")
+        return
     if alert.state == "taken" and alert.taken_by != by and message.template != "OC-3":
-        tell_person(work, alert, by, "OC-3")
+        tell_person(work, alert, by, "OC-3", about=alert.taken_by)
         return
     take(work, alert, by, proof)

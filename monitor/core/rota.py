@@ -16,20 +16,24 @@ from monitor.core import facts as f
 from monitor.core.alerts import end_alert, raise_alert
 from monitor.core.inputs import PolicyLoaded, RotaProblemCode, RotaReceived, RotaRow
 from monitor.core.state import Visit
+from monitor.core.times import Times, resolve
 from monitor.core.work import Decision, Refusal, Work
+
+__all__ = [
+    "RowProblem",
+    "Times",
+    "Upload",
+    "receive",
+    "replan_for_policy",
+    "resolve",
+    "row_error",
+    "row_warnings",
+]
 
 MANY = 0.20
 """Cancelling more than this share of what remains waits for confirmation (issue: absence cancels nothing by itself)."""
 SOON = timedelta(hours=4)
 """Cancelling a visit that starts within this time waits for confirmation (domain.md, "Nothing … unwatched")."""
-
-
-class Times(Struct, frozen=True, kw_only=True):
-    """The deadlines of a visit, resolved from its plan and the policy."""
-
-    late_at: datetime
-    missed_at: datetime
-    overrun_at: datetime
 
 
 class RowProblem(Struct, frozen=True, kw_only=True):
@@ -52,23 +56,10 @@ class Upload(Struct, frozen=True, kw_only=True):
     problems: tuple[RowProblem, ...]
 
 
-def resolve(
-    start: datetime, end: datetime, late_after: timedelta | None, *, time_critical: bool, policy: Policy
-) -> Times:
-    """`late_at` from the start (21.2), `missed_at` the later of end and `late_at` + `missed_after`, overrun after
-    the end (19.6.4)."""
-    late_at = start + (policy.tolerance(time_critical=time_critical) if late_after is None else late_after)
-    return Times(
-        late_at=late_at,
-        missed_at=max(end, late_at + policy.missed_after),
-        overrun_at=end + policy.overrun_after,
-    )
-
-
 def receive(work: Work, upload: RotaReceived) -> Decision:
     """Take a whole upload, or refuse it whole until the cancellations are confirmed."""
     usable, problems = _sift(work, upload)
-    dropped = _dropped(work, upload, {row.visit for row in upload.rows})
+    dropped = _dropped(work, upload, {_ref(row) for row in upload.rows})
     if not upload.confirm and _needs_confirmation(work, upload, dropped):
         would = [visit.ref for visit in dropped]
         return Decision(refusal=Refusal(code="confirm_needed", detail={"cancels": would}))
@@ -165,7 +156,12 @@ def _between(before: RotaRow, after: RotaRow, policy: Policy) -> RotaProblemCode
     return "no_travel_time" if not same_home and after.start - before.end < policy.travel_between else None
 
 
-def _dropped(work: Work, upload: RotaReceived, kept: set[str | None]) -> list[Visit]:
+def _ref(row: RotaRow) -> str:
+    """Under which id the row is watched; one without an id of its own still is."""
+    return row.visit or row.key
+
+
+def _dropped(work: Work, upload: RotaReceived, kept: set[str]) -> list[Visit]:
     """The planned visits within `covers` that a complete upload no longer has. One that is late, or about which an
     alert is open, is not dropped: moving a plan must not close an alert."""
     if not upload.complete or upload.covers_from is None or upload.covers_to is None:
@@ -197,23 +193,28 @@ def _needs_confirmation(work: Work, upload: RotaReceived, dropped: list[Visit]) 
 
 def _plan(work: Work, row: RotaRow) -> str:
     """Plan one usable row: new, changed or unchanged."""
-    assert row.visit is not None
-    assert row.service_user is not None
-    assert row.start is not None
-    assert row.end is not None
-    old = work.visit(row.visit)
-    if old is None or (old.cancelled and not old.alerts) or old.service_user != row.service_user:
+    old = work.visit(_ref(row))
+    if old is None or _anew(work, old, row):
         _plan_new(work, row)
         return "new"
     new = _replanned(work, old, row)
     if new is None:
         return "unchanged"
-    work.emit(row.visit, new)
+    work.emit(_ref(row), new)
     return "changed"
 
 
+def _anew(work: Work, old: Visit, row: RotaRow) -> bool:
+    """Whether a known visit is watched from the beginning again: it was dropped and is back, it is somebody else's
+    now, or a person settled it and it is moved to a time to come. Settled and unmoved, it stays settled."""
+    if old.service_user != row.service_user:
+        return True
+    if old.resolved:
+        return row.start is not None and row.start != old.start and row.start > work.now
+    return old.cancelled
+
+
 def _plan_new(work: Work, row: RotaRow) -> None:
-    assert row.visit is not None
     assert row.service_user is not None
     assert row.start is not None
     assert row.end is not None
@@ -230,7 +231,7 @@ def _plan_new(work: Work, row: RotaRow) -> None:
         time_critical=row.time_critical,
         late_after=row.late_after,
     )
-    work.emit(row.visit, planned)
+    work.emit(_ref(row), planned)
 
 
 def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
@@ -303,7 +304,7 @@ def _alarm(work: Work) -> None:
 def replan_for_policy(work: Work, loaded: PolicyLoaded) -> None:
     """A policy change re-plans only visits that are not yet due, by a fact; others keep what they had."""
     for visit in list(work.state.values.visits.values()):
-        if visit.cancelled or visit.anybody_there or visit.alerts or visit.start <= work.now:
+        if visit.over or visit.anybody_there or visit.alerts or visit.start <= work.now:
             continue
         times = resolve(
             visit.agreed_start,

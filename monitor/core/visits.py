@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from monitor.core import facts as f
-from monitor.core.alerts import raise_alert
+from monitor.core.alerts import WHILE_DOWN, raise_alert
 from monitor.core.state import Alert, Visit
 from monitor.core.work import Work
 
@@ -45,7 +45,7 @@ def _late(work: Work, visit: Visit) -> None:
         "second_worker_missing" if visit.anybody_there else "late_visit",
         visit=visit,
         due_at=visit.late_at,
-        reason="while_down" if too_old else reason,
+        reason=WHILE_DOWN if too_old else reason,
         too_old=too_old,
     )
     if too_old:
@@ -55,9 +55,9 @@ def _late(work: Work, visit: Visit) -> None:
 def digest(work: Work) -> Alert:
     """The one incident in which staff are told of everything that became due long ago (design rule 3)."""
     for alert in work.all_open_alerts():
-        if alert.kind == "incident" and alert.reason == "while_down":
+        if alert.kind == "incident" and alert.reason == WHILE_DOWN:
             return alert
-    return raise_alert(work, "incident", reason="while_down", count=1)
+    return raise_alert(work, "incident", reason=WHILE_DOWN, count=1)
 
 
 def _missed(work: Work, visit: Visit) -> None:

@@ -423,6 +423,7 @@ def test_an_ended_alert_takes_its_messages_and_questions_with_it() -> None:
     desk.advance(minutes=31)
     desk.send_all()
     desk.check()
+    desk.check("leave")
     desk.advance(hours=37)
     assert desk.state.values.alerts == {}
     assert desk.state.values.messages == {}

@@ -1,0 +1,51 @@
+"""The deadlines of a visit, resolved from its plan and the policy (spec 21.2, 21.4, 19.6.4)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from config.policy import Policy
+from monitor.core import facts as f
+from monitor.core.state import Visit
+
+
+class Times(Struct, frozen=True, kw_only=True):
+    """The deadlines of a visit, resolved from its plan and the policy."""
+
+    late_at: datetime
+    missed_at: datetime
+    overrun_at: datetime
+
+
+def resolve(
+    start: datetime, end: datetime, late_after: timedelta | None, *, time_critical: bool, policy: Policy
+) -> Times:
+    """`late_at` from the start (21.2), `missed_at` the later of end and `late_at` + `missed_after`, overrun after
+    the end (19.6.4)."""
+    late_at = start + (policy.tolerance(time_critical=time_critical) if late_after is None else late_after)
+    return Times(
+        late_at=late_at,
+        missed_at=max(end, late_at + policy.missed_after),
+        overrun_at=end + policy.overrun_after,
+    )
+
+
+def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
+    """The same plan, watched from its beginning: what was settled was the occasion before it was moved."""
+    times = resolve(
+        visit.start, visit.end, visit.late_after, time_critical=visit.time_critical, policy=policy
+    )
+    return f.VisitPlanned(
+        service_user=visit.service_user,
+        start=visit.start,
+        end=visit.end,
+        late_at=times.late_at,
+        missed_at=times.missed_at,
+        overrun_at=times.overrun_at,
+        workers=visit.workers,
+        places=len(visit.places),
+        time_critical=visit.time_critical,
+        late_after=visit.late_after,
+    )
