@@ -1,12 +1,139 @@
-"""(being written)"""
+"""What would happen, and when, for each visit of a rota: when it is due, who is on duty then, which council desk, and
+the late-visit procedure as a timeline if nobody came and nobody answered. Nothing is stored or sent."""
+
+from __future__ import annotations
 
 import argparse
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import reset_tzpath
+
+import msgspec
+
+from config.load import DeskConfig, Loaded, PolicyRefused, load, policy_named
+from config.policy import Calendar, decode_policy
+from connectors.ports import ApiProblem
+from monitor.commands.common import (
+    OK,
+    PROBLEMS,
+    Stop,
+    complain,
+    read_object,
+    say,
+    say_json,
+    say_problems,
+    stopped,
+)
+from monitor.preview import Preview, VisitPreview, preview
+from monitor.rota_reader import read_moment
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Nothing yet."""
+    """`callwatch preview --config PATH [--desk D] [--policy P] --rota FILE [--at INSTANT] [--people FILE] [--json]`."""
+    parser.add_argument("--config", required=True, type=Path, metavar="PATH")
+    parser.add_argument("--desk", metavar="D", help="needed when the configuration has several")
+    parser.add_argument("--policy", metavar="P", help="in place of the desk's own; its overrides stay")
+    parser.add_argument("--rota", required=True, type=Path, metavar="FILE", help="a body of PUT …/rota")
+    parser.add_argument("--people", type=Path, metavar="FILE", help="a body of PUT …/people")
+    parser.add_argument(
+        "--at", metavar="INSTANT", help="the now for which the rota is read (the day before the first visit)"
+    )
+    parser.add_argument("--json", action="store_true", help='{"visits":[…],"problems":[…]}, instants in UTC')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Nothing yet."""
-    raise NotImplementedError
+    """0; 1 when a row would not be watched or the rota is none; 2 for usage or a configuration that cannot start."""
+    reset_tzpath(())  # the pinned tzdata, as the daemon does
+    try:
+        desk = _desk(args)
+        found = preview(desk, read_object(args.rota), people=_people(args.people), at=_at(args.at, desk))
+    except Stop as stop:
+        return stopped(stop)
+    except ApiProblem as problem:
+        complain(f"{args.rota}: {problem.path}: {problem.message} [{problem.code}]")
+        return PROBLEMS
+    if args.json:
+        say_json(found)
+    else:
+        say(_in_words(found, desk))
+    return PROBLEMS if found.refused else OK
+
+
+# --- what is asked ---
+
+
+def _desk(args: argparse.Namespace) -> DeskConfig:
+    loaded = load(args.config, os.environ)
+    if loaded.settings is None:
+        say_problems(loaded, args.config)
+        raise Stop(f"{args.config} cannot be used")
+    ids = [desk.id for desk in loaded.desks]
+    if args.desk is None and len(ids) > 1:
+        raise Stop(f"--desk: expected one of {', '.join(ids)}")
+    for desk in loaded.desks:
+        if args.desk in (None, desk.id):
+            return desk if args.policy is None else _under(args.policy, desk, loaded)
+    raise Stop(f"--desk: no such desk; expected one of {', '.join(ids)}")
+
+
+def _under(name: str, desk: DeskConfig, loaded: Loaded) -> DeskConfig:
+    """The desk as if its key `policy` said `name`."""
+    assert loaded.settings is not None
+    overrides = next(written.overrides for written in loaded.settings.desk if written.id == desk.id)
+    try:
+        policy = decode_policy(overrides, policy_named(name))
+    except PolicyRefused as refused:
+        raise Stop(f"--policy: {refused}; expected {refused.problems[0].expected}") from refused
+    return msgspec.structs.replace(desk, policy=policy)
+
+
+def _people(path: Path | None) -> list[Any] | None:
+    if path is None:
+        return None
+    people = read_object(path).get("people")
+    if not isinstance(people, list):
+        raise Stop(f"{path} cannot be used: expected a list of `people`")
+    return people
+
+
+def _at(text: str | None, desk: DeskConfig) -> datetime | None:
+    if text is None:
+        return None
+    moment = read_moment(text, Calendar(zone=desk.policy.zone))
+    if moment.at is None:
+        raise Stop("--at: expected an RFC 3339 time, or a local time without an offset")
+    return moment.at
+
+
+# --- in words ---
+
+
+def _in_words(found: Preview, desk: DeskConfig) -> str:
+    """Local times, with the name of their offset: on the nights of the change that is the point."""
+    calendar = Calendar(zone=desk.policy.zone)
+    blocks = [_visit(visit, calendar) for visit in found.visits]
+    blocks += [
+        f"{problem.severity}: people, row {problem.row}: {problem.message} [{problem.code}]"
+        for problem in found.people_problems
+    ]
+    blocks += [
+        f"{problem.severity}: row {problem.row}{f', {problem.visit}' if problem.visit else ''}:"
+        f" {problem.message} [{problem.code}]"
+        for problem in found.problems
+    ]
+    return "\n".join(blocks) or "the rota has no visit"
+
+
+def _visit(visit: VisitPreview, calendar: Calendar) -> str:
+    def local(at: datetime, form: str) -> str:
+        return calendar.local(at).strftime(form)
+
+    lines = [
+        f"{visit.id}  {local(visit.start, '%a %d %b %Y %H:%M %Z')} to {local(visit.end, '%H:%M %Z')},"
+        f" late at {local(visit.late_at, '%H:%M:%S %Z')}",
+        f"  on duty then: {', '.join(visit.duty) or 'NOBODY'}; council desk: {visit.council_desk or 'none'}",
+        *(f"  {local(step.at, '%H:%M:%S %Z')}  {step.step}" for step in visit.timeline),
+    ]
+    return "\n".join(lines) + "\n"

@@ -1,12 +1,30 @@
-"""(being written)"""
+"""Check every desk's chain of facts from the first to the last, also while the daemon runs; name the broken fact.
+
+A tail that was cut off leaves a whole chain: compare the number of facts and the head with figures written down
+elsewhere."""
+
+from __future__ import annotations
 
 import argparse
 
+from connectors.ports import EdgeError
+from connectors.sqlite_store import verify
+from monitor.commands.common import Stop, add_folder, folder, no_report, report, stopped
+
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Nothing yet."""
+    """`callwatch verify [--data DIR | --config PATH] [--json]`."""
+    add_folder(parser)
+    parser.add_argument(
+        "--json", action="store_true", help='{"ok","desks":[{"desk","facts","head","broken"}]}'
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Nothing yet."""
-    raise NotImplementedError
+    """0 when every chain is whole, 1 when one is broken, 2 without a store there, 3 when it cannot be read now."""
+    try:
+        return report(verify(folder(args)), as_json=args.json)
+    except EdgeError as error:
+        return no_report(error, as_json=args.json)
+    except Stop as stop:
+        return stopped(stop)
