@@ -21,6 +21,8 @@ from monitor.directory import Directory
 
 FIELDS = frozenset({"id", "service_user", "start", "end", "workers", "places", "time_critical", "late_after"})
 MOST_PLACES = 9
+FIRST_YEAR, LAST_YEAR = 1900, 9000
+"""As `Calendar.to_utc` reads local times; also keeps `late_at` and the like inside what a datetime can hold."""
 MESSAGES: dict[RotaProblemCode, str] = {
     "no_person": "not watched: expected the id of a service user in `service_user`",
     "no_time": "not watched: expected an RFC 3339 time, or a local time without an offset, in `start`",
@@ -45,16 +47,19 @@ class Moment(Struct, frozen=True, kw_only=True):
 
 
 def read_moment(value: Any, calendar: Calendar) -> Moment:
-    """RFC 3339, or a local time without an offset."""
+    """RFC 3339, or a local time without an offset. A year that no rota can mean is no time: the row is refused, and
+    the rest of the upload is read."""
     if not isinstance(value, str):
         return Moment()
     try:
         at = datetime.fromisoformat(value)
+        if not FIRST_YEAR <= at.year <= LAST_YEAR:
+            return Moment()
+        if at.tzinfo is not None:
+            return Moment(at=at.astimezone(UTC))
+        instant, trouble = calendar.to_utc(at)
     except ValueError:
         return Moment()
-    if at.tzinfo is not None:
-        return Moment(at=at.astimezone(UTC))
-    instant, trouble = calendar.to_utc(at)
     return Moment(at=instant, trouble=trouble)
 
 
