@@ -259,7 +259,9 @@ def test_an_unplanned_care_worker_s_next_arrival_proves_the_departure_as_well() 
 # --- double-handed ---
 
 
-def test_the_second_care_worker_missing_is_an_alert_of_its_own_and_no_machine_rings_the_service_user() -> None:
+def test_the_second_care_worker_missing_is_an_alert_of_its_own_and_no_machine_rings_the_service_user() -> (
+    None
+):
     desk = Desk()
     desk.plan(workers=("dee", "kit"))
     desk.check()

@@ -1,0 +1,413 @@
+"""What an upload watches, warns about, refuses and cancels (spec 7.21, 7.23; domain.md "Nothing … unwatched")."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from config.policy import Policy
+from monitor.core import facts as f
+from monitor.core.inputs import PolicyLoaded, RotaProblemCode, RotaRow
+from monitor.core.rota import Upload
+from tests.core.driver import DUTY, MONDAY, Desk
+
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = {"covers_from": MONDAY, "covers_to": MONDAY + timedelta(days=1)}
+
+
+def row(number: int = 1, **given_: Any) -> RotaRow:
+    begin = given_.pop("start", MONDAY + 5 * HOUR)
+    given_.setdefault("visit", f"v{number}")
+    given_.setdefault("end", begin + 30 * MINUTE if begin else None)
+    given_.setdefault("service_user", "ed")
+    given_.setdefault("workers", (f"w{number}",))
+    return RotaRow(row=number, key=given_["visit"] or f"row-{number}", start=begin, **given_)
+
+
+def problems(desk: Desk, *rows: RotaRow) -> list[tuple[int, str, bool]]:
+    answer = desk.upload(*rows).answer
+    assert isinstance(answer, Upload)
+    return [(problem.row, problem.code, problem.error) for problem in answer.problems]
+
+
+# --- every problem ---
+
+
+@pytest.mark.parametrize(
+    ("given_", "code"),
+    [
+        ({"service_user": None}, "no_person"),
+        ({"start": None}, "no_time"),
+        ({"end": MONDAY + 5 * HOUR}, "no_time"),
+        ({"end": None}, "no_time"),
+    ],
+)
+def test_only_whom_or_when_unknown_is_refused_and_not_watched(given_: dict[str, Any], code: str) -> None:
+    desk = Desk()
+    assert problems(desk, row(**given_)) == [(1, code, True)]
+    assert desk.state.values.visits == {}
+    assert [unwatched.code for unwatched in desk.state.values.unwatched.values()] == [code]
+
+
+@pytest.mark.parametrize(
+    ("given_", "code"),
+    [
+        ({"end": MONDAY + 5 * HOUR + 29 * MINUTE}, "short_visit"),
+        ({"start": MONDAY + 5 * HOUR + 7 * MINUTE}, "off_step"),
+        ({"end": MONDAY + 5 * HOUR + 40 * MINUTE}, "off_step"),
+        ({"workers": ()}, "no_worker"),
+        ({"workers": (), "unknown_workers": 1}, "unknown_worker"),
+        ({"known": False}, "unknown_service_user"),
+        ({"warnings": ("time_does_not_exist",)}, "time_does_not_exist"),
+        ({"warnings": ("time_exists_twice",)}, "time_exists_twice"),
+        ({"warnings": ("unknown_field",)}, "unknown_field"),
+    ],
+)
+def test_everything_else_is_a_warning_and_is_watched(given_: dict[str, Any], code: RotaProblemCode) -> None:
+    desk = Desk()
+    found = problems(desk, row(**given_))
+    assert (1, code, False) in found
+    assert not any(error for _, _, error in found)
+    assert desk.visit("v1").late_at == desk.visit("v1").start + 30 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("gap_min", "same_home", "code"),
+    [
+        (-1, False, "overlap"),
+        (-1, True, "overlap"),
+        (0, True, None),
+        (4, False, "no_travel_time"),
+        (5, False, None),
+    ],
+)
+def test_one_care_worker_s_rows_overlap_or_leave_no_time_to_travel(
+    gap_min: int, same_home: bool, code: str | None
+) -> None:
+    first = row(1, workers=("dee",))
+    assert first.end is not None
+    second = row(
+        2, workers=("dee",), service_user="ed" if same_home else "fay", start=first.end + gap_min * MINUTE
+    )
+    found = problems(Desk(visit_step=timedelta(minutes=1)), second, first)
+    assert found == ([] if code is None else [(2, code, False)])
+
+
+def test_a_row_in_order_is_no_problem_at_all() -> None:
+    assert problems(Desk(), row()) == []
+
+
+def test_a_row_without_an_id_of_its_own_is_watched_all_the_same() -> None:
+    desk = Desk()
+    desk.upload(row(visit=None))
+    assert [visit.service_user for visit in desk.state.values.visits.values()] == ["ed"]
+
+
+def test_the_answer_counts_what_was_done() -> None:
+    desk = Desk()
+    desk.upload(row(1), row(2))
+    answer = desk.upload(row(1), row(2, workers=("dee",)), row(3), row(4, service_user=None)).answer
+    assert (answer.new, answer.changed, answer.unchanged, answer.cancelled, answer.watched) == (1, 1, 1, 0, 3)
+
+
+# --- rows that are not watched ---
+
+
+def test_rows_that_are_not_watched_are_one_alert_until_the_last_is_mended() -> None:
+    desk = Desk()
+    desk.upload(row(1, start=None), row(2, service_user=None))
+    assert (desk.alert("rota").state, desk.alert("rota").count) == ("open", 2)
+    desk.upload(row(1))
+    assert [alert.state for alert in desk.alerts("rota")] == ["open"]
+    desk.upload(row(2))
+    assert desk.alert("rota").ended_reason == "outcome_recorded"
+    assert desk.state.values.unwatched == {}
+
+
+def test_a_closed_alert_about_rows_is_raised_again_by_the_next_upload_that_does_not_mend_them() -> None:
+    desk = Desk()
+    desk.upload(row(1, start=None))
+    desk.act("close", "mary", alert=desk.alert("rota"), reason="outcome_recorded")
+    desk.upload(row(2))
+    assert [alert.state for alert in desk.alerts("rota")] == ["ended", "open"]
+
+
+def test_a_row_without_an_id_counts_until_the_next_upload_and_one_with_an_id_until_it_is_mended() -> None:
+    desk = Desk()
+    desk.upload(row(1, visit=None, service_user=None), row(2, start=None))
+    desk.upload(row(3))
+    assert set(desk.state.values.unwatched) == {"v2"}
+    desk.upload(complete=True, confirm=True, **DAY)
+    assert desk.state.values.unwatched == {}
+
+
+def test_a_bad_row_keeps_the_visit_s_old_version() -> None:
+    desk = Desk()
+    desk.upload(row(1))
+    before = desk.visit("v1")
+    desk.upload(row(1, start=None), complete=True, confirm=True, **DAY)
+    assert desk.visit("v1") == before
+
+
+# --- absence ---
+
+
+def test_absence_cancels_nothing() -> None:
+    desk = Desk()
+    desk.upload(row(1), row(2))
+    desk.upload(row(1))
+    desk.upload(row(1), complete=True)
+    desk.upload(row(1), confirm=True, **DAY)
+    assert [visit.cancelled for visit in desk.state.values.visits.values()] == [False, False]
+
+
+def test_a_complete_upload_cancels_what_it_covers_and_no_longer_has() -> None:
+    desk = Desk()
+    desk.upload(*(row(n) for n in range(5)), row(5, start=MONDAY + timedelta(days=2)))
+    answer = desk.upload(*(row(n) for n in range(1, 5)), complete=True, **DAY).answer
+    assert answer.cancelled == 1
+    assert [ref for ref, visit in desk.state.values.visits.items() if visit.cancelled] == ["v0"]
+    desk.advance(hours=12)
+    assert "v0" not in {alert.visit for alert in desk.alerts()}
+
+
+@pytest.mark.parametrize(
+    ("planned", "dropped", "asks"), [(5, 1, False), (10, 2, False), (9, 2, True), (4, 1, True)]
+)
+def test_more_than_a_fifth_of_what_remains_waits_for_confirmation(
+    planned: int, dropped: int, asks: bool
+) -> None:
+    desk = Desk()
+    desk.upload(*(row(n) for n in range(planned)))
+    decision = desk.upload(*(row(n) for n in range(dropped, planned)), complete=True, **DAY)
+    assert (decision.refusal is not None) is asks
+    if decision.refusal is not None:
+        assert decision.refusal.code == "confirm_needed"
+        assert sorted(decision.refusal.detail["cancels"]) == [f"v{n}" for n in range(dropped)]
+
+
+@pytest.mark.parametrize(("hours", "asks"), [(4, False), (3.99, True)])
+def test_a_visit_of_the_next_four_hours_is_not_dropped_without_confirmation(hours: float, asks: bool) -> None:
+    desk = Desk(visit_step=timedelta(seconds=1))
+    desk.upload(row(0, start=MONDAY + hours * HOUR), *(row(n) for n in range(1, 20)))
+    decision = desk.upload(*(row(n) for n in range(1, 20)), complete=True, **DAY)
+    assert (decision.refusal is not None) is asks
+
+
+def test_until_it_is_confirmed_nothing_of_the_upload_is_applied() -> None:
+    desk = Desk()
+    desk.upload(row(1), row(2))
+    facts = len(desk.facts)
+    desk.upload(row(3), row(4, start=None), complete=True, **DAY)
+    assert len(desk.facts) == facts
+    desk.upload(row(3), row(4, start=None), complete=True, confirm=True, **DAY)
+    assert [desk.visit(ref).cancelled for ref in ("v1", "v2", "v3")] == [True, True, False]
+
+
+def test_what_is_late_missed_attended_or_alerted_is_never_cancelled_by_an_upload() -> None:
+    desk = Desk()
+    desk.upload(row(1, start=MONDAY), row(2, start=MONDAY, workers=("dee",)), row(3, start=MONDAY + 2 * HOUR))
+    desk.check(visit="v2")
+    desk.check("no_reply", visit="v3")
+    desk.advance(minutes=30)
+    desk.upload(complete=True, confirm=True, **DAY)
+    assert not any(visit.cancelled for visit in desk.state.values.visits.values())
+    desk.advance(minutes=90)
+    assert desk.visit("v1").missed
+    desk.upload(complete=True, confirm=True, **DAY)
+    assert not desk.visit("v1").cancelled
+
+
+def test_a_visit_that_was_dropped_and_is_back_is_watched_again() -> None:
+    desk = Desk()
+    desk.upload(row(1))
+    desk.upload(complete=True, confirm=True, **DAY)
+    desk.upload(row(1))
+    desk.advance(hours=6)
+    assert desk.alert().visit == "v1"
+
+
+def test_a_visit_that_is_somebody_else_s_now_is_watched_for_them_and_the_old_alert_stays_open() -> None:
+    desk = Desk()
+    desk.upload(row(1, start=MONDAY))
+    desk.advance(minutes=31)
+    desk.upload(row(1, service_user="fay"))
+    assert set(desk.state.by_service_user) == {"fay"}
+    desk.act("close", "mary", reason="outcome_recorded")
+    desk.advance(hours=6)
+    assert [alert.service_user for alert in desk.alerts("late_visit")] == ["ed", "fay"]
+
+
+# --- agreed, planned, actual ---
+
+
+@pytest.mark.parametrize(("minutes_before", "moves"), [(120, True), (119.99, False), (10, False)])
+def test_a_plan_moved_within_two_hours_of_its_start_does_not_move_the_deadline(
+    minutes_before: float, moves: bool
+) -> None:
+    desk = Desk(visit_step=timedelta(seconds=1))
+    start = MONDAY + 5 * HOUR
+    desk.upload(row(1, start=start))
+    desk.now = start - minutes_before * MINUTE
+    desk.upload(row(1, start=start + HOUR))
+    visit = desk.visit("v1")
+    assert visit.start == start + HOUR
+    assert visit.late_at == start + (HOUR if moves else timedelta()) + 30 * MINUTE
+    assert visit.agreed_start == start + (HOUR if moves else timedelta())
+
+
+def test_a_plan_moved_while_an_alert_is_open_moves_neither_the_deadline_nor_the_alert() -> None:
+    desk = Desk()
+    desk.upload(row(1, start=MONDAY))
+    desk.advance(minutes=31)
+    desk.upload(row(1, start=MONDAY + 6 * HOUR))
+    assert desk.visit("v1").late_at == MONDAY + 30 * MINUTE
+    assert desk.alert().state == "open"
+
+
+def test_the_time_to_which_a_settled_visit_was_moved_is_watched() -> None:
+    desk = Desk()
+    desk.upload(row(1, start=MONDAY))
+    desk.advance(minutes=31)
+    desk.upload(row(1, start=MONDAY + 6 * HOUR))
+    desk.act("close", "mary", reason="outcome_recorded")
+    desk.advance(hours=6)
+    assert [alert.state for alert in desk.alerts("late_visit")] == ["ended", "open"]
+
+
+@pytest.mark.parametrize("reason", ["outcome_recorded", "cancelled_confirmed"])
+def test_an_upload_that_repeats_a_settled_visit_does_not_watch_it_again_and_one_that_moves_it_does(
+    reason: str,
+) -> None:
+    desk = Desk()
+    desk.upload(row(1, start=MONDAY))
+    desk.advance(minutes=31)
+    desk.act("close", "mary", reason=reason)
+    desk.upload(row(1, start=MONDAY))
+    desk.advance(hours=2)
+    assert len(desk.alerts("late_visit")) == 1
+    desk.upload(row(1, start=MONDAY + 6 * HOUR))
+    desk.advance(hours=6)
+    assert [alert.state for alert in desk.alerts("late_visit")] == ["ended", "open"]
+
+
+def test_a_tighter_tolerance_counts_at_once_and_a_wider_one_not_within_the_freeze() -> None:
+    desk = Desk()
+    desk.upload(row(1, start=MONDAY + HOUR))
+    desk.upload(row(1, start=MONDAY + HOUR, late_after=10 * MINUTE))
+    assert desk.visit("v1").late_at == MONDAY + 70 * MINUTE
+    desk.upload(row(1, start=MONDAY + HOUR, late_after=60 * MINUTE))
+    assert desk.visit("v1").late_at == MONDAY + 70 * MINUTE
+
+
+def test_a_change_of_care_worker_keeps_who_has_arrived() -> None:
+    desk = Desk()
+    desk.plan(workers=("dee",))
+    desk.check()
+    desk.plan(workers=("kit", "dee"))
+    assert [(p.planned, p.worker) for p in desk.visit().places] == [("kit", None), ("dee", "dee")]
+    desk.plan(workers=("kit",))
+    assert [(p.planned, p.worker) for p in desk.visit().places] == [("kit", "dee")]
+
+
+# --- policy ---
+
+
+def loaded(**policy: Any) -> PolicyLoaded:
+    return PolicyLoaded(policy=Policy(**policy), duty=DUTY, council_desks=(), holidays=(), public="auto")
+
+
+def test_a_policy_change_replans_only_visits_that_are_not_yet_due() -> None:
+    desk = Desk()
+    desk.upload(
+        row(1, start=MONDAY), row(2, start=MONDAY + HOUR), row(3, start=MONDAY + HOUR, workers=("dee",))
+    )
+    desk.check(visit="v3")
+    desk.tell(loaded(late_after=10 * MINUTE))
+    late = {ref: visit.late_at - visit.start for ref, visit in desk.state.values.visits.items()}
+    assert late == {"v1": 30 * MINUTE, "v2": 10 * MINUTE, "v3": 30 * MINUTE}
+    assert [body.reason for body in desk.bodies(f.VisitReplanned)] == ["policy"]
+
+
+def test_the_same_policy_again_causes_no_fact() -> None:
+    desk = Desk()
+    desk.tell(loaded(late_after=10 * MINUTE))
+    facts = len(desk.facts)
+    desk.tell(loaded(late_after=10 * MINUTE))
+    assert len(desk.facts) == facts
+
+
+def test_an_alert_keeps_the_policy_under_which_it_opened() -> None:
+    desk = Desk()
+    desk.plan()
+    desk.advance(minutes=30)
+    desk.tell(loaded(summon_next=timedelta(minutes=50)))
+    desk.advance(minutes=5)
+    assert desk.alert().track("summon").index == 1  # type: ignore[union-attr]
+
+
+# --- nothing real is left unwatched ---
+
+MOMENTS = st.integers(-600, 3_000).map(lambda minutes: MONDAY + minutes * MINUTE)
+ROWS = st.lists(
+    st.builds(
+        lambda n, start, length, who, workers, places, critical: RotaRow(
+            row=n,
+            key=f"v{n}",
+            visit=f"v{n}",
+            service_user=who,
+            start=start,
+            end=start + length * MINUTE if start else None,
+            workers=tuple(workers),
+            places=places,
+            time_critical=critical,
+        ),
+        n=st.integers(0, 12),
+        start=st.none() | MOMENTS,
+        length=st.integers(-10, 500),
+        who=st.sampled_from([None, "ed", "fay"]),
+        workers=st.lists(st.sampled_from(["dee", "kit"]), unique=True, max_size=2),
+        places=st.integers(0, 3),
+        critical=st.booleans(),
+    ),
+    unique_by=lambda r: r.row,
+    max_size=8,
+)
+
+
+def watched(desk: Desk, when: datetime) -> None:
+    """The visit has a deadline, an alert, an arrival, or a recorded reason why none is wanted."""
+    for visit in desk.state.values.visits.values():
+        settled = visit.over or visit.anybody_there or visit.missed or visit.alerts
+        assert settled or visit.late_at >= when or desk.state.next_deadline() is not None
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(ROWS, st.booleans(), st.integers(0, 300)), max_size=4))
+def test_each_row_with_a_person_and_a_time_is_a_visit_that_alerts(
+    uploads: list[tuple[list[RotaRow], bool, int]],
+) -> None:
+    desk = Desk()
+    for rows, complete, minutes in uploads:
+        decision = desk.upload(*rows, complete=complete, **(DAY if complete else {}))
+        if decision.refusal is None:
+            for given_row in rows:
+                usable = (
+                    given_row.service_user is not None
+                    and given_row.start is not None
+                    and given_row.end is not None
+                    and given_row.end > given_row.start
+                )
+                assert usable == (given_row.key not in desk.state.values.unwatched)
+                if usable:
+                    assert given_row.visit in desk.state.values.visits
+        watched(desk, desk.now)
+        desk.advance(minutes=minutes)
+    desk.advance(hours=120)
+    for visit in desk.state.values.visits.values():
+        assert visit.cancelled or visit.alerts
