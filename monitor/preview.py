@@ -256,8 +256,6 @@ def _name(directory: Directory, fact: f.Happened, rehearsed: set[str]) -> str | 
             return _message(directory, body, rehearsed=fact.subject in rehearsed)
         case f.VisitMissed():
             return "missed"
-        case f.WatchFault():
-            return "watch_fault"
         case _:
             return None
 
