@@ -1,0 +1,412 @@
+"""A seeded world: desks with people and a rota, and what each of them will do. Data only; nothing here runs.
+
+Everything is drawn from one `random.Random(seed)`, in a fixed order, so that a seed is a world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from config.load import DeskConfig, DutyEntry
+from config.policy import Policy
+
+STARTS = (
+    datetime(2026, 11, 23, 5, tzinfo=UTC),  # a Monday
+    datetime(2026, 11, 27, 16, tzinfo=UTC),  # a Friday evening into Saturday
+    datetime(2026, 12, 25, 5, tzinfo=UTC),  # a bank holiday
+    datetime(2026, 10, 24, 20, tzinfo=UTC),  # into the night in which the clocks go back
+    datetime(2026, 3, 28, 20, tzinfo=UTC),  # into the night in which they go forward
+)
+GRID = 0.0036
+"""About 400 m of latitude between two homes: their circles never meet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """One line of a duty list, for the configuration (text) and for the auditor (structure)."""
+
+    person: str
+    role: str
+    hours: str
+    days: frozenset[int] = frozenset()
+    holidays: bool = False
+    start: int = 0
+    until: int = 0
+    """Minutes of the local day; no days and no holidays: otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Someone:
+    """A person with a telephone, and their habits as shares of 1."""
+
+    id: str
+    role: str
+    number: str
+    kind: str = "mobile"
+    answers: float = 0.6
+    voicemail: float = 0.2
+    texts_back: float = 0.5
+    digit: str = "1"
+    """What they press when they have listened: "" for nothing."""
+    passes_on: float = 0.2
+    lat: float | None = None
+    lon: float | None = None
+    device: str | None = None
+
+
+@dataclass(kw_only=True)
+class CheckIn:
+    """One message of a phone, as the world knows it."""
+
+    id: str
+    desk: str
+    device: str
+    kind: str
+    at: datetime
+    visit: str
+    worker: str
+    named: bool
+    lat: float | None = None
+    lon: float | None = None
+    doubled: bool = False
+
+
+@dataclass(kw_only=True)
+class Story:
+    """What one care worker does at one visit. `arrives` None: nobody comes."""
+
+    worker: str
+    arrives: datetime | None
+    leaves: datetime | None
+    named: bool
+    doubled: bool
+
+
+@dataclass(kw_only=True)
+class Visit:
+    """A row of the rota and the truth about it."""
+
+    id: str
+    service_user: str
+    start: datetime
+    minutes: int
+    workers: tuple[str, ...]
+    time_critical: bool = False
+    late_after: str | None = None
+    stories: list[Story] = field(default_factory=list)
+
+    @property
+    def end(self) -> datetime:
+        """The planned end."""
+        return self.start + timedelta(minutes=self.minutes)
+
+    def row(self) -> dict[str, Any]:
+        """As the contract's `PUT …/rota` writes it."""
+        row: dict[str, Any] = {
+            "id": self.id,
+            "service_user": self.service_user,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
+            "workers": list(self.workers),
+        }
+        if self.time_critical:
+            row["time_critical"] = True
+        if self.late_after is not None:
+            row["late_after"] = self.late_after
+        return row
+
+
+@dataclass(kw_only=True)
+class Desk:
+    """One desk."""
+
+    id: str
+    config: DeskConfig
+    shifts: tuple[Shift, ...]
+    people: dict[str, Someone]
+    visits: dict[str, Visit]
+
+    def people_body(self) -> list[dict[str, Any]]:
+        """As the contract's `PUT …/people` writes it."""
+        return [_person(one) for one in self.people.values()]
+
+    def by_number(self, number: str) -> Someone | None:
+        """Who has this telephone."""
+        return next((one for one in self.people.values() if one.number == number), None)
+
+
+@dataclass(kw_only=True)
+class World:
+    """Everything that one seed decides before anything runs."""
+
+    seed: int
+    style: str
+    epoch: datetime
+    lasts: timedelta
+    desks: dict[str, Desk]
+    faults: frozenset[str]
+
+
+ALL_FAULTS = frozenset(
+    {
+        "crash",
+        "store",
+        "broker",
+        "phones",
+        "clock",
+        "stall",
+        "provider",
+        "callbacks",
+        "rota",
+        "policy",
+        "http",
+    }
+)
+
+
+def make_world(seed: int, hours: float | None = None, faults: frozenset[str] | None = None) -> World:
+    """The world of a seed: `day` with the real policy, or `quick` with every duration a thirtieth of it."""
+    rng = Random(f"world:{seed}")
+    style = rng.choice(("day", "day", "quick"))
+    epoch = rng.choice(STARTS) + timedelta(minutes=rng.randrange(60))
+    lasts = timedelta(hours=hours if hours is not None else (12 if style == "day" else 1.5))
+    drawn = frozenset(name for name in sorted(ALL_FAULTS) if rng.random() < 0.65)
+    desks = {}
+    for number in range(rng.choice((1, 1, 2, 3))):
+        desk = _desk(rng, number, style, epoch, lasts, 60)
+        desks[desk.id] = desk
+    return World(
+        seed=seed,
+        style=style,
+        epoch=epoch,
+        lasts=lasts,
+        desks=desks,
+        faults=drawn if faults is None else faults,
+    )
+
+
+def policy_of(rng: Random, style: str) -> Policy:
+    """The real one, or the same in seconds for minutes (two to one)."""
+    if style == "day":
+        late = timedelta(minutes=rng.choice((15, 30, 30)))
+        return Policy(late_after=late, time_critical_late_after=min(late, timedelta(minutes=20)))
+    return Policy(
+        late_after=timedelta(seconds=60),
+        time_critical_late_after=timedelta(seconds=30),
+        early_after=timedelta(seconds=30),
+        ask_worker=(timedelta(seconds=20),),
+        summon_call_after=timedelta(seconds=10),
+        summon_next=timedelta(seconds=60),
+        ack_expires=timedelta(minutes=4),
+        reassure_retry=timedelta(seconds=40),
+        hold_public=timedelta(seconds=20),
+        ask_public=timedelta(seconds=8),
+        missed_after=timedelta(minutes=2),
+        overrun_after=timedelta(minutes=2),
+        plan_freeze=timedelta(minutes=10),
+    )
+
+
+# --- one desk ---
+
+
+def _desk(rng: Random, number: int, style: str, epoch: datetime, lasts: timedelta, size: int) -> Desk:
+    name = ("bright", "harbour", "meadow")[number]
+    size = size if number == 0 else rng.randrange(8, 20)
+    people: dict[str, Someone] = {}
+    shifts = _staff(rng, number, people)
+    workers = [_worker(rng, number, n, people) for n in range(max(3, size // 8))]
+    users = [_service_user(rng, number, n, style, people) for n in range(max(4, size // 3))]
+    visits = _visits(rng, name, style, epoch, lasts, size, workers, users)
+    config = DeskConfig(
+        id=name,
+        kind="provider",
+        name=f"{name.title()} Care",
+        policy=policy_of(rng, style),
+        public=rng.choice(("off", "ask", "auto", "auto")),
+        numbers=(f"+44163296{number}900",),
+        sender_name=None,
+        telephone=f"+44163296{number}901",
+        duty=tuple(DutyEntry(person=s.person, role=s.role, hours=s.hours) for s in shifts),  # type: ignore[arg-type]
+        council_desks=(),
+    )
+    return Desk(id=name, config=config, shifts=shifts, people=people, visits=visits)
+
+
+def _staff(rng: Random, desk: int, people: dict[str, Someone]) -> tuple[Shift, ...]:
+    def person(name: str, n: int) -> str:
+        people[name] = Someone(
+            id=name,
+            role="staff",
+            number=f"+44770090{desk}{n:03d}",
+            answers=rng.choice((0.0, 0.4, 0.7, 0.9)),
+            voicemail=rng.choice((0.0, 0.3, 0.8)),
+            texts_back=rng.choice((0.0, 0.3, 0.7)),
+            passes_on=rng.choice((0.0, 0.2, 0.5)),
+        )
+        return name
+
+    week = frozenset(range(5))
+    return (
+        Shift(
+            person=person("st-1", 1),
+            role="office",
+            hours="Mon-Fri 08:00-18:00",
+            days=week,
+            start=480,
+            until=1080,
+        ),
+        Shift(
+            person=person("st-2", 2),
+            role="office",
+            hours="Mon-Fri 08:00-18:00",
+            days=week,
+            start=480,
+            until=1080,
+        ),
+        Shift(person=person("oc-1", 3), role="on_call", hours="otherwise"),
+        Shift(person=person("oc-2", 4), role="on_call", hours="otherwise"),
+        Shift(
+            person=person("ma-1", 5),
+            role="manager",
+            hours="Mon-Fri 09:00-17:00",
+            days=week,
+            start=540,
+            until=1020,
+        ),
+    )
+
+
+def _worker(rng: Random, desk: int, n: int, people: dict[str, Someone]) -> Someone:
+    one = Someone(
+        id=f"cw-{n}",
+        role="care_worker",
+        number=f"+44770091{desk}{n:03d}",
+        device=f"callwatch:phone-{desk}-{n}",
+        answers=rng.random(),
+    )
+    people[one.id] = one
+    return one
+
+
+def _service_user(rng: Random, desk: int, n: int, style: str, people: dict[str, Someone]) -> Someone:
+    # where minutes are seconds nobody can drive a kilometre: everybody lives in one street, and visits are named
+    apart = GRID / 4 if style == "quick" else GRID
+    one = Someone(
+        id=f"su-{n}",
+        role="service_user",
+        number=f"+4416329{desk}{n:04d}",
+        kind=rng.choice(("landline", "mobile")),
+        answers=rng.choice((0.0, 0.5, 0.9)),
+        voicemail=rng.choice((0.0, 0.5)),
+        digit=rng.choice(("1", "1", "1", "2", "3", "")),
+        texts_back=rng.choice((0.0, 0.5)),
+        lat=51.40 + apart * (n % 6),
+        lon=0.02 + apart * 1.6 * (n // 6),
+    )
+    people[one.id] = one
+    return one
+
+
+def _person(one: Someone) -> dict[str, Any]:
+    body: dict[str, Any] = {"id": one.id, "role": one.role, "name": one.id.replace("-", " ").title()}
+    body["phones"] = [{"number": one.number, "kind": one.kind}]
+    if one.lat is not None:
+        body["homes"] = [{"lat": one.lat, "lon": one.lon, "radius_m": 120}]
+    if one.device is not None:
+        body["devices"] = [one.device]
+    return body
+
+
+# --- the rota and the truth ---
+
+
+def _visits(
+    rng: Random,
+    desk: str,
+    style: str,
+    epoch: datetime,
+    lasts: timedelta,
+    size: int,
+    workers: list[Someone],
+    users: list[Someone],
+) -> dict[str, Visit]:
+    """Runs of visits, one after the other for each care worker, over the first three quarters of the time."""
+    found: dict[str, Visit] = {}
+    quick = style == "quick"
+    unit = timedelta(seconds=30) if quick else timedelta(minutes=15)
+    per_worker = max(1, size // len(workers))
+    room = int(lasts * 0.75 / unit)
+    for worker in workers:
+        slots = sorted(rng.sample(range(2, max(room - 2, per_worker + 4)), per_worker))
+        for at, slot in enumerate(slots):
+            gap = (slots[at + 1] if at + 1 < len(slots) else slot + 4) - slot
+            start = (epoch + unit * slot).replace(
+                second=0 if not quick else (epoch + unit * slot).second, microsecond=0
+            )
+            visit = _visit(
+                rng,
+                f"{desk[0]}{worker.id}-{at}",
+                start,
+                max(1, min(gap - 1, 3)),
+                quick,
+                worker,
+                workers,
+                users,
+            )
+            found[visit.id] = visit
+    return found
+
+
+def _visit(
+    rng: Random,
+    name: str,
+    start: datetime,
+    length: int,
+    quick: bool,
+    worker: Someone,
+    workers: list[Someone],
+    users: list[Someone],
+) -> Visit:
+    minutes = length if quick else 15 * length
+    both = [worker.id]
+    if rng.random() < 0.12:
+        both.append(rng.choice([w.id for w in workers if w.id != worker.id]))
+    visit = Visit(
+        id=name,
+        service_user=rng.choice(users).id,
+        start=start,
+        minutes=minutes,
+        workers=tuple(both),
+        time_critical=rng.random() < 0.15,
+        late_after=("20s" if quick else "10m") if rng.random() < 0.1 else None,
+    )
+    visit.stories = [_story(rng, visit, who, quick) for who in both]
+    return visit
+
+
+def _story(rng: Random, visit: Visit, worker: str, quick: bool) -> Story:
+    """In time, late, or never; forgotten departures; doubled messages."""
+    second = timedelta(seconds=1)
+    late = 60 if quick else 1800
+    drawn = rng.random()
+    if drawn < 0.15:
+        arrives = None
+    elif drawn < 0.30:
+        arrives = visit.start + second * rng.randrange(late, late * 3)
+    else:
+        arrives = visit.start + second * rng.randrange(-late // 4, late // 3)
+    leaves = None
+    if arrives is not None and rng.random() < 0.85:
+        leaves = arrives + timedelta(minutes=visit.minutes) * rng.uniform(0.2, 1.1)
+    in_window = arrives is not None and arrives < visit.end
+    return Story(
+        worker=worker,
+        arrives=arrives,
+        leaves=leaves,
+        named=quick or not in_window or rng.random() < 0.6,
+        doubled=rng.random() < 0.1,
+    )
