@@ -342,7 +342,9 @@ class DeskShell:
         ticket = self.tell(KeyPressed(key=message.key, step=step, digit=digit))
         recorded = await self._recorded(ticket.seq)
         turn = ticket.decision.answer or dialog.Turn(step=step)
-        script = words.script(message, turn.step, now)
+        # meanwhile it may have ended, or be somebody else's: nobody is told "it is yours" who does not have it
+        truth = words.opening(message) if turn.answer == "take" else ""
+        script = words.script(message, truth or turn.step, now)
         if recorded or turn.answer is None:
             return script
         unrecorded = "This cannot be recorded now, so we ask you again later. Nobody else is being told."
