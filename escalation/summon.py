@@ -34,13 +34,20 @@ class SummonCase(Struct, frozen=True, kw_only=True):
     count: int = 0
 
 
+ROUND_REST = timedelta(minutes=1)
+"""When calls to everybody failed or were hung up, the next round begins this much later, not at once (ours)."""
+ROUND_OVER = "round_over"
 PATIENT_AFTER = 3
 """From this round on each further one waits longer: a ladder that never ends must not exhaust those who hear it."""
 
 
 def rung_lasts(case: SummonCase, round_: int) -> timedelta:
     """How long one person has before the next one is summoned; in later rounds up to six times as long (ours)."""
-    return case.policy.summon_next * min(1 + max(0, round_ - PATIENT_AFTER), 6)
+    return case.policy.summon_next * _patience(round_)
+
+
+def _patience(round_: int) -> int:
+    return min(1 + max(0, round_ - PATIENT_AFTER), 6)
 
 
 class Phase(Struct, frozen=True, kw_only=True):
@@ -75,7 +82,9 @@ def pass_on(case: SummonCase, track: Track, reason: str) -> Move:
     """This rung is done with (nobody answered, passed on, hung up, cannot be sent): the next one, at once."""
     if case.help:
         return _together(case, track.round + 1, reason)
-    return _rung(case, track.index + 1, track.round, reason)
+    rest = min(case.policy.summon_next, ROUND_REST) * _patience(track.round)
+    by_machine = reason in ("failed", "hung_up", "no_key")
+    return _rung(case, track.index + 1, track.round, reason, rest if by_machine else timedelta())
 
 
 def on_deadline(case: SummonCase, track: Track) -> Move:
@@ -84,27 +93,35 @@ def on_deadline(case: SummonCase, track: Track) -> Move:
         return _rung(case, 0, track.round, "unanswered")
     if case.help or not case.chain:
         return pass_on(case, track, "unanswered")
-    ladder = phases(case)
-    names = [phase.name for phase in ladder]
-    at = names.index(track.phase) if track.phase in names else len(ladder)
-    if at + 1 >= len(ladder):
-        return pass_on(case, track, "unanswered")
-    return _phase(case, track.index, track.round, at + 1, "unanswered")
+    if track.phase == ROUND_OVER:
+        return _rung(case, track.index, track.round, track.reason)
+    return _step_on(case, track) or _rung(case, track.index + 1, track.round, "unanswered")
 
 
 def quicken(case: SummonCase, track: Track) -> Move:
     """A message of this rung failed for good: what comes next in the ladder comes now (design rule 6)."""
-    return on_deadline(case, track)
+    return _step_on(case, track) or pass_on(case, track, "failed")
 
 
-def _rung(case: SummonCase, index: int, round_: int, reason: str) -> Move:
-    """The first rung from `index` on that can be contacted at all; after the last one, the next round."""
+def _step_on(case: SummonCase, track: Track) -> Move | None:
+    """The next step of this rung's ladder; None after the last one."""
+    names = [phase.name for phase in phases(case)]
+    at = names.index(track.phase) + 1 if track.phase in names else len(names)
+    return _phase(case, track.index, track.round, at, "unanswered") if at < len(names) else None
+
+
+def _rung(case: SummonCase, index: int, round_: int, reason: str, rest: timedelta = timedelta()) -> Move:
+    """The first rung from `index` on that can be contacted at all; after the last one the next round, when `rest`
+    is over: whoever fails at once must not be tried again at once, for ever."""
     size = len(case.chain)
     for step in range(size):
         at = (index + step) % size
         turn = round_ + (index + step) // size
-        if _contacts(case, case.chain[at], text=True, call=True, priority="summon"):
-            return _phase(case, at, turn, 0, reason)
+        if not _contacts(case, case.chain[at], text=True, call=True, priority="summon"):
+            continue
+        if turn > round_ and rest:
+            return Move(track=_track(case, reason, at, turn, ROUND_OVER, case.now + rest))
+        return _phase(case, at, turn, 0, reason)
     return Move(track=_track(case, "nobody_on_duty", 0, round_ + 1, "", case.now + case.policy.summon_next))
 
 
@@ -121,7 +138,7 @@ def _phase(case: SummonCase, index: int, round_: int, number: int, reason: str) 
             following = ladder[at + 1].after if at + 1 < len(ladder) else rung_lasts(case, round_)
             next_at = max(began + following, case.now)
             return Move(track=_track(case, reason, index, round_, phase.name, next_at), contacts=contacts)
-    return _rung(case, index + 1, round_, "empty_step")
+    return _rung(case, index + 1, round_, "empty_step", rung_lasts(case, round_) - ladder[number].after)
 
 
 def _together(case: SummonCase, round_: int, reason: str) -> Move:

@@ -128,8 +128,7 @@ def _person(work: Work, ref: str) -> PersonView:
     person: PersonView | None = work.ctx.people.person(ref)
     if person is None:
         return PersonView(ref=ref, role="staff")
-    stopped = work.state.values.stopped_lines
-    lines = tuple(_with_stop(line, line.ref in stopped) for line in person.lines)
+    lines = tuple(_with_stop(line, work.stopped(line.ref)) for line in person.lines)
     return PersonView(ref=person.ref, role=person.role, lines=lines, plan=person.plan)
 
 
@@ -512,7 +511,7 @@ def _on_this_rung(work: Work, alert: Alert, message: Message) -> bool:
     """Whether the ladder stands where this message was sent from; what comes late of an earlier step moves nothing."""
     chain = duty_chain(work)
     track = alert.track("summon")
-    if not chain or track is None:
+    if not chain or track is None or track.phase == summon.ROUND_OVER:
         return False
     return chain[track.index % len(chain)].ref == message.person and _newest(work, alert, message)
 

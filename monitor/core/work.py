@@ -125,6 +125,13 @@ class Work:
         """The questions put to a line, those of this decision included."""
         return (*self.state.values.questions.get(line, ()), *self._slots.get(line, ()))
 
+    def stopped(self, line: str) -> bool:
+        """Whether STOP came from the line, also if just now."""
+        return line in self.state.values.stopped_lines or any(
+            isinstance(draft.body, f.ReplyKept) and draft.body.word == "stop" and draft.subject == line
+            for draft in self.drafts
+        )
+
     def policy(self, alert: Alert | None = None) -> Policy:
         """The policy under which the alert opened, else the desk's present one."""
         return self.state.policy_of(alert.policy) if alert else self.state.values.policy

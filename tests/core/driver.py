@@ -253,12 +253,16 @@ class Desk:
             and (person is None or message.person == person)
         ]
 
+    def tell_turn(self, message: Message, **more: Any) -> str:
+        """The outbox's turn."""
+        return str(self.tell(SendTurn(key=message.key, evidence=NOWHERE, **more)).answer)
+
     def send(self, message: Message) -> str:
         """The outbox's turn and the provider's yes."""
-        decision = self.tell(SendTurn(key=message.key, evidence=NOWHERE))
-        if decision.answer == "send":
+        answer = self.tell_turn(message)
+        if answer == "send":
             self.tell(SendReported(key=message.key, result="accepted", provider_ref="SM1"))
-        return str(decision.answer)
+        return answer
 
     def send_all(self) -> list[Message]:
         queued = [message for message in self.messages() if message.phase == "queued"]
