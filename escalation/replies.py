@@ -91,7 +91,6 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-16": _SUMMON,
         "OC-17": _SUMMON,
         "OC-18": _SUMMON,
-        "OC-20": _answers(_2="pass_on", _3="still_mine"),
         "OC-21": _SUMMON,
         "OC-23": _SUMMON,
         "OC-27": _SUMMON,
