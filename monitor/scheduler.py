@@ -60,6 +60,7 @@ class Scheduler:
         self._doubt_clock, self._told, self._fault = doubt_clock, told, fault
         self._jobs = AsyncIOScheduler(timezone="UTC", job_defaults=JOB)
         self._armed_for: datetime | None = None
+        self._beat: asyncio.TimerHandle | None = None
         self._firing = False
         self._stopped = True
         self._last_wall = clock.now()
@@ -78,12 +79,23 @@ class Scheduler:
         self._jobs.add_job(self._snapshots, IntervalTrigger(hours=1), id="snapshots")
         self._jobs.start()
         self._arm(self._clock.now())
+        self._watch_clock()
 
     def stop(self) -> None:
         """No wake-up any more."""
         self._stopped = True
+        if self._beat is not None:
+            self._beat.cancel()
         if self._jobs.running:
             self._jobs.shutdown(wait=False)
+
+    def _watch_clock(self) -> None:
+        """APScheduler sleeps by the wall clock: one that is set back an hour would make it sleep for an hour. So
+        the loop's own clock looks whether the wake-up has moved away."""
+        if self._armed_for is not None and self._armed_for - self._clock.now() > 2 * LONGEST_SLEEP:
+            self._arm(self._clock.now())
+        loop = asyncio.get_running_loop()
+        self._beat = loop.call_later(LONGEST_SLEEP.total_seconds(), self._watch_clock)
 
     def earlier(self) -> None:
         """A deadline may have become earlier than what the wake-up is armed for."""
