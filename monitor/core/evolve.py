@@ -395,8 +395,8 @@ def _fold_message(state: State, fact: Happened) -> None:
         return
     values.messages[message.key] = message
     state.ask_again(message.key, message.next_at, urgent=False)
-    if isinstance(fact.body, f.MessageSettled) and fact.body.result in ("cancelled", "failed", "rehearsed"):
-        _close_question(state, message.key, fact)
+    if isinstance(fact.body, f.MessageSettled) and message.attempts == 0:
+        _never_asked(state, message, fact)
     if isinstance(fact.body, f.MessageIntended):
         _note_question(state, fact, message)
         alert = values.alerts.get(message.alert or "")
@@ -484,6 +484,21 @@ def _intended(fact: Happened, body: f.MessageIntended) -> Message:
         bare=body.bare,
         ring_s=body.ring_s,
         next_at=body.expires_at,
+    )
+
+
+def _never_asked(state: State, message: Message, fact: Happened) -> None:
+    """It never left, so nobody can answer it; but an earlier text with the same code may be answered still."""
+    alert = state.values.alerts.get(message.alert or "")
+    found = (state.values.messages.get(key) for key in (alert.messages if alert else ()))
+    same = (message.line, message.slot, message.template)
+    sent = [m for m in found if m is not None and m.attempts and (m.line, m.slot, m.template) == same]
+    if not sent or message.line is None or message.slot is None:
+        _close_question(state, message.key, fact)
+        return
+    state.values.questions[message.line] = tuple(
+        structs.replace(question, key=sent[-1].key) if question.key == message.key else question
+        for question in state.values.questions.get(message.line, ())
     )
 
 
