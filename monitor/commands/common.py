@@ -19,6 +19,8 @@ from connectors.ports import EdgeError, StoreRefused, VerifyReport
 OK, PROBLEMS, USAGE, STORE = 0, 1, 2, 3
 """Exit codes (docs/interface.md)."""
 DEFAULT_DATA = Path("data")
+DATA_VARIABLE = "CALLWATCH_DATA_DIR"
+"""The environment's word for `data_dir`: in the image it says where the store is (Dockerfile)."""
 
 
 class Stop(Exception):
@@ -112,7 +114,7 @@ def _no_object(path: Path, expected: str) -> NoReturn:
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
-    """`--data DIR` or `--config PATH`: which store."""
+    """`--data DIR` or `--config PATH`: which store; without either, CALLWATCH_DATA_DIR or ./data."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--data", type=Path, metavar="DIR", help=f"folder of the store (./{DEFAULT_DATA})")
     which.add_argument("--config", type=Path, metavar="PATH", help="take the folder from this configuration")
@@ -121,7 +123,7 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
 def folder(args: argparse.Namespace) -> Path:
     """The store's folder. Raises Stop when the configuration that should name it cannot be used."""
     if args.config is None:
-        return args.data or DEFAULT_DATA
+        return args.data or Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA)
     loaded = load(args.config)
     if loaded.settings is None:
         say_problems(loaded, args.config)

@@ -69,6 +69,9 @@ def _desk(args: argparse.Namespace) -> DeskConfig:
     if loaded.settings is None:
         say_problems(loaded, args.config)
         raise Stop(f"{args.config} cannot be used")
+    for warning in loaded.warnings:
+        if warning.code == "no_number":
+            complain(f"warning: {warning.path}: the timeline is as if there were one; {warning.message}")
     ids = [desk.id for desk in loaded.desks]
     if args.desk is None and len(ids) > 1:
         raise Stop(f"--desk: expected one of {', '.join(ids)}")

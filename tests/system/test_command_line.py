@@ -100,6 +100,10 @@ class Running:
         assert self.ready is not None
         return f"http://{self.ready['http']}"
 
+    def logged(self, event: str) -> bool:
+        """Whether a line of the log begins so."""
+        return f'"event":"{event}' in self.err.read_text()
+
     def ends(self, number: int = signal.SIGTERM) -> tuple[int, float]:
         """Exit code, and how many seconds the end took."""
         began = time.monotonic()
@@ -176,6 +180,7 @@ PEOPLE = {
         {"id": "su-1", "role": "service_user", "phones": [{"number": "01632 960001", "kind": "landline"}]},
         {"id": "cw-1", "role": "care_worker", "phones": [{"number": "07700 900001"}]},
         {"id": "st-1", "role": "staff", "phones": [{"number": "07700 900002"}]},
+        {"id": "st-2", "role": "staff", "phones": [{"number": "07700 900003"}]},
     ]
 }
 SOON = f"{NEXT_YEAR}-06-15T10:00"
@@ -199,12 +204,12 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(folder: Path, data: Path | str = "data") -> Iterator[Site]:
+def site(folder: Path, data: Path | str = "data", more: str = "") -> Iterator[Site]:
     """From nothing, by commands alone: a token, a configuration, a daemon."""
     made = callwatch(folder, "token", "--role", "office", "--desk", "bright")
     assert made.returncode == 0, made.stderr
     secret, block = made.stdout.split("\n", 1)
-    config = configured(folder, block, data=data)
+    config = configured(folder, block, data=data, desks=more)
     with running(folder, "run", "--config", config) as daemon:
         yield Site(folder, config, secret, daemon)
 
@@ -360,6 +365,23 @@ def test_a_signal_ends_the_daemon_with_0_within_drain_s_and_it_starts_again(tmp_
             assert seconds < DRAIN_S + 1
 
 
+def test_sighup_takes_a_new_configuration_whole_or_not_at_all(tmp_path: Path):
+    rota = written(tmp_path, "rota.json", {"visits": [visit("v-1", SOON)]})
+    with site(tmp_path) as one:
+        secret, block = quick("token", "--role", "intake", "--desk", "bright").stdout.split("\n", 1)
+        configured(tmp_path, block, desks="[[desk]]")
+        one.daemon.process.send_signal(signal.SIGHUP)
+        until_sync(lambda: one.daemon.logged("configuration refused"), what="the refusal in the log")
+        assert one.load(rota, CALLWATCH_TOKEN=secret).returncode == 2
+        assert one.load(rota).returncode == 0
+        configured(tmp_path, block)
+        one.daemon.process.send_signal(signal.SIGHUP)
+        until_sync(lambda: one.daemon.logged("configuration loaded again"), what="the new one in the log")
+        assert one.load(rota, CALLWATCH_TOKEN=secret).returncode == 0
+        assert one.load(rota).returncode == 2  # its token is not in the new one
+        assert one.daemon.ends()[0] == 0
+
+
 # --- rota load ---
 
 
@@ -372,7 +394,7 @@ def test_people_and_rota_go_into_the_running_daemon(here: Site):
     )
     assert people.returncode == 0, people.stderr
     answer = json.loads(people.stdout)
-    assert (answer["new"] + answer["unchanged"], answer["problems"]) == (3, [])
+    assert (answer["new"] + answer["unchanged"], answer["problems"]) == (4, [])
     rota = here.load(written(here.folder, "rota.json", {"visits": [visit("in-1", SOON)]}))
     assert rota.returncode == 0, rota.stderr
     found = here.get(f"/v1/desks/bright/visits?date={SOON[:10]}")["visits"]
@@ -584,6 +606,11 @@ def test_a_backup_onto_a_full_disk_is_3_and_leaves_no_database(here: Site, tmp_p
         assert not (disk / "copy" / DATABASE).exists()
 
 
+def test_without_a_word_the_store_is_where_the_environment_says(here: Site):
+    assert code_of("verify", CALLWATCH_DATA_DIR=str(here.folder / "data")) == 0
+    assert code_of("verify", CALLWATCH_DATA_DIR=str(here.folder / "nowhere")) == 2
+
+
 def test_which_store_is_said_once_and_by_a_configuration_that_can_be_used(tmp_path: Path):
     assert code_of("verify", "--data", "a", "--config", "b") == 2
     assert code_of("verify", "--config", tmp_path / "nowhere.toml") == 2
@@ -774,6 +801,24 @@ def test_the_telephones_alone_take_a_text_with_the_demo_token_and_end_with_0(tmp
         taken = callwatch(tmp_path, "phones", "--listen", f"127.0.0.1:{port}")
         assert (taken.returncode, taken.stdout) == (2, "")
         assert phones.ends() == (0, pytest.approx(0, abs=5))
+
+
+def test_by_commands_alone_a_visit_that_nobody_made_reaches_the_telephone_of_who_is_on_duty(tmp_path: Path):
+    (tmp_path / "twilio.secret").write_text("demo\n")
+    (tmp_path / "phones").mkdir()
+    with running(tmp_path / "phones", "phones", "--listen", "127.0.0.1:0", "--speed", "20") as phones:
+        account = f'[twilio]\naccount_sid = "AC1234"\napi_url = "{phones.url}"\n'
+        with site(tmp_path, more=account + 'auth_token_files = ["twilio.secret"]') as one:
+            assert one.load(written(tmp_path, "people.json", PEOPLE)).returncode == 0
+            now = datetime.now(UTC).isoformat()
+            rota = {"visits": [visit("v-1", now, late_after="1s")]}
+            assert one.load(written(tmp_path, "rota.json", rota)).returncode == 0
+            duty = ("447700900002", "447700900003")
+            until_sync(lambda: any(texts_of(phones.url, number) for number in duty), 20, what="a summons")
+            (alert,) = one.get("/v1/desks/bright/alerts?open=true")["alerts"]
+            assert (alert["kind"], alert["visit"]) == ("late_visit", "v-1")
+            assert one.daemon.ends()[0] == 0
+        assert phones.ends()[0] == 0
 
 
 def test_the_telephones_take_their_tokens_from_files(tmp_path: Path):
