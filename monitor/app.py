@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -28,7 +29,7 @@ from connectors.sqlite_store import SqliteStore
 from connectors.twilio.sending import NotConfigured, TwilioSender
 from connectors.twilio.webhooks import routes as twilio_routes
 from escalation.wording import Wording
-from monitor.clock import Clock, SystemClock
+from monitor.clock import Clock, ScaledClock, SystemClock
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.engine import Engine
@@ -133,6 +134,7 @@ class App:
             doubt_clock=self.feeds.doubt_clock,
             told=self.metrics,
             fault=lambda error: self.metrics.quarantined("core", "decide_failed"),
+            wall=self.clock.wall if isinstance(self.clock, ScaledClock) else lambda at: at,
         )
         self.watch.on_earlier = scheduler.earlier
         return scheduler
@@ -144,7 +146,7 @@ class App:
         await asyncio.sleep(min(0.05, seconds))
 
     def _shell(self, config: DeskConfig) -> DeskShell:
-        mint = minter(self._random)
+        mint = minter(self._random, self.clock.now)
         directory = Directory(mint, config.policy.zone, config.policy.place_radius_m)
         engine = Engine(config.id, self.store, self.clock, mint, directory, self.watch, off_loop=_off_loop)
 
@@ -222,6 +224,8 @@ class App:
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """Serve until `stop`. `ready` gets `host:port` once HTTP answers. Raises StoreRefused, OSError."""
+        # the store's thread must get the interpreter while the loop is busy: nine times the facts (decision 0002)
+        sys.setswitchinterval(0.0005)
         await self.store.open()
         try:
             await self._run(ready)

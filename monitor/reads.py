@@ -164,7 +164,7 @@ class Reads:
             unwatched=tuple(self._unwatched()),
             visits=tuple(self._board_visit(visit) for visit in today),
             watched=len(due),
-            due_so_far=len(due),
+            due_so_far=len(due) + len(values.unwatched),
             last_checkin_at=values.last_checkin_at,
             next_deadline_at=self._state.next_deadline(),
             broker=broker,

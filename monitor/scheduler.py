@@ -55,10 +55,13 @@ class Scheduler:
         doubt_clock: Callable[[], None],
         told: Told,
         fault: Callable[[str], None],
+        wall: Callable[[datetime], datetime] = lambda at: at,
     ) -> None:
         self._clock, self._shells, self._settle = clock, shells, settle
         self._doubt_clock, self._told, self._fault = doubt_clock, told, fault
         self._jobs = AsyncIOScheduler(timezone="UTC", job_defaults=JOB)
+        self._wall = wall
+        """The machine's time of one of ours: APScheduler sleeps by the machine's clock."""
         self._armed_for: datetime | None = None
         self._beat: asyncio.TimerHandle | None = None
         self._firing = False
@@ -112,7 +115,9 @@ class Scheduler:
     def _arm(self, at: datetime) -> None:
         """(Re)place the one wake-up job."""
         self._armed_for = at
-        self._jobs.add_job(self._wake, DateTrigger(run_date=at), id="wake", replace_existing=True, args=(at,))
+        self._jobs.add_job(
+            self._wake, DateTrigger(run_date=self._wall(at)), id="wake", replace_existing=True, args=(at,)
+        )
 
     async def _wake(self, asked_for: datetime) -> None:
         """One wake-up: after a stall first what waits outside, then every deadline that has come."""

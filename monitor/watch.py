@@ -28,7 +28,7 @@ from connectors.ports import (
 )
 from monitor.clock import Clock
 from monitor.core import facts as f
-from monitor.core.inputs import Outcome, SignalChanged, Source
+from monitor.core.inputs import SOURCES, Outcome, SignalChanged, Source
 from monitor.core.state import Message
 from monitor.core.views import (
     AlertView,
@@ -233,9 +233,13 @@ class Watch:
 
     async def quarantine(self, source: str, reason: Reason, raw: bytes, desk: str | None = None) -> None:
         """Put a body aside, bounded; count and log it without its content."""
+        if reason == "unauthorised":
+            # nobody's body: counted, not kept (devices.md, "A wrong credential is 401, counted, body not kept")
+            self._metrics.quarantined(source, reason)
+            return
         kept = await self._quarantine.put(source, reason, raw, desk)
         self._metrics.quarantined(source, reason)
-        if source in ("mqtt", "owntracks", "http"):
+        if source in SOURCES:
             self._metrics.checkin(desk or "", source, "quarantined")
         log.warning("quarantined", source=source, reason=reason, desk=desk, size=len(raw), kept=kept)
 

@@ -149,9 +149,11 @@ def _action(work: Work, seen: ActionTaken) -> Decision:
 
 
 def _recorded(work: Work, alert: Alert, seen: ActionTaken) -> None:
+    # what somebody writes is evidence, never a fact: only a known code stands here
+    reason = seen.reason if seen.reason in CLOSE_REASONS else None
     work.emit(
         alert.ref,
-        f.ActionRecorded(action=seen.action, by=seen.by, done_at=seen.at, reason=seen.reason, note=seen.note),
+        f.ActionRecorded(action=seen.action, by=seen.by, done_at=seen.at, reason=reason, note=seen.note),
         policy=alert.policy,
     )
 

@@ -1,0 +1,228 @@
+"""A busy day in the hand: rows of operations that a hypothesis or a seed chooses, and what must hold after each."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+from typing import Any
+
+from monitor.core.inputs import (
+    DayRolled,
+    DeadlineFailed,
+    PeopleReceived,
+    PolicyLoaded,
+    RotaRow,
+    SendReported,
+    SignalChanged,
+)
+from monitor.core.state import Values
+from tests.core.driver import AWAY, DUTY, MONDAY, NEXT_DOOR, THERE, Desk
+
+Op = tuple[str, int, int, int]
+"""What to do, and three numbers that choose among its possibilities."""
+
+PEOPLE = ("ed", "fay")
+WORKERS = (("dee",), ("kit",), ("dee", "kit"), ())
+DEVICES = ("d-dee", "d-kit", None)
+KINDS = ("arrive", "leave", "fix", "no_reply", "refused", "offline")
+PLACES = (None, THERE, NEXT_DOOR, AWAY)
+ENDS = ("delivered", "no_answer", "failed", "completed", "busy", "in_progress")
+ACTIONS = ("take", "pause", "close", "spoke_service_user", "hand_over", "note")
+REASONS = ("outcome_recorded", "cancelled_confirmed", "merged", "anything else")
+STAFF = ("olga", "paul", "mary")
+OPS = (
+    "plan",
+    "upload",
+    "check",
+    "wait",
+    "send",
+    "end",
+    "press",
+    "text",
+    "act",
+    "signal",
+    "policy",
+    "fail",
+    "roll",
+    "rows",
+    "people",
+    "refuse",
+    "round",
+    "check",
+)
+
+
+def pick(options: Any, n: int) -> Any:
+    """One of the options."""
+    return options[n % len(options)]
+
+
+def do(desk: Desk, op: Op) -> None:
+    """Do it. What makes no sense at this moment does nothing."""
+    name, a, b, c = op
+    globals()[f"_{name}"](desk, a, b, c)
+
+
+def _plan(desk: Desk, a: int, b: int, c: int) -> None:
+    desk.plan(
+        f"v{a % 5}",
+        start=desk.now + timedelta(minutes=15 * (b % 20) - 60),
+        service_user=pick(PEOPLE, a),
+        workers=pick(WORKERS, c),
+        time_critical=b % 3 == 0,
+        places=1 + c % 2,
+    )
+
+
+def _upload(desk: Desk, a: int, b: int, c: int) -> None:
+    day = {"covers_from": desk.now, "covers_to": desk.now + timedelta(hours=1 + a % 9)}
+    desk.upload(complete=True, confirm=bool(b % 2), **day)
+
+
+def _check(desk: Desk, a: int, b: int, c: int) -> None:
+    """Somebody's phone speaks: at a home or elsewhere, now or late, by name or not."""
+    named: dict[str, Any] = {}
+    if a // 6 % 3 == 0:
+        named["visit"] = f"v{a // 18 % 5}"
+    elif a // 6 % 3 == 1:
+        named["service_user"] = pick(PEOPLE, a // 18)
+    desk.check(
+        pick(KINDS, a),
+        device=pick(DEVICES, b),
+        at=desk.now - timedelta(minutes=pick((0, 0, 0, 1, 5, 35, -3), c)),
+        position=pick(PLACES, b // 3),
+        mock=b % 31 == 0,
+        **({"fingerprint": a} if c % 13 == 0 else {}),
+        **named,
+    )
+
+
+def _round(desk: Desk, a: int, b: int, c: int) -> None:
+    """A care worker drives past a home, or comes to it and leaves it, as a phone in a pocket tells it."""
+    device, here, there = pick(("d-dee", "d-kit"), a), *pick(((THERE, AWAY), (NEXT_DOOR, AWAY)), b)
+    for kind, position in (
+        ("fix", here),
+        ("fix", there if c % 2 else here),
+        ("leave", here),
+        ("arrive", here),
+    ):
+        desk.check(kind, device=device, position=position)  # type: ignore[arg-type]
+        desk.advance(minutes=2 + c % 5)
+
+
+def _wait(desk: Desk, a: int, b: int, c: int) -> None:
+    desk.advance(minutes=pick((0, 1, 2, 5, 14, 31, 45, 240), a))
+
+
+def _send(desk: Desk, a: int, b: int, c: int) -> None:
+    desk.send_all()
+
+
+def _end(desk: Desk, a: int, b: int, c: int) -> None:
+    waiting = [m for m in desk.messages() if m.phase == "accepted"]
+    if waiting:
+        machine = {"answered_by": "machine"} if c % 4 == 0 else {}
+        desk.deliver(pick(waiting, a), pick(ENDS, b), **machine)
+
+
+def _press(desk: Desk, a: int, b: int, c: int) -> None:
+    calls = [m for m in desk.messages() if m.channel == "call" and m.attempts]
+    if calls:
+        desk.press(pick(calls, a), pick(("1", "2", "3", ""), b), pick(("1", "2", "3", ""), c))
+
+
+def _text(desk: Desk, a: int, b: int, c: int) -> None:
+    person = pick((*STAFF, *PEOPLE, "ned", "dee"), a)
+    if b % 4:
+        desk.text(person, pick(("1", "2", "11", "12", "21", "13"), c))
+    else:
+        desk.text(person, word=pick(("help", "stop", "other"), c))
+
+
+def _act(desk: Desk, a: int, b: int, c: int) -> None:
+    alerts = desk.alerts()
+    if alerts:
+        more = {"to": pick(STAFF, c)} if c % 2 else {}
+        desk.act(pick(ACTIONS, b), pick(STAFF, a), alert=pick(alerts, c), reason=pick(REASONS, a), **more)
+
+
+def _signal(desk: Desk, a: int, b: int, c: int) -> None:
+    cause = pick(("device", "broker", "feed", "clock"), a)
+    subject = pick(("d-dee", "d-kit"), b) if cause == "device" else "mqtt" if cause == "feed" else ""
+    desk.tell(SignalChanged(cause=cause, subject=subject, dark=bool(c % 2)))
+
+
+def _policy(desk: Desk, a: int, b: int, c: int) -> None:
+    policy = type(desk.state.values.policy)(
+        late_after=timedelta(minutes=5 + a % 60), closes_after=timedelta(hours=1 + b % 40)
+    )
+    public = pick(("off", "ask", "auto"), c)
+    holidays = (desk.now.date(),) if a % 5 == 0 else ()
+    desk.tell(PolicyLoaded(policy=policy, duty=DUTY, council_desks=(), holidays=holidays, public=public))
+
+
+def _fail(desk: Desk, a: int, b: int, c: int) -> None:
+    desk.tell(DeadlineFailed(subject=f"v{a % 5}", due_at=desk.now, error="ZeroDivisionError"))
+
+
+def _rows(desk: Desk, a: int, b: int, c: int) -> None:
+    """A row that cannot be watched, and sooner or later the one that mends it."""
+    begin = desk.now + timedelta(hours=1) if b % 2 else None
+    end = begin + timedelta(minutes=30) if begin else None
+    ref = f"v{a % 5}"
+    desk.upload(RotaRow(row=1, key=ref, visit=ref, service_user=pick(PEOPLE, a), start=begin, end=end))
+
+
+def _people(desk: Desk, a: int, b: int, c: int) -> None:
+    desk.tell(PeopleReceived(new=("p1",) * (a % 3), changed=("p2",) * (b % 2), people_rev=c))
+
+
+def _refuse(desk: Desk, a: int, b: int, c: int) -> None:
+    """The outbox's turn, and the provider does not take it, or nobody knows."""
+    waiting = [m for m in desk.messages() if m.phase == "queued"]
+    if waiting and desk.tell_turn(pick(waiting, a)) == "send":
+        result = pick(("failed", "unknown"), b)
+        more = {"permanent": c % 3 == 0, "possibly_repeated": c % 3 == 1}
+        desk.tell(SendReported(key=pick(waiting, a).key, result=result, reason="timeout", **more))
+
+
+def _roll(desk: Desk, a: int, b: int, c: int) -> None:
+    desk.tell(DayRolled(day=desk.now.date() + timedelta(days=a % 2)))
+
+
+def busy_day(seed: int, steps: int = 150, **desk_: Any) -> Desk:
+    """A day that a seed chose, with its first visit at MONDAY."""
+    rng = random.Random(seed)
+    desk = Desk(MONDAY, **desk_)
+    for _ in range(steps):
+        do(desk, (rng.choice(OPS), rng.randrange(1000), rng.randrange(1000), rng.randrange(1000)))
+    return desk
+
+
+def unwatched(desk: Desk) -> list[str]:
+    """Visits that nobody would miss: late, nobody there, no alert, no recorded reason why not."""
+    return [
+        visit.ref
+        for visit in desk.state.values.visits.values()
+        if visit.late_at <= desk.now
+        and not visit.anybody_there
+        and not visit.over
+        and not visit.at_door
+        and "late_visit" not in visit.alerted
+    ]
+
+
+def quiet_ends(desk: Desk) -> list[str]:
+    """Open alerts whose summoning nobody would take up again."""
+    found = []
+    for alert in desk.state.values.alerts.values():
+        track = alert.track("summon")
+        waits = track is not None and (track.next_at is not None or track.reason == "in_digest")
+        if alert.state != "ended" and not waits:
+            found.append(alert.ref)
+    return found
+
+
+def copy_of(values: Values) -> dict[str, Any]:
+    """The values as one comparable thing."""
+    return {name: getattr(values, name) for name in values.__struct_fields__}
