@@ -199,6 +199,14 @@ def busy_day(seed: int, steps: int = 150, **desk_: Any) -> Desk:
     return desk
 
 
+def tidy_up(desk: Desk) -> None:
+    """Somebody closes every alert, and two days go by."""
+    for alert in desk.alerts():
+        if alert.state != "ended":
+            desk.act("close", "mary", alert=alert, reason="outcome_recorded")
+    desk.advance(hours=48)
+
+
 def unwatched(desk: Desk) -> list[str]:
     """Visits that nobody would miss: late, nobody there, no alert, no recorded reason why not."""
     return [

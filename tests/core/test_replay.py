@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.core import facts as f
 from monitor.core.inputs import DayRolled, DeadlineReached
-from tests.core.days import OPS, Op, busy_day, copy_of, do, quiet_ends, unwatched
+from tests.core.days import OPS, Op, busy_day, copy_of, do, quiet_ends, tidy_up, unwatched
 from tests.core.driver import MONDAY, Desk
 
 NUMBER = st.integers(0, 999)
@@ -66,6 +66,7 @@ def test_busy_days_between_them_have_every_kind_of_fact_and_survive_a_restart() 
     seen: set[str] = set()
     for seed in range(6):
         desk = busy_day(seed, steps=250)
+        tidy_up(desk)
         again = desk.replayed()
         assert copy_of(again.values) == copy_of(desk.state.values)
         seen |= {type(fact.body).__name__ for fact in desk.facts}
