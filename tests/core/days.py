@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from monitor.core.inputs import (
+    CheckInKind,
     DayRolled,
     DeadlineFailed,
     PeopleReceived,
@@ -99,14 +100,15 @@ def _check(desk: Desk, a: int, b: int, c: int) -> None:
 
 def _round(desk: Desk, a: int, b: int, c: int) -> None:
     """A care worker drives past a home, or comes to it and leaves it, as a phone in a pocket tells it."""
-    device, here, there = pick(("d-dee", "d-kit"), a), *pick(((THERE, AWAY), (NEXT_DOOR, AWAY)), b)
-    for kind, position in (
+    here = pick((THERE, NEXT_DOOR), b)
+    course: tuple[tuple[CheckInKind, Any], ...] = (
         ("fix", here),
-        ("fix", there if c % 2 else here),
+        ("fix", AWAY if c % 2 else here),
         ("leave", here),
         ("arrive", here),
-    ):
-        desk.check(kind, device=device, position=position)  # type: ignore[arg-type]
+    )
+    for kind, position in course:
+        desk.check(kind, device=pick(("d-dee", "d-kit"), a), position=position)
         desk.advance(minutes=2 + c % 5)
 
 
@@ -182,7 +184,7 @@ def _refuse(desk: Desk, a: int, b: int, c: int) -> None:
     waiting = [m for m in desk.messages() if m.phase == "queued"]
     if waiting and desk.tell_turn(pick(waiting, a)) == "send":
         result = pick(("failed", "unknown"), b)
-        more = {"permanent": c % 3 == 0, "possibly_repeated": c % 3 == 1}
+        more: dict[str, Any] = {"permanent": c % 3 == 0, "possibly_repeated": c % 3 == 1}
         desk.tell(SendReported(key=pick(waiting, a).key, result=result, reason="timeout", **more))
 
 

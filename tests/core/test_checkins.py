@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,7 +18,7 @@ MINUTE = timedelta(minutes=1)
 DECIDED_AT_THE_EDGE = {"unknown_device", "quarantined"}
 
 
-def planned(**row: object) -> Desk:
+def planned(**row: Any) -> Desk:
     desk = Desk()
     desk.plan(**row)
     return desk
@@ -79,7 +80,7 @@ def test_a_visit_refused_twice_is_one_alert() -> None:
 
 
 @pytest.mark.parametrize("how", [{"mock": True}, {"position": AWAY}])
-def test_a_refusal_from_elsewhere_is_shown_and_is_no_arrival(how: dict[str, object]) -> None:
+def test_a_refusal_from_elsewhere_is_shown_and_is_no_arrival(how: dict[str, Any]) -> None:
     desk = planned()
     assert desk.check("refused", **how).outcome in ("mock_position", "flagged_place")
     assert not desk.visit().anybody_there
@@ -139,7 +140,7 @@ def test_where_nothing_is_planned_is_unplanned() -> None:
     ],
 )
 def test_no_reply_at_a_door_where_no_visit_is_planned_is_heard_once(
-    claims: dict[str, object], kind: str
+    claims: dict[str, Any], kind: str
 ) -> None:
     desk = Desk()
     desk.check("no_reply", **claims)
@@ -189,10 +190,10 @@ def test_every_outcome_that_the_core_decides_is_in_this_file() -> None:
         {"device": None, "visit": "v1"},
     ],
 )
-def test_found_by_id_tag_person_worker_device_or_place(how: dict[str, object]) -> None:
+def test_found_by_id_tag_person_worker_device_or_place(how: dict[str, Any]) -> None:
     desk = planned()
     desk.plan("v2", service_user="fay", workers=("kit",), start=MONDAY + timedelta(hours=6))
-    decision = desk.check(**how)  # type: ignore[arg-type]
+    decision = desk.check(**how)
     assert (decision.outcome, decision.visit) == ("arrived", "v1")
 
 

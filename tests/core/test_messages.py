@@ -283,7 +283,7 @@ def test_ringing_and_talking_settle_nothing() -> None:
     call = desk.messages("summon")[-1]
     desk.send(call)
     for status in ("queued", "initiated", "ringing", "in_progress"):
-        desk.deliver(call, status)  # type: ignore[arg-type]
+        desk.deliver(call, status)
     assert desk.message(call.key).phase == "accepted"
 
 

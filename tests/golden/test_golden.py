@@ -1,0 +1,81 @@
+"""Journals and snapshots of every released format are read by this release (design rule 13)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from monitor.core.desk import JOURNAL_FORMAT, State, evolve
+from monitor.core.state import STATE_VERSION, Values
+from tests.core.days import copy_of
+from tests.golden.record import HERE, encoded, fact_of, folder, lines, main
+
+VERSIONS = sorted(int(path.name[1:]) for path in HERE.glob("v*") if path.is_dir())
+
+
+def expected(version: int) -> Values:
+    return msgspec.json.decode((folder(version) / "state.json").read_bytes(), type=Values)
+
+
+def replayed(version: int, state: State | None = None) -> State:
+    found = state or State()
+    for line in lines(version):
+        if line["seq"] > found.seq:
+            evolve(found, fact_of(line))
+    return found
+
+
+def snapshots(version: int) -> list[Path]:
+    return sorted(folder(version).glob(f"snapshot-*.v{STATE_VERSION}.msgpack"))
+
+
+def test_there_is_a_journal_of_every_format_up_to_the_present_one() -> None:
+    assert list(range(1, JOURNAL_FORMAT + 1)) == VERSIONS
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_released_journal_folds_to_the_state_that_was_stored_with_it(version: int) -> None:
+    state = replayed(version)
+    assert state.seq == lines(version)[-1]["seq"]
+    assert copy_of(state.values) == copy_of(expected(version))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_released_snapshot_with_the_facts_after_it_gives_the_same(version: int) -> None:
+    for path in snapshots(version):
+        seq = int(path.name.split("-")[1].split(".")[0])
+        state = State(msgspec.msgpack.decode(path.read_bytes(), type=Values), seq)
+        assert 0 < seq < lines(version)[-1]["seq"]
+        assert copy_of(replayed(version, state).values) == copy_of(expected(version))
+
+
+def test_this_release_s_snapshot_is_among_them() -> None:
+    assert snapshots(JOURNAL_FORMAT)
+
+
+def test_the_journal_is_rich_enough_to_mean_something() -> None:
+    kinds = {line["kind"] for line in lines(1)}
+    wanted = {
+        "VisitPlanned",
+        "ArrivalRecorded",
+        "DepartureRecorded",
+        "AlertRaised",
+        "AlertEnded",
+        "MessageSettled",
+    }
+    assert wanted <= kinds
+    assert len(kinds) >= 30
+
+
+def test_the_stored_state_is_what_its_text_says() -> None:
+    text = (folder(JOURNAL_FORMAT) / "state.json").read_bytes()
+    assert msgspec.json.decode(encoded(expected(JOURNAL_FORMAT))) == msgspec.json.decode(text)
+
+
+def test_a_released_journal_is_not_recorded_again(capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder(JOURNAL_FORMAT) / "journal.jsonl").read_bytes()
+    assert main() == 1
+    assert "not recorded again" in capsys.readouterr().out
+    assert (folder(JOURNAL_FORMAT) / "journal.jsonl").read_bytes() == before
