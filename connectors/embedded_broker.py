@@ -114,11 +114,14 @@ def _iotcore(port: int) -> list[str]:
 
 
 async def _child(command: Sequence[str]) -> Process:
-    """A child that the kernel ends when we are killed: `setpriv` (util-linux) asks for it in the child itself."""
+    """A child that the kernel ends when we are killed: `setpriv` (util-linux) asks for it in the child itself.
+
+    In a session of its own: Ctrl-C in a terminal is for us, and the broker goes last.
+    """
     setpriv = shutil.which("setpriv")
     guard = [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
     return await asyncio.create_subprocess_exec(
-        *guard, *command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL
+        *guard, *command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, start_new_session=True
     )
 
 

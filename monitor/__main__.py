@@ -26,12 +26,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="callwatch", description="Notices the visit that nobody made, and sees it through."
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    words = sys.argv[1:] if argv is None else list(argv)
+    chosen = next((word for word in words if word in COMMANDS), None)
     for name, text in COMMANDS.items():
-        module = importlib.import_module(f"monitor.commands.{name.replace('-', '_')}")
-        sub = commands.add_parser(name, help=text, description=module.__doc__)
-        module.add(sub)
-        sub.set_defaults(run=module.run)
-    args = parser.parse_args(argv)
+        sub = commands.add_parser(name, help=text)
+        if name == chosen:
+            # only what is asked for is imported: a token is made in a moment, the daemon is large
+            module = importlib.import_module(f"monitor.commands.{name.replace('-', '_')}")
+            sub.description = module.__doc__
+            module.add(sub)
+            sub.set_defaults(run=module.run)
+    args = parser.parse_args(words)
     code: int = args.run(args)
     return code
 

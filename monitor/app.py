@@ -80,6 +80,7 @@ class App:
         quarantine = Quarantine(self.settings.data_dir / "quarantine")
         self.watch = Watch(self.store, self.clock, self.metrics, self.outbox, quarantine, self.feeds)
         self.feeds.tell = self.watch.signal
+        self.watch.telephones = "ok" if self.settings.twilio else "not_configured"
         self.mqtt = self._mqtt()
         self.scheduler = self._scheduler()
         self._wording: Wording = load_wording()
@@ -109,6 +110,7 @@ class App:
             calls_per_s=twilio.calls_per_s if twilio else 1.0,
             sms_per_s=twilio.sms_per_s if twilio else 1.0,
             on_late=self.metrics.provider_late,
+            on_provider=lambda state: self.watch.provider_is(state),
         )
 
     def _mqtt(self) -> MqttFeed | None:

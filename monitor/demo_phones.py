@@ -136,6 +136,10 @@ class _Phone:
             try:
                 await self._talk()
             except (aiomqtt.MqttError, TimeoutError, OSError) as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    # aiomqtt's farewell to a broker that has gone replaces the cancellation by its own error
+                    raise asyncio.CancelledError from error
                 delay_s = FIRST_RETRY_S if self._next() > before else min(delay_s * 2, LAST_RETRY_S)
                 log.debug("a phone has no broker", error=type(error).__name__, delay_s=delay_s)
                 await asyncio.sleep(delay_s)

@@ -77,8 +77,9 @@ class Outbox:
         calls_per_s: float,
         sms_per_s: float,
         on_late: Callable[[float], None],
+        on_provider: Callable[[str], None] = lambda state: None,
     ) -> None:
-        self._sender, self._clock, self._on_late = sender, clock, on_late
+        self._sender, self._clock, self._on_late, self._on_provider = sender, clock, on_late, on_provider
         self._desks: dict[str, Desk] = {}
         self._lanes = {"call": Lane(calls_per_s), "sms": Lane(sms_per_s)}
         self._known: set[str] = set()
@@ -215,6 +216,7 @@ class Outbox:
             else:
                 shell.refused(outbound.key, error.reason, permanent=error.permanent, possibly_repeated=False)
             return
+        self._on_provider("ok")
         shell.accepted(outbound.key, sent.provider_ref, found=False)
 
     async def _settle_doubt(self, desk: str, key: str, since: datetime) -> None:

@@ -138,7 +138,7 @@ def _row(number: int, item: Any, directory: Directory, calendar: Calendar, polic
         visit=ref,
         service_user=directory.ref("person", person) if person else None,
         start=start.at,
-        end=_end(start, end, policy),
+        end=_end(start, _kept_length(item, start, end), policy),
         workers=workers,
         unknown_workers=unknown,
         known=person is not None and directory.known("person", person) in directory.people,
@@ -147,6 +147,17 @@ def _row(number: int, item: Any, directory: Directory, calendar: Calendar, polic
         late_after=_late_after(item.get("late_after"), warnings),
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _kept_length(item: dict[str, Any], start: Moment, end: Moment) -> Moment:
+    """A visit whose start was moved over the hole of the spring night keeps its planned length."""
+    if start.at is None or end.at is None or start.trouble != "time_does_not_exist" or end.at > start.at:
+        return end
+    ends = datetime.fromisoformat(item["end"])
+    if ends.tzinfo is not None:
+        return end
+    length = ends - datetime.fromisoformat(item["start"])
+    return Moment(at=start.at + length, trouble=end.trouble)
 
 
 def _end(start: Moment, end: Moment, policy: Policy) -> datetime | None:

@@ -79,6 +79,10 @@ class Watch:
         self._told: dict[str, asyncio.TimerHandle] = {}
         self._sending = False
 
+    def provider_is(self, state: str) -> None:
+        """What the telephone account said last: ok, or why it did not take a message."""
+        self.telephones = "ok" if state in ("ok", "bad_number") else state
+
     def add(self, shell: DeskShell) -> None:
         """Serve this desk from now on."""
         self.shells[shell.id] = shell

@@ -11,6 +11,7 @@ import pytest
 from config.load import DeskConfig, load_text
 from connectors.ports import ApiProblem
 from monitor.preview import AND_SO_ON, MOST_STEPS, SHOWN_AFTER, VisitPreview, preview
+from monitor.rota_reader import Moment, _kept_length
 from monitor.synthetic import synthetic_day
 
 MONDAY = "2026-11-23T10:00"
@@ -301,3 +302,12 @@ def test_a_whole_synthetic_day_is_previewed_each_visit_with_its_own_alert():
 
 def test_the_same_rota_gives_the_same_preview():
     assert preview(desk(), {"visits": [row()]}) == preview(desk(), {"visits": [row()]})
+
+
+def test_a_visit_whose_start_falls_into_the_spring_nights_hole_keeps_its_length() -> None:
+    start, end = (
+        Moment(at=datetime(2027, 3, 28, 1, 30, tzinfo=UTC), trouble="time_does_not_exist"),
+        Moment(at=datetime(2027, 3, 28, 1, 0, tzinfo=UTC)),
+    )
+    item = {"start": "2027-03-28T01:30", "end": "2027-03-28T02:00"}
+    assert _kept_length(item, start, end).at == datetime(2027, 3, 28, 2, 0, tzinfo=UTC)
