@@ -38,7 +38,7 @@ CODES = frozenset(
         "feeds", "file", "format", "hash", "head", "http", "input", "job", "key", "key_path", "kind", "level",
         "listen", "logger", "message_key", "method", "min_reader", "outcome", "policy", "priority", "problem",
         "provider_ref", "purpose", "reason", "ref", "result", "role", "route", "signal", "source", "stage",
-        "state", "status", "step", "store", "subject", "task", "timestamp", "track", "upload", "url_host", "webhook",
+        "state", "status", "step", "store", "subject", "task", "template", "timestamp", "track", "upload", "url_host", "webhook",
         "version", "visit", "where",
     }
 )  # fmt: skip
@@ -48,9 +48,9 @@ NUMBERS = frozenset(
     {
         "after", "asked", "attempt", "backlog", "bytes", "cancelled", "changed", "connections", "count", "covers",
         "degraded", "delay_s", "depth", "dropped", "due", "duplicates", "facts", "fence", "generation", "held",
-        "keys", "lag_s", "late_s", "lateness_s", "limit", "mid", "ms", "new", "offset_s", "open", "people",
+        "kept", "keys", "lag_s", "late_s", "lateness_s", "limit", "mid", "ms", "new", "offset_s", "open", "people",
         "people_rev", "permanent", "pid", "port", "problems", "queued", "ready", "refused", "retries", "row",
-        "rows", "seconds", "seq", "size", "skipped", "stalled_s", "took_s", "turns", "unchanged", "v", "visits",
+        "rows", "seconds", "seq", "size", "skipped", "stalled_s", "step_s", "took_s", "turns", "unchanged", "v", "visits",
         "wait_s", "watched", "withheld",
     }
 )  # fmt: skip

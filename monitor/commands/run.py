@@ -94,7 +94,7 @@ def reload(app: App, again: Callable[[], Loaded]) -> None:
     loaded = again()
     if loaded.settings is None:
         for problem in loaded.errors:
-            log.error("configuration refused, the old one stays", path=problem.path, code=problem.code)
+            log.error("configuration refused, the old one stays", key_path=problem.path, code=problem.code)
         return
     app.reload(loaded)
 
