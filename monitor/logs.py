@@ -38,8 +38,8 @@ CODES = frozenset(
         "feeds", "file", "format", "hash", "head", "http", "input", "job", "key", "key_path", "kind", "level",
         "listen", "logger", "message_key", "method", "min_reader", "outcome", "policy", "priority", "problem",
         "provider_ref", "purpose", "reason", "ref", "result", "role", "route", "signal", "source", "stage",
-        "state", "status", "step", "store", "subject", "task", "template", "timestamp", "track", "upload", "url_host", "webhook",
-        "version", "visit", "where",
+        "state", "status", "step", "store", "subject", "task", "template", "timestamp", "track", "upload", "url_host",
+        "webhook", "version", "visit", "where",
     }
 )  # fmt: skip
 """Keys whose values are one word of a program: an enum value, a class, a route's template, a *minted* id."""
@@ -50,8 +50,8 @@ NUMBERS = frozenset(
         "degraded", "delay_s", "depth", "dropped", "due", "duplicates", "facts", "fence", "generation", "held",
         "kept", "keys", "lag_s", "late_s", "lateness_s", "limit", "mid", "ms", "new", "offset_s", "open", "people",
         "people_rev", "permanent", "pid", "port", "problems", "queued", "ready", "refused", "retries", "row",
-        "rows", "seconds", "seq", "size", "skipped", "stalled_s", "step_s", "took_s", "turns", "unchanged", "v", "visits",
-        "wait_s", "watched", "withheld",
+        "rows", "seconds", "seq", "size", "skipped", "stalled_s", "step_s", "took_s", "turns", "unchanged", "v",
+        "visits", "wait_s", "watched", "withheld",
     }
 )  # fmt: skip
 """Keys whose values are counts, durations, positions in the journal, yes or no."""
