@@ -29,6 +29,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 from config.tokens import hash_token
 from connectors.twilio.standin import TelephoneNetwork, serving
@@ -64,6 +65,11 @@ def rfc(at: datetime) -> str:
 def instant(text: str) -> datetime:
     """Read back."""
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def day_of(at: datetime) -> str:
+    """The local date of an instant, as `?date=` wants it."""
+    return at.astimezone(ZoneInfo("Europe/London")).date().isoformat()
 
 
 # --- an HTTP client ---
@@ -162,9 +168,12 @@ class Api:
 
     def visit(self, name: str, date: str | None = None) -> dict[str, Any] | None:
         """One visit of a day (today unless said), or None."""
-        day = date or now().date().isoformat()
-        visits = self.get(f"./visits?date={day}")["visits"]
-        return next((one for one in visits if one["id"] == name), None)
+        return self.visits(date).get(name)
+
+    def visits(self, date: str | None = None) -> dict[str, dict[str, Any]]:
+        """The visits of a day (today unless said) by their ids."""
+        seen = self.get(f"./visits?date={date or day_of(now())}")["visits"]
+        return {one["id"]: one for one in seen}
 
     def alerts(self, **fields: Any) -> list[dict[str, Any]]:
         """The alerts whose fields are as given."""
@@ -454,12 +463,17 @@ class Daemon:
 
     # --- life ---
 
-    def start(self, *, watching: bool = True) -> Daemon:
-        """Ready when it returns; with `watching` also drained, so that deadlines are looked at."""
+    def launch(self) -> None:
+        """Started, and that is all that is known of it when this returns."""
         assert self._process is None, "it runs already"
         self._out.write_bytes(b"")
-        began = time.monotonic()
         self._process = self._spawn()
+
+    def start(self, *, watching: bool = True) -> Daemon:
+        """Ready when it returns; with `watching` also drained, so that deadlines are looked at."""
+        began = time.monotonic()
+        self.launch()
+        assert self._process is not None
         until_sync(
             lambda: self._ready() or not self.running, STARTS_S, 0.005, what="the line that says ready"
         )
