@@ -48,6 +48,14 @@ class Words:
         """The text of an SMS, ready to be sent. Raises ValueError, KeyError: a template that cannot be filled."""
         return render_sms(self._wording, message.template, self._values(message, now))
 
+    def mail(self, message: Message, now: datetime) -> str:
+        """A mail to staff: the subject in the first line, then what has happened and where it stands."""
+        values = self._values(message, now)
+        subject = f"{self._office.agency}: {values.get('what') or 'something needs you'}"
+        reach = [f"The board: {values['link']}"] if values.get("link") else []
+        lines = [subject, f"{subject}.", values.get("doing", ""), values.get("degraded", ""), *reach]
+        return "\n".join(line for line in lines if line)
+
     def say_back(self, template: str, alert: Alert | None, person: str, now: datetime) -> str:
         """An automatic reply."""
         values = self._about(alert, now) | self._to(person)
@@ -89,7 +97,8 @@ class Words:
         if message.template in ("OC-19", "OC-29") and alert is not None:
             values |= self._ending(alert)
         if message.unrecorded or message.template == "OC-13":
-            values["degraded"] = self._wording.phrase["degraded"]
+            # what is meant to be done for the service user waits for the disk: it must not be told as being done
+            values |= {"degraded": self._wording.phrase["degraded"], "doing": ""}
         if message.slot is not None:
             values |= codes_for(message.template, message.slot, bare=message.bare)
         return values
@@ -122,12 +131,13 @@ class Words:
         if alert is None:
             return values
         visit = self._state.values.visits.get(alert.visit or "")
+        about = alert.service_user or alert.worker
         due = visit.start if visit else alert.due_at
         if alert.kind == "lone_worker" and visit:
             due = visit.end
         values |= {
-            "first": self._directory.name(alert.service_user),
-            "id": self._directory.outside(alert.service_user) if alert.service_user else "",
+            "first": self._directory.name(about),
+            "id": self._directory.outside(about) if about else "",
             "time": text_time(local(due)),
             "since": text_time(local(alert.taken_at or alert.opened_at)),
             "spoken_time": spoken_time(local(due)),
