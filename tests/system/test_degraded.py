@@ -1,0 +1,341 @@
+"""The disk is full, read-only, or somebody else's: what is heard, who is told what, and that all of it is recorded after.
+
+The one exception to "nothing leaves before it is on disk" (docs/architecture.md): summons to staff, which say so. A
+real daemon on real disks in trouble; what a text says is looked for by its codes and its one promise, nobody else is
+told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from connectors.sqlite_files import DATABASE
+from tests.system.daemon import (
+    EDNA,
+    OFFICE,
+    Answer,
+    Api,
+    Daemon,
+    Telephones,
+    care_worker,
+    chain_break,
+    in_s,
+    instant,
+    now,
+    of_kind,
+    request,
+    rfc,
+    service_user,
+    staff,
+    visit,
+)
+from tests.system.disks import ext4, fill, tmpfs
+from tests.waiting import until_sync
+
+PHONE_TOPIC = "callwatch/bright/phone-17/checkin"
+TOLD_AFTER_S = 5
+"""A store that does not answer for this long is told to staff."""
+
+
+# --- disks that take no more, and then do ---
+
+
+class Disk(NamedTuple):
+    """Where the data lies, and how it comes into trouble and out of it."""
+
+    data: Path
+    breaks: Callable[[], object]
+    mends: Callable[[], object]
+
+
+@contextmanager
+def full(folder: Path) -> Iterator[Disk]:
+    """A small disk on which no byte is left.
+
+    Somebody reads the database meanwhile: otherwise SQLite finds room of its own, in the log that it copies back.
+    """
+    with tmpfs(folder / "disk", "2m") as at, contextlib.ExitStack() as reading:
+
+        def breaks() -> None:
+            where = f"{(at / 'data' / DATABASE).as_uri()}?mode=ro"
+            reader = reading.enter_context(contextlib.closing(sqlite3.connect(where, uri=True)))
+            reader.execute("BEGIN").execute("SELECT count(*) FROM fact").fetchone()
+            fill(at)
+
+        def mends() -> None:
+            reading.close()
+            (at / "ballast").unlink()
+
+        yield Disk(at / "data", breaks, mends)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[Disk]:
+    """A disk that the kernel takes no more writes for, and that comes back repaired."""
+    with ext4(folder) as disk:
+        yield Disk(disk.at / "data", disk.turns_read_only, disk.comes_back)
+
+
+HOLD = """
+import sqlite3, sys
+conn = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=10)
+conn.execute("BEGIN EXCLUSIVE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+class Holder:
+    """Another process that holds the database, as a backup tool or a curious person with a shell would."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def takes(self) -> None:
+        """Held when it returns."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(self._data / DATABASE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == b"held\n"
+
+    def lets_go(self) -> None:
+        """Free when it returns."""
+        if self._process is not None:
+            self._process.communicate(b"", timeout=10)
+            self._process = None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[Disk]:
+    """A database that another process keeps for itself."""
+    holder = Holder(folder / "data")
+    try:
+        yield Disk(folder / "data", holder.takes, holder.lets_go)
+    finally:
+        holder.lets_go()
+
+
+TROUBLES = {"full": full, "read-only": read_only, "locked": locked}
+
+
+@pytest.fixture(params=list(TROUBLES))
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    with TROUBLES[request.param](tmp_path) as disk:
+        yield disk
+
+
+@pytest.fixture
+def phones() -> Iterator[Telephones]:
+    with Telephones() as phones:
+        yield phones
+
+
+# --- what an outsider does and sees ---
+
+
+def checked_in(daemon: Daemon, **fields: Any) -> Answer:
+    """One check-in of a gateway, whatever is answered."""
+    return daemon.api("intake").call("POST", "./checkins", {"kind": "arrive", "worker": "cw-1"} | fields)
+
+
+def comes_into_trouble(daemon: Daemon, disk: Disk) -> None:
+    """Break the disk, and let something in that must be written, until the daemon has noticed."""
+    disk.breaks()
+    numbers = iter(range(1000))
+
+    def noticed() -> bool:
+        name = f"stray-{next(numbers)}"
+        return checked_in(daemon, id=name, visit="nobody's", at=rfc(now())).status == 503
+
+    until_sync(noticed, 20, what="a check-in that cannot be stored")
+
+
+def recovers(daemon: Daemon, disk: Disk) -> None:
+    """Mend the disk, and wait until the daemon says that it is ready again."""
+    disk.mends()
+    daemon.wait_watching()
+
+
+def about(text: Mapping[str, Any], person: str) -> bool:
+    """Whether a text to staff is about this person; their id stands in it."""
+    return f" {person}" in text["body"] and "Reply" in text["body"]
+
+
+def summons(phones: Telephones, person: str = "su-1", timeout: float = 15.0) -> dict[str, Any]:
+    """The text with which the office is summoned about this person."""
+    return until_sync(
+        lambda: next((text for text in phones.texts(OFFICE) if about(text, person)), {}),
+        timeout,
+        what="a summons",
+    )
+
+
+def warning(phones: Telephones) -> dict[str, Any]:
+    """The text with which the office is asked to watch by hand: about nobody."""
+    return until_sync(
+        lambda: next(
+            (text for text in phones.texts(OFFICE) if "Reply" in text["body"] and " su-" not in text["body"]),
+            {},
+        ),
+        15,
+        what="the warning",
+    )
+
+
+def code(text: Mapping[str, Any]) -> str:
+    """The code with which it is taken."""
+    found = re.search(r"Reply (\d\d) I have it", text["body"])
+    assert found, text["body"]
+    return found[1]
+
+
+def takes(phones: Telephones, text: Mapping[str, Any]) -> str:
+    """The office replies that it has it; the answer that comes back."""
+    before = len(phones.texts(OFFICE))
+    phones.reply(OFFICE, code(text))
+    answers = until_sync(
+        lambda: [one for one in phones.texts(OFFICE)[before:] if one["direction"] == "outbound-reply"],
+        what="an answer",
+    )
+    return str(answers[0]["body"])
+
+
+def nobody_else(text: str) -> bool:
+    """The one promise: that the machine contacts nobody else, and nothing that says the opposite."""
+    low = text.lower()
+    promised = "nobody else" in low or "nothing else" in low
+    return promised and not re.search(r"is being (rung|texted)|will be (rung|texted)", low)
+
+
+def whole(office: Api, daemon: Daemon) -> list[dict[str, Any]]:
+    """All facts: an unbroken chain, in order, and the same for `callwatch verify`."""
+    facts = office.facts()
+    assert chain_break(facts) is None
+    assert [fact["at"] for fact in facts] == sorted(fact["at"] for fact in facts)
+    assert daemon.verify()["ok"] is True
+    return facts
+
+
+def contacts(office: Api, visit: str, **fields: Any) -> list[dict[str, Any]]:
+    """The contacts of the one alert of a visit whose fields are as given."""
+    (alert,) = office.alerts(visit=visit)
+    return [one for one in alert["contacts"] if fields.items() <= one.items()]
+
+
+SLOW = {"late_after": "2s", "summon_call_after": "5m", "summon_next": "15m"}
+"""Texts only, so that a call is one that should not be."""
+
+
+# --- the whole story, on every kind of trouble ---
+
+
+def test_staff_are_summoned_and_told_the_truth_and_afterwards_everything_is_recorded_in_order(
+    tmp_path: Path, disk: Disk, phones: Telephones
+) -> None:
+    with Daemon(tmp_path, phones=phones, data=disk.data, overrides=SLOW | {"ack_expires": "1s"}) as daemon:
+        office = daemon.api()
+        office.people(service_user(), service_user("su-2", "+441632960102"), care_worker(), staff())
+        late_at = in_s(6)
+        start = late_at - timedelta(seconds=2)
+        office.rota(visit("came", start, service_user="su-2"), visit("nobody", start))
+        comes_into_trouble(daemon, disk)
+        broken_at = now()
+
+        refused = checked_in(daemon, id="c-1", visit="came", at=rfc(now()))
+        assert (refused.status, refused.body["error"]["code"]) == (503, "degraded")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert checked_in(daemon, id="c-1", visit="came", at=rfc(now())).status == 503
+        says_that_it_is_in_trouble(daemon)
+
+        summoned = summons(phones)
+        assert now() >= late_at
+        assert nobody_else(summoned["body"]), summoned["body"]
+        watch = warning(phones)
+        assert now() >= broken_at + timedelta(seconds=TOLD_AFTER_S - 1)
+        assert "nobody else" in watch["body"]
+        for text in (summoned, watch):
+            heard = takes(phones, text)
+            assert "cannot be recorded" in heard
+            assert "nobody else" in heard
+        taken_at = now()
+        assert phones.calls(EDNA) == []
+        assert says_that_it_is_in_trouble(daemon)
+
+        recovers(daemon, disk)
+        says_that_all_is_well(daemon)
+        again = checked_in(daemon, id="c-1", visit="came", at=rfc(now()))
+        (result,) = again.body["results"]
+        assert (result["outcome"], result["visit"], result["stored"]) == ("duplicate", "came", True)
+        came = office.visit("came")
+        assert came is not None
+        assert (came["stage"], came["verdicts"], came["alert"]) == ("arrived", ["on_time"], None)
+
+        facts = whole(office, daemon)
+        raised = of_kind(facts, "AlertRaised")
+        assert [json.loads(fact["body"])["kind"] for fact in raised] == ["late_visit", "watch_fault"] or [
+            json.loads(fact["body"])["kind"] for fact in raised
+        ] == ["watch_fault", "late_visit"]
+        was_taken_unrecorded(office, taken_at)
+        is_told_that_it_is_over(office, phones)
+        (summon, *more) = contacts(office, "nobody", purpose="summon")
+        assert (summon["unrecorded_at_send"], summon["proof"]) == (True, f"reply:{code(summoned)}")
+        assert more == []
+        # what was held is not lost: now that it can be recorded she is rung, once
+        phones.ringing(EDNA)
+        assert contacts(office, "nobody", purpose="reassure")[0]["unrecorded_at_send"] is False
+        assert (len(phones.calls(EDNA)), phones.calls(OFFICE)) == (1, [])
+        assert daemon.stop() == 0
+
+
+def says_that_it_is_in_trouble(daemon: Daemon) -> bool:
+    """On every face: metric, readiness, health, board."""
+    assert daemon.api().metric("callwatch_degraded") == 1
+    assert request(daemon.port, "GET", "/readyz").status == 503
+    health = request(daemon.port, "GET", "/healthz").body
+    assert (health["status"], health["ready"]) == ("trouble", False)
+    assert health["desks"]["bright"]["degraded"] in ("full", "read_only", "locked", "unreachable", "io")
+    assert health["desks"]["bright"]["backlog"] > 0
+    board = daemon.api().call("GET", "/board/bright")
+    assert board.status == 200
+    assert "cannot be written to disk" in board.body
+    return True
+
+
+def says_that_all_is_well(daemon: Daemon) -> None:
+    """The same faces after it."""
+    assert daemon.api().metric("callwatch_degraded") == 0
+    health = request(daemon.port, "GET", "/healthz").body
+    assert (health["status"], health["desks"]["bright"]["degraded"]) == ("ok", None)
+    assert "cannot be written to disk" not in daemon.api().call("GET", "/board/bright").body
+
+
+def was_taken_unrecorded(office: Api, taken_at: datetime) -> None:
+    """Taken by who said so; asked again ten minutes after that, however short a taking lasts otherwise."""
+    (alert,) = office.alerts(visit="nobody")
+    assert (alert["state"], alert["taken_by"]) == ("taken", "st-1")
+    (summon,) = [track for track in alert["tracks"] if track["name"] == "summon"]
+    rest_s = (instant(summon["next_at"]) - instant(alert["taken_at"])).total_seconds()
+    assert rest_s == 600
+    assert abs((instant(alert["taken_at"]) - taken_at).total_seconds()) < 5
+
+
+def is_told_that_it_is_over(office: Api, phones: Telephones) -> None:
+    """The warning ends by itself, and who was warned hears of it."""
+    (fault,) = office.alerts(kind="watch_fault")
+    assert (fault["state"], fault["ended_reason"]) == ("ended", "outcome_recorded")
+    until_sync(lambda: any("over" in text["body"] for text in phones.texts(OFFICE)), what="that it is over")
