@@ -46,6 +46,8 @@ class PersonView(Struct, frozen=True, kw_only=True):
     role: Literal["service_user", "care_worker", "staff", "contact"]
     lines: tuple[LineView, ...] = ()
     plan: PlanView = PlanView()
+    mail: bool = False
+    """May be written to: a member of staff with an address, on a host with a mail relay."""
 
     def text_line(self) -> LineView | None:
         """The line to which a text goes, or None."""

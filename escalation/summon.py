@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from config.policy import Policy
 from escalation.people import PersonView
-from escalation.track import Contact, Move, Priority, Track
+from escalation.track import Contact, ContactChannel, Move, Priority, Track
 
 TOGETHER_AGAIN = timedelta(minutes=2)
 """How soon the whole chain is rung again for help that nobody took (ours)."""
@@ -158,19 +158,23 @@ def _contacts(
     line = person.text_line()
     if text and line is not None:
         found.append(_contact(case, person, line.ref, "sms", priority))
+    if text and person.mail:
+        found.append(_contact(case, person, "", "email", priority))
     voice = person.voice_lines()
     if call and voice:
         found.append(_contact(case, person, voice[0].ref, "call", priority))
     return tuple(found)
 
 
-def _contact(case: SummonCase, person: PersonView, line: str, channel: str, priority: Priority) -> Contact:
+def _contact(
+    case: SummonCase, person: PersonView, line: str, channel: ContactChannel, priority: Priority
+) -> Contact:
     return Contact(
         person=person.ref,
         line=line,
-        channel="sms" if channel == "sms" else "call",
+        channel=channel,
         purpose="summon",
-        template=case.sms if channel == "sms" else case.call,
+        template=case.call if channel == "call" else case.sms,
         priority=priority,
         ring_s=round(case.policy.ring_staff.total_seconds()),
         count=case.count,

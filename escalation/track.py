@@ -9,7 +9,7 @@ from msgspec import Struct
 
 Step = Literal["waiting", "trying", "reached", "not_reached", "skipped", "done"]
 TrackName = Literal["summon", "reassure", "locate", "replace", "inform"]
-ContactChannel = Literal["sms", "call"]
+ContactChannel = Literal["sms", "call", "email"]
 Priority = Literal["help", "summon", "first_contact", "time_critical", "repeat"]
 
 

@@ -22,6 +22,7 @@ from config.holidays_england import england_bank_holidays
 from config.load import DeskConfig, Loaded
 from config.settings import Settings
 from connectors.board import BoardOptions
+from connectors.email import MailSender
 from connectors.http_api import build_app, serve
 from connectors.mqtt import MqttFeed
 from connectors.ports import EdgeError, Sender, Store, StoreFenced
@@ -76,6 +77,8 @@ class App:
         self.address = ""
         self.twilio_tokens = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]
         self.sender = self._sender()
+        email = self.settings.email
+        self.mail: Sender | None = MailSender(email.host, email.port, email.from_) if email else None
         self.outbox = self._outbox()
         quarantine = Quarantine(self.settings.data_dir / "quarantine")
         self.watch = Watch(self.store, self.clock, self.metrics, self.outbox, quarantine, self.feeds)
@@ -111,6 +114,7 @@ class App:
             sms_per_s=twilio.sms_per_s if twilio else 1.0,
             on_late=self.metrics.provider_late,
             on_provider=lambda state: self.watch.provider_is(state),
+            mail=self.mail,
         )
 
     def _mqtt(self) -> MqttFeed | None:
@@ -149,7 +153,9 @@ class App:
 
     def _shell(self, config: DeskConfig) -> DeskShell:
         mint = minter(self._random, self.clock.now)
-        directory = Directory(mint, config.policy.zone, config.policy.place_radius_m)
+        directory = Directory(
+            mint, config.policy.zone, config.policy.place_radius_m, mail=self.mail is not None
+        )
         engine = Engine(config.id, self.store, self.clock, mint, directory, self.watch, off_loop=_off_loop)
 
         def words() -> Words:

@@ -398,6 +398,8 @@ class DeskShell:
     def outbound(self, key: str, *, unrecorded: bool = False) -> OutboundMessage | None:
         """The message as it is sent; None when it has no number, or this desk has none to send from."""
         message = self.engine.state.values.messages.get(key)
+        if message is not None and message.channel == "email":
+            return self._mail(message)
         number = self.directory.number(message.line) if message and message.line else None
         if message is None or number is None or not self.config.numbers:
             return None
@@ -414,6 +416,19 @@ class DeskShell:
             body=self._body(message),
             ring_s=message.ring_s,
             validity_s=max(int((message.expires_at - self._clock.now()).total_seconds()), 1),
+        )
+
+    def _mail(self, message: Message) -> OutboundMessage | None:
+        address = self.directory.address(message.person)
+        if address is None:
+            return None
+        return OutboundMessage(
+            key=message.key,
+            desk=self.id,
+            channel="email",
+            to=address,
+            sender="",
+            body=self._words().mail(message, self._clock.now()),
         )
 
     def _body(self, message: Message) -> str:

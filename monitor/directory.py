@@ -63,7 +63,10 @@ class Change(Struct, frozen=True, kw_only=True):
 class Directory:
     """The people, devices, lines and outside ids of one desk. `mint` makes fresh ids (injected)."""
 
-    def __init__(self, mint: Callable[[str], str], zone: str, default_radius_m: float) -> None:
+    def __init__(
+        self, mint: Callable[[str], str], zone: str, default_radius_m: float, *, mail: bool = False
+    ) -> None:
+        self._mail = mail
         self._mint = mint
         self._zone = ZoneInfo(zone)
         self.default_radius_m = default_radius_m
@@ -163,6 +166,11 @@ class Directory:
         found = self.people.get(ref or "")
         return (found.given.name or found.given.id) if found else (self.outside(ref) if ref else "")
 
+    def address(self, ref: str) -> str | None:
+        """The mail address of a person."""
+        found = self.people.get(ref)
+        return found.given.email if found else None
+
     def devices(self) -> list[str]:
         """Outside ids of all devices of this desk."""
         return [self._outside[ref] for ref in self._owner]
@@ -223,7 +231,13 @@ class Directory:
             lines.append(LineView(ref=line, kind=phone.kind, use=phone.use))
         for device in given.devices:
             self._owner[self.ref("device", device)] = ref
-        view = PersonView(ref=ref, role=given.role, lines=_in_order(lines), plan=_plan(given.contact_plan))
+        view = PersonView(
+            ref=ref,
+            role=given.role,
+            lines=_in_order(lines),
+            plan=_plan(given.contact_plan),
+            mail=self._mail and given.role == "staff" and bool(given.email),
+        )
         self.people[ref] = Person(ref=ref, given=given, view=view, numbers=numbers)
         return self.people[ref]
 

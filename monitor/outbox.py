@@ -53,6 +53,8 @@ class Desk(Protocol):
         """The provider's word on a message that was asked for."""
 
 
+MAILS_PER_S = 5.0
+
 Entry = tuple[int, int, datetime, int, str, str]
 """Priority, time-critical first, intended at, a counter, desk, key."""
 
@@ -78,10 +80,12 @@ class Outbox:
         sms_per_s: float,
         on_late: Callable[[float], None],
         on_provider: Callable[[str], None] = lambda state: None,
+        mail: Sender | None = None,
     ) -> None:
+        self._mail = mail or sender
         self._sender, self._clock, self._on_late, self._on_provider = sender, clock, on_late, on_provider
         self._desks: dict[str, Desk] = {}
-        self._lanes = {"call": Lane(calls_per_s), "sms": Lane(sms_per_s)}
+        self._lanes = {"call": Lane(calls_per_s), "sms": Lane(sms_per_s), "email": Lane(MAILS_PER_S)}
         self._known: set[str] = set()
         self._count = 0
         self._wake = asyncio.Event()
@@ -206,7 +210,7 @@ class Outbox:
             self._on_late((self._clock.now() - message.intended_at).total_seconds())
         began = self._clock.now()
         try:
-            sent = await self._sender.send(outbound)
+            sent = await self._by(outbound).send(outbound)
         except EdgeError as error:
             log.warning(
                 "provider did not take it", key=outbound.key, reason=error.reason, permanent=error.permanent
@@ -218,6 +222,9 @@ class Outbox:
             return
         self._on_provider("ok")
         shell.accepted(outbound.key, sent.provider_ref, found=False)
+
+    def _by(self, outbound: OutboundMessage) -> Sender:
+        return self._mail if outbound.channel == "email" else self._sender
 
     async def _settle_doubt(self, desk: str, key: str, since: datetime) -> None:
         try:
@@ -231,7 +238,7 @@ class Outbox:
         """Found: it is at the provider. Not found, or not answered in 5 s: again, marked possibly repeated."""
         try:
             async with asyncio.timeout(LOOK_UP_S):
-                found = await self._sender.look_up(outbound, since - timedelta(seconds=2))
+                found = await self._by(outbound).look_up(outbound, since - timedelta(seconds=2))
         except (EdgeError, TimeoutError) as error:
             log.warning("look-up failed", key=outbound.key, error=type(error).__name__)
             found = None
@@ -247,7 +254,7 @@ class Outbox:
             return
         try:
             async with asyncio.timeout(LOOK_UP_S):
-                callback = await self._sender.status(outbound, message.provider_ref)
+                callback = await self._by(outbound).status(outbound, message.provider_ref)
         except (EdgeError, TimeoutError) as error:
             log.warning("status could not be asked", key=message.key, error=type(error).__name__)
             return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import cached_property
 
+from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import (
     AlertView,
@@ -68,17 +70,11 @@ class Reads:
 
     def signal(self, visit: Visit) -> Signal:
         """Known, or dark with its cause (design rule 4)."""
-        causes = {entry.cause: entry for entry in self._state.values.dark.values()}
-        if "clock" in causes:
-            return "dark:clock"
-        if "broker" in causes:
-            return "dark:broker"
-        if "feed" in causes:
-            return "dark:feed"
-        for entry in self._state.values.dark.values():
-            if self._directory.worker_of(entry.subject) in visit.workers:
-                return "dark:device"
-        return "known"
+        return signal_of(self._state, visit, self._silent)
+
+    @cached_property
+    def _silent(self) -> frozenset[str]:
+        return silent_workers(self._state, self._directory.worker_of)
 
     def counts(self, now: datetime) -> dict[tuple[str, str], int]:
         """Visits by stage and signal, for the metric."""

@@ -16,9 +16,10 @@ from escalation.people import LineView, PersonView
 from escalation.replies import QUESTIONS, free_slot
 from escalation.track import Contact, Move, Track
 from monitor.core import facts as f
+from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Alert, Message, Visit
 from monitor.core.times import planned_again
-from monitor.core.views import AlertKind, EndedReason
+from monitor.core.views import AlertKind, EndedReason, Signal
 from monitor.core.work import Work
 
 SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
@@ -129,7 +130,7 @@ def _person(work: Work, ref: str) -> PersonView:
     if person is None:
         return PersonView(ref=ref, role="staff")
     lines = tuple(_with_stop(line, work.stopped(line.ref)) for line in person.lines)
-    return PersonView(ref=person.ref, role=person.role, lines=lines, plan=person.plan)
+    return structs.replace(person, lines=lines)
 
 
 def _with_stop(line: LineView, stopped: bool) -> LineView:
@@ -144,28 +145,15 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
         person=_person(work, alert.service_user) if known and alert.service_user else None,
         public=work.state.values.public,
         now=work.now,
-        dark=signal_of(work, work.visit(alert.visit)) != "known",
+        dark=_signal(work, alert) != "known",
         time_critical=alert.time_critical,
         clock_doubted="clock:" in work.state.values.dark,
     )
 
 
-def signal_of(work: Work, visit: Visit | None) -> str:
-    """*known*, or dark with its cause (design rule 4). A device is the visit's if it is its care worker's."""
-    for entry in work.state.values.dark.values():
-        if entry.cause in ("clock", "broker", "feed"):
-            return f"dark:{entry.cause}"
-    if visit is not None and any(_silent(work, worker) for worker in visit.workers):
-        return "dark:device"
-    return "known"
-
-
-def _silent(work: Work, worker: str) -> bool:
-    """A device of theirs went dark and no other one of theirs was heard since."""
-    values, owner = work.state.values, work.ctx.people.worker_of
-    since = [e.since for e in values.dark.values() if e.cause == "device" and owner(e.subject) == worker]
-    heard = (device.heard_at for device in values.devices.values() if owner(device.ref) == worker)
-    return bool(since) and not any(at is not None and at > max(since) for at in heard)
+def _signal(work: Work, alert: Alert) -> Signal:
+    silent = silent_workers(work.state, work.ctx.people.worker_of)
+    return signal_of(work.state, work.visit(alert.visit), silent)
 
 
 # --- moves ---
@@ -209,7 +197,7 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None) -> str:
         f.MessageIntended(
             alert=alert.ref if alert else None,
             person=contact.person,
-            line=contact.line,
+            line=contact.line or None,
             purpose=contact.purpose,
             channel=contact.channel,
             template=contact.template,
@@ -496,6 +484,8 @@ def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> 
     track = alert.track("summon")
     if track is None or alert.kind == "help_asked" or not _on_this_rung(work, alert, message):
         return
+    if message.channel == "email" and _person(work, message.person).lines:
+        return  # a mail goes beside the telephone: what becomes of it moves no ladder
     case = summon_case(work, alert)
     rings = any(
         m.channel == "call" and m.person == message.person for m in _open_messages(work, alert, "summon")

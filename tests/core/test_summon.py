@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from config.policy import Duty
 from escalation.people import LineView, PersonView
 from monitor.core import facts as f
-from monitor.core.inputs import SendReported
-from tests.core.driver import MONDAY, Desk
+from monitor.core.inputs import SendReported, SendTurn
+from tests.core.driver import MONDAY, NOWHERE, Desk
 
 NOON = MONDAY + timedelta(hours=4)
 NIGHT = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
@@ -603,3 +603,40 @@ def test_a_permanent_failure_of_the_post_advances_like_any_other() -> None:
     desk.tell_turn(sms)
     desk.tell(SendReported(key=sms.key, result="failed", permanent=True, reason="bad_number"))
     assert summons(desk, "olga", "call").intended_at == NOON
+
+
+def test_a_member_of_staff_with_an_address_gets_a_mail_beside_the_text() -> None:
+    desk = Desk(MONDAY.replace(hour=10))
+    desk.people.people["olga"] = PersonView(
+        ref="olga", role="staff", lines=(LineView(ref="l-olga"),), mail=True
+    )
+    desk.plan()
+    desk.advance(minutes=30)
+    assert [(m.channel, m.line) for m in desk.messages("summon", "olga")] == [
+        ("sms", "l-olga"),
+        ("email", None),
+    ]
+
+
+def test_a_mail_that_fails_moves_no_ladder_while_there_is_a_telephone() -> None:
+    desk = Desk(MONDAY.replace(hour=10))
+    desk.people.people["olga"] = PersonView(
+        ref="olga", role="staff", lines=(LineView(ref="l-olga"),), mail=True
+    )
+    desk.plan()
+    desk.advance(minutes=30)
+    (mail,) = [m for m in desk.messages("summon", "olga") if m.channel == "email"]
+    desk.tell(SendTurn(key=mail.key, evidence=NOWHERE))
+    desk.tell(SendReported(key=mail.key, result="failed", permanent=True, reason="refused"))
+    assert [m.person for m in desk.messages("summon") if m.phase == "queued"] == ["olga"]
+
+
+def test_without_any_telephone_the_mail_is_the_rung_and_its_failure_passes_on() -> None:
+    desk = Desk(MONDAY.replace(hour=10))
+    desk.people.people["olga"] = PersonView(ref="olga", role="staff", mail=True)
+    desk.plan()
+    desk.advance(minutes=30)
+    (mail,) = desk.messages("summon", "olga")
+    desk.tell(SendTurn(key=mail.key, evidence=NOWHERE))
+    desk.tell(SendReported(key=mail.key, result="failed", permanent=True, reason="refused"))
+    assert desk.messages("summon", "mary")
