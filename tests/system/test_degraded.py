@@ -1,4 +1,4 @@
-"""The disk is full, read-only, or somebody else's: what is heard, who is told what, and that all of it is recorded after.
+"""The disk is full, read-only, or somebody else's: what is heard, who is told what, and that it is all recorded after.
 
 The one exception to "nothing leaves before it is on disk" (docs/architecture.md): summons to staff, which say so. A
 real daemon on real disks in trouble; what a text says is looked for by its codes and its one promise, nobody else is
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +22,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from connectors.sqlite_files import DATABASE
+from tests.system.broker import Mosquitto, phone, publish
 from tests.system.daemon import (
     EDNA,
     OFFICE,
+    ON_CALL,
     Answer,
     Api,
     Daemon,
@@ -250,7 +253,7 @@ def test_staff_are_summoned_and_told_the_truth_and_afterwards_everything_is_reco
     with Daemon(tmp_path, phones=phones, data=disk.data, overrides=SLOW | {"ack_expires": "1s"}) as daemon:
         office = daemon.api()
         office.people(service_user(), service_user("su-2", "+441632960102"), care_worker(), staff())
-        late_at = in_s(6)
+        late_at = in_s(8)
         start = late_at - timedelta(seconds=2)
         office.rota(visit("came", start, service_user="su-2"), visit("nobody", start))
         comes_into_trouble(daemon, disk)
@@ -339,3 +342,187 @@ def is_told_that_it_is_over(office: Api, phones: Telephones) -> None:
     (fault,) = office.alerts(kind="watch_fault")
     assert (fault["state"], fault["ended_reason"]) == ("ended", "outcome_recorded")
     until_sync(lambda: any("over" in text["body"] for text in phones.texts(OFFICE)), what="that it is over")
+
+
+# --- MQTT: connected, read, unacknowledged ---
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    with Mosquitto(folder, options="log_type all") as broker:
+        yield broker
+
+
+class Wire:
+    """What the broker's log says of our subscriber."""
+
+    def __init__(self, broker: Mosquitto) -> None:
+        self._broker = broker
+
+    def handed_over(self) -> list[tuple[str, str]]:
+        """Check-ins that the broker sent on: to which client, under which message id."""
+        sent = rf"Sending PUBLISH to (\S+) \(d\d, q1, r0, m(\d+), '{PHONE_TOPIC}'"
+        return re.findall(sent, self._broker.log.read_text())
+
+    def acknowledged(self) -> int:
+        """How many of them were acknowledged to it."""
+        said = self._broker.log.read_text()
+        return sum(
+            f"Received PUBACK from {client} (Mid: {mid}," in said for client, mid in self.handed_over()
+        )
+
+    def connections(self) -> int:
+        """How often our subscriber came."""
+        return len(re.findall(r"New client connected from \S+ as callwatch", self._broker.log.read_text()))
+
+
+def published(broker: Mosquitto, name: str, visit: str) -> None:
+    """An arrival from a phone, with the broker when this returns."""
+    body = {"id": name, "kind": "arrive", "visit": visit, "at": rfc(now())}
+    with phone(broker) as client:
+        publish(client, [(PHONE_TOPIC, json.dumps(body).encode())])
+
+
+def cast(office: Api) -> None:
+    """A service user, a care worker with a phone, the office."""
+    office.people(service_user(), care_worker(devices=["callwatch:phone-17"]), staff())
+
+
+def test_a_phones_arrival_is_applied_and_not_acknowledged_until_it_is_on_disk(
+    tmp_path: Path, phones: Telephones, broker: Mosquitto
+) -> None:
+    wire = Wire(broker)
+    with (
+        locked(tmp_path) as disk,
+        Daemon(tmp_path, phones=phones, broker=broker, overrides=SLOW) as daemon,
+    ):
+        office = daemon.api()
+        cast(office)
+        start = in_s(3)
+        office.rota(visit("came", start), visit("nobody", start))
+        published(broker, "before", "nobody else's")
+        until_sync(lambda: wire.acknowledged() == 1, what="what is on disk is acknowledged")
+        comes_into_trouble(daemon, disk)
+        published(broker, "m-1", "came")
+        until_sync(lambda: len(wire.handed_over()) == 2, what="the arrival has been handed over")
+        # the deadline of both passes: the one that nobody came to is heard of, and with it the other was looked at
+        summons(phones)
+        assert wire.acknowledged() == 1
+        recovers(daemon, disk)
+        until_sync(lambda: wire.acknowledged() == 2, what="now it is acknowledged")
+        assert wire.connections() == 1
+        assert [alert["visit"] for alert in office.alerts(kind="late_visit")] == ["nobody"]
+        came = office.visit("came")
+        assert came is not None
+        assert (came["stage"], came["verdicts"]) == ("arrived", ["on_time"])
+        whole(office, daemon)
+
+
+def test_killed_while_the_disk_is_full_it_hears_from_the_broker_again_what_it_never_acknowledged(
+    tmp_path: Path, phones: Telephones, broker: Mosquitto
+) -> None:
+    wire = Wire(broker)
+    with (
+        full(tmp_path) as disk,
+        Daemon(tmp_path, phones=phones, broker=broker, data=disk.data, overrides=SLOW) as daemon,
+    ):
+        office = daemon.api()
+        cast(office)
+        late_at = in_s(7)
+        start = late_at - timedelta(seconds=2)
+        office.rota(*(visit(name, start) for name in ("phoned", "posted", "nobody")))
+        kept = office.facts()
+        comes_into_trouble(daemon, disk)
+        published(broker, "m-1", "phoned")
+        until_sync(lambda: len(wire.handed_over()) == 1, what="the arrival has been handed over")
+        posted = {"id": "h-1", "visit": "posted", "at": rfc(now())}
+        assert checked_in(daemon, **posted).status == 503
+        daemon.kill()
+        disk.mends()
+        daemon.start()
+        phones.leads_to(daemon)
+        # the gateway does what 503 asks of it
+        (result,) = checked_in(daemon, **posted).body["results"]
+        assert (result["outcome"], result["visit"]) == ("arrived", "posted")
+        alert = office.alert("nobody")
+        assert instant(alert["due_at"]) == late_at
+        assert [alert["visit"] for alert in office.alerts(kind="late_visit")] == ["nobody"]
+        facts = whole(office, daemon)
+        assert facts[: len(kept)] == kept
+        assert len(of_kind(facts, "ArrivalRecorded")) == 2
+
+
+# --- a person who answers by telephone, and a disk that is soon well again ---
+
+
+def test_who_takes_it_by_telephone_hears_that_it_cannot_be_recorded(
+    tmp_path: Path, phones: Telephones
+) -> None:
+    hasty = SLOW | {"summon_call_after": "1s", "summon_next": "4m"}
+    with locked(tmp_path) as disk, Daemon(tmp_path, phones=phones, overrides=hasty) as daemon:
+        office = daemon.api()
+        cast(office)
+        late_at = in_s(2)
+        office.rota(visit("nobody", late_at - timedelta(seconds=2)))
+        comes_into_trouble(daemon, disk)
+        summons(phones)
+        call = phones.ringing(OFFICE)
+        phones.do(call, "answer")
+        told = phones.do(call, "press", digits="1")
+        assert nobody_else(" ".join(told["script"])), told["script"]
+        taken = " ".join(phones.do(call, "press", digits="2")["script"])
+        assert "cannot be recorded" in taken
+        assert phones.calls(EDNA) == []
+        recovers(daemon, disk)
+        alert = office.alert("nobody", state="taken")
+        assert alert["taken_by"] == "st-1"
+        proven = [one for one in alert["contacts"] if one["proof"] == "key:2"]
+        assert [(one["channel"], one["unrecorded_at_send"]) for one in proven] == [("call", True)]
+        whole(office, daemon)
+
+
+def test_a_lock_of_two_seconds_is_told_to_nobody_and_loses_nothing(
+    tmp_path: Path, phones: Telephones
+) -> None:
+    with locked(tmp_path) as disk, Daemon(tmp_path, phones=phones, overrides=SLOW) as daemon:
+        office = daemon.api()
+        cast(office)
+        office.rota(visit("came", in_s(60)))
+        broken_at = now()
+        comes_into_trouble(daemon, disk)
+        assert checked_in(daemon, id="c-1", visit="came", at=rfc(now())).status == 503
+        until_sync(lambda: now() > broken_at + timedelta(seconds=2), what="two seconds")
+        recovers(daemon, disk)
+        says_that_all_is_well(daemon)
+        # a visit that nobody comes to, late after staff would have been told: what is told then is told about it alone
+        office.rota(visit("nobody", broken_at + timedelta(seconds=TOLD_AFTER_S)))
+        summons(phones)
+        assert [alert["kind"] for alert in office.alerts()] == ["late_visit"]
+        assert len(phones.texts(OFFICE)) == 1
+        assert office.visit("came", None)["stage"] == "arrived"
+        whole(office, daemon)
+
+
+def test_help_asked_while_nothing_can_be_recorded_rings_everybody_on_duty(
+    tmp_path: Path, phones: Telephones
+) -> None:
+    duty = [{"person": person, "role": "on_call", "hours": "otherwise"} for person in ("st-1", "st-2")]
+    mobile = [{"number": EDNA_MOBILE, "kind": "mobile"}]
+    with locked(tmp_path) as disk, Daemon(tmp_path, phones=phones, duty=duty, overrides=SLOW) as daemon:
+        office = daemon.api()
+        office.people(service_user(phones=mobile), care_worker(), staff(), staff("st-2", ON_CALL))
+        comes_into_trouble(daemon, disk)
+        phones.reply(EDNA_MOBILE, "please help me")
+        for number in (OFFICE, ON_CALL):
+            phones.ringing(number)
+        recovers(daemon, disk)
+        (asked,) = office.alerts(kind="help_asked")
+        assert {one["unrecorded_at_send"] for one in asked["contacts"] if one["purpose"] == "summon"} == {
+            True
+        }
+        whole(office, daemon)
+
+
+EDNA_MOBILE = "+447700900301"
