@@ -166,7 +166,9 @@ class Outbox:
                 wait = self._send_ready()
                 self._wake.clear()
                 try:
-                    await asyncio.wait_for(self._wake.wait(), wait)
+                    # not wait_for: in Python 3.11 it swallows a cancellation that meets the wake-up, and we never end
+                    async with asyncio.timeout(wait):
+                        await self._wake.wait()
                 except TimeoutError:
                     continue
         finally:
