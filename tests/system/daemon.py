@@ -235,7 +235,7 @@ def _framed(value: Any) -> bytes:
     return len(text).to_bytes(4, "big") + text
 
 
-def of_kind(facts: Iterable[Mapping[str, Any]], kind: str, **body: Any) -> list[Mapping[str, Any]]:
+def of_kind(facts: Iterable[Mapping[str, Any]], kind: str, /, **body: Any) -> list[Mapping[str, Any]]:
     """The facts of a kind, and with these values in their body."""
     found = [fact for fact in facts if fact["kind"] == kind]
     return [fact for fact in found if body.items() <= json.loads(fact["body"]).items()]
@@ -374,11 +374,18 @@ ALWAYS = ({"person": "st-1", "role": "office", "hours": "otherwise"},)
 """One duty line: the office is there at every hour, so that no test depends on the hour at which it runs."""
 
 
+def by_day() -> dict[str, str]:
+    """Overrides that put the night, in which a call comes first, as far away as it can be: tests run at any hour."""
+    local = now().astimezone(ZoneInfo("Europe/London"))
+    return {f"night_{end}": f"{local + timedelta(hours=h):%H:%M}" for end, h in (("from", 11), ("to", 13))}
+
+
 class Daemon:
     """`callwatch run`: configured by keywords, on a port and with a data folder that stay over restarts.
 
     `overrides` are keys of the policy; `desks` are more `[[desk]]` tables; `tables` are texts appended to the file;
-    `env` and `prefix` (words before the command) are for libfaketime and the like; `warm` forks from a `WarmStart`.
+    `env` (may be changed between two starts) and `prefix` (words before the command) are for libfaketime and the like;
+    `warm` forks from a `WarmStart`.
     """
 
     def __init__(
@@ -403,7 +410,7 @@ class Daemon:
         warm: WarmStart | None = None,
     ) -> None:
         self.folder, self.port, self.data = folder, free_port(), data or folder / "data"
-        self.phones, self._env, self._prefix, self._warm = phones, dict(env or {}), list(prefix), warm
+        self.phones, self.env, self._prefix, self._warm = phones, dict(env or {}), list(prefix), warm
         self.config, self._out, self._err = folder / "callwatch.toml", folder / "stdout", folder / "stderr"
         self.starts_s: list[float] = []
         self._process: subprocess.Popen[bytes] | Forked | None = None
@@ -506,7 +513,7 @@ class Daemon:
             return subprocess.Popen(
                 [*self._prefix, sys.executable, "-m", "monitor", *words],
                 cwd=self.folder,
-                env=env | {"PYTHONPATH": str(ROOT)} | self._env,
+                env=env | {"PYTHONPATH": str(ROOT)} | self.env,
                 stdout=out,
                 stderr=err,
             )
