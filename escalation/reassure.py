@@ -15,6 +15,8 @@ from escalation.people import LineView, PersonView
 from escalation.track import Contact, ContactChannel, Move, Priority, Step, Track
 
 MODES: dict[PublicMode, int] = {"off": 0, "ask": 1, "auto": 2}
+CLOCK_DOUBTED = "clock_doubted"
+"""Reason of a hold that ends when a second source agrees with our clock."""
 
 
 class ReassureCase(Struct, frozen=True, kw_only=True):
@@ -56,7 +58,8 @@ def begin(case: ReassureCase) -> Move:
 
 def on_deadline(case: ReassureCase, track: Track) -> Move:
     """A hold is over, or it is time to try again."""
-    if mode(case) == "off" or (case.clock_doubted and track.round == 0):
+    doubted = case.clock_doubted or track.reason == CLOCK_DOUBTED
+    if mode(case) == "off" or (doubted and track.round == 0):
         return begin(case)
     if track.round >= case.policy.reassure_rounds:
         return not_reached(track, "unanswered")
@@ -101,7 +104,7 @@ def _skip_reason(case: ReassureCase) -> str | None:
 
 def _hold(case: ReassureCase) -> tuple[datetime, str]:
     if case.clock_doubted:
-        return case.now + max(case.policy.hold_public, timedelta(seconds=30)), "clock_doubted"
+        return case.now + max(case.policy.hold_public, timedelta(seconds=30)), CLOCK_DOUBTED
     ask = case.now + case.policy.ask_public if mode(case) == "ask" else case.now
     if case.dark and not case.time_critical:
         dark = case.now + case.policy.hold_public

@@ -409,6 +409,15 @@ def pass_on(work: Work, alert: Alert, by: str, reason: str) -> None:
     _move(work, alert.ref, summon.pass_on(case, track, reason))
 
 
+def clock_agrees(work: Work) -> None:
+    """A second source agrees with our clock: what was held for that alone is decided anew, now. An alert that the
+    wrong clock raised before its time waits for its own moment (design rule 8: nobody is rung at 5 a.m. for it)."""
+    for alert in work.all_open_alerts():
+        track = alert.track("reassure")
+        if track is not None and (track.step, track.reason) == ("waiting", reassure.CLOCK_DOUBTED):
+            _retime(work, alert, track, max(work.now, alert.due_at), track.reason)
+
+
 def pause(work: Work, alert: Alert) -> None:
     """The person on duty stops the machine from contacting the service user; it goes on by itself when nobody has
     said more by the time that a taking expires (domain.md, "Public messages"; nothing ends in silence)."""

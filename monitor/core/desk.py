@@ -114,6 +114,8 @@ def _signal(work: Work, seen: SignalChanged) -> Decision:
         work.emit(seen.subject, f.SignalLost(cause=seen.cause))
     elif not seen.dark and known:
         work.emit(seen.subject, f.SignalFound(cause=seen.cause))
+        if seen.cause == "clock":
+            alerts.clock_agrees(work)
     return work.decision()
 
 

@@ -501,7 +501,9 @@ def test_a_lock_of_two_seconds_is_told_to_nobody_and_loses_nothing(
         summons(phones)
         assert [alert["kind"] for alert in office.alerts()] == ["late_visit"]
         assert len(phones.texts(OFFICE)) == 1
-        assert office.visit("came", None)["stage"] == "arrived"
+        came = office.visit("came")
+        assert came is not None
+        assert came["stage"] == "arrived"
         whole(office, daemon)
 
 
