@@ -138,11 +138,17 @@ def _https_url(text: str) -> str:
     return text.rstrip("/")
 
 
+MQTT_PROTOCOLS = ("", "protocol=5", "protocol=3.1.1")
+
+
 def _mqtt_url(text: str) -> str:
-    expected = "mqtt://host[:port] or mqtts://host[:port]; name and password are keys of their own"
+    expected = (
+        "mqtt://host[:port] or mqtts://host[:port], with ?protocol=3.1.1 for a broker without MQTT 5; "
+        "name and password are keys of their own"
+    )
     url = _url(text, ("mqtt", "mqtts"), expected)
     _no_credentials(url, expected)
-    if url.path not in ("", "/") or url.query or url.fragment:
+    if url.path not in ("", "/") or url.query not in MQTT_PROTOCOLS or url.fragment:
         raise _refuse("bad_url", "not such a URL", expected)
     return text.rstrip("/")
 

@@ -200,7 +200,7 @@ data_dir = {json.dumps(str(data / "store"))}
 [http]
 listen = {json.dumps(listen)}
 [mqtt]
-url = {json.dumps(broker.partition("?")[0])}
+url = {json.dumps(broker)}
 [twilio]
 account_sid = "ACdemo"
 auth_token_files = ["twilio.token"]
