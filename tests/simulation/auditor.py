@@ -12,6 +12,9 @@ itself when a visit is late, who is on duty, and what the chain's hashes must be
 - `unrecorded_send`: nothing leaves before its attempt is on disk, summonses to staff excepted while the store is away;
 - `unmarked_repeat`: what may have been sent before says so when it is sent again;
 - `untrue_answer`: who was told "it is yours" has it on disk;
+- `silent_store`: a disk that takes nothing is told to staff;
+- `public_off`: where public messages are off, none leaves;
+- `not_reassured`: after the faults, the service user of a new late alert is contacted, where the desk allows it;
 - `silent_ladder`: an open alert that nobody has always has a next moment;
 - `not_offered`: after the faults, every open alert is offered to somebody on duty within ten minutes;
 - `trouble`: a decision failed, a subject was frozen, something was put aside.
@@ -30,6 +33,8 @@ from zoneinfo import ZoneInfo
 BOUND = timedelta(seconds=10)
 """How much able time a late visit may stay without its alert on disk."""
 OFFERED = timedelta(minutes=10)
+DEGRADED_TOLD = timedelta(seconds=30)
+"""How long after the first thing that could not be written staff hear of it."""
 STORE_GRACE = timedelta(seconds=5)
 """How long after the disk is back the product may still not know it (it tries again every two seconds)."""
 
@@ -105,9 +110,13 @@ class Watched:
     row: Row
     counted_from: datetime
     arrived_seq: int | None = None
+    arrived_at: datetime | None = None
+    """True time at which the first arrival was on disk."""
     handed_in: int | None = None
     """The life that was given an arrival which is not on disk yet."""
     alerts: list[str] = field(default_factory=list)
+    settled: bool = False
+    """A named person has recorded how it ended."""
     excused: bool = False
     """Somebody stands at its closed door: it has another alert."""
 
@@ -128,6 +137,9 @@ class AlertSeen:
     next_at: datetime | None = None
     summon: str = ""
     people: list[tuple[datetime, str]] = field(default_factory=list)
+    """Staff to whom something about it was handed to the network, and when."""
+    public: list[str] = field(default_factory=list)
+    """Numbers of service users to whom something was."""
 
 
 @dataclass(kw_only=True)
@@ -139,8 +151,8 @@ class MessageSeen:
     attempts: list[dict[str, Any]] = field(default_factory=list)
     sends: int = 0
     settled: bool = False
-    certain: bool = True
-    """Whether every send so far was refused for certain."""
+    uncertain: int = 0
+    """Sends that were not refused for certain."""
     unrecorded: int = 0
 
 
@@ -155,7 +167,14 @@ class Book:
     late_after: timedelta
     critical_late_after: timedelta
     plan_freeze: timedelta
-    summon_next: timedelta
+    public: str
+    holds_public: timedelta
+    service_users: dict[str, str]
+    """Number to id."""
+    degraded_since: datetime | None = None
+    """Since when the product must know that its disk takes nothing, and has told nobody."""
+    told_of_store: bool = False
+    """Somebody was told something in this outage: who takes it rests for ten minutes."""
     policies: list[tuple[timedelta, timedelta]] = field(default_factory=list)
     """Given and not yet in force, oldest first."""
     sent: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -165,7 +184,8 @@ class Book:
     messages: dict[str, MessageSeen] = field(default_factory=dict)
     recorded: dict[str, int] = field(default_factory=dict)
     arrived: dict[tuple[str, str], int] = field(default_factory=dict)
-    left: set[tuple[str, str]] = field(default_factory=set)
+    said: set[tuple[str, str, str]] = field(default_factory=set)
+    """Kind, visit and care worker of every check-in that is recorded."""
     hashes: list[bytes] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
 
@@ -227,13 +247,29 @@ class Auditor:
 
     def store(self, *, broken: bool) -> None:
         """The disk takes nothing any more, or does again."""
-        self.store_broken = broken
         if not broken:
+            self._told_of_store()
             self.store_back_at = self._now()
+        self.store_broken = broken
+
+    def _told_of_store(self) -> None:
+        """Staff of every desk that had something to write were told within half a minute."""
+        for desk, book in self.books.items():
+            since, book.degraded_since, book.told_of_store = book.degraded_since, None, False
+            if since is not None and self._now() - since > DEGRADED_TOLD:
+                self.fail(
+                    "silent_store", f"{desk}: nothing can be written since {since}, and nobody was told"
+                )
+
+    def stands_still(self) -> None:
+        """The process is stopped: what it should have said by now it could not."""
+        for book in self.books.values():
+            book.degraded_since, book.told_of_store = None, False
 
     def crashed(self) -> None:
         """What was handed in and not on disk is forgotten: the product may ask for it again."""
         now = self._now()
+        self.stands_still()
         for book in self.books.values():
             book.policies = book.policies[-1:]
             for seen in book.visits.values():
@@ -277,6 +313,9 @@ class Auditor:
         )
         row = Row.given(desk, given, tolerance)
         book.visits[row.id] = Watched(row=row, counted_from=self._now())
+        for worker in [worker for visit, worker in book.arrived if visit == row.id]:
+            # it was settled or dropped, and is watched from the beginning again
+            del book.arrived[(row.id, worker)]
 
     def _VisitReplanned(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         """Within `plan_freeze` of its start, or once disturbed, a plan may move but not what was agreed."""
@@ -320,12 +359,20 @@ class Auditor:
         """A check-in was handed to the product."""
         given = self.given[checkin]
         self.note(f"handed in {checkin} {given.kind} {given.visit}")
-        seen = self.books[desk].visits.get(given.visit)
+        book = self.books[desk]
+        seen = book.visits.get(given.visit)
         if seen is None:
             return
         if given.kind == "arrive":
-            if not self._has_late_alert(seen):
+            if not self._has_alert(seen, "late_visit"):
                 self._in_time(seen)
+            if (
+                seen.arrived_seq is None
+                and seen.handed_in is None
+                and self.store_broken
+                and not book.told_of_store
+            ):
+                book.degraded_since = book.degraded_since or self._now()
             seen.handed_in = self._life()
         elif given.kind == "no_reply":
             seen.excused = True
@@ -349,7 +396,9 @@ class Auditor:
                     self.fail(
                         "not_retracted", f"{given.id}: acknowledged, and {ref} about {given.visit} is open"
                     )
-        elif given.id not in book.recorded and not (given.kind == "leave" and key in book.left):
+        elif given.kind == "no_reply" and not self._has_alert(book.visits[given.visit], "no_reply"):
+            self.fail("lost", f"{given.id}: nobody opened the door of {given.visit}, and nobody is told")
+        elif given.id not in book.recorded and not (given.kind == "leave" and ("leave", *key) in book.said):
             self.fail("lost", f"{given.id} ({given.kind}): acknowledged, and not in the journal")
 
     # --- what left ---
@@ -369,19 +418,23 @@ class Auditor:
                     f"{key} leaves with {recorded} attempts on disk, sent {seen.sends} times",
                 )
             seen.unrecorded += 1
-        elif seen.sends and not seen.certain and not seen.attempts[-1].get("possibly_repeated"):
+        elif seen.uncertain and not seen.attempts[-1].get("possibly_repeated"):
             self.fail("unmarked_repeat", f"{key} may have been sent before, and the attempt does not say so")
         seen.sends += 1
-        seen.certain = False
+        seen.uncertain += 1
         alert = book.alerts.get(seen.alert or "")
-        if staff is not None and alert is not None:
-            alert.people.append((self._now(), staff))
+        if staff is not None:
+            book.degraded_since, book.told_of_store = None, self.store_broken
+            if alert is not None:
+                alert.people.append((self._now(), staff))
+        elif book.public == "off":
+            self.fail("public_off", f"{key} goes to {to}, and this desk's public messages are off")
+        elif alert is not None:
+            alert.public.append(to)
 
     def not_created(self, key: str, desk: str) -> None:
         """The network refused it, for certain."""
-        seen = self.books[desk].messages[key]
-        if seen.sends == 1:
-            seen.certain = True
+        self.books[desk].messages[key].uncertain -= 1
 
     def told_taken(self, key: str, desk: str) -> None:
         """Somebody was told that the alert is theirs."""
@@ -391,7 +444,8 @@ class Auditor:
 
     def closed(self, desk: str, alert: str) -> None:
         """A named person has closed it, and was answered."""
-        if self.books[desk].alerts[alert].state != "ended":
+        book = self.books[desk]
+        if book.alerts[alert].state != "ended":
             self.fail("lost", f"{alert} was closed by a person, that was answered, and it is open on disk")
 
     def trouble(self, what: str) -> None:
@@ -439,9 +493,10 @@ class Auditor:
             self.fail("twice", f"{checkin} is recorded at {book.recorded[checkin]} and {fact.seq}")
         book.recorded[checkin] = fact.seq
         self.note(f"recorded {checkin} {body['outcome']}")
-        given = self.given.get(checkin)
-        if given is not None and given.kind == "leave":
-            book.left.add((given.visit, given.worker))
+        given = self.given[checkin]
+        if given.kind == "retained":
+            self.fail("twice", f"{checkin} was retained by the broker and is recorded at {fact.seq}")
+        book.said.add((given.kind, given.visit, given.worker))
 
     def _ArrivalRecorded(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         visit, worker = self._name(desk, fact.subject), self._name(desk, body.get("worker"))
@@ -452,7 +507,7 @@ class Auditor:
         book.arrived[(visit, worker)] = fact.seq
         seen = book.visits.get(visit)
         if seen is not None and seen.arrived_seq is None:
-            seen.arrived_seq = fact.seq
+            seen.arrived_seq, seen.arrived_at = fact.seq, self._now()
 
     def _AlertRaised(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         visit = self._name(desk, body["visit"]) if body.get("visit") else None
@@ -478,7 +533,7 @@ class Auditor:
             self.fail(
                 "false_alert", f"{seen.row.id}: its arrival is fact {seen.arrived_seq}, its alert {fact.seq}"
             )
-        if not self._has_late_alert(seen):
+        if not self._has_alert(seen, "late_visit"):
             self._in_time(seen)
         at = datetime.fromisoformat(fact.at)
         if at < seen.row.late_at and not seen.excused:
@@ -492,6 +547,9 @@ class Auditor:
 
     def _AlertEnded(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         self._alert_is(book, fact.subject, "ended")
+        seen = book.visits.get(book.alerts[fact.subject].visit or "")
+        if seen is not None and body.get("by"):
+            seen.settled = True
 
     def _alert_is(self, book: Book, ref: str, state: str) -> None:
         alert = book.alerts[ref]
@@ -542,18 +600,34 @@ class Auditor:
                 "no_alert", f"{seen.row.id}: late at {seen.row.late_at}, without an alert for {open_for}"
             )
 
-    def _has_late_alert(self, seen: Watched) -> bool:
+    def _has_alert(self, seen: Watched, kind: str) -> bool:
         alerts = self.books[seen.row.desk].alerts
-        return any(alerts[ref].kind == "late_visit" for ref in seen.alerts)
+        return any(alerts[ref].kind == kind for ref in seen.alerts)
 
     def look_round(self) -> None:
         """Every few minutes: nothing is overdue, no ladder is silent."""
         for desk, book in self.books.items():
             for seen in book.visits.values():
-                if not self._has_late_alert(seen):
+                if not self._has_alert(seen, "late_visit"):
                     self._in_time(seen)
+                self._second_in_time(book, seen)
             if self._able_for(BOUND):
                 self._ladders(desk, book)
+
+    def _second_in_time(self, book: Book, seen: Watched) -> None:
+        """With one of two there, the missing one is an alert of its own."""
+        row = seen.row
+        arrived = sum(1 for worker in row.workers if (row.id, worker) in book.arrived)
+        if not 0 < arrived < len(row.workers) or seen.excused or seen.settled or row.cancelled:
+            return
+        waited = self._able_time(
+            row.late_at, max(seen.counted_from, seen.arrived_at or self._now()), self._now()
+        )
+        if waited > BOUND and not self._has_alert(seen, "second_worker_missing"):
+            self.fail(
+                "no_alert",
+                f"{row.id}: {arrived} of {len(row.workers)} are there, nobody is told for {waited}",
+            )
 
     def _able_for(self, span: timedelta) -> bool:
         last = self.segments[-1]
@@ -593,11 +667,24 @@ class Auditor:
         on_duty = book.on_duty(since) | book.on_duty(self._now())
         return any(person in on_duty for at, person in alert.people if at >= alert.raised)
 
+    def _reassured(self, book: Book, alert: AlertSeen) -> None:
+        waited = self._now() - alert.raised
+        if book.public != "off" and waited > book.holds_public + timedelta(minutes=1) and not alert.public:
+            self.fail(
+                "not_reassured",
+                f"{alert.ref}: nobody has contacted the service user of {alert.visit} for {waited}",
+            )
+
     def all_kept(self) -> None:
-        """Everything that was acknowledged, whenever that was, is in the journal."""
+        """Everything that was acknowledged, whenever that was, is in the journal: itself, or what it said twice."""
         for given in self.given.values():
-            if given.acknowledged:
-                self._kept(given.desk, given)
+            if given.acknowledged and given.id not in self.books[given.desk].recorded:
+                said = (given.kind, given.visit, given.worker)
+                if said not in self.books[given.desk].said:
+                    self.fail(
+                        "lost",
+                        f"{given.id} ({given.kind} {given.visit}): acknowledged, and not in the journal",
+                    )
 
 
 def _seconds(text: str | None) -> timedelta | None:

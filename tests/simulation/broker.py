@@ -124,7 +124,8 @@ class Broker:
             self._in_order(link, lambda: link.take(stored))
 
     def _in_order(self, link: Connection, work: Callable[[], None]) -> None:
-        at = max(link.last_at, self.loop.time() + self.rng.uniform(0.001, 0.05))
+        # timers of the same instant come in no order: each a moment after the one before
+        at = max(link.last_at + 2e-6, self.loop.time() + self.rng.uniform(0.001, 0.05))
         link.last_at = at
 
         def arrive() -> None:

@@ -23,7 +23,7 @@ from connectors.ports import ActionIn, ApiProblem, Loaded, OutboundMessage, Reco
 from monitor import scheduler
 from monitor.engine import fold
 from tests.simulation.auditor import Auditor, Book, Violation, duty_at
-from tests.simulation.broker import Broker
+from tests.simulation.broker import Broker, Stored
 from tests.simulation.machine import Machine, is_down
 from tests.simulation.telephones import Network
 from tests.simulation.virtual_time import (
@@ -35,7 +35,7 @@ from tests.simulation.virtual_time import (
 )
 from tests.simulation.world import CheckIn, Desk, Story, Visit, World, make_world, policy_of
 
-CALM = timedelta(minutes=12)
+CALM = timedelta(minutes=18)
 """How long the liveness phase lasts."""
 HOLIDAYS = frozenset({date(2026, 12, 25), date(2026, 12, 28), date(2026, 4, 3), date(2026, 4, 6)})
 FATAL = frozenset(
@@ -122,7 +122,9 @@ class Handset:
 
 def _body(checkin: CheckIn) -> bytes:
     said: dict[str, Any] = {"id": checkin.id, "kind": checkin.kind, "at": checkin.at.isoformat()}
-    if checkin.named:
+    if checkin.kind == "elsewhere":
+        said |= {"kind": "arrive", "visit": checkin.visit, "lat": 51.50, "lon": 0.02, "accuracy_m": 15}
+    elif checkin.named:
         said["visit"] = checkin.visit
     elif checkin.lat is not None:
         said |= {"lat": checkin.lat, "lon": checkin.lon, "accuracy_m": 15}
@@ -233,9 +235,28 @@ class Run:
         await self._calm_down()
         await self._last_words()
 
+    def _retain(self, desk: Desk) -> None:
+        """An old message that the broker keeps for good: it must never mean anything."""
+        worker = next(one for one in desk.people.values() if one.device is not None)
+        visit = next(visit for visit in desk.visits.values() if worker.id in visit.workers)
+        checkin = CheckIn(
+            id=f"retained-{desk.id}",
+            desk=desk.id,
+            device=worker.device or "",
+            kind="arrive",
+            at=visit.start,
+            visit=visit.id,
+            worker=worker.id,
+            named=True,
+        )
+        self.auditor.gives(checkin.id, desk.id, "retained", visit.id, worker.id, visit.start)
+        kept = Stored(mid=0, device=checkin.device, body=_body(checkin), checkin=checkin.id, retained=True)
+        self.broker.retained.append(kept)
+
     def _open_books(self) -> None:
         for desk in self.world.desks.values():
             policy = desk.config.policy
+            self._retain(desk)
             self.auditor.books[desk.id] = Book(
                 zone=policy.zone,
                 staff={one.number: one.id for one in desk.people.values() if one.role == "staff"},
@@ -243,7 +264,11 @@ class Run:
                 late_after=policy.late_after,
                 critical_late_after=policy.time_critical_late_after,
                 plan_freeze=policy.plan_freeze,
-                summon_next=policy.summon_next,
+                public=desk.config.public,
+                holds_public=policy.hold_public + policy.ask_public,
+                service_users={
+                    one.number: one.id for one in desk.people.values() if one.role == "service_user"
+                },
             )
 
     async def _until(self, at: datetime) -> None:
@@ -328,12 +353,12 @@ class Run:
     def _tell_stories(self, desk: Desk, visit: Visit) -> None:
         for story in visit.stories:
             if story.arrives is not None:
-                self._go(self._happens(desk, visit, story, "arrive", story.arrives))
-                if story.leaves is not None:
+                self._go(self._happens(desk, visit, story, story.kind, story.arrives))
+                if story.leaves is not None and story.kind == "arrive":
                     self._go(self._happens(desk, visit, story, "leave", story.leaves))
 
     async def _happens(self, desk: Desk, visit: Visit, story: Story, kind: str, at: datetime) -> None:
-        if at < self.clock.true() or at > self._faults_end:
+        if at < self.clock.true() or at > self._faults_end + CALM:
             return
         await self._until(at)
         if desk.visits.get(visit.id) is not visit or story not in visit.stories:
@@ -451,6 +476,7 @@ class Run:
         life = self.machine.life
         self.auditor.note("stands still")
         self._still = True
+        self.auditor.stands_still()
         self.loop.stop_still(life)
         self._changed()
         await asyncio.sleep(self._span(2, 8, 200))

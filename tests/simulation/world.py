@@ -20,8 +20,12 @@ STARTS = (
     datetime(2026, 10, 24, 20, tzinfo=UTC),  # into the night in which the clocks go back
     datetime(2026, 3, 28, 20, tzinfo=UTC),  # into the night in which they go forward
 )
-GRID = 0.0036
-"""About 400 m of latitude between two homes: their circles never meet."""
+APART = 0.0011
+"""About 120 m of latitude between two homes: their circles (40 m) never meet, and no way is longer than the kilometre
+from which on the product asks whether a car could have done it."""
+COLUMNS = 7
+SAME_HOME = timedelta(hours=6)
+"""Two visits to one person this close together: a check-in that names neither may belong to either."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ class CheckIn:
     desk: str
     device: str
     kind: str
+    """As the phone sends it, or `elsewhere`."""
     at: datetime
     visit: str
     worker: str
@@ -83,6 +88,8 @@ class Story:
     leaves: datetime | None
     named: bool
     doubled: bool
+    kind: str = "arrive"
+    """`elsewhere`: they press *arrive* five kilometres away; `no_reply`: nobody opens the door."""
 
 
 @dataclass(kw_only=True)
@@ -219,7 +226,7 @@ def _desk(rng: Random, number: int, style: str, epoch: datetime, lasts: timedelt
     people: dict[str, Someone] = {}
     shifts = _staff(rng, number, people)
     workers = [_worker(rng, number, n, people) for n in range(max(3, size // 8))]
-    users = [_service_user(rng, number, n, style, people) for n in range(max(4, size // 3))]
+    users = [_service_user(rng, number, n, people) for n in range(max(4, size * 2 // 3))]
     visits = _visits(rng, name, style, epoch, lasts, size, workers, users)
     config = DeskConfig(
         id=name,
@@ -292,9 +299,7 @@ def _worker(rng: Random, desk: int, n: int, people: dict[str, Someone]) -> Someo
     return one
 
 
-def _service_user(rng: Random, desk: int, n: int, style: str, people: dict[str, Someone]) -> Someone:
-    # where minutes are seconds nobody can drive a kilometre: everybody lives in one street, and visits are named
-    apart = GRID / 4 if style == "quick" else GRID
+def _service_user(rng: Random, desk: int, n: int, people: dict[str, Someone]) -> Someone:
     one = Someone(
         id=f"su-{n}",
         role="service_user",
@@ -304,8 +309,8 @@ def _service_user(rng: Random, desk: int, n: int, style: str, people: dict[str, 
         voicemail=rng.choice((0.0, 0.5)),
         digit=rng.choice(("1", "1", "1", "2", "3", "")),
         texts_back=rng.choice((0.0, 0.5)),
-        lat=51.40 + apart * (n % 6),
-        lon=0.02 + apart * 1.6 * (n // 6),
+        lat=51.40 + APART * (n % COLUMNS),
+        lon=0.02 + APART * 1.6 * (n // COLUMNS),
     )
     people[one.id] = one
     return one
@@ -315,7 +320,7 @@ def _person(one: Someone) -> dict[str, Any]:
     body: dict[str, Any] = {"id": one.id, "role": one.role, "name": one.id.replace("-", " ").title()}
     body["phones"] = [{"number": one.number, "kind": one.kind}]
     if one.lat is not None:
-        body["homes"] = [{"lat": one.lat, "lon": one.lon, "radius_m": 120}]
+        body["homes"] = [{"lat": one.lat, "lon": one.lon, "radius_m": 40}]
     if one.device is not None:
         body["devices"] = [one.device]
     return body
@@ -358,7 +363,36 @@ def _visits(
                 users,
             )
             found[visit.id] = visit
+    for visit in _last_ones(rng, desk, quick, epoch + lasts, workers, users):
+        found[visit.id] = visit
+    for visit in found.values():
+        near = (v for v in found.values() if v.service_user == visit.service_user and v is not visit)
+        if any(abs(other.start - visit.start) < SAME_HOME for other in near):
+            for story in visit.stories:
+                story.named = True
     return found
+
+
+def _last_ones(
+    rng: Random, desk: str, quick: bool, calm_at: datetime, workers: list[Someone], users: list[Someone]
+) -> list[Visit]:
+    """Three visits that fall due when the faults have ended: nobody comes to two of them, somebody to the third."""
+    start = (calm_at + timedelta(seconds=90)).replace(microsecond=0)
+    visits = []
+    for number in range(3):
+        worker = workers[number]
+        visit = Visit(
+            id=f"{desk[0]}-last-{number}",
+            service_user=rng.choice(users).id,
+            start=start,
+            minutes=30,
+            workers=(worker.id,),
+            late_after="60s",
+        )
+        comes = start + timedelta(seconds=20) if number == 2 else None
+        visit.stories = [Story(worker=worker.id, arrives=comes, leaves=None, named=True, doubled=False)]
+        visits.append(visit)
+    return visits
 
 
 def _visit(
@@ -403,10 +437,12 @@ def _story(rng: Random, visit: Visit, worker: str, quick: bool) -> Story:
     if arrives is not None and rng.random() < 0.85:
         leaves = arrives + timedelta(minutes=visit.minutes) * rng.uniform(0.2, 1.1)
     in_window = arrives is not None and arrives < visit.end
+    kind = rng.choices(("arrive", "elsewhere", "no_reply"), (92, 5, 3))[0]
     return Story(
+        kind=kind,
         worker=worker,
         arrives=arrives,
         leaves=leaves,
-        named=quick or not in_window or rng.random() < 0.6,
+        named=quick or kind != "arrive" or not in_window or len(visit.workers) > 1 or rng.random() < 0.5,
         doubled=rng.random() < 0.1,
     )
