@@ -68,6 +68,7 @@ Code = Literal[
     "unknown_desk",
     "token_device",
     "token_expired",
+    "not_yet",
 ]
 CODES: tuple[Code, ...] = Code.__args__  # type: ignore[attr-defined]
 
@@ -310,6 +311,18 @@ def _broker(raw: Table) -> Iterator[Problem]:
             )
 
 
+def _shared_store(raw: Table) -> Iterator[Problem]:
+    """The shared store comes with a later release: to start on a file instead would be a silent surprise."""
+    for at, store in tables(raw, "store"):
+        if str(store.get("url", "")).startswith("redis"):
+            yield Problem(
+                path=f"{at}.url",
+                code="not_yet",
+                message="the shared store is not in this release",
+                expected='"sqlite:", or leave the key away',
+            )
+
+
 def _council_contacts(raw: Table) -> Iterator[Problem]:
     for at, desk in tables(raw, "desk"):
         for path, entry in tables(desk, "council_desks", at):
@@ -412,6 +425,7 @@ CHECKS = (
     _open_board,
     _webhooks,
     _broker,
+    _shared_store,
     _council_contacts,
     _duty_hours,
     _council_hours,

@@ -35,6 +35,7 @@ class Feeds:
         self._clock = clock
         self._states: dict[str, FeedState] = dict.fromkeys(names, "down")
         self._heard: dict[str, float] = {}
+        self._started = clock.monotonic()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._settled = asyncio.Event()
         self._clock_doubted = False
@@ -105,7 +106,7 @@ class Feeds:
     def silence(self) -> dict[str, float]:
         """Seconds since something came in, by feed; since the start for one that never spoke."""
         now = self._clock.monotonic()
-        return {name: now - self._heard.get(name, 0.0) for name in self._states}
+        return {name: now - self._heard.get(name, self._started) for name in self._states}
 
     def states(self) -> dict[str, str]:
         """By feed."""

@@ -217,12 +217,15 @@ class Outbox:
             log.warning(
                 "provider did not take it", key=outbound.key, reason=error.reason, permanent=error.permanent
             )
+            if outbound.channel != "email":
+                self._on_provider(error.reason)
             if error.reason == "timeout":
                 await self._look_up(shell, outbound, began)
             else:
                 shell.refused(outbound.key, error.reason, permanent=error.permanent, possibly_repeated=False)
             return
-        self._on_provider("ok")
+        if outbound.channel != "email":
+            self._on_provider("ok")
         shell.accepted(outbound.key, sent.provider_ref, found=False)
 
     def _by(self, outbound: OutboundMessage) -> Sender:

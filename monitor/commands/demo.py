@@ -229,9 +229,16 @@ callwatch is watching a synthetic day of "Bright Care": 25 care workers, 120 ser
   the board        http://{address}/
   the telephones   {phones}/phones      answer the calls, read the texts, press keys, reply
 
-One care worker never comes: the first alert is due at {laid.now + timedelta(seconds=30):%H:%M:%S} UTC.
+{_what_comes(laid)}
 Ctrl-C stops it; started again, it carries on.
 """)
+
+
+def _what_comes(laid: Laid) -> str:
+    first = laid.now + timedelta(seconds=30)
+    if first < datetime.now(UTC):
+        return f"The day began at {laid.now:%H:%M} UTC; it goes on where it was stopped."
+    return f"One care worker never comes: the first alert is due at {first:%H:%M:%S} UTC."
 
 
 def _say(text: str) -> None:

@@ -806,3 +806,8 @@ VrA0TVyxMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAwRgIhAJ+6BZwj
 U5a8iet5GtUaMaCtpaE=
 -----END CERTIFICATE-----
 """
+
+
+def test_a_shared_store_is_refused_until_there_is_one() -> None:
+    errors = read(GOOD, CALLWATCH_STORE__URL="redis://127.0.0.1:6379/0").errors
+    assert ("store.url", "not_yet") in {(problem.path, problem.code) for problem in errors}
