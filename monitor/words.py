@@ -224,7 +224,8 @@ class Words:
         if last is not None and last.arrived_at is not None:
             values["carer"] = self._directory.name(last.worker) or self._wording.phrase["no_carer"]
             values["time"] = text_time(self._state.calendar.local(last.arrived_at))
-        name = f"ended_{alert.ended_reason}"
+        # no outcome was recorded by anybody: the disk is back
+        name = "ended_degraded" if alert.reason == "degraded" else f"ended_{alert.ended_reason}"
         if name in self._wording.phrase:
             filled = {"carer": self._wording.phrase["no_carer"], "time": ""} | values
             values["what"] = render_phrase(self._wording, name, filled)

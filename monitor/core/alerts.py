@@ -309,7 +309,8 @@ def _holder_deadline(work: Work, alert: Alert, track: Track) -> None:
             next_at=work.now + policy.summon_next,
             round=track.round,
         )
-        _move(work, alert.ref, Move(track=asked, contacts=_to_person(work, holder, "OC-2")))
+        words = "OC-23" if alert.unrecorded else "OC-2"
+        _move(work, alert.ref, Move(track=asked, contacts=_to_person(work, holder, words)))
         return
     if holder is not None:
         work.emit(alert.ref, f.AlertLapsed(by=holder))
@@ -339,6 +340,7 @@ def _to_person(
 PURPOSES: dict[str, Literal["summon", "stand_down"]] = {
     "OC-2": "summon",
     "OC-12": "summon",
+    "OC-23": "summon",
     "OC-3": "stand_down",
     "OC-19": "stand_down",
     "OC-29": "stand_down",

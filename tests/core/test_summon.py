@@ -478,9 +478,9 @@ def test_what_was_taken_unrecorded_is_asked_again_after_ten_minutes() -> None:
     desk.act("take", "olga")
     assert desk.alert().unrecorded
     desk.advance(minutes=9, seconds=59)
-    assert [m for m in desk.messages() if m.template == "OC-2"] == []
+    assert [m for m in desk.messages() if m.template == "OC-23"] == []
     desk.advance(seconds=1)
-    assert [m.person for m in desk.messages() if m.template == "OC-2"] == ["olga"]
+    assert [m.person for m in desk.messages() if m.template == "OC-23"] == ["olga"]
 
 
 # --- help ---

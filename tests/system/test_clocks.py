@@ -1,17 +1,12 @@
 """Clocks: a process that was stopped, a wall clock that is set, a late start, both nights of the change, bank holidays.
 
-The daemon is the real command. Its wall clock is libfaketime's: a number of seconds in a file, read again at every
-look at the clock, and `time.monotonic` stays true, as on a machine whose clock is set while it runs. libfaketime
-0.9.10 refuses a sleep until a moment of the monotonic clock (EINVAL), which is how Python 3.11 sleeps in a thread; so
-the process gets a `sitecustomize` in which `time.sleep` waits on a lock instead. Nothing else is changed: uvloop,
-APScheduler, SQLite and the libraries see the faked clock as they would see the machine's.
+The daemon is the real command; its wall clock is libfaketime's (`tests.system.wall_clock`).
 """
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -27,7 +22,6 @@ from tests.system.daemon import (
     EDNA,
     OFFICE,
     ON_CALL,
-    ROOT,
     Api,
     Daemon,
     Telephones,
@@ -43,72 +37,13 @@ from tests.system.daemon import (
     staff,
     visit,
 )
+from tests.system.wall_clock import WallClock
 from tests.waiting import until_sync
 
 PHONE_TOPIC = "callwatch/bright/phone-17/checkin"
 PROMPT_S = 1.0
 """From a deadline to its fact on disk (issue: less than a second)."""
 SLOW = {"late_after": "2s", "summon_call_after": "5m", "summon_next": "15m"}
-SLEEP = """
-import threading, time
-time.sleep = lambda seconds: threading.Event().wait(seconds) and None
-"""
-
-
-def libfaketime() -> Path:
-    """Debian's and Ubuntu's, whatever the machine is. A missing one fails: it is a part of the tests."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-    assert found, "libfaketime is not installed (apt-get install libfaketime)"
-    return found[0]
-
-
-class WallClock:
-    """What the daemon's machine shows. It goes on at the pace of ours, and can be set."""
-
-    def __init__(self, folder: Path) -> None:
-        self._file, self._folder = folder / "clock", folder / "site"
-        self._folder.mkdir()
-        (self._folder / "sitecustomize.py").write_text(SLEEP)
-        self.offset = timedelta()
-        self._write()
-
-    @property
-    def env(self) -> dict[str, str]:
-        """For the process that is to see it."""
-        return {
-            "LD_PRELOAD": str(libfaketime()),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-            "PYTHONPATH": f"{self._folder}:{ROOT}",
-            "TZ": "UTC",
-        }
-
-    def now(self) -> datetime:
-        """What it shows."""
-        return now() + self.offset
-
-    def set(self, at: datetime) -> None:
-        """Somebody sets it, or the network does."""
-        self.step((at - self.now()).total_seconds())
-
-    def step(self, seconds: float) -> None:
-        """Set it forward, or back."""
-        self.offset += timedelta(seconds=seconds)
-        self._write()
-
-    def creep(self, at: datetime) -> None:
-        """Set it to a moment that is so near that nobody would doubt a clock for it (below 30 s)."""
-        ahead_s = (at - self.now()).total_seconds()
-        assert 0 < ahead_s < 29, f"the daemon took too long to start: {ahead_s} s are left"
-        self.step(ahead_s)
-
-    def _write(self) -> None:
-        # whole or not at all: the daemon reads it at any moment
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(f"{self.offset.total_seconds():+.6f}")
-        os.replace(fresh, self._file)
 
 
 @pytest.fixture
