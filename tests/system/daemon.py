@@ -15,6 +15,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -367,7 +368,7 @@ def table(name: str, values: Mapping[str, Any]) -> str:
 
 def secret_of(role: str, desk: str = DESK, device: str | None = None) -> str:
     """The secret that a daemon of this driver gives to a role, or to a device."""
-    return f"cw_test_{role}_{desk}_{device or 'none'}"
+    return re.sub(r"[^a-z0-9]", "-", f"cw-test-{role}-{desk}-{device or 'none'}".lower())
 
 
 ALWAYS = ({"person": "st-1", "role": "office", "hours": "otherwise"},)
