@@ -38,7 +38,8 @@ class Feeds:
         self._started = clock.monotonic()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._settled = asyncio.Event()
-        self._clock_doubted = False
+        # a desk may have come out of its journal doubting: the first agreement after a start is told in any case
+        self._clock_doubted = True
         self.tell: Tell | None = None
         if not names:
             self._settled.set()
@@ -95,7 +96,7 @@ class Feeds:
         """A device's own clock agrees with ours: a second source."""
         if self._clock_doubted:
             self._clock_doubted = False
-            log.warning("the clock is confirmed by a device")
+            log.info("the clock is confirmed by a device")
             if self.tell is not None:
                 self.tell("clock", "", dark=False)
 

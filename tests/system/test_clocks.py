@@ -198,11 +198,14 @@ def test_a_clock_set_an_hour_ahead_tells_staff_at_once_and_the_service_user_only
         held = track(office, "reassure", "soon")
         assert (held["step"], held["next_at"], phones.calls(EDNA)) == ("waiting", alert["due_at"], [])
 
-        # it was right: what was held leaves as soon as a device says so
+        # it was right: what was held leaves as soon as a device says so, also to a process that never saw the step
         clock.step(3600)
         noticed(daemon, 3)
         assert signal_of(office, "later", clock) == "dark:clock"
         assert (track(office, "reassure", "soon")["step"], phones.calls(EDNA)) == ("waiting", [])
+        daemon.kill()
+        daemon.start()
+        assert signal_of(office, "later", clock) == "dark:clock"
         confirms(daemon, clock)
         phones.ringing(EDNA, timeout=3)
         assert signal_of(office, "later", clock) == "known"
