@@ -47,6 +47,7 @@ from connectors.http_wire import (
     drain,
     flag,
     library_error,
+    not_too_many,
     read_body,
     read_whole,
     wait_s,
@@ -299,6 +300,7 @@ class _Api:
     async def put_people(self, request: web.Request) -> web.Response:
         body = await read_whole(request, self._limits.upload_bytes, self._limits)
         people = decode(body, _PeopleBody).people
+        not_too_many(people, self._limits.upload_rows, "people")
         return as_json(await self._desks.put_people(request.match_info["desk"], people))
 
     async def put_rota(self, request: web.Request) -> web.Response:
@@ -306,6 +308,7 @@ class _Api:
         rota = decode(body, dict[str, Any])
         if not isinstance(rota.get("visits"), list):
             raise ApiProblem(400, "wrong_type", "expected an array of visits", "visits")
+        not_too_many(rota["visits"], self._limits.upload_rows, "visits")
         who = request[CREDENTIAL]
         return as_json(await self._desks.put_rota(request.match_info["desk"], rota, who.name or who.role))
 
@@ -316,6 +319,7 @@ class _Api:
         body = await read_whole(request, self._limits.checkin_bytes, self._limits)
         several = body.lstrip()[:1] == b"["
         items = await self._items(desk, body)
+        not_too_many(items, self._limits.checkin_items)
         read = [await self._own_json(desk, who, item) for item in items]
         if not several and isinstance(read[0], CheckInProblem):
             raise _as_answer(read[0])

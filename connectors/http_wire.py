@@ -6,7 +6,7 @@ No refusal repeats a value that came in, and each says what was expected and whe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import TypeVar
 
@@ -25,6 +25,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     checkin_bytes: int = 1 << 20
     upload_bytes: int = 32 << 20
+    upload_rows: int = 20_000
+    """Rows of one rota, people of one upload: an upload is one decision, and deadlines wait for its end."""
+    checkin_items: int = 5_000
     action_bytes: int = 64 << 10
     drain_bytes: int = 64 << 20
     """How much of an OwnTracks body that is too large is read and thrown away before its 200."""
@@ -115,6 +118,12 @@ async def read_whole(request: web.Request, limit: int, limits: Limits) -> bytes:
     if not whole:
         raise ApiProblem(413, "too_large", f"expected at most {limit} bytes")
     return body
+
+
+def not_too_many(items: Sequence[object], most: int, path: str | None = None) -> None:
+    """Raises ApiProblem(413): a small body of empty rows costs as much as a large one of full rows."""
+    if len(items) > most:
+        raise ApiProblem(413, "too_large", f"expected at most {most} of them in one body; send several", path)
 
 
 async def drain(request: web.Request, limits: Limits) -> None:

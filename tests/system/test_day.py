@@ -645,6 +645,30 @@ def test_poison_that_waits_in_the_broker_holds_up_no_arrival_behind_it_and_does_
         assert office.visits(day_of(start))["v-1"]["stage"] == "arrived"
 
 
+MANY = {
+    ("PUT", "./people"): b'{"people":[' + b"1," * 1_000_000 + b"1]}",
+    ("PUT", "./rota"): b'{"visits":[' + b"{}," * 1_000_000 + b"{}]}",
+    ("POST", "./checkins"): b"[" + b"1," * 400_000 + b"1]",
+}
+
+
+@pytest.mark.parametrize("route", MANY, ids=lambda route: route[1])
+def test_a_million_empty_rows_are_refused_as_a_whole_and_the_alert_comes_in_time(
+    tmp_path: Path, warm: WarmStart, route: tuple[str, str]
+) -> None:
+    with Daemon(tmp_path, overrides={"late_after": "1s"}, warm=warm) as daemon:
+        office = daemon.api()
+        office.people(service_user())
+        office.rota(visit("v-1", now()))
+        seq = office.facts()[-1]["seq"]
+        answer = daemon.api("intake").call(*route, MANY[route])
+        assert (answer.status, answer.body["error"]["code"]) == (413, "too_large")
+        assert office.alert("v-1")["lateness_s"] < 1
+        assert {fact["kind"] for fact in office.facts(seq)}.isdisjoint(
+            {"RowRefused", "RotaAdopted", "PeopleChanged"}
+        )
+
+
 def refused_all(seen: list[tuple[str, str, int]]) -> None:
     """A clear 4xx for each; OwnTracks apps are answered 200, since they would repeat it for ever."""
     assert len(seen) == 5 * len(GARBAGE)
