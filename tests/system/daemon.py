@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import http.client
+import importlib
 import json
 import os
 import re
@@ -647,9 +648,9 @@ def warm_start() -> Iterator[WarmStart]:
 
 
 def _serve_forks(descriptor: int) -> None:
-    import monitor.__main__
-    import monitor.app  # noqa: F401 - everything that the command would import
-
+    # everything that the command would import; the library loads every country of the world when it is first asked
+    for name in ("monitor.__main__", "monitor.commands.run", "holidays.countries"):
+        importlib.import_module(name)
     with socket.socket(fileno=descriptor) as wire, wire.makefile("rw") as line:
         for words in line:
             verb, *rest = json.loads(words)
