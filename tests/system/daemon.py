@@ -510,6 +510,8 @@ class Daemon:
         env = {name: value for name, value in os.environ.items() if not name.startswith("CALLWATCH_")}
         words = ["run", "--config", str(self.config)]
         if self._warm is not None:
+            assert not self.env, "what is forked has the environment of the process that forks it"
+            assert not self._prefix
             return self._warm.fork(words, self._out, self._err)
         with self._out.open("ab") as out, self._err.open("ab") as err:
             return subprocess.Popen(
@@ -602,16 +604,19 @@ class Forked:
 
 
 class WarmStart:
-    """A process that has imported the command line and forks it when asked; see the module's docstring."""
+    """A process that has imported the command line and forks it when asked; see the module's docstring.
 
-    def __init__(self) -> None:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("CALLWATCH_")}
+    `env` is over the test's own environment, for it and for all that it forks.
+    """
+
+    def __init__(self, env: Mapping[str, str] | None = None) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("CALLWATCH_")}
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.system.daemon", str(theirs.fileno())],
                 cwd=ROOT,
-                env=env | {"PYTHONPATH": str(ROOT)},
+                env=kept | {"PYTHONPATH": str(ROOT)} | dict(env or {}),
                 pass_fds=[theirs.fileno()],
             )
         self._line = ours.makefile("rw")
@@ -638,9 +643,9 @@ class WarmStart:
 
 
 @contextmanager
-def warm_start() -> Iterator[WarmStart]:
+def warm_start(env: Mapping[str, str] | None = None) -> Iterator[WarmStart]:
     """For as long as the block lasts."""
-    warm = WarmStart()
+    warm = WarmStart(env)
     try:
         yield warm
     finally:

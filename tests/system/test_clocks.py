@@ -25,6 +25,7 @@ from tests.system.daemon import (
     Api,
     Daemon,
     Telephones,
+    WarmStart,
     care_worker,
     chain_break,
     in_s,
@@ -36,6 +37,7 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
+    warm_start,
 )
 from tests.system.wall_clock import WallClock
 from tests.waiting import until_sync
@@ -46,9 +48,22 @@ PROMPT_S = 1.0
 SLOW = {"late_after": "2s", "summon_call_after": "5m", "summon_next": "15m"}
 
 
+@pytest.fixture(scope="module")
+def wall(tmp_path_factory: pytest.TempPathFactory) -> WallClock:
+    return WallClock(tmp_path_factory.mktemp("wall"))
+
+
+@pytest.fixture(scope="module")
+def warm(wall: WallClock) -> Iterator[WarmStart]:
+    """Starts daemons that look at `wall`."""
+    with warm_start(wall.env) as warm:
+        yield warm
+
+
 @pytest.fixture
-def clock(tmp_path: Path) -> WallClock:
-    return WallClock(tmp_path)
+def clock(wall: WallClock) -> WallClock:
+    wall.is_right()
+    return wall
 
 
 @pytest.fixture
@@ -73,13 +88,13 @@ OFFICE_HOURS = (
 
 @contextmanager
 def at(
-    moment: str, clock: WallClock, folder: Path, phones: Telephones, **more: Any
+    moment: str, clock: WallClock, folder: Path, phones: Telephones, warm: WarmStart, **more: Any
 ) -> Iterator[tuple[Daemon, Api]]:
     """A daemon whose clock shows `moment` (UTC) about when it is ready, with the cast in it."""
     lead_s = 25.0
     clock.set(datetime.fromisoformat(moment).replace(tzinfo=UTC) - timedelta(seconds=lead_s))
     settings: dict[str, Any] = {"overrides": SLOW, "duty": OFFICE_HOURS} | more
-    with Daemon(folder, phones=phones, env=clock.env, **settings) as daemon:
+    with Daemon(folder, phones=phones, warm=warm, **settings) as daemon:
         office = daemon.api()
         office.people(
             service_user(), care_worker(devices=["callwatch:phone-17"]), staff(), staff("st-2", ON_CALL)
@@ -175,9 +190,9 @@ def posts(daemon: Daemon, item: Mapping[str, Any]) -> http.client.HTTPConnection
 
 
 def test_a_clock_set_an_hour_ahead_tells_staff_at_once_and_the_service_user_only_when_it_is_confirmed(
-    tmp_path: Path, clock: WallClock, phones: Telephones
+    tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
-    with Daemon(tmp_path, phones=phones, env=clock.env, overrides=SLOW) as daemon:
+    with Daemon(tmp_path, phones=phones, warm=warm, overrides=SLOW) as daemon:
         office = daemon.api()
         office.people(service_user(), care_worker(), staff())
         soon, later = clock.now() + timedelta(minutes=30), clock.now() + timedelta(hours=3)
@@ -215,9 +230,9 @@ def test_a_clock_set_an_hour_ahead_tells_staff_at_once_and_the_service_user_only
 
 
 def test_a_clock_set_back_an_hour_and_right_again_drops_no_deadline_and_fires_none_twice(
-    tmp_path: Path, clock: WallClock, phones: Telephones
+    tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
-    with Daemon(tmp_path, phones=phones, env=clock.env, overrides=SLOW) as daemon:
+    with Daemon(tmp_path, phones=phones, warm=warm, overrides=SLOW) as daemon:
         office = daemon.api()
         office.people(service_user(), care_worker(), staff())
         start = clock.now()
@@ -277,9 +292,9 @@ def confirms(daemon: Daemon, clock: WallClock) -> dict[str, Any]:
 
 
 def test_started_an_hour_late_it_reads_first_and_three_hours_late_it_tells_staff_in_one_digest(
-    tmp_path: Path, clock: WallClock, phones: Telephones, broker: Mosquitto
+    tmp_path: Path, clock: WallClock, phones: Telephones, broker: Mosquitto, warm: WarmStart
 ) -> None:
-    daemon = Daemon(tmp_path, phones=phones, broker=broker, env=clock.env, overrides=SLOW)
+    daemon = Daemon(tmp_path, phones=phones, broker=broker, warm=warm, overrides=SLOW)
     with daemon:
         office = daemon.api()
         office.people(service_user(), care_worker(devices=["callwatch:phone-17"]), staff())
@@ -319,9 +334,9 @@ def test_started_an_hour_late_it_reads_first_and_three_hours_late_it_tells_staff
 
 
 def test_on_the_night_of_twenty_five_hours_half_past_one_is_the_first_of_the_two(
-    tmp_path: Path, clock: WallClock, phones: Telephones
+    tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
-    with at("2026-10-25T00:30:00", clock, tmp_path, phones) as (_, office):
+    with at("2026-10-25T00:30:00", clock, tmp_path, phones, warm) as (_, office):
         clock.creep(utc("2026-10-25T00:29:59"))
         answer = office.put(
             "./rota",
@@ -350,9 +365,9 @@ def test_on_the_night_of_twenty_five_hours_half_past_one_is_the_first_of_the_two
 
 
 def test_on_the_night_of_twenty_three_hours_half_past_one_is_half_past_two(
-    tmp_path: Path, clock: WallClock, phones: Telephones
+    tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
-    with at("2026-03-29T01:30:00", clock, tmp_path, phones) as (_, office):
+    with at("2026-03-29T01:30:00", clock, tmp_path, phones, warm) as (_, office):
         clock.creep(utc("2026-03-29T01:29:59"))
         answer = office.put(
             "./rota",
@@ -395,9 +410,15 @@ def local(name: str, start: str, end: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_on_a_bank_holiday_the_person_on_call_is_summoned_and_not_the_office(
-    moment: str, summoned: str, left_alone: str, tmp_path: Path, clock: WallClock, phones: Telephones
+    moment: str,
+    summoned: str,
+    left_alone: str,
+    tmp_path: Path,
+    clock: WallClock,
+    phones: Telephones,
+    warm: WarmStart,
 ) -> None:
-    with at(moment, clock, tmp_path, phones) as (_, office):
+    with at(moment, clock, tmp_path, phones, warm) as (_, office):
         office.rota(visit("nobody", clock.now() - timedelta(seconds=1)))
         office.alert("nobody")
         phones.text(summoned)
@@ -405,9 +426,9 @@ def test_on_a_bank_holiday_the_person_on_call_is_summoned_and_not_the_office(
 
 
 def test_at_five_the_office_hands_over_to_who_is_on_call(
-    tmp_path: Path, clock: WallClock, phones: Telephones
+    tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
-    with at("2026-12-14T17:00:00", clock, tmp_path, phones) as (_, office):
+    with at("2026-12-14T17:00:00", clock, tmp_path, phones, warm) as (_, office):
         clock.creep(utc("2026-12-14T16:59:57"))
         start = utc("2026-12-14T16:30:00")
         office.rota(
@@ -428,10 +449,10 @@ def test_at_five_the_office_hands_over_to_who_is_on_call(
 
 
 def test_the_roll_over_at_four_touches_no_open_visit(
-    tmp_path: Path, clock: WallClock, phones: Telephones
+    tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
     # in July four in the morning is 03:00 UTC
-    with at("2026-07-07T03:00:00", clock, tmp_path, phones) as (daemon, office):
+    with at("2026-07-07T03:00:00", clock, tmp_path, phones, warm) as (daemon, office):
         start = utc("2026-07-06T21:00:00")
         rows = [visit(name, start, minutes=600) for name in ("there", "nobody")]
         office.rota(rows[0], rows[1], visit("to-come", utc("2026-07-07T03:00:00")))
