@@ -46,10 +46,12 @@ from tests.waiting import until_sync
 
 KILLS = 100
 SEED = 20261122
-PER_S = 40
+STARTS_S = 0.2
+"""About as long as a forked daemon takes to become ready."""
+PER_S = 50
 """Check-ins a second over MQTT; over HTTP one follows the other."""
 LATE = 12
-"""Visits that nobody makes, one every five seconds: somebody is being rung while we are killed."""
+"""Visits that nobody makes, one every two seconds: somebody is being rung while we are killed."""
 KEEPS_ALL = "max_queued_messages 0\nmax_inflight_messages 5000"
 TOPIC = "callwatch/bright/phone-1/checkin"
 
@@ -189,10 +191,10 @@ def killed_at_random(daemon: Daemon, dice: random.Random) -> int:
         if number % 4:
             daemon.start(watching=False)
             ready += 1
-            time.sleep(dice.uniform(0, 0.5))  # not a wait for anything: the moment of the kill is the input
+            time.sleep(dice.uniform(0, 0.7))  # not a wait for anything: the moment of the kill is the input
         else:
             daemon.launch()
-            time.sleep(dice.uniform(0, 0.8))
+            time.sleep(dice.uniform(0, STARTS_S))
         daemon.kill()
     return ready
 
@@ -216,7 +218,7 @@ def test_a_hundred_kills_under_load_lose_nothing_acknowledged_and_record_nothing
     ):
         office = daemon.api()
         office.people(service_user(), staff(), *over_mqtt.people(), *over_http.people())
-        late = [visit(f"late-{n}", in_s(20 + 5 * n), late_after="1s", workers=[]) for n in range(LATE)]
+        late = [visit(f"late-{n}", in_s(6 + 2 * n), late_after="1s", workers=[]) for n in range(LATE)]
         assert office.rota(*over_mqtt.rota(), *over_http.rota(), *late)["watched"] == 4000 + LATE
         senders = Phones(over_mqtt, broker), Gateway(over_http, daemon.api("intake"))
         daemon.kill()
@@ -232,7 +234,8 @@ def test_a_hundred_kills_under_load_lose_nothing_acknowledged_and_record_nothing
         print(f"seed {SEED}: {KILLS} kills in {took:.0f} s, {ready} when ready, acknowledged {acknowledged}")
         print(f"start: median {sorted(daemon.starts_s)[ready // 2]:.2f} s; HTTP {dict(senders[1].outcomes)}")
         assert acknowledged[0] > 500
-        assert acknowledged[1] > 200
+        assert acknowledged[1] > 100
+        until_sync(lambda: len(office.alerts(kind="late_visit")) == LATE, 40, what="every late visit alerts")
         names = senders[0].acknowledged | senders[1].acknowledged
         nothing_lost(office, names, day_of(start))
         nothing_twice(office)
