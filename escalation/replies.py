@@ -95,6 +95,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-23": _SUMMON,
         "OC-27": _SUMMON,
         "OC-31": _SUMMON,
+        "OC-32": _SUMMON,
     }
 )
 

@@ -88,6 +88,8 @@ class Watch:
         self.shells[shell.id] = shell
         self._moved[shell.id] = asyncio.Event()
         self._outbox.serve(shell.id, shell)
+        if any(entry.cause == "clock" for entry in shell.engine.state.values.dark.values()):
+            self.feeds.inherit_doubt()
 
     def trust(self, tokens: Sequence[Token]) -> None:
         """The credentials that hold from now on."""

@@ -209,8 +209,8 @@ class Words:
             if alert.reason == "while_down" and alert.kind == "incident"
             else f"kind_{alert.kind}"
         )
-        if alert.kind == "watch_fault" and alert.reason == "degraded":
-            name = "kind_degraded"
+        if alert.kind == "watch_fault" and f"kind_{alert.reason}" in self._wording.phrase:
+            name = f"kind_{alert.reason}"
         if name not in self._wording.phrase:
             return ""
         defaults = {"spoken_time": values.get("now", ""), "n": str(max(alert.count, 1))}
@@ -225,7 +225,8 @@ class Words:
             values["carer"] = self._directory.name(last.worker) or self._wording.phrase["no_carer"]
             values["time"] = text_time(self._state.calendar.local(last.arrived_at))
         # no outcome was recorded by anybody: the disk is back
-        name = "ended_degraded" if alert.reason == "degraded" else f"ended_{alert.ended_reason}"
+        by_itself = f"ended_{alert.reason}"
+        name = by_itself if by_itself in self._wording.phrase else f"ended_{alert.ended_reason}"
         if name in self._wording.phrase:
             filled = {"carer": self._wording.phrase["no_carer"], "time": ""} | values
             values["what"] = render_phrase(self._wording, name, filled)

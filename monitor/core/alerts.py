@@ -102,7 +102,11 @@ def _alert(work: Work, ref: str) -> Alert:
 
 def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
     """Who is on duty now, managers last, and the words for this kind of alert."""
-    by_reason = {"degraded": ("OC-13", "OCV-3"), STOPPED_TEXTS: ("OC-30", "OCV-3")}
+    by_reason = {
+        "degraded": ("OC-13", "OCV-3"),
+        "clock_doubted": ("OC-32", "OCV-3"),
+        STOPPED_TEXTS: ("OC-30", "OCV-3"),
+    }
     sms, call = by_reason.get(alert.reason, SUMMON_WORDS[alert.kind])
     return summon.SummonCase(
         policy=work.policy(alert),

@@ -31,7 +31,8 @@ SHIFT = timedelta(minutes=30)
 AFTER_END = timedelta(hours=4)
 """A check-in this long after the planned end may still belong to the visit (ours)."""
 SETTLING = timedelta(minutes=15)
-"""An arrival that reaches us after its visit was to be over is given this long for its departure to follow (ours)."""
+"""An arrival that reaches us late, when its visit was to be over, is given this long at most for its departure to
+follow (ours)."""
 
 
 class Seen(Struct, frozen=True, kw_only=True):
@@ -330,10 +331,10 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
 
 def _overrun_at(work: Work, visit: Visit, at: datetime) -> datetime | None:
     """Who comes after the end stays as long as was planned; None where the plan says it well enough."""
-    stays = (
-        at + (visit.end - visit.start) + work.policy().overrun_after if at >= visit.end else visit.overrun_at
-    )
-    later = max(stays, work.now + SETTLING)
+    policy = work.policy()
+    stays = at + (visit.end - visit.start) + policy.overrun_after if at >= visit.end else visit.overrun_at
+    told_late = work.now - at > LIVE
+    later = max(stays, work.now + min(SETTLING, policy.overrun_after)) if told_late else stays
     return later if later > visit.overrun_at else None
 
 

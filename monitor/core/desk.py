@@ -108,24 +108,28 @@ STORE = "store"
 
 def _signal(work: Work, seen: SignalChanged) -> Decision:
     if seen.subject == STORE:
-        return _store_signal(work, seen)
+        return _machine_trouble(work, "degraded", seen.dark, over="store_back")
     known = f"{seen.cause}:{seen.subject}" in work.state.values.dark
     if seen.dark and not known:
         work.emit(seen.subject, f.SignalLost(cause=seen.cause))
+        if seen.cause == "clock":
+            # a wrong clock is an event and an alarm (design rule 8)
+            _machine_trouble(work, "clock_doubted", True, over="clock_confirmed")
     elif not seen.dark and known:
         work.emit(seen.subject, f.SignalFound(cause=seen.cause))
         if seen.cause == "clock":
             alerts.clock_agrees(work)
+            _machine_trouble(work, "clock_doubted", False, over="clock_confirmed")
     return work.decision()
 
 
-def _store_signal(work: Work, seen: SignalChanged) -> Decision:
-    """Degraded mode that lasts: an identified person watches by hand until it is over."""
-    told = [a for a in work.all_open_alerts() if a.kind == "watch_fault" and a.reason == "degraded"]
-    if seen.dark and not told:
-        alerts.raise_alert(work, "watch_fault", reason="degraded")
-    for alert in told if not seen.dark else []:
-        alerts.end_alert(work, alert, "outcome_recorded", outcome="store_back")
+def _machine_trouble(work: Work, reason: str, begun: bool, *, over: str) -> Decision:
+    """The machine itself is in trouble: an identified person watches by hand until it is over."""
+    told = [a for a in work.all_open_alerts() if a.kind == "watch_fault" and a.reason == reason]
+    if begun and not told:
+        alerts.raise_alert(work, "watch_fault", reason=reason)
+    for alert in told if not begun else []:
+        alerts.end_alert(work, alert, "outcome_recorded", outcome=over)
     return work.decision()
 
 

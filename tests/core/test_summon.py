@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from config.policy import Duty
 from escalation.people import LineView, PersonView
 from monitor.core import facts as f
-from monitor.core.inputs import SendReported, SendTurn
+from monitor.core.inputs import SendReported, SendTurn, SignalChanged
 from tests.core.driver import MONDAY, NOWHERE, Desk
 
 NOON = MONDAY + timedelta(hours=4)
@@ -640,3 +640,13 @@ def test_without_any_telephone_the_mail_is_the_rung_and_its_failure_passes_on() 
     desk.tell(SendTurn(key=mail.key, evidence=NOWHERE))
     desk.tell(SendReported(key=mail.key, result="failed", permanent=True, reason="refused"))
     assert desk.messages("summon", "mary")
+
+
+def test_a_jumped_clock_summons_staff_until_it_is_confirmed() -> None:
+    desk = Desk(MONDAY.replace(hour=10))
+    desk.tell(SignalChanged(cause="clock", dark=True))
+    assert [(m.template, m.person) for m in desk.messages("summon")] == [("OC-32", "olga")]
+    desk.send_all()
+    desk.tell(SignalChanged(cause="clock", dark=False))
+    assert desk.alert("watch_fault").state == "ended"
+    assert [m.template for m in desk.messages("stand_down")] == ["OC-29"]

@@ -479,3 +479,13 @@ def test_a_place_far_away_is_shown_and_the_late_alert_says_so() -> None:
     desk.check(position=THERE, mock=True)
     desk.advance(minutes=30)
     assert desk.alert().reason == "place_inconsistent"
+
+
+def test_a_short_overrun_of_the_policy_is_kept_after_a_live_arrival() -> None:
+    desk = Desk(MONDAY, overrun_after=timedelta(seconds=2))
+    desk.plan(end=MONDAY + timedelta(seconds=5))
+    desk.check("arrive")
+    desk.advance(seconds=6.999)
+    assert desk.alerts("lone_worker") == []
+    desk.advance(seconds=0.001)
+    assert desk.alert("lone_worker").due_at == MONDAY + timedelta(seconds=7)
