@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
 
 
 def _skipped(config: pytest.Config) -> list[Any]:
@@ -30,10 +31,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.write_line("CI is set and tests were skipped: in CI nothing is skipped", red=True)
 
 
-@pytest.fixture
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture(name="free_port")
+def _free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on."""
+    return free_port()

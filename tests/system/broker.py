@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from tests.ports import free_port
 from tests.waiting import until_sync
 
 SHIPPED = Path(__file__).parents[2] / "config" / "mosquitto"
@@ -25,14 +26,6 @@ MOSQUITTO = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 LOOPBACK = "127.0.0.1"
 # started by root it would become another user, who may not write into this test's folder
 _AS_ROOT = "user root" if os.geteuid() == 0 else ""
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def accepts(port: int) -> bool:

@@ -35,7 +35,8 @@ from zoneinfo import ZoneInfo
 
 from config.tokens import hash_token
 from connectors.twilio.standin import TelephoneNetwork, serving
-from tests.system.broker import LOOPBACK, Mosquitto, free_port
+from tests.ports import free_port
+from tests.system.broker import LOOPBACK, Mosquitto
 from tests.waiting import until_sync
 
 ROOT = Path(__file__).parents[2]

@@ -694,8 +694,9 @@ def still_heard(daemon: Daemon, broker: Mosquitto) -> None:
 
 def tells_nobody(*texts: Any) -> None:
     for text in texts:
+        said = re.sub(r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "", str(text))  # a second may look like a coordinate
         for secret in (*SECRETS, *NUMBERS):
-            assert secret not in str(text), f"{secret} is told"
+            assert secret not in said, f"{secret} is told"
 
 
 # --- every route ---
