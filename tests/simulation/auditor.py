@@ -659,6 +659,8 @@ class Auditor:
                         "not_offered",
                         f"{alert.ref} ({alert.kind}, {alert.visit}) was offered to nobody on duty",
                     )
+                if alert.kind == "late_visit" and alert.raised >= healed_at and alert.state != "ended":
+                    self._reassured(book, alert)
 
     def _offered(self, book: Book, alert: AlertSeen, healed_at: datetime) -> bool:
         since = max(healed_at, alert.since or alert.raised)

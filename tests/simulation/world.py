@@ -363,8 +363,6 @@ def _visits(
                 users,
             )
             found[visit.id] = visit
-    for visit in _last_ones(rng, desk, quick, epoch + lasts, workers, users):
-        found[visit.id] = visit
     for visit in found.values():
         near = (v for v in found.values() if v.service_user == visit.service_user and v is not visit)
         if any(abs(other.start - visit.start) < SAME_HOME for other in near):
@@ -373,24 +371,23 @@ def _visits(
     return found
 
 
-def _last_ones(
-    rng: Random, desk: str, quick: bool, calm_at: datetime, workers: list[Someone], users: list[Someone]
-) -> list[Visit]:
+def last_visits(rng: Random, desk: Desk, now: datetime) -> list[Visit]:
     """Three visits that fall due when the faults have ended: nobody comes to two of them, somebody to the third."""
-    start = (calm_at + timedelta(seconds=90)).replace(microsecond=0)
+    start = (now + timedelta(seconds=60)).replace(microsecond=0)
+    workers = [one.id for one in desk.people.values() if one.role == "care_worker"]
+    users = [one.id for one in desk.people.values() if one.role == "service_user"]
     visits = []
-    for number in range(3):
-        worker = workers[number]
+    for number, worker in enumerate(workers[:3]):
+        comes = start + timedelta(seconds=20) if number == 2 else None
         visit = Visit(
-            id=f"{desk[0]}-last-{number}",
-            service_user=rng.choice(users).id,
+            id=f"{desk.id[0]}-last-{number}",
+            service_user=rng.choice(users),
             start=start,
             minutes=30,
-            workers=(worker.id,),
+            workers=(worker,),
             late_after="60s",
         )
-        comes = start + timedelta(seconds=20) if number == 2 else None
-        visit.stories = [Story(worker=worker.id, arrives=comes, leaves=None, named=True, doubled=False)]
+        visit.stories = [Story(worker=worker, arrives=comes, leaves=None, named=True, doubled=False)]
         visits.append(visit)
     return visits
 
