@@ -92,10 +92,6 @@ class Feeds:
         if self.tell is not None:
             self.tell("clock", "", dark=True)
 
-    def inherit_doubt(self) -> None:
-        """A desk's state says that the clock was doubted when we stopped: it is until a second source agrees."""
-        self._clock_doubted = True
-
     def clock_agrees(self) -> None:
         """A device's own clock agrees with ours: a second source."""
         if self._clock_doubted:

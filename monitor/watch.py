@@ -88,8 +88,6 @@ class Watch:
         self.shells[shell.id] = shell
         self._moved[shell.id] = asyncio.Event()
         self._outbox.serve(shell.id, shell)
-        if any(entry.cause == "clock" for entry in shell.engine.state.values.dark.values()):
-            self.feeds.inherit_doubt()
 
     def trust(self, tokens: Sequence[Token]) -> None:
         """The credentials that hold from now on."""
@@ -395,12 +393,14 @@ class Watch:
         """What is dark, overdue or not on disk; no personal data."""
         now = self._clock.now()
         desks = {desk: self._desk_health(shell, now) for desk, shell in self.shells.items()}
-        well = self.ready() and not any(d["degraded"] or d["overdue"] or d["lost"] for d in desks.values())
+        feeds = self.feeds.states()
+        well = self.ready() and not any(state in ("down", "unknown") for state in feeds.values())
+        well = well and not any(d["degraded"] or d["overdue"] or d["lost"] for d in desks.values())
         return {
             "status": "ok" if well else "trouble",
             "ready": self.ready(),
             "desks": desks,
-            "feeds": self.feeds.states(),
+            "feeds": feeds,
             "telephones": self.telephones,
             "outbox": self._outbox.depths(),
         }
