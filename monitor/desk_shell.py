@@ -163,13 +163,15 @@ class DeskShell:
     def _as_input(self, seen: SeenCheckIn, row: EvidenceRow, digest: str) -> CheckInSeen:
         known = self.directory.known
         device = known("device", seen.device) if seen.device else None
-        worker = known("person", seen.worker) if seen.worker else None
+        owner = self.directory.worker_of(device) if device else None
+        # a device speaks for the one who carries it, whatever its body claims (devices.md, "Trust")
+        claimed = seen.worker if owner is None or seen.manual else None
+        worker = known("person", claimed) if claimed else None
         visit = known("visit", seen.visit) if seen.visit else None
         person = known("person", seen.service_user) if seen.service_user else None
         tag = self._tagged(seen.tag)
         unknown = (
-            (seen.worker is not None and worker is None)
-            or (seen.visit is not None and visit is None)
+            (claimed is not None and worker is None)
             or (seen.service_user is not None and person is None)
             or (seen.tag is not None and tag is None and seen.kind != "fix")
         )
@@ -186,6 +188,7 @@ class DeskShell:
             service_user=tag or person,
             visit=visit,
             tag=tag is not None,
+            unknown_device=seen.device is not None and owner is None and worker is None,
             claims_unknown=unknown,
             position=_position(seen),
             region_enter=seen.region_enter,
@@ -263,15 +266,13 @@ class DeskShell:
         if action.note:
             row, digest = self.put_aside(alert_id, action.note.encode())
             evidence, note = (row,), Evidence(id=row.id, digest=digest)
-        if not action.by.strip():
-            raise ApiProblem(400, "bad_body", "expected the id of the person who did it", "by")
         taken = ActionTaken(
             alert=alert_id,
             action=action.action,
-            by=self.directory.ref("person", action.by),
+            by=self._staff(action.by, "by"),
             at=action.at or self._clock.now(),
             reason=action.reason,
-            to=self.directory.ref("person", action.to) if action.to else None,
+            to=self._staff(action.to, "to") if action.to else None,
             note=note,
         )
         ticket = self.tell(taken, evidence)
@@ -282,6 +283,15 @@ class DeskShell:
         if alert is None:
             raise ApiProblem(404, "not_found", "there is no such alert")
         return self.reads.alert(alert)
+
+    def _staff(self, outside: str, path: str) -> str:
+        """The minted id of a member of staff: only an identified person may take something on (spec 21.3)."""
+        ref = self.directory.known("person", outside)
+        person = self.directory.people.get(ref or "")
+        on_duty_list = any(entry.person == outside for entry in self.config.duty)
+        if ref is None or not (on_duty_list or (person is not None and person.given.role == "staff")):
+            raise ApiProblem(400, "unknown_person", "expected the id of a member of staff of this desk", path)
+        return ref
 
     def _refused(self, code: str, detail: dict[str, Any]) -> ApiProblem:
         if code == "not_found":

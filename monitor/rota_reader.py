@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from config.policy import Calendar, Policy, parse_duration
 from connectors.ports import ApiProblem, EvidenceRow
@@ -35,6 +35,7 @@ MESSAGES: dict[RotaProblemCode, str] = {
     "time_exists_twice": "a local time that exists twice that night; the first is meant",
     "unknown_field": "has a field that is not known, or whose value cannot be read; it was passed over",
     "off_step": "not in the planning steps of the policy (spec 7.21)",
+    "duplicate_id": "has the id of another visit in this upload; watched under an id of its own",
     "unknown_service_user": "names a service user whom the directory does not know; watched by the id",
 }
 
@@ -90,7 +91,7 @@ def read_rota(
     return RotaReceived(
         upload=upload,
         evidence=Evidence(id=evidence.id, digest=digest),
-        rows=_last_of_each(rows),
+        rows=_last_of_each(rows, directory),
         covers_from=covers_from,
         covers_to=covers_to,
         complete=complete,
@@ -114,10 +115,25 @@ def _covers(body: dict[str, Any], calendar: Calendar) -> tuple[datetime | None, 
     return found[0], found[1]
 
 
-def _last_of_each(rows: Sequence[RotaRow]) -> tuple[RotaRow, ...]:
-    """The same visit twice in one upload: the later row counts."""
-    latest = {row.key: row.row for row in rows}
-    return tuple(row for row in rows if latest[row.key] == row.row)
+def _last_of_each(rows: Sequence[RotaRow], directory: Directory) -> tuple[RotaRow, ...]:
+    """The same visit twice in one upload: the later row counts. The same id for two different visits: both are
+    watched, the earlier one under an id made of person and start (nothing that is a real visit is unwatched)."""
+    latest = {row.key: row for row in rows}
+    kept = []
+    for row in rows:
+        last = latest[row.key]
+        if last.row == row.row:
+            kept.append(row)
+        elif (
+            row.service_user
+            and row.start
+            and (row.service_user, row.start) != (last.service_user, last.start)
+        ):
+            outside = f"{directory.outside(row.key)}@{directory.outside(row.service_user)}@{row.start:%Y-%m-%dT%H:%MZ}"
+            ref = directory.ref("visit", outside)
+            warnings = (*row.warnings, "duplicate_id")
+            kept.append(structs.replace(row, key=ref, visit=ref, warnings=warnings))
+    return tuple(kept)
 
 
 def _row(number: int, item: Any, directory: Directory, calendar: Calendar, policy: Policy) -> RotaRow:

@@ -57,14 +57,16 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 def see(work: Work, check: CheckInSeen) -> Decision:
-    """Decide one check-in. Every outcome of the contract's closed list but `quarantined` and `unknown_device`
-    (the edge's) is named here."""
+    """Decide one check-in. Every outcome of the contract's closed list but `quarantined` (the edge's) is named
+    here."""
     if check.retained:
         return Decision(outcome="retained")
     if _is_repeat(work, check):
         return Decision(outcome="duplicate", visit=work.state.by_print.get(check.fingerprint, check.visit))
     if check.kind == "offline":
         return _offline(work, check)
+    if check.unknown_device:
+        return _record(work, _weigh(work, check), "unknown_device", None)
     seen = _weigh(work, check)
     if check.kind == "fix":
         return _fix(work, seen)

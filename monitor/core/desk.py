@@ -147,7 +147,9 @@ def _action(work: Work, seen: ActionTaken) -> Decision:
     if alert is None:
         return Decision(refusal=Refusal(code="not_found"))
     if alert.state == "ended" and seen.action not in ("note",):
-        return Decision(refusal=Refusal(code="already_ended", detail={"by": alert.taken_by}))
+        return Decision(
+            refusal=Refusal(code="already_ended", detail={"by": alert.taken_by, "at": alert.ended_at})
+        )
     refusal = _ACTIONS.get(seen.action, _only_recorded)(work, alert, seen)
     if refusal is not None:
         return Decision(refusal=refusal)

@@ -55,6 +55,7 @@ RotaProblemCode = Literal[
     "unknown_field",
     "off_step",
     "unknown_service_user",
+    "duplicate_id",
 ]
 
 DarkCause = Literal["device", "feed", "broker", "clock"]
@@ -91,6 +92,8 @@ class CheckInSeen(Struct, frozen=True, kw_only=True, gc=False):
     visit: str | None = None
     tag: bool = False
     """The home was proved by a tag or line, so the position says nothing more."""
+    unknown_device: bool = False
+    """It names a device that belongs to nobody, and no care worker who would vouch for it."""
     claims_unknown: bool = False
     """It names a worker, service user, visit or tag that nobody knows."""
     position: Position | None = None

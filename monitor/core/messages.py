@@ -36,6 +36,10 @@ CHASES = 3
 """How often a provider is asked about a message whose callback never came."""
 ASKS_FOR_PERSON: tuple[Answer, ...] = ("talk", "help", "ring_me")
 """Answers that want a person now."""
+LINE_BUSY = timedelta(seconds=5)
+"""How soon a call to an engaged line of somebody is tried again."""
+LONGEST_TALK = timedelta(seconds=90)
+"""A call whose end nobody reported stops engaging its line this long after the ring."""
 AUTOMATIC_REPLIES = 5
 """At most this many automatic replies to one line in a day (devices.md)."""
 
@@ -62,6 +66,10 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
         return work.decision(answer="no")
     if turn.unrecorded and not may_leave_unrecorded(message):
         return Decision(answer="hold")
+    if message.channel == "call" and _line_is_busy(work, message):
+        # two calls to one telephone: the second would meet engaged, or a voicemail
+        work.emit(message.key, f.MessageDeferred(reason="line_busy", next_at=work.now + LINE_BUSY))
+        return work.decision(answer="no")
     attempted = f.MessageAttempted(
         attempt=message.attempts + 1,
         evidence=turn.evidence,
@@ -70,6 +78,19 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
     )
     work.emit(message.key, attempted)
     return work.decision(answer="send")
+
+
+def _line_is_busy(work: Work, message: Message) -> bool:
+    """A call of ours to the same line is out and may still ring or be talked on."""
+    for key in work.state.values.messages:
+        other = work.message(key)
+        if other is None or other.key == message.key or other.line != message.line or other.channel != "call":
+            continue
+        began = other.attempted_at
+        lasts = timedelta(seconds=other.ring_s) + LONGEST_TALK
+        if other.phase in ("attempted", "accepted") and began is not None and work.now < began + lasts:
+            return True
+    return False
 
 
 def may_leave_unrecorded(message: Message) -> bool:

@@ -541,3 +541,10 @@ def test_a_phone_off_the_network_is_dark_until_it_is_heard_again() -> None:
 def test_a_care_worker_s_view_needs_no_more_than_ids() -> None:
     view = PersonView(ref="p1", role="care_worker")
     assert msgspec.structs.asdict(view)["lines"] == ()
+
+
+def test_a_device_that_nobody_carries_is_recorded_and_proves_nothing() -> None:
+    desk = Desk()
+    desk.plan()
+    assert desk.check(device=None, visit="v1", unknown_device=True).outcome == "unknown_device"
+    assert not desk.visit().anybody_there

@@ -10,10 +10,10 @@ import pytest
 
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
-from monitor.core.inputs import SendReported
+from monitor.core.inputs import DeliveryReported, SendReported
 from monitor.core.messages import BACK_OFF
 from monitor.core.state import Message
-from tests.core.driver import Desk
+from tests.core.driver import MONDAY, Desk
 
 
 def alerted() -> tuple[Desk, Message]:
@@ -392,3 +392,28 @@ def test_help_leaves_unrecorded_too() -> None:
     desk = Desk()
     desk.text("ed", word="help")
     assert {desk.tell_turn(m, unrecorded=True) for m in desk.messages("summon")} == {"send"}
+
+
+def test_a_second_call_to_an_engaged_line_waits_until_the_first_is_over() -> None:
+    desk = Desk(MONDAY.replace(hour=10), public="off")
+    desk.plan("v1")
+    desk.plan("v2", service_user="ed2")
+    desk.advance(minutes=31)
+    first, second = [m for m in desk.messages("summon", "olga") if m.channel == "call"]
+    assert desk.send(first) == "send"
+    assert desk.send(second) == "no"
+    waiting = desk.state.values.messages[second.key]
+    assert (waiting.phase, waiting.reason) == ("queued", "line_busy")
+    desk.tell(DeliveryReported(key=first.key, status="no_answer"))
+    assert desk.send(waiting) == "send"
+
+
+def test_a_call_whose_end_nobody_reports_engages_its_line_for_two_minutes_at_most() -> None:
+    desk = Desk(MONDAY.replace(hour=10), public="off")
+    desk.plan("v1")
+    desk.plan("v2", service_user="ed2")
+    desk.advance(minutes=31)
+    first, second = [m for m in desk.messages("summon", "olga") if m.channel == "call"]
+    desk.send(first)
+    desk.now += timedelta(seconds=first.ring_s + 90)
+    assert desk.send(desk.state.values.messages[second.key]) == "send"

@@ -245,6 +245,10 @@ def test_what_staff_do_by_hand_is_recorded_and_the_second_is_told_who_was_first(
         office.rota(visit("v-1", now()))
         alert = office.alert("v-1")
         path = f"./alerts/{alert['id']}/actions"
+        for nobody in ("ghost", "su-1", "cw-1"):
+            refused = office.call("POST", path, {"action": "take", "by": nobody})
+            assert (refused.status, refused.body["error"]["path"]) == (400, "by"), "only staff may take it on"
+        assert office.alert("v-1")["state"] == "open"
         office.post(path, {"action": "take", "by": "st-1"})
         second = office.call("POST", path, {"action": "take", "by": "st-2"})
         assert second.status == 409
@@ -262,6 +266,41 @@ def test_what_staff_do_by_hand_is_recorded_and_the_second_is_told_who_was_first(
 
 
 # --- check-ins ---
+
+
+def test_a_device_speaks_for_who_carries_it_and_one_that_nobody_has_for_nobody(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with Daemon(tmp_path, devices=("callwatch:ph",), warm=warm) as daemon:
+        office = daemon.api("intake")
+        office.people(service_user(), care_worker(devices=["callwatch:ph"]), care_worker("cw-2"), staff())
+        office.rota(visit("v-1", now()), visit("v-2", now(), workers=["cw-2"]))
+        lost = {"id": "c1", "kind": "arrive", "device": "callwatch:lost", "visit": "v-1", "at": rfc(now())}
+        assert office.checkin(**lost)["outcome"] == "unknown_device"
+        unknown = {
+            "id": "c2",
+            "kind": "arrive",
+            "device": "callwatch:ph",
+            "visit": "gone",
+            "service_user": "su-1",
+        }
+        assert office.checkin(**unknown, at=rfc(now()))["outcome"] in ("arrived", "arrived_early")
+        claims = {"id": "c3", "kind": "arrive", "device": "callwatch:ph", "worker": "cw-2", "visit": "v-2"}
+        assert office.checkin(**claims, at=rfc(now()))["outcome"] == "arrived"
+        (place,) = daemon.api().visit("v-2")["places"]
+        assert place["worker"] == "cw-1", "the phone is cw-1's, whatever its body claims"
+        assert "other_worker" in daemon.api().visit("v-2")["verdicts"]
+
+
+def test_one_id_for_two_visits_leaves_neither_unwatched(tmp_path: Path, warm: WarmStart) -> None:
+    with Daemon(tmp_path, warm=warm) as daemon:
+        office = daemon.api()
+        office.people(service_user(), staff())
+        soon = now() + timedelta(hours=1)
+        answer = office.rota(visit("dup", soon), visit("dup", soon + timedelta(hours=1)))
+        assert answer["watched"] == 2
+        assert "duplicate_id" in [problem["code"] for problem in answer["problems"]]
+        assert len([name for name in office.visits(day_of(soon)) if name.startswith("dup")]) == 2
 
 
 def entered(at: datetime, **more: Any) -> str:
