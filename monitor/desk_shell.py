@@ -172,6 +172,9 @@ class DeskShell:
         tag = self._tagged(seen.tag)
         unknown = (
             (claimed is not None and worker is None)
+            # an unknown visit is passed over only where the person is named: it may be one that the rota lacks, and
+            # must not be credited to the next one of the care worker
+            or (seen.visit is not None and visit is None and tag is None and person is None)
             or (seen.service_user is not None and person is None)
             or (seen.tag is not None and tag is None and seen.kind != "fix")
         )

@@ -471,7 +471,9 @@ def test_verify_and_backup_work_while_another_process_appends(folder: Path, tmp_
             copied = backup(folder, tmp_path / f"copy-{number}")
             assert {report.broken for report in copied} == {None}
             assert sum(report.facts for report in copied) >= heads[-1]
-        assert heads == sorted(set(heads))
+        # it goes on meanwhile; how far between two looks is the machine's business
+        assert heads == sorted(heads)
+        assert heads[-1] > 0
         assert process.poll() is None
 
 
