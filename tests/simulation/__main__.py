@@ -31,14 +31,14 @@ def main() -> int:
     first = given.seed if given.seed is not None else 1
     count = 1 if given.seed is not None and "--seeds" not in " ".join(sys.argv) else given.seeds
     for seed in range(first, first + count):
-        faulthandler.dump_traceback_later(given.real_limit + 30, exit=True)
+        faulthandler.dump_traceback_later(given.real_limit + 30, exit=True, file=sys.__stderr__)
         began = time.monotonic()
         outcome = simulate(seed, hours=given.hours, faults=faults, real_limit_s=given.real_limit)
+        faulthandler.cancel_dump_traceback_later()
         print(_line(outcome, time.monotonic() - began), flush=True)
         if outcome.violation is not None:
             _explain(outcome)
             return 1
-    faulthandler.cancel_dump_traceback_later()
     return 0
 
 

@@ -8,6 +8,7 @@ itself when a visit is late, who is on duty, and what the chain's hashes must be
 - `rewritten`: what was on disk stays on disk as it was; every fact's hash is right (`chain`);
 - `no_alert`: a visit without an arrival has its alert soon after `late_at`, down-time excepted;
 - `false_alert`: no alert for an arrival that was recorded before; no alert before its time (`early_alert`);
+- `hasty_alert`: what already waits to be read is read before an alert is raised;
 - `not_retracted`: an acknowledged arrival leaves no late-visit alert open;
 - `unrecorded_send`: nothing leaves before its attempt is on disk, summonses to staff excepted while the store is away;
 - `unmarked_repeat`: what may have been sent before says so when it is sent again;
@@ -200,6 +201,7 @@ class Given:
     visit: str
     worker: str
     at: datetime
+    handed_in: bool = False
     acknowledged: bool = False
 
 
@@ -221,6 +223,8 @@ class Auditor:
         self.store_back_at = now()
         self.log: list[str] = []
         self.violation: Violation | None = None
+        self.could_be_read: Callable[[str, datetime], bool] = lambda checkin, at: False
+        """Whether the product could have read a check-in, that it has not been given, before this true instant."""
         self.on_violation: Callable[[], None] = lambda: None
         self._names: dict[str, dict[str, str]] = {}
 
@@ -264,12 +268,15 @@ class Auditor:
     def stands_still(self) -> None:
         """The process is stopped: what it should have said by now it could not."""
         for book in self.books.values():
-            book.degraded_since, book.told_of_store = None, False
+            book.degraded_since = None
 
     def crashed(self) -> None:
         """What was handed in and not on disk is forgotten: the product may ask for it again."""
         now = self._now()
-        self.stands_still()
+        for book in self.books.values():
+            book.degraded_since, book.told_of_store = None, False
+        for given in self.given.values():
+            given.handed_in = False
         for book in self.books.values():
             book.policies = book.policies[-1:]
             for seen in book.visits.values():
@@ -358,6 +365,7 @@ class Auditor:
     def delivered(self, checkin: str, desk: str) -> None:
         """A check-in was handed to the product."""
         given = self.given[checkin]
+        given.handed_in = True
         self.note(f"handed in {checkin} {given.kind} {given.visit}")
         book = self.books[desk]
         seen = book.visits.get(given.visit)
@@ -536,6 +544,12 @@ class Auditor:
         if not self._has_alert(seen, "late_visit"):
             self._in_time(seen)
         at = datetime.fromisoformat(fact.at)
+        for given in self.given.values():
+            mine = given.visit == seen.row.id and given.desk == seen.row.desk and given.kind == "arrive"
+            if mine and not given.handed_in and self.could_be_read(given.id, at - self.segments[-1].offset):
+                self.fail(
+                    "hasty_alert", f"{seen.row.id}: {given.id} says that somebody is there, and was not read"
+                )
         if at < seen.row.late_at and not seen.excused:
             self.fail("early_alert", f"{seen.row.id}: raised at {at}, late at {seen.row.late_at}")
 

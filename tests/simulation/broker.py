@@ -20,6 +20,8 @@ from monitor.core.views import CheckInAnswer
 from tests.simulation.virtual_time import VirtualLoop
 
 DRAIN_S = 20.0
+READ_S = 1.0
+"""Longer than any message may wait in a connection that is read."""
 
 
 class Listener(Protocol):
@@ -41,6 +43,7 @@ class Stored:
     body: bytes
     checkin: str
     retained: bool = False
+    published_at: float = 0.0
 
 
 @dataclass(eq=False)
@@ -52,6 +55,7 @@ class Connection:
     marker: Callable[[int], None]
     lost: Callable[[], None]
     context: Context
+    since: float = 0.0
     last_at: float = 0.0
     open: bool = True
 
@@ -68,13 +72,17 @@ class Broker:
     connection: Connection | None = None
     _mid: int = 0
     _generation: int = 0
+    _buffer: list[Callable[[], None]] | None = None
+    """What the kernel holds for a process that stands still."""
 
     def publish(self, device: str, body: bytes, checkin: str) -> bool:
         """A phone's message; True is the PUBACK to the phone: from now on it is the broker's to keep."""
         if not self.up:
             return False
         self._mid += 1
-        stored = Stored(mid=self._mid, device=device, body=body, checkin=checkin)
+        stored = Stored(
+            mid=self._mid, device=device, body=body, checkin=checkin, published_at=self.loop.time()
+        )
         self.session[stored.mid] = stored
         self._send(stored)
         return True
@@ -90,8 +98,9 @@ class Broker:
         if not self.up:
             return None
         self.cut()
+        self._buffer = None
         self._generation += 1
-        self.connection = Connection(self._generation, take, marker, lost, context)
+        self.connection = Connection(self._generation, take, marker, lost, context, since=self.loop.time())
         for stored in (*self.retained, *self.session.values()):
             self._send(stored)
         return self.connection
@@ -114,6 +123,19 @@ class Broker:
         if link is self.connection and link.open:
             self.session.pop(mid, None)
 
+    def could_be_read(self, checkin: str, at: float, watching_since: float) -> bool:
+        """Whether a process that watches since then could have read this message before `at`: at its start it reads
+        what waits before anything else, and later within a second."""
+        link = self.connection
+        if link is None or not link.open:
+            return False
+        for stored in self.session.values():
+            if stored.checkin == checkin:
+                drained = stored.published_at < link.since <= watching_since
+                since = max(stored.published_at, link.since)
+                return since <= at if drained else since + READ_S < at
+        return False
+
     def send_marker(self, link: Connection, nonce: int) -> None:
         """Our own message comes back behind everything that was sent before."""
         self._in_order(link, lambda: link.marker(nonce))
@@ -129,10 +151,29 @@ class Broker:
         link.last_at = at
 
         def arrive() -> None:
-            if link.open:
+            if self._buffer is not None:
+                self._buffer.append(arrive)
+            elif link.open:
                 self.loop.call_soon(work, context=link.context)
 
         self.loop.call_at(at, arrive, context=Context())
+
+    def nobody_reads(self) -> None:
+        """The process stands still: what comes waits in its socket."""
+        self._buffer = []
+
+    def read_again(self, delay_s: float) -> None:
+        """It goes on, and gets what waited after so long: at once, or when a busy machine comes to it."""
+        at = self.loop.time() + delay_s
+        if self.connection is not None:
+            self.connection.last_at = max(self.connection.last_at, at)
+
+        def read() -> None:
+            waited, self._buffer = self._buffer or [], None
+            for arrive in waited:
+                arrive()
+
+        self.loop.call_at(at, read, context=Context())
 
 
 @dataclass(eq=False)

@@ -87,10 +87,7 @@ class LifeStore:
         if not self.alive:
             asyncio.ensure_future(work).cancel()
             await never()
-        result = await work
-        if not self.alive:
-            await never()
-        return result
+        return await work
 
     async def open(self) -> None:
         """The port's."""
@@ -204,6 +201,7 @@ class SimApp(App):
         )
         self.watch._quarantine = _NoQuarantine(machine)
         self.serving = self.watching = False
+        self.watching_since = 0.0
         self._begin_sending = self.watch.start_sending
         self.watch.start_sending = self._watching  # type: ignore[method-assign]
 
@@ -240,7 +238,7 @@ class SimApp(App):
     def _watching(self) -> None:
         """Drained: deadlines fire and messages leave."""
         self._begin_sending()
-        self.watching = True
+        self.watching, self.watching_since = True, self._machine.loop.time()
         self._machine.on_change()
 
 

@@ -224,7 +224,7 @@ class Network:
             step, digit = script.step, "" if silent else self._press(script, someone)
 
     def _step(self, key: str, step: str, digit: str | None) -> Callable[[Any], Coroutine[Any, Any, Script]]:
-        return lambda app: app.watch.call_step(key, step, digit)  # type: ignore[no-any-return]
+        return lambda app: app.watch.call_step(key, step, digit)
 
     def _press(self, script: Script, someone: Someone) -> str:
         if someone.role != "staff":

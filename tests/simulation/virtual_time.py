@@ -35,6 +35,11 @@ class StuckError(Exception):
 class VirtualLoop(asyncio.BaseEventLoop):
     """An event loop whose `time()` is virtual. Microseconds are counted as integers: no drift, no rounding."""
 
+    # asyncio's own, which typeshed does not name: one turn of the loop is written anew below
+    _ready: deque[Any]
+    _scheduled: list[Any]
+    _timer_cancelled_count: int
+
     def __init__(self, real_limit_s: float = 120.0) -> None:
         super().__init__()
         self._us = 0
@@ -97,15 +102,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """The life that stands still."""
         return self._still
 
-    def resume(self, *, inputs_first: bool = False) -> None:
-        """SIGCONT: what was held back runs now, in its order; or what came in first and the timers behind it, as a
-        selector hands them out."""
+    def resume(self) -> None:
+        """SIGCONT: what was held back runs now, in its order."""
         self._still = None
-        held = list(self._held)
+        self._ready.extendleft(reversed(self._held))
         self._held.clear()
-        if inputs_first:
-            held.sort(key=lambda handle: isinstance(handle, asyncio.TimerHandle))
-        self._ready.extendleft(reversed(held))
 
     def _life_of(self, handle: Any) -> int:
         context: Context = handle._context
@@ -226,21 +227,24 @@ def virtual_apscheduler(clock: SimClock) -> Iterator[None]:
 
 def run_virtually(loop: VirtualLoop, main: Coroutine[Any, Any, T]) -> T:
     """Run to the end, then let nothing linger. Raises what `main` raises, and StuckError."""
-    asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(main)
     finally:
-        for tasks in list(loop._tasks.values()):
-            for task in list(tasks):
-                task.cancel()
-        loop.set_exception_handler(lambda _loop, _context: None)
-        loop._still = None
-        loop._ends_at = real_time.monotonic() + 10
-        left = [task for tasks in loop._tasks.values() for task in tasks]
-        if left:
-            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        asyncio.set_event_loop(None)
-        loop.close()
+        try:
+            _end_everything(loop)
+        finally:
+            loop.close()
+
+
+def _end_everything(loop: VirtualLoop) -> None:
+    loop.set_exception_handler(lambda _loop, _context: None)
+    loop._still, loop._turns = None, 0
+    loop._ends_at = real_time.monotonic() + 10
+    left = [task for tasks in loop._tasks.values() for task in tasks]
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
 
 
 __all__ = ["LIFE", "SimClock", "StuckError", "VirtualLoop", "run_virtually", "virtual_apscheduler"]

@@ -88,6 +88,8 @@ class Story:
     leaves: datetime | None
     named: bool
     doubled: bool
+    close: datetime | None = None
+    """They arrive in the last seconds before the visit is late, which is then."""
     kind: str = "arrive"
     """`elsewhere`: they press *arrive* five kilometres away; `no_reply`: nobody opens the door."""
 
@@ -227,12 +229,13 @@ def _desk(rng: Random, number: int, style: str, epoch: datetime, lasts: timedelt
     shifts = _staff(rng, number, people)
     workers = [_worker(rng, number, n, people) for n in range(max(3, size // 8))]
     users = [_service_user(rng, number, n, people) for n in range(max(4, size * 2 // 3))]
-    visits = _visits(rng, name, style, epoch, lasts, size, workers, users)
+    policy = policy_of(rng, style)
+    visits = _Rota(rng, name, policy, workers, users).visits(epoch, lasts, size)
     config = DeskConfig(
         id=name,
         kind="provider",
         name=f"{name.title()} Care",
-        policy=policy_of(rng, style),
+        policy=policy,
         public=rng.choice(("off", "ask", "auto", "auto")),
         numbers=(f"+44163296{number}900",),
         sender_name=None,
@@ -329,48 +332,6 @@ def _person(one: Someone) -> dict[str, Any]:
 # --- the rota and the truth ---
 
 
-def _visits(
-    rng: Random,
-    desk: str,
-    style: str,
-    epoch: datetime,
-    lasts: timedelta,
-    size: int,
-    workers: list[Someone],
-    users: list[Someone],
-) -> dict[str, Visit]:
-    """Runs of visits, one after the other for each care worker, over the first three quarters of the time."""
-    found: dict[str, Visit] = {}
-    quick = style == "quick"
-    unit = timedelta(seconds=30) if quick else timedelta(minutes=15)
-    per_worker = max(1, size // len(workers))
-    room = int(lasts * 0.75 / unit)
-    for worker in workers:
-        slots = sorted(rng.sample(range(2, max(room - 2, per_worker + 4)), per_worker))
-        for at, slot in enumerate(slots):
-            gap = (slots[at + 1] if at + 1 < len(slots) else slot + 4) - slot
-            start = (epoch + unit * slot).replace(
-                second=0 if not quick else (epoch + unit * slot).second, microsecond=0
-            )
-            visit = _visit(
-                rng,
-                f"{desk[0]}{worker.id}-{at}",
-                start,
-                max(1, min(gap - 1, 3)),
-                quick,
-                worker,
-                workers,
-                users,
-            )
-            found[visit.id] = visit
-    for visit in found.values():
-        near = (v for v in found.values() if v.service_user == visit.service_user and v is not visit)
-        if any(abs(other.start - visit.start) < SAME_HOME for other in near):
-            for story in visit.stories:
-                story.named = True
-    return found
-
-
 def last_visits(rng: Random, desk: Desk, now: datetime) -> list[Visit]:
     """Three visits that fall due when the faults have ended: nobody comes to two of them, somebody to the third."""
     start = (now + timedelta(seconds=60)).replace(microsecond=0)
@@ -392,54 +353,88 @@ def last_visits(rng: Random, desk: Desk, now: datetime) -> list[Visit]:
     return visits
 
 
-def _visit(
-    rng: Random,
-    name: str,
-    start: datetime,
-    length: int,
-    quick: bool,
-    worker: Someone,
-    workers: list[Someone],
-    users: list[Someone],
-) -> Visit:
-    minutes = length if quick else 15 * length
-    both = [worker.id]
-    if rng.random() < 0.12:
-        both.append(rng.choice([w.id for w in workers if w.id != worker.id]))
-    visit = Visit(
-        id=name,
-        service_user=rng.choice(users).id,
-        start=start,
-        minutes=minutes,
-        workers=tuple(both),
-        time_critical=rng.random() < 0.15,
-        late_after=("20s" if quick else "10m") if rng.random() < 0.1 else None,
-    )
-    visit.stories = [_story(rng, visit, who, quick) for who in both]
-    return visit
+class _Rota:
+    """Draws the visits of one desk."""
+
+    def __init__(
+        self, rng: Random, desk: str, policy: Policy, workers: list[Someone], users: list[Someone]
+    ) -> None:
+        self._rng, self._desk, self._policy = rng, desk, policy
+        self._workers, self._users = workers, users
+        self._quick = policy.late_after <= timedelta(minutes=1)
+
+    def visits(self, epoch: datetime, lasts: timedelta, size: int) -> dict[str, Visit]:
+        """Runs of visits, one after the other for each care worker, over the first three quarters of the time."""
+        unit = timedelta(seconds=30) if self._quick else timedelta(minutes=15)
+        each = max(1, size // len(self._workers))
+        room = max(int(lasts * 0.75 / unit) - 2, each + 4)
+        found: dict[str, Visit] = {}
+        for worker in self._workers:
+            slots = sorted(self._rng.sample(range(2, room), each))
+            for at, slot in enumerate(slots):
+                gap = (slots[at + 1] if at + 1 < each else slot + 4) - slot
+                name = f"{self._desk[0]}{worker.id}-{at}"
+                found[name] = self._visit(name, epoch + unit * slot, max(1, min(gap - 1, 3)), worker.id)
+        _name_what_is_ambiguous(list(found.values()))
+        return found
+
+    def _visit(self, name: str, start: datetime, length: int, worker: str) -> Visit:
+        rng = self._rng
+        both = [worker]
+        if rng.random() < 0.12:
+            both.append(rng.choice([one.id for one in self._workers if one.id != worker]))
+        visit = Visit(
+            id=name,
+            service_user=rng.choice(self._users).id,
+            start=start.replace(microsecond=0),
+            minutes=length if self._quick else 15 * length,
+            workers=tuple(both),
+            time_critical=rng.random() < 0.15,
+            late_after=("20s" if self._quick else "10m") if rng.random() < 0.1 else None,
+        )
+        visit.stories = [self._story(visit, who) for who in both]
+        return visit
+
+    def _late_at(self, visit: Visit) -> datetime:
+        if visit.late_after is not None:
+            return visit.start + timedelta(seconds=20 if self._quick else 600)
+        return visit.start + self._policy.tolerance(time_critical=visit.time_critical)
+
+    def _story(self, visit: Visit, worker: str) -> Story:
+        """In time, in the last seconds, late, or never; forgotten departures; doubled messages."""
+        rng, late_at = self._rng, self._late_at(visit)
+        tolerance = (late_at - visit.start).total_seconds()
+        arrives: datetime | None = None
+        drawn = rng.random()
+        if drawn < 0.12:
+            arrives = late_at - timedelta(seconds=rng.randrange(2, 12))
+        elif drawn < 0.25:
+            arrives = late_at + timedelta(seconds=rng.randrange(0, int(tolerance * 2)))
+        elif drawn < 0.85:
+            arrives = visit.start + timedelta(seconds=int(tolerance * rng.uniform(-0.25, 0.4)))
+        leaves = None
+        if arrives is not None and rng.random() < 0.85:
+            leaves = arrives + timedelta(minutes=visit.minutes) * rng.uniform(0.2, 1.1)
+        kind = rng.choices(("arrive", "elsewhere", "no_reply"), (92, 5, 3))[0]
+        in_window = arrives is not None and arrives < visit.end
+        return Story(
+            worker=worker,
+            arrives=arrives,
+            leaves=leaves,
+            named=self._quick
+            or kind != "arrive"
+            or not in_window
+            or len(visit.workers) > 1
+            or rng.random() < 0.5,
+            doubled=rng.random() < 0.1,
+            close=late_at if drawn < 0.12 else None,
+            kind=kind,
+        )
 
 
-def _story(rng: Random, visit: Visit, worker: str, quick: bool) -> Story:
-    """In time, late, or never; forgotten departures; doubled messages."""
-    second = timedelta(seconds=1)
-    late = 60 if quick else 1800
-    drawn = rng.random()
-    if drawn < 0.15:
-        arrives = None
-    elif drawn < 0.30:
-        arrives = visit.start + second * rng.randrange(late, late * 3)
-    else:
-        arrives = visit.start + second * rng.randrange(-late // 4, late // 3)
-    leaves = None
-    if arrives is not None and rng.random() < 0.85:
-        leaves = arrives + timedelta(minutes=visit.minutes) * rng.uniform(0.2, 1.1)
-    in_window = arrives is not None and arrives < visit.end
-    kind = rng.choices(("arrive", "elsewhere", "no_reply"), (92, 5, 3))[0]
-    return Story(
-        kind=kind,
-        worker=worker,
-        arrives=arrives,
-        leaves=leaves,
-        named=quick or kind != "arrive" or not in_window or len(visit.workers) > 1 or rng.random() < 0.5,
-        doubled=rng.random() < 0.1,
-    )
+def _name_what_is_ambiguous(visits: list[Visit]) -> None:
+    for visit in visits:
+        others = (v for v in visits if v.service_user == visit.service_user and v is not visit)
+        if any(abs(other.start - visit.start) < SAME_HOME for other in others):
+            for story in visit.stories:
+                story.named = True
