@@ -31,7 +31,7 @@ def main() -> int:
     first = given.seed if given.seed is not None else 1
     count = 1 if given.seed is not None and "--seeds" not in " ".join(sys.argv) else given.seeds
     for seed in range(first, first + count):
-        faulthandler.dump_traceback_later(given.real_limit + 30, exit=True, file=sys.__stderr__)
+        faulthandler.dump_traceback_later(given.real_limit + 30, exit=True, file=2)
         began = time.monotonic()
         outcome = simulate(seed, hours=given.hours, faults=faults, real_limit_s=given.real_limit)
         faulthandler.cancel_dump_traceback_later()

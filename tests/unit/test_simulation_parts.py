@@ -216,7 +216,8 @@ def test_a_stepped_wall_clock_neither_puts_the_scheduler_to_sleep_nor_goes_unnot
     assert doubted[0] - 10 < 2
 
 
-async def test_an_outbox_that_is_cancelled_while_it_is_woken_ends() -> None:
+@pytest.mark.parametrize("turns", range(4))
+async def test_an_outbox_that_is_cancelled_while_it_is_woken_ends(turns: int) -> None:
     class Clock:
         def now(self) -> datetime:
             return NOON
@@ -225,10 +226,14 @@ async def test_an_outbox_that_is_cancelled_while_it_is_woken_ends() -> None:
             return 0.0
 
     outbox = Outbox(cast(Sender, None), Clock(), calls_per_s=1, sms_per_s=1, on_late=lambda _s: None)
+    lane = outbox._lanes["sms"]
+    lane.heap, lane.next_at = [(0, 0, NOON, 1, "bright", "m1")], 3600.0
     task = asyncio.create_task(outbox.run())
-    await asyncio.sleep(0)
+    for _ in range(3):
+        await asyncio.sleep(0)
     outbox._wake.set()
-    await asyncio.sleep(0)
+    for _ in range(turns):
+        await asyncio.sleep(0)
     task.cancel()
     done, _ = await asyncio.wait((task,), timeout=2)
     assert done == {task}
