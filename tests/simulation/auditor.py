@@ -11,6 +11,7 @@ itself when a visit is late, who is on duty, and what the chain's hashes must be
 - `hasty_alert`: what already waits to be read is read before an alert is raised;
 - `not_retracted`: an acknowledged arrival leaves no late-visit alert open;
 - `unrecorded_send`: nothing leaves before its attempt is on disk, summonses to staff excepted while the store is away;
+- `unmarked_send`: what left all the same says so in the journal;
 - `unmarked_repeat`: what may have been sent before says so when it is sent again;
 - `untrue_answer`: who was told "it is yours" has it on disk;
 - `silent_store`: a disk that takes nothing is told to staff;
@@ -155,6 +156,9 @@ class MessageSeen:
     uncertain: int = 0
     """Sends that were not refused for certain."""
     unrecorded: int = 0
+    """Sends that left before their attempt was on disk."""
+    to_be_marked: int = 0
+    """Those of this life whose attempt must say so when it comes to the disk."""
 
 
 @dataclass(kw_only=True)
@@ -275,6 +279,8 @@ class Auditor:
         now = self._now()
         for book in self.books.values():
             book.degraded_since, book.told_of_store = None, False
+            for message in book.messages.values():
+                message.to_be_marked = 0
         for given in self.given.values():
             given.handed_in = False
         for book in self.books.values():
@@ -426,6 +432,7 @@ class Auditor:
                     f"{key} leaves with {recorded} attempts on disk, sent {seen.sends} times",
                 )
             seen.unrecorded += 1
+            seen.to_be_marked += 1
         elif seen.uncertain and not seen.attempts[-1].get("possibly_repeated"):
             self.fail("unmarked_repeat", f"{key} may have been sent before, and the attempt does not say so")
         seen.sends += 1
@@ -584,6 +591,8 @@ class Auditor:
     def _MessageAttempted(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         seen = book.messages.setdefault(fact.subject, MessageSeen())
         seen.attempts.append(body)
+        if body.get("unrecorded_at_send"):
+            seen.to_be_marked -= 1
 
     def _MessageSettled(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         book.messages.setdefault(fact.subject, MessageSeen()).settled = True
@@ -700,6 +709,12 @@ class Auditor:
                     self.fail(
                         "lost",
                         f"{given.id} ({given.kind} {given.visit}): acknowledged, and not in the journal",
+                    )
+        for book in self.books.values():
+            for key, seen in book.messages.items():
+                if seen.to_be_marked > 0:
+                    self.fail(
+                        "unmarked_send", f"{key} left before it was on disk, and its attempt does not say so"
                     )
 
 

@@ -14,10 +14,13 @@ from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
+from msgspec import structs
+
 from escalation import reassure, summon
 from escalation.track import Move, Track
 from monitor import outbox, scheduler, watch
-from monitor.core import checkins
+from monitor.core import checkins, desk
+from monitor.core.inputs import SendTurn
 from monitor.core.state import State
 from monitor.desk_shell import DeskShell
 from monitor.engine import Engine
@@ -104,6 +107,12 @@ def _keeps_quiet_about_its_disk() -> AbstractContextManager[Any]:
     return patch.object(watch, "DEGRADED_TOLD_AFTER_S", 1e9)
 
 
+def _hides_that_it_could_not_record() -> AbstractContextManager[Any]:
+    real = desk._DECIDE[SendTurn]
+    hides = lambda work, turn: real(work, structs.replace(turn, unrecorded=False))  # noqa: E731
+    return patch.dict(desk._DECIDE, {SendTurn: hides})
+
+
 def _says_it_is_yours_to_everybody() -> AbstractContextManager[Any]:
     return patch.object(Words, "opening", lambda self, message: "")
 
@@ -151,6 +160,7 @@ MUTANTS = (
     _mutant(_ticks_before_it_has_read, "hasty_alert", "crash"),
     _mutant(_fires_after_a_stall_without_reading, "hasty_alert", "stall"),
     _mutant(_keeps_quiet_about_its_disk, "silent_store", "store"),
+    _mutant(_hides_that_it_could_not_record, "unmarked_send", "store"),
     _mutant(_says_it_is_yours_to_everybody, "untrue_answer", ""),
     _mutant(_repeats_without_saying_so, "unmarked_repeat", "provider"),
     _mutant(_forgets_deadlines_at_a_restart, "no_alert silent_ladder", "crash"),
