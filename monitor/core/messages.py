@@ -251,6 +251,9 @@ def _replied(work: Work, received: ReplyReceived, found: Matched, message: Messa
         work.emit(message.key, f.MessageSettled(result="answered", proof=proof))
     _answer(work, message, found.answer, proof, found.number)
     said = SAY.get(found.answer)
+    alert = work.alert(message.alert)
+    if said == "OC-22" and (alert is None or alert.taken_by != message.person):
+        said = None  # somebody else has it: OC-3 says who, as a message of its own
     since = found.question.opened_at
     return _say(work, received, said, message.alert, message.person, since=since)
 

@@ -650,3 +650,21 @@ def test_a_jumped_clock_summons_staff_until_it_is_confirmed() -> None:
     desk.tell(SignalChanged(cause="clock", dark=False))
     assert desk.alert("watch_fault").state == "ended"
     assert [m.template for m in desk.messages("stand_down")] == ["OC-29"]
+
+
+def test_who_texts_that_they_have_it_when_another_has_is_not_told_that_it_is_theirs() -> None:
+    desk = Desk(MONDAY.replace(hour=10), public="off")
+    desk.plan()
+    desk.advance(minutes=30)
+    desk.send_all()
+    desk.advance(minutes=6)
+    desk.send_all()
+    first, second = (
+        next(m for m in desk.messages("summon", who) if m.channel == "sms") for who in ("olga", "mary")
+    )
+    mine = desk.text("olga", f"{first.slot}1").answer
+    theirs = desk.text("mary", f"{second.slot}1").answer
+    assert mine.template == "OC-22"
+    assert desk.alert().taken_by == "olga"
+    assert theirs is None, "OC-3 tells who has it, as a message of its own"
+    assert "OC-3" in [m.template for m in desk.messages(person="mary")]
