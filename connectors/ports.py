@@ -484,7 +484,9 @@ class Desks(Protocol):
         """Everything decided up to now is on disk. Waits through a degraded time."""
 
     async def quarantine(self, source: str, reason: Reason, raw: bytes, desk: str | None = None) -> None:
-        """Put a body aside, bounded (64 MiB, 30 days); count and log it, without its content."""
+        """Put a body aside, bounded (64 MiB, 30 days); count and log it, without its content. It is on disk when this
+        returns. Raises Degraded while the disk takes nothing, EdgeError: it was not kept and must not be acknowledged.
+        """
 
     def feed_changed(self, feed: str, state: Literal["up", "down", "drained", "unknown"]) -> None:
         """A way in says how it is."""

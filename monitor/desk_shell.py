@@ -55,6 +55,9 @@ from monitor.words import Words
 
 log = structlog.get_logger("desk")
 
+UNRECORDED: dict[str, str] = {"OC-22": "OC-20", "OC-24": "OC-24", "OC-25": "OC-25", "OC-26": "OC-26"}
+"""What is texted back while nothing can be recorded: to staff the truth, to the public nothing (design: the only
+exception to "nothing leaves before it is durable" is staff)."""
 KEEP_EVIDENCE = timedelta(days=365)
 """How long evidence is kept until the desk's retention policy says otherwise (a later release)."""
 RandomBytes = Callable[[int], bytes]
@@ -335,7 +338,9 @@ class DeskShell:
         recorded = await self._recorded(ticket.seq)
         if not isinstance(said, SayBack):
             return None
-        template = said.template if recorded or said.template != "OC-22" else "OC-20"
+        template = said.template if recorded else UNRECORDED.get(said.template)
+        if template is None:
+            return None
         alert = self.engine.state.values.alerts.get(said.alert or "")
         return self._words().say_back(template, alert, said.person, self._clock.now())
 
@@ -358,7 +363,8 @@ class DeskShell:
         # meanwhile it may have ended, or be somebody else's: nobody is told "it is yours" who does not have it
         truth = words.opening(message) if turn.answer == "take" else ""
         script = words.script(message, truth or turn.step, now)
-        if recorded or turn.answer is None:
+        if recorded or turn.answer is None or message.purpose != "summon":
+            # a service user hears the script as it is: what troubles our disk is for staff
             return script
         unrecorded = "This cannot be recorded now, so we ask you again later. Nobody else is being told."
         return msgspec.structs.replace(script, say=(unrecorded, *script.say))

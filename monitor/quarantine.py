@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import time
 from collections import deque
 from pathlib import Path
 
-import structlog
-
-from connectors.ports import Reason
-
-log = structlog.get_logger("quarantine")
+from connectors.ports import Degraded, EdgeError, Reason
 
 MOST_BYTES = 64 << 20
 KEEP_S = 30 * 86_400
 PER_SOURCE_PER_MINUTE = 600
 KEPT_OF_ONE = 64 << 10
+
+
+_DISK: dict[int | None, Reason] = {
+    errno.ENOSPC: "full",
+    errno.EDQUOT: "full",
+    errno.EROFS: "read_only",
+    errno.EIO: "unreachable",
+}
+"""What passes when the disk is back; anything else is a folder that somebody must mend."""
 
 
 class Quarantine:
@@ -29,9 +36,13 @@ class Quarantine:
         self._lock = asyncio.Lock()
 
     async def put(self, source: str, reason: Reason, raw: bytes, desk: str | None) -> bool:
-        """Keep the body (its first 64 KiB); False when the source has had its share of this minute, or the disk
-        does not take it: a body that nobody can read must not stop the ones that can be read."""
-        if not self._room(source):
+        """On disk when it returns True: the body, or its first 64 KiB. False: the source has had its share of this
+        minute, and the body is lost; never for a check-in on which the core failed.
+
+        Raises Degraded while the disk takes nothing (the sender must keep it), EdgeError for a folder that cannot
+        be written at all.
+        """
+        if reason != "decide_failed" and not self._room(source):
             return False
         self._count += 1
         name = f"{time.time_ns():020d}-{self._count}-{source}-{reason}-{desk or 'none'}"
@@ -39,8 +50,7 @@ class Quarantine:
             try:
                 await asyncio.to_thread(self._write, name, raw[:KEPT_OF_ONE])
             except OSError as error:
-                log.warning("quarantine cannot be written", error=type(error).__name__)
-                return False
+                raise _edge_error(error) from error
         return True
 
     def _room(self, source: str) -> bool:
@@ -55,7 +65,13 @@ class Quarantine:
 
     def _write(self, name: str, body: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (self._folder / name).write_bytes(body)
+        path = self._folder / name
+        try:
+            _write_through(path, body)
+        except OSError:
+            path.unlink(missing_ok=True)  # the half that the disk took helps nobody
+            raise
+        _sync_folder(self._folder)
         if self._count % 50 == 1:
             self._tidy()
 
@@ -69,3 +85,26 @@ class Quarantine:
                 break
             total -= size.st_size
             file.unlink()
+
+
+def _write_through(path: Path, body: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(body)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """The name of a new file is on disk only with its folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _edge_error(error: OSError) -> EdgeError:
+    reason = _DISK.get(error.errno)
+    if reason is not None:
+        return Degraded(reason, "the quarantine cannot be written")
+    return EdgeError("other", "the quarantine folder cannot be written")

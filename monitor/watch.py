@@ -236,7 +236,7 @@ class Watch:
         await self._shell(desk).engine.durable(patient=True)
 
     async def quarantine(self, source: str, reason: Reason, raw: bytes, desk: str | None = None) -> None:
-        """Put a body aside, bounded; count and log it without its content."""
+        """Put a body aside, bounded; count and log it without its content. Raises Degraded, EdgeError: not kept."""
         if reason == "unauthorised":
             # nobody's body: counted, not kept (devices.md, "A wrong credential is 401, counted, body not kept")
             self._metrics.quarantined(source, reason)

@@ -561,6 +561,9 @@ def test_help_asked_while_nothing_can_be_recorded_rings_everybody_on_duty(
         phones.reply(EDNA_MOBILE, "please help me")
         for number in (OFFICE, ON_CALL):
             phones.ringing(number)
+        assert [text for text in phones.texts(EDNA_MOBILE) if text["direction"] != "inbound"] == [], (
+            "nothing leaves to a service user before it is on disk"
+        )
         recovers(daemon, disk)
         (asked,) = office.alerts(kind="help_asked")
         assert {one["unrecorded_at_send"] for one in asked["contacts"] if one["purpose"] == "summon"} == {
@@ -570,3 +573,51 @@ def test_help_asked_while_nothing_can_be_recorded_rings_everybody_on_duty(
 
 
 EDNA_MOBILE = "+447700900301"
+
+
+def test_a_service_user_on_the_line_when_the_disk_goes_is_not_told_of_our_troubles(
+    tmp_path: Path, phones: Telephones, warm: WarmStart
+) -> None:
+    with locked(tmp_path) as disk, Daemon(tmp_path, warm=warm, phones=phones, overrides=SLOW) as daemon:
+        office = daemon.api()
+        cast(office)
+        office.rota(visit("nobody", now() - timedelta(seconds=1)))
+        call = phones.ringing(EDNA)
+        phones.do(call, "answer")
+        comes_into_trouble(daemon, disk)
+        heard = " ".join(phones.do(call, "press", digits="1")["script"])
+        assert "Your carer will be with you as soon as possible. Our number" in heard
+        assert "recorded" not in heard
+        assert "Nobody else" not in heard
+        recovers(daemon, disk)
+        until_sync(
+            lambda: (
+                [one["proof"] for one in office.alert("nobody")["contacts"] if one["person"] == "su-1"]
+                == ["key:1"]
+            ),
+            what="what was pressed is contact afterwards",
+        )
+        whole(office)
+
+
+def test_what_nobody_can_read_is_acknowledged_only_when_it_is_kept(
+    tmp_path: Path, broker: Mosquitto, warm: WarmStart
+) -> None:
+    phone = "owntracks:u17/phone"
+    with (
+        full(tmp_path) as disk,
+        Daemon(disk.data.parent, data=disk.data, warm=warm, devices=(phone,)) as daemon,
+    ):
+        cast(daemon.api())
+        rubbish = daemon.api(device=phone)
+        assert rubbish.call("POST", "/owntracks", b"before").status == 200
+        disk.breaks()
+        lost = rubbish.call("POST", "/owntracks", b"\x00 rubbish that fills no disk")
+        assert lost.status == 503
+        assert "retry-after" in lost.headers
+        disk.mends()
+        until_sync(
+            lambda: rubbish.call("POST", "/owntracks", b"\x00 rubbish").status == 200, 20, what="kept again"
+        )
+        kept = [file.read_bytes() for file in (disk.data / "quarantine").iterdir()]
+        assert sorted(kept) == [b"\x00 rubbish", b"before"]
