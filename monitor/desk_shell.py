@@ -251,6 +251,7 @@ class DeskShell:
         )
         ticket = self.tell(upload, (row,))
         refusal = ticket.decision.refusal
+        await self.engine.durable(ticket.seq)
         if refusal is not None:
             cancels = [self.directory.outside(ref) for ref in refusal.detail["cancels"]]
             raise ApiProblem(
@@ -259,7 +260,6 @@ class DeskShell:
                 "this upload would cancel visits; send it again with confirm if that is meant",
                 extra={"cancels": cancels},
             )
-        await self.engine.durable(ticket.seq)
         self._metrics.rows_unwatched(self.id, len(self.engine.state.values.unwatched))
         return rota_answer(ticket.decision.answer, self.directory)
 
@@ -282,9 +282,10 @@ class DeskShell:
             note=note,
         )
         ticket = self.tell(taken, evidence)
+        # a refusal speaks of what somebody else did: that must be on disk too before it is told
+        await self.engine.durable(ticket.seq)
         if ticket.decision.refusal is not None:
             raise self._refused(ticket.decision.refusal.code, ticket.decision.refusal.detail)
-        await self.engine.durable(ticket.seq)
         alert = self.engine.state.values.alerts.get(alert_id)
         if alert is None:
             raise ApiProblem(404, "not_found", "there is no such alert")

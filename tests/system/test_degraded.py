@@ -621,3 +621,20 @@ def test_what_nobody_can_read_is_acknowledged_only_when_it_is_kept(
         )
         kept = [file.read_bytes() for file in (disk.data / "quarantine").iterdir()]
         assert sorted(kept) == [b"\x00 rubbish", b"before"]
+
+
+def test_who_was_first_is_told_only_when_it_is_on_disk(
+    tmp_path: Path, phones: Telephones, warm: WarmStart
+) -> None:
+    with locked(tmp_path) as disk, Daemon(tmp_path, warm=warm, phones=phones, overrides=SLOW) as daemon:
+        office = daemon.api()
+        office.people(service_user(), care_worker(), staff(), staff("st-2", ON_CALL))
+        office.rota(visit("nobody", now() - timedelta(seconds=1)))
+        path = f"./alerts/{office.alert('nobody')['id']}/actions"
+        comes_into_trouble(daemon, disk)
+        taking = [office.call("POST", path, {"action": "take", "by": by}).status for by in ("st-1", "st-2")]
+        assert taking == [503, 503]
+        recovers(daemon, disk)
+        second = office.call("POST", path, {"action": "take", "by": "st-2"})
+        assert (second.status, second.body["by"]) == (409, "st-1")
+        whole(office)
