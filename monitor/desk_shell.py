@@ -307,6 +307,10 @@ class DeskShell:
             return ApiProblem(
                 400, "bad_body", f"expected a reason code: {', '.join(detail['expected'])}", "reason"
             )
+        if code == "alerts_open":
+            return ApiProblem(
+                409, code, "alerts of this digest are open: close each of them, and it ends by itself"
+            )
         by = detail.get("by")
         extra = {"by": self.directory.outside(by) if by else None, "at": detail.get("at")}
         words = "somebody has it already" if code == "already_taken" else "it has ended"

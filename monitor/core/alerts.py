@@ -576,6 +576,13 @@ def _watch_again(work: Work, alert: Alert, reason: EndedReason) -> None:
         work.emit(visit.ref, planned_again(visit, work.policy()))
 
 
+def digested(work: Work, alert: Alert) -> list[Alert]:
+    """The open alerts for which this digest summons; none for any other alert."""
+    if alert.kind != "incident" or alert.reason != WHILE_DOWN:
+        return []
+    return [a for a in work.all_open_alerts() if a.reason == WHILE_DOWN and a.kind != "incident"]
+
+
 def _end_digest(work: Work, ended: Alert, reason: EndedReason) -> None:
     """The digest of what became due while we were down is over with the last of its alerts."""
     if ended.reason != WHILE_DOWN or ended.kind == "incident":

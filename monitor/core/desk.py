@@ -232,6 +232,9 @@ def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     reason = CLOSE_REASONS.get(seen.reason or "")
     if reason is None:
         return Refusal(code="reason", detail={"expected": sorted(CLOSE_REASONS)})
+    if alerts.digested(work, alert):
+        # the alerts of a digest summon nobody themselves: without it they would fall silent
+        return Refusal(code="alerts_open", detail={})
     _recorded(work, alert, seen)
     alerts.end_alert(work, alert, reason, by=seen.by, outcome=seen.reason)
     return None

@@ -668,3 +668,18 @@ def test_who_texts_that_they_have_it_when_another_has_is_not_told_that_it_is_the
     assert desk.alert().taken_by == "olga"
     assert theirs is None, "OC-3 tells who has it, as a message of its own"
     assert "OC-3" in [m.template for m in desk.messages(person="mary")]
+
+
+def test_a_digest_cannot_be_closed_while_one_of_its_alerts_is_open_and_would_fall_silent() -> None:
+    desk = Desk(MONDAY, public="off")
+    desk.plan("v1")
+    desk.plan("v2", service_user="ed2")
+    desk.now += timedelta(hours=4)
+    desk.advance(seconds=1)
+    digest = desk.alert("incident")
+    refused = desk.act("close", "olga", alert=digest, reason="other").refusal
+    assert refused is not None
+    assert (refused.code, desk.alert("incident").state) == ("alerts_open", "open")
+    for alert in desk.alerts("late_visit"):
+        desk.act("close", "olga", alert=alert, reason="seen_well")
+    assert desk.alert("incident").state == "ended"
