@@ -713,11 +713,21 @@ async def _loud(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _opened(client: aiomqtt.Client, link: paho.Client) -> None:
+    """aiomqtt leaves the socket of a connection open that was never greeted, and its thread may open one after we
+    have given up: whichever of the two sees the other's mark cuts it."""
+    loop, given_up, connect = asyncio.get_running_loop(), False, client._client_connect
+
+    def connect_unless_given_up() -> None:
+        connect()
+        if given_up:
+            loop.call_soon_threadsafe(_cut, link)
+
+    client._client_connect = connect_unless_given_up  # type: ignore[method-assign]
     try:
         async with asyncio.timeout(_CONNECT_S):
             await client.__aenter__()
     except BaseException:
-        # aiomqtt leaves the socket of a connection open that was never greeted
+        given_up = True
         _cut(link)
         raise
 

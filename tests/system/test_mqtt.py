@@ -10,6 +10,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -768,6 +769,35 @@ async def test_a_broker_that_is_not_there_at_the_start_is_down_once_and_then_fou
         with late:
             await desks.drained()
             assert desks.feed == ["down", "up", "drained"]
+
+
+@pytest.mark.usefixtures("quick_back_off")
+async def test_a_connection_that_opens_after_it_was_given_up_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The connection is made in a thread that nobody can stop: a slow one comes when nobody waits for it any more."""
+    monkeypatch.setattr(mqtt, "_CONNECT_S", 0.05)
+    connect = paho.Client.connect
+    slow = threading.Event()
+
+    def connect_late(client: paho.Client, *said: Any, **more: Any) -> Any:
+        slow.wait(5)
+        return connect(client, *said, **more)
+
+    monkeypatch.setattr(paho.Client, "connect", connect_late)
+    ended: list[bytes] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ended.append(await reader.read())
+        writer.close()
+
+    server = await asyncio.start_server(silent, LOOPBACK, 0)
+    desks = OurDesks()
+    async with server:
+        async with running(feed_of(desks, f"mqtt://{LOOPBACK}:{server.sockets[0].getsockname()[1]}")):
+            await until(lambda: desks.feed == ["down"])
+        slow.set()
+        await until(lambda: ended, what="the late connection is closed")
 
 
 @pytest.mark.usefixtures("quick_back_off")
