@@ -72,6 +72,7 @@ class App:
         self._loaded, self._random = loaded, random_bytes
         self.clock = clock or SystemClock()
         self.metrics = Metrics([desk.id for desk in loaded.desks], self._feed_names())
+        self.metrics.watch_process()
         self.store: Store = store or SqliteStore(self.settings.data_dir)
         self.feeds = Feeds(self.clock, self._feed_names())
         self.address = ""
@@ -113,7 +114,7 @@ class App:
             calls_per_s=twilio.calls_per_s if twilio else 1.0,
             sms_per_s=twilio.sms_per_s if twilio else 1.0,
             on_late=self.metrics.provider_late,
-            on_provider=lambda state: self.watch.provider_is(state),
+            on_provider=lambda channel, answer: self.watch.provider_is(channel, answer),
             mail=self.mail,
         )
 

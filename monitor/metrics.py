@@ -11,9 +11,17 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 from prometheus_client.exposition import generate_latest
 
+from config.tokens import ROLES
 from connectors.ports import REASONS
 from monitor.core.inputs import OUTCOMES, SOURCES
 from monitor.core.views import (
@@ -37,6 +45,10 @@ LATENESS_BUCKETS = (
     0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0,
 )  # fmt: skip
 
+CAUSES = ("device", "feed", "broker", "clock")
+"""What can be dark (design rule 4); the store that does not answer is `callwatch_degraded`."""
+ANSWERS = ("ok", *REASONS)
+
 _Family = Counter | Gauge
 _F = TypeVar("_F", Counter, Gauge)
 
@@ -52,6 +64,9 @@ _CLOSED: dict[str, tuple[str, ...]] = {
     "result": RESULTS,
     "priority": PRIORITIES,
     "reason": REASONS,
+    "cause": CAUSES,
+    "answer": ANSWERS,
+    "role": ROLES,
 }
 
 
@@ -87,12 +102,28 @@ class Metrics:
         self._journal_seq = gauge("journal_seq", "Sequence of the last durable fact.", "desk")
         self._bid_windows = gauge("bid_windows_open", "Bid windows that are open.", "desk")
         self._lease = gauge("lease_held", "1 while this process leads the desk.", "desk")
+        self._dark = gauge("dark", "Ways in of which nothing is known.", "desk", "cause")
+        self._overdue = gauge(
+            "deadline_overdue_seconds", "How long the desk's earliest deadline has been waiting.", "desk"
+        )
+        self._untaken = gauge(
+            "alert_untaken_seconds", "How long the oldest alert has been open that nobody has taken.", "desk"
+        )
         self._unwatched = gauge(
             "rota_rows_unwatched", "Rows of the rota that nobody watches until they are mended.", "desk"
         )
 
     def _make_process_families(self) -> None:
         self._outbox = self._gauge("outbox_depth", "Messages waiting for their turn.", "priority")
+        self._oldest = self._gauge(
+            "outbox_oldest_seconds", "How long the oldest waiting message has been intended.", "priority"
+        )
+        self._answers = self._counter(
+            "provider_answers", "What providers answered to a message handed over.", "channel", "answer"
+        )
+        self._expires = self._gauge(
+            "token_expires_timestamp_seconds", "When the first token of a role expires; 0: none.", "role"
+        )
         self._silence = self._gauge("feed_silence_seconds", "Since a feed was last heard.", "feed")
         self._quarantine = self._counter("quarantine", "Bodies put aside.", "source", "reason")
         self._degraded = self._gauge("degraded", "1 while facts cannot be stored.")
@@ -193,6 +224,19 @@ class Metrics:
         """Rows of the rota that are not watched now."""
         self._set(self._unwatched, count, desk)
 
+    def dark(self, desk: str, counts: Mapping[str, int]) -> None:
+        """All that is dark for a desk by cause; what is not named is 0."""
+        for cause in CAUSES:
+            self._set(self._dark, counts.get(cause, 0), desk, cause)
+
+    def deadline_overdue(self, desk: str, seconds: float) -> None:
+        """The earliest deadline came this long ago and was not asked yet; 0 when none waits."""
+        self._set(self._overdue, seconds, desk)
+
+    def alert_untaken(self, desk: str, seconds: float) -> None:
+        """The oldest open alert that nobody has is this old; 0 when there is none."""
+        self._set(self._untaken, seconds, desk)
+
     def journal_seq(self, desk: str, seq: int) -> None:
         """The durable end of a desk's journal."""
         self._set(self._journal_seq, seq, desk)
@@ -227,6 +271,24 @@ class Metrics:
         """Messages waiting, by priority; what is not named is 0."""
         for priority in PRIORITIES:
             self._set(self._outbox, depths.get(priority, 0), priority)
+
+    def outbox_oldest(self, ages_s: Mapping[str, float]) -> None:
+        """Seconds since the oldest waiting message was intended, by priority; what is not named is 0."""
+        for priority in PRIORITIES:
+            self._set(self._oldest, ages_s.get(priority, 0.0), priority)
+
+    def provider_answered(self, channel: str, answer: str) -> None:
+        """A provider said `ok`, or the reason why it did not take a message."""
+        self._count(self._answers, channel, answer)
+
+    def token_expires(self, timestamps: Mapping[str, float]) -> None:
+        """When the first token of each role expires, as a Unix time; what is not named is 0."""
+        for role in ROLES:
+            self._set(self._expires, timestamps.get(role, 0.0), role)
+
+    def watch_process(self) -> None:
+        """Add what Prometheus knows of every process: start, memory, descriptors, CPU."""
+        ProcessCollector(registry=self.registry)
 
     def feed_silence(self, feed: str, seconds: float) -> None:
         """Since when a feed was not heard. Set it right before `render`, or a stopped loop looks lively."""

@@ -79,7 +79,7 @@ class Outbox:
         calls_per_s: float,
         sms_per_s: float,
         on_late: Callable[[float], None],
-        on_provider: Callable[[str], None] = lambda state: None,
+        on_provider: Callable[[str, str], None] = lambda channel, answer: None,
         mail: Sender | None = None,
     ) -> None:
         self._mail = mail or sender
@@ -135,6 +135,16 @@ class Outbox:
         for lane in self._lanes.values():
             for entry in lane.heap:
                 found[names[entry[0]]] += 1
+        return found
+
+    def oldest(self) -> dict[str, float]:
+        """Seconds since the oldest waiting message of each priority was intended."""
+        now, found = self._clock.now(), dict.fromkeys(ORDER, 0.0)
+        names = list(ORDER)
+        for lane in self._lanes.values():
+            for entry in lane.heap:
+                name = names[entry[0]]
+                found[name] = max(found[name], (now - entry[2]).total_seconds())
         return found
 
     def _later(self, wait_s: float, desk: str, key: str) -> None:
@@ -217,15 +227,13 @@ class Outbox:
             log.warning(
                 "provider did not take it", key=outbound.key, reason=error.reason, permanent=error.permanent
             )
-            if outbound.channel != "email":
-                self._on_provider(error.reason)
+            self._on_provider(outbound.channel, error.reason)
             if error.reason == "timeout":
                 await self._look_up(shell, outbound, began)
             else:
                 shell.refused(outbound.key, error.reason, permanent=error.permanent, possibly_repeated=False)
             return
-        if outbound.channel != "email":
-            self._on_provider("ok")
+        self._on_provider(outbound.channel, "ok")
         shell.accepted(outbound.key, sent.provider_ref, found=False)
 
     def _by(self, outbound: OutboundMessage) -> Sender:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import date, datetime
+from math import inf
 from typing import Any, Literal
 
 import structlog
@@ -52,6 +53,8 @@ log = structlog.get_logger("watch")
 DEGRADED_TOLD_AFTER_S = 5.0
 """A store that does not answer for this long is told to staff (design: "Degraded mode")."""
 BOARD_GAP_S = 0.3
+STORE = "store"
+"""The subject under which a desk knows that its store does not answer."""
 
 
 class Watch:
@@ -79,9 +82,11 @@ class Watch:
         self._told: dict[str, asyncio.TimerHandle] = {}
         self._sending = False
 
-    def provider_is(self, state: str) -> None:
-        """What the telephone account said last: ok, or why it did not take a message."""
-        self.telephones = "ok" if state in ("ok", "bad_number") else state
+    def provider_is(self, channel: str, answer: str) -> None:
+        """What a provider said last: ok, or why it did not take a message."""
+        self._metrics.provider_answered(channel, answer)
+        if channel != "email":
+            self.telephones = "ok" if answer in ("ok", "bad_number") else answer
 
     def add(self, shell: DeskShell) -> None:
         """Serve this desk from now on."""
@@ -92,6 +97,10 @@ class Watch:
     def trust(self, tokens: Sequence[Token]) -> None:
         """The credentials that hold from now on."""
         self._tokens = tuple(tokens)
+        first: dict[str, float] = {}
+        for token in self._tokens:
+            first[token.role] = min(first.get(token.role, inf), token.expires.timestamp())
+        self._metrics.token_expires(first)
 
     def start_sending(self) -> None:
         """After load and drain: what was queued waits again for its turn, what is in doubt is looked up first."""
@@ -163,7 +172,7 @@ class Watch:
         if shell is None:
             return
         if reason is None:
-            shell.tell(SignalChanged(cause="feed", subject="store", dark=False))
+            shell.tell(SignalChanged(cause="feed", subject=STORE, dark=False))
             self._requeue_later(shell)
             return
         tell = asyncio.get_running_loop().call_later(DEGRADED_TOLD_AFTER_S, self._tell_degraded, shell)
@@ -176,7 +185,7 @@ class Watch:
 
     def _tell_degraded(self, shell: DeskShell) -> None:
         if shell.engine.reason is not None:
-            shell.tell(SignalChanged(cause="feed", subject="store", dark=True))
+            shell.tell(SignalChanged(cause="feed", subject=STORE, dark=True))
 
     def appended(self, engine: Engine, facts: int, seconds: float) -> None:
         """One append became durable."""
@@ -439,13 +448,33 @@ class Watch:
         now = self._clock.now()
         for desk, shell in self.shells.items():
             self._metrics.visits(desk, shell.reads.counts(now))
-            kinds: dict[str, int] = {}
-            for alert in shell.engine.state.values.alerts.values():
-                if alert.state != "ended":
-                    kinds[alert.kind] = kinds.get(alert.kind, 0) + 1
-            self._metrics.alerts_open(desk, kinds)
+            self._refresh_alerts(shell, now)
+            self._refresh_dark(shell, now)
             self._metrics.rows_unwatched(desk, len(shell.engine.state.values.unwatched))
             self._metrics.lease(desk, shell.engine.started)
         self._metrics.outbox(self._outbox.depths())
+        self._metrics.outbox_oldest(self._outbox.oldest())
         for feed, seconds in self.feeds.silence().items():
             self._metrics.feed_silence(feed, seconds)
+
+    def _refresh_alerts(self, shell: DeskShell, now: datetime) -> None:
+        kinds: dict[str, int] = {}
+        untaken_s = 0.0
+        for alert in shell.engine.state.values.alerts.values():
+            if alert.state != "ended":
+                kinds[alert.kind] = kinds.get(alert.kind, 0) + 1
+            if alert.state == "open":
+                untaken_s = max(untaken_s, (now - alert.opened_at).total_seconds())
+        self._metrics.alerts_open(shell.id, kinds)
+        self._metrics.alert_untaken(shell.id, untaken_s)
+
+    def _refresh_dark(self, shell: DeskShell, now: datetime) -> None:
+        state = shell.engine.state
+        causes: dict[str, int] = {}
+        for entry in state.values.dark.values():
+            if entry.subject != STORE:  # callwatch_degraded says so
+                causes[entry.cause] = causes.get(entry.cause, 0) + 1
+        self._metrics.dark(shell.id, causes)
+        earliest = state.next_deadline()
+        overdue_s = (now - earliest).total_seconds() if earliest is not None else 0.0
+        self._metrics.deadline_overdue(shell.id, max(overdue_s, 0.0))

@@ -8,6 +8,7 @@ from math import prod
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from config import tokens
 from connectors.ports import REASONS
 from monitor.core import inputs, views
 from monitor.metrics import CONTENT_TYPE, Metrics
@@ -33,6 +34,13 @@ CONTRACT: dict[str, tuple[str, ...]] = {
     "callwatch_quarantine_total": ("source", "reason"),
     "callwatch_bid_windows_open": ("desk",),
     "callwatch_lease_held": ("desk",),
+    "callwatch_rota_rows_unwatched": ("desk",),
+    "callwatch_dark": ("desk", "cause"),
+    "callwatch_deadline_overdue_seconds": ("desk",),
+    "callwatch_alert_untaken_seconds": ("desk",),
+    "callwatch_outbox_oldest_seconds": ("priority",),
+    "callwatch_provider_answers_total": ("channel", "answer"),
+    "callwatch_token_expires_timestamp_seconds": ("role",),
 }
 
 VALUES: dict[str, tuple[str, ...]] = {
@@ -49,6 +57,9 @@ VALUES: dict[str, tuple[str, ...]] = {
     "result": views.RESULTS,
     "priority": views.PRIORITIES,
     "reason": REASONS,
+    "cause": ("device", "feed", "broker", "clock"),
+    "answer": ("ok", *REASONS),
+    "role": tokens.ROLES,
 }
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -115,10 +126,13 @@ def test_nothing_personal_becomes_a_label_whatever_the_caller_hands_in(metrics: 
     metrics.quarantined(text, "bad_body")
     metrics.quarantined("http", text)
     metrics.lease(text, True)
+    metrics.provider_answered("sms", text)
+    metrics.dark("ealing", {text: 1})
+    metrics.token_expires({text: 1.0})
     series = scrape(metrics)
     assert set(series) == before
     assert text == "" or text not in metrics.render().decode()
-    refused = len(views.STAGES) * len(views.SIGNALS) + 9
+    refused = len(views.STAGES) * len(views.SIGNALS) + 10
     assert series["callwatch_labels_refused_total", frozenset()] == refused
     assert sum(series.values()) == refused
 
@@ -180,6 +194,29 @@ def test_states_of_the_process_are_plain_numbers(metrics: Metrics) -> None:
     assert value(metrics, "callwatch_rota_rows_unwatched", desk="ealing") == 2
     assert value(metrics, "callwatch_outbox_depth", priority="summon") == 3
     assert value(metrics, "callwatch_watchdog_turns_total") == 1
+
+
+def test_what_an_operator_must_know_has_numbers_of_its_own(metrics: Metrics) -> None:
+    metrics.dark("ealing", {"broker": 1, "device": 3})
+    metrics.dark("ealing", {"device": 2})
+    metrics.deadline_overdue("ealing", 4.5)
+    metrics.alert_untaken("ealing", 900)
+    metrics.outbox_oldest({"summon": 75.0})
+    metrics.provider_answered("sms", "timeout")
+    metrics.token_expires({"intake": 1_800_000_000})
+    assert value(metrics, "callwatch_dark", desk="ealing", cause="broker") == 0
+    assert value(metrics, "callwatch_dark", desk="ealing", cause="device") == 2
+    assert value(metrics, "callwatch_deadline_overdue_seconds", desk="ealing") == 4.5
+    assert value(metrics, "callwatch_alert_untaken_seconds", desk="ealing") == 900
+    assert value(metrics, "callwatch_outbox_oldest_seconds", priority="summon") == 75
+    assert value(metrics, "callwatch_provider_answers_total", channel="sms", answer="timeout") == 1
+    assert value(metrics, "callwatch_token_expires_timestamp_seconds", role="intake") == 1_800_000_000
+    assert value(metrics, "callwatch_token_expires_timestamp_seconds", role="office") == 0
+
+
+def test_a_restart_can_be_seen(metrics: Metrics) -> None:
+    metrics.watch_process()
+    assert value(metrics, "process_start_time_seconds") > 1_600_000_000
 
 
 @pytest.mark.parametrize(
