@@ -140,7 +140,7 @@ class App:
             settle=self._settle,
             doubt_clock=self.feeds.doubt_clock,
             told=self.metrics,
-            fault=lambda error: self.metrics.quarantined("core", "decide_failed"),
+            fault=lambda error: self.metrics.decision_failed(),
             wall=self.clock.wall if isinstance(self.clock, ScaledClock) else lambda at: at,
         )
         self.watch.on_earlier = scheduler.earlier

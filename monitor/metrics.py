@@ -126,6 +126,7 @@ class Metrics:
         )
         self._silence = self._gauge("feed_silence_seconds", "Since a feed was last heard.", "feed")
         self._quarantine = self._counter("quarantine", "Bodies put aside.", "source", "reason")
+        self._failed = self._counter("decisions_failed", "Inputs and wake-ups on which the core failed.")
         self._degraded = self._gauge("degraded", "1 while facts cannot be stored.")
         self._loop_lag = self._gauge("loop_lag_seconds", "How late the event loop's last beat was.")
         self._watchdog = self._counter("watchdog_turns", "Turns of the loop the watchdog has seen.")
@@ -297,6 +298,10 @@ class Metrics:
     def quarantined(self, source: str, reason: str) -> None:
         """A body was put aside."""
         self._count(self._quarantine, source, reason)
+
+    def decision_failed(self) -> None:
+        """The core failed on an input, or a wake-up did: a defect of ours."""
+        self._failed.inc()
 
     def degraded(self, on: bool) -> None:
         """Facts can or cannot be stored."""

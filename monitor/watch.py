@@ -197,7 +197,7 @@ class Watch:
     def quarantined(self, engine: Engine, kind: str, error: str) -> None:
         """`decide` raised on an input."""
         log.error("an input could not be decided", desk=engine.desk, kind=kind, error=error)
-        self._metrics.quarantined("core", "decide_failed")
+        self._metrics.decision_failed()
 
     # --- who speaks ---
 

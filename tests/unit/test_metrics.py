@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,6 +14,7 @@ from config import tokens
 from connectors.ports import REASONS
 from monitor.core import inputs, views
 from monitor.metrics import CONTENT_TYPE, Metrics
+from monitor.watch import Watch
 
 DESKS = ("ealing", "bromley-south")
 FEEDS = ("mqtt", "http")
@@ -212,6 +215,15 @@ def test_what_an_operator_must_know_has_numbers_of_its_own(metrics: Metrics) -> 
     assert value(metrics, "callwatch_provider_answers_total", channel="sms", answer="timeout") == 1
     assert value(metrics, "callwatch_token_expires_timestamp_seconds", role="intake") == 1_800_000_000
     assert value(metrics, "callwatch_token_expires_timestamp_seconds", role="office") == 0
+
+
+def test_a_decision_that_failed_is_counted_and_not_refused(metrics: Metrics) -> None:
+    unused: Any = None
+    watch = Watch(unused, unused, metrics, unused, unused, unused)
+    engine: Any = SimpleNamespace(desk="ealing")
+    watch.quarantined(engine, "CheckInSeen", "AssertionError")
+    assert value(metrics, "callwatch_decisions_failed_total") == 1
+    assert value(metrics, "callwatch_labels_refused_total") == 0
 
 
 def test_a_restart_can_be_seen(metrics: Metrics) -> None:
