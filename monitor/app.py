@@ -114,7 +114,7 @@ class App:
             calls_per_s=twilio.calls_per_s if twilio else 1.0,
             sms_per_s=twilio.sms_per_s if twilio else 1.0,
             on_late=self.metrics.provider_late,
-            on_provider=lambda channel, answer: self.watch.provider_is(channel, answer),
+            on_provider=lambda *said: self.watch.provider_is(*said),
             mail=self.mail,
         )
 

@@ -121,6 +121,9 @@ class Metrics:
         self._answers = self._counter(
             "provider_answers", "What providers answered to a message handed over.", "channel", "answer"
         )
+        self._failing = self._gauge(
+            "provider_failing", "1 while the last answer on the channel was a refusal of all.", "channel"
+        )
         self._expires = self._gauge(
             "token_expires_timestamp_seconds", "When the first token of a role expires; 0: none.", "role"
         )
@@ -278,9 +281,11 @@ class Metrics:
         for priority in PRIORITIES:
             self._set(self._oldest, ages_s.get(priority, 0.0), priority)
 
-    def provider_answered(self, channel: str, answer: str) -> None:
-        """A provider said `ok`, or the reason why it did not take a message."""
+    def provider_answered(self, channel: str, answer: str, *, about_message: bool = False) -> None:
+        """A provider said `ok`, or why it did not take a message; `about_message`: it would take another one."""
         self._count(self._answers, channel, answer)
+        if not about_message:
+            self._set(self._failing, answer != "ok", channel)
 
     def token_expires(self, timestamps: Mapping[str, float]) -> None:
         """When the first token of each role expires, as a Unix time; what is not named is 0."""

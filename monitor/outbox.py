@@ -79,7 +79,7 @@ class Outbox:
         calls_per_s: float,
         sms_per_s: float,
         on_late: Callable[[float], None],
-        on_provider: Callable[[str, str], None] = lambda channel, answer: None,
+        on_provider: Callable[[str, str, bool], None] = lambda channel, answer, about_message: None,
         mail: Sender | None = None,
     ) -> None:
         self._mail = mail or sender
@@ -227,13 +227,15 @@ class Outbox:
             log.warning(
                 "provider did not take it", key=outbound.key, reason=error.reason, permanent=error.permanent
             )
-            self._on_provider(outbound.channel, error.reason)
+            # a number that does not exist, a person who wants no texts: the account is well
+            about_message = error.permanent and error.reason in ("bad_number", "refused")
+            self._on_provider(outbound.channel, error.reason, about_message)
             if error.reason == "timeout":
                 await self._look_up(shell, outbound, began)
             else:
                 shell.refused(outbound.key, error.reason, permanent=error.permanent, possibly_repeated=False)
             return
-        self._on_provider(outbound.channel, "ok")
+        self._on_provider(outbound.channel, "ok", False)
         shell.accepted(outbound.key, sent.provider_ref, found=False)
 
     def _by(self, outbound: OutboundMessage) -> Sender:

@@ -82,11 +82,11 @@ class Watch:
         self._told: dict[str, asyncio.TimerHandle] = {}
         self._sending = False
 
-    def provider_is(self, channel: str, answer: str) -> None:
+    def provider_is(self, channel: str, answer: str, about_message: bool) -> None:
         """What a provider said last: ok, or why it did not take a message."""
-        self._metrics.provider_answered(channel, answer)
-        if channel != "email":
-            self.telephones = "ok" if answer in ("ok", "bad_number") else answer
+        self._metrics.provider_answered(channel, answer, about_message=about_message)
+        if channel != "email" and not about_message:
+            self.telephones = answer
 
     def add(self, shell: DeskShell) -> None:
         """Serve this desk from now on."""

@@ -43,6 +43,8 @@ CONTRACT: dict[str, tuple[str, ...]] = {
     "callwatch_alert_untaken_seconds": ("desk",),
     "callwatch_outbox_oldest_seconds": ("priority",),
     "callwatch_provider_answers_total": ("channel", "answer"),
+    "callwatch_provider_failing": ("channel",),
+    "callwatch_decisions_failed_total": (),
     "callwatch_token_expires_timestamp_seconds": ("role",),
 }
 
@@ -129,7 +131,7 @@ def test_nothing_personal_becomes_a_label_whatever_the_caller_hands_in(metrics: 
     metrics.quarantined(text, "bad_body")
     metrics.quarantined("http", text)
     metrics.lease(text, True)
-    metrics.provider_answered("sms", text)
+    metrics.provider_answered("sms", text, about_message=True)
     metrics.dark("ealing", {text: 1})
     metrics.token_expires({text: 1.0})
     series = scrape(metrics)
@@ -224,6 +226,20 @@ def test_a_decision_that_failed_is_counted_and_not_refused(metrics: Metrics) -> 
     watch.quarantined(engine, "CheckInSeen", "AssertionError")
     assert value(metrics, "callwatch_decisions_failed_total") == 1
     assert value(metrics, "callwatch_labels_refused_total") == 0
+
+
+def test_a_provider_fails_until_it_takes_a_message_and_one_bad_number_is_no_failure(metrics: Metrics) -> None:
+    def failing() -> float:
+        return value(metrics, "callwatch_provider_failing", channel="sms")
+
+    metrics.provider_answered("sms", "bad_number", about_message=True)
+    assert failing() == 0
+    metrics.provider_answered("sms", "provider_down")
+    metrics.provider_answered("sms", "bad_number", about_message=True)
+    metrics.provider_answered("call", "ok")
+    assert failing() == 1
+    metrics.provider_answered("sms", "ok")
+    assert failing() == 0
 
 
 def test_a_restart_can_be_seen(metrics: Metrics) -> None:
