@@ -6,7 +6,6 @@ One middleware turns every failure into the contract's error body, another appli
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
 import logging
@@ -14,7 +13,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn
 
 import msgspec
 import structlog
@@ -30,11 +29,10 @@ from connectors.http_access import (
     Rule,
     WrongTries,
     holder,
-    own_phone,
-    own_user,
     presented,
     refusal,
 )
+from connectors.http_phones import PhoneApps
 from connectors.http_wire import (
     Limits,
     Refused,
@@ -44,34 +42,30 @@ from connectors.http_wire import (
     busy,
     day,
     decode,
-    drain,
     flag,
     library_error,
     not_too_many,
-    read_body,
+    put_aside,
     read_whole,
+    settle,
     wait_s,
 )
-from connectors.owntracks import OwnTracksBody, parse_owntracks
+from connectors.owntracks_secret import Keys
 from connectors.ports import (
     ActionIn,
     ApiProblem,
     Credential,
-    Degraded,
     Desks,
     EdgeError,
-    Reason,
     Record,
     SeenCheckIn,
 )
 
-T = TypeVar("T")
 Handlers = Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]
 _log = structlog.get_logger("callwatch.http")
 
 _BY_HAND = frozenset({"office", "on_call", "manager"})
 """Entered by a person of the office: never electronic (spec 21.3)."""
-_QUARANTINE_KEEPS = 4096
 _NO_BODY = b""
 
 
@@ -127,8 +121,15 @@ def _direct(request: web.Request) -> bool:
     return _is_loopback(request.remote) and not forwarded
 
 
+def _app(request: web.Request) -> Literal["owntracks", "traccar"] | None:
+    """The phone app whose route this is: a person has typed its credential, as a user and a password."""
+    if request.path.startswith("/owntracks"):
+        return "owntracks"
+    return "traccar" if request.path.startswith("/traccar") else None
+
+
 def _challenge(request: web.Request) -> dict[str, str]:
-    scheme = "Basic" if request.path.startswith("/owntracks") else "Bearer"
+    scheme = "Bearer" if _app(request) is None else "Basic"
     return {"WWW-Authenticate": f'{scheme} realm="callwatch"'}
 
 
@@ -191,7 +192,7 @@ class _Guard:
             text = "too many wrong credentials from this address"
             raise Refused(429, "rate_limited", text, {"Retry-After": str(retry_after_s)})
         self._wrong.count(remote)
-        source = "owntracks" if request.path.startswith("/owntracks") else "http"
+        source = _app(request) or "http"
         # counted and logged by the shell; the body of an unknown sender is not kept (devices.md), so that a store
         # that is away has nothing to refuse and must not turn this 401 into "send it again"
         with contextlib.suppress(EdgeError):
@@ -234,32 +235,7 @@ def _not_stored(problem: CheckInProblem) -> dict[str, Any]:
     }
 
 
-def _own_claims(request: web.Request, device: str | None) -> bool:
-    """Are the names that an OwnTracks app sends beside its credential the credential's own? (devices.md)"""
-    users = (request.headers.get("X-Limit-U"), request.query.get("u"))
-    phones = (request.headers.get("X-Limit-D"), request.query.get("d"))
-    return device is not None and (
-        all(claim is None or own_user(device, claim) for claim in users)
-        and all(claim is None or own_phone(device, claim) for claim in phones)
-    )
-
-
 # --- the routes ---
-
-
-async def _settle(futures: Sequence[asyncio.Future[T]], within_s: float) -> list[T]:
-    """Every future's answer. Raises Degraded when one of them is not on disk, or not in time."""
-    waiting: set[asyncio.Future[T]] = set()
-    if futures:
-        _, waiting = await asyncio.wait(futures, timeout=within_s)
-    for future in waiting:
-        future.add_done_callback(lambda late: late.cancelled() or late.exception())
-    failures = [error for future in futures if future.done() and (error := future.exception())]
-    if failures:
-        raise failures[0]
-    if waiting:
-        raise Degraded("timeout", "not durable in time")
-    return [future.result() for future in futures]
 
 
 def _fact(record: Record) -> dict[str, Any]:
@@ -288,8 +264,6 @@ class _Api:
             ("GET", f"{desk}/alerts/{{id}}"): self.get_alert,
             ("POST", f"{desk}/alerts/{{id}}/actions"): self.post_action,
             ("GET", f"{desk}/facts"): self.get_facts,
-            ("POST", "/owntracks"): self.post_owntracks,
-            ("POST", "/owntracks/{key}"): self.post_owntracks,
             ("GET", "/healthz"): self.get_health,
             ("GET", "/readyz"): self.get_ready,
             ("GET", "/metrics"): self.get_metrics,
@@ -332,7 +306,7 @@ class _Api:
         try:
             return split_checkins(body)
         except CheckInProblem as problem:
-            await self._put_aside(desk, "http", problem.reason, body)
+            await put_aside(self._desks, desk, "http", problem.reason, body)
             raise _as_answer(problem) from None
 
     async def _own_json(self, desk: str, who: Credential, item: bytes) -> SeenCheckIn | CheckInProblem:
@@ -341,7 +315,7 @@ class _Api:
             seen = read_checkin(item, device=_full_name(who.device), source="http")
             self._refuse_other_desks_device(desk, seen)
         except CheckInProblem as problem:
-            await self._put_aside(desk, "http", problem.reason, item)
+            await put_aside(self._desks, desk, "http", problem.reason, item)
             return problem
         return msgspec.structs.replace(seen, manual=who.role in _BY_HAND)
 
@@ -352,15 +326,7 @@ class _Api:
             raise CheckInProblem("identity", text, path="device", id=seen.id)
 
     async def _decided(self, desk: str, seen: Sequence[SeenCheckIn]) -> list[Any]:
-        return await _settle([self._desks.check_in(desk, one) for one in seen], self._limits.durable_s)
-
-    async def _put_aside(
-        self, desk: str, source: Literal["http", "owntracks"], reason: Reason, raw: bytes
-    ) -> None:
-        """Kept, bounded, and counted as put aside by the shell; a forged identity counts as its own outcome too."""
-        await self._desks.quarantine(source, reason, raw, desk)
-        if reason == "identity":
-            self._desks.counted(desk, source, "unknown_device")
+        return await settle([self._desks.check_in(desk, one) for one in seen], self._limits.durable_s)
 
     # what is
 
@@ -392,49 +358,6 @@ class _Api:
         most_s = wait_s(request.query.get("wait"), self._limits.facts_wait_s)
         facts = await self._desks.facts(request.match_info["desk"], after, most_s)
         return as_json({"facts": [_fact(one) for one in facts], "next": facts[-1].seq if facts else after})
-
-    # OwnTracks
-
-    async def post_owntracks(self, request: web.Request) -> web.Response:
-        """200 and an empty array once it is kept, also when it is rubbish: Android retries any other answer for ever
-        at the head of its queue, and iOS throws the message away on a 4xx (devices.md)."""
-        who = request[CREDENTIAL]
-        try:
-            body, whole = await read_body(request, self._limits.checkin_bytes, self._limits.body_s)
-        except ApiProblem as problem:
-            await self._unreadable(who, problem)
-            return as_json([], headers={"Connection": "close"})
-        if not whole:
-            await drain(request, self._limits)
-            await self._put_aside(who.desk, "owntracks", "too_large", body[:_QUARANTINE_KEEPS])
-        elif not _own_claims(request, who.device):
-            await self._put_aside(who.desk, "owntracks", "identity", body)
-        else:
-            await self._owntracks(who, body)
-        return as_json([])
-
-    async def _unreadable(self, who: Credential, problem: ApiProblem) -> None:
-        """What was packed wrongly is rubbish like any other; what never came whole must be sent again (503)."""
-        if problem.code != "bad_body":
-            raise EdgeError("timeout", "the body did not arrive in time") from problem
-        await self._put_aside(who.desk, "owntracks", "undecodable", _NO_BODY)
-
-    async def _owntracks(self, who: Credential, body: bytes) -> None:
-        parsed = self._parsed(who, body)
-        futures = [self._desks.check_in(who.desk, one) for one in parsed.check_ins]
-        for bad in parsed.bad:
-            await self._put_aside(who.desk, "owntracks", bad.reason, bad.raw)
-        await _settle(futures, self._limits.durable_s)
-
-    def _parsed(self, who: Credential, body: bytes) -> OwnTracksBody:
-        return parse_owntracks(
-            body,
-            device=who.device or "",
-            topic=None,
-            received_at=self._now(),
-            retained=False,
-            source="owntracks",
-        )
 
     # health
 
@@ -500,16 +423,20 @@ def build_app(
     board: BoardOptions,
     extra_routes: Sequence[web.RouteDef] = (),
     limits: Limits | None = None,
+    keys: Keys | None = None,
     now: Callable[[], datetime] = _utc_now,
 ) -> web.Application:
     """The whole HTTP side: contract, board, and `extra_routes`, which must verify who speaks by themselves.
 
-    `loopback` says that the listener can be reached from this machine only. Raises ValueError when the board has no
-    password and the listener is not on loopback, or when the board's key or hash is malformed.
+    `keys` open what phones encrypt; `loopback` says that the listener can be reached from this machine only. Raises
+    ValueError when the board has no password and the listener is not on loopback, or when the board's key or hash is
+    malformed.
     """
     limits = limits or Limits()
     pages = Board(desks, board, loopback=loopback, now=now)
-    handlers = {**_Api(desks, metrics=metrics, limits=limits, now=now).handlers(), **pages.handlers()}
+    phones = PhoneApps(desks, limits=limits, now=now, keys=keys or Keys())
+    api = _Api(desks, metrics=metrics, limits=limits, now=now)
+    handlers = {**api.handlers(), **phones.handlers(), **pages.handlers()}
     rules = _table(handlers) | _open_rules(extra_routes)
     guard = _Guard(desks, rules, loopback=loopback, board=pages, limits=limits)
     errors = _Errors(limits, pages)

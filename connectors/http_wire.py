@@ -15,9 +15,13 @@ from aiohttp import web
 from msgspec import Struct
 
 from config.policy import parse_duration
-from connectors.ports import ApiProblem, Degraded
+from connectors.ports import ApiProblem, Degraded, Desks, Reason
+from monitor.core.inputs import Source
 
 B = TypeVar("B")
+T = TypeVar("T")
+QUARANTINE_KEEPS = 4096
+"""Bytes that are kept of a body that is too large."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -85,6 +89,31 @@ class Refused(ApiProblem):
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str]) -> None:
         super().__init__(status, code, message)
         self.headers = headers
+
+
+# --- what must be on disk before the answer ---
+
+
+async def settle(futures: Sequence[asyncio.Future[T]], within_s: float) -> list[T]:
+    """Every future's answer. Raises Degraded when one of them is not on disk, or not in time."""
+    waiting: set[asyncio.Future[T]] = set()
+    if futures:
+        _, waiting = await asyncio.wait(futures, timeout=within_s)
+    for future in waiting:
+        future.add_done_callback(lambda late: late.cancelled() or late.exception())
+    failures = [error for future in futures if future.done() and (error := future.exception())]
+    if failures:
+        raise failures[0]
+    if waiting:
+        raise Degraded("timeout", "not durable in time")
+    return [future.result() for future in futures]
+
+
+async def put_aside(desks: Desks, desk: str, source: Source, reason: Reason, raw: bytes) -> None:
+    """Kept, bounded, and counted as put aside by the shell; a forged identity counts as its own outcome too."""
+    await desks.quarantine(source, reason, raw, desk)
+    if reason == "identity":
+        desks.counted(desk, source, "unknown_device")
 
 
 # --- reading ---

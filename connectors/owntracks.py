@@ -7,15 +7,18 @@ field. What makes no check-in is a named result; what cannot be read is an EdgeE
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from connectors.checkin_json import decode_bounded
-from connectors.ports import EdgeError, Reason, SeenCheckIn
+from connectors.owntracks_secret import opened
+from connectors.ports import EdgeError, SeenCheckIn
+from connectors.tolerant import NOWHERE, BadMessage, Place, bad_message, number, place
+from connectors.tolerant import bad as _bad
 from monitor.core.inputs import CheckInKind, Source
 
 MAX_ITEMS = 1000
@@ -52,22 +55,13 @@ _EVENTS: dict[str, CheckInKind] = {"enter": "arrive", "leave": "leave"}
 
 # a tag is written with its prefix, or is an NFC chip's bare number of 4, 7 or 10 bytes
 _TAG = re.compile(
-    r"tag:[0-9A-Za-z._-]{1,64}|(?:[0-9A-Fa-f]{2}:?){3}(?:(?:[0-9A-Fa-f]{2}:?){3}){0,2}[0-9A-Fa-f]{2}"
+    r"[Tt][Aa][Gg]:[0-9A-Za-z.:_-]{1,64}|(?:[0-9A-Fa-f]{2}[: -]?){3}(?:(?:[0-9A-Fa-f]{2}[: -]?){3}){0,2}[0-9A-Fa-f]{2}"
 )
-_NUMBER = re.compile(r"\s*[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d{1,2})?\s*")
-_LARGEST = 1e15
+_REGIONS, _REGION_NAME = 20, 200
 _FIRST_TST, _LAST_TST = 946_684_800, 4_102_444_800  # the years 2000 and 2100
 
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
-
-
-class BadMessage(Struct, frozen=True, kw_only=True):
-    """One message that must be put aside: why, what was expected, and the bytes as they came."""
-
-    reason: Reason
-    text: str
-    raw: bytes
 
 
 class OwnTracksBody(Struct, frozen=True, kw_only=True):
@@ -84,6 +78,8 @@ class _Received(Struct, frozen=True, kw_only=True):
     at: datetime
     retained: bool
     source: Source
+    keys: Sequence[bytes] = ()
+    may_be_encrypted: bool = True
 
 
 def read_owntracks(
@@ -94,14 +90,21 @@ def read_owntracks(
     received_at: datetime,
     retained: bool,
     source: Source,
+    keys: Sequence[bytes] = (),
 ) -> list[SeenCheckIn]:
     """The check-ins of one body; an empty list when it says nothing about a visit.
 
-    Raises EdgeError (bad_body, too_large, too_deep, wrong_type, undecodable, identity) when nothing in it can be
-    used and something must be put aside. `parse_owntracks` tells more: which message of an array was bad.
+    Raises EdgeError (bad_body, too_large, too_deep, wrong_type, undecodable, no_key, wrong_key, identity) when nothing
+    in it can be used and something must be put aside. `parse_owntracks` tells more: which message of an array was bad.
     """
     parsed = parse_owntracks(
-        body, device=device, topic=topic, received_at=received_at, retained=retained, source=source
+        body,
+        device=device,
+        topic=topic,
+        received_at=received_at,
+        retained=retained,
+        source=source,
+        keys=keys,
     )
     if parsed.bad and not parsed.check_ins:
         raise EdgeError(parsed.bad[0].reason, parsed.bad[0].text, permanent=True)
@@ -116,19 +119,23 @@ def parse_owntracks(
     received_at: datetime,
     retained: bool,
     source: Source,
+    keys: Sequence[bytes] = (),
 ) -> OwnTracksBody:
     """Everything one body held, message by message.
 
     `device` is the credential's or topic's own (`owntracks:u17/phone`); `topic` is the MQTT topic it came by, or
-    over HTTP what the sender claims. Never raises for what came in: a body that is no JSON is one bad message.
+    over HTTP what the sender claims; `keys` open what this device encrypts, the first that fits. Never raises for what
+    came in: a body that is no JSON is one bad message.
     """
-    received = _Received(device=device, topic=topic, at=received_at, retained=retained, source=source)
+    received = _Received(
+        device=device, topic=topic, at=received_at, retained=retained, source=source, keys=keys
+    )
     if not body.strip():
         return OwnTracksBody(nothing=("empty",))
     try:
         items = _items(body)
     except EdgeError as error:
-        return OwnTracksBody(bad=(BadMessage(reason=error.reason, text=str(error), raw=body),))
+        return OwnTracksBody(bad=(bad_message(error, body),))
     return _each(items, received)
 
 
@@ -149,7 +156,7 @@ def _each(items: list[bytes], received: _Received) -> OwnTracksBody:
         try:
             read = _read(item, received)
         except EdgeError as error:
-            bad.append(BadMessage(reason=error.reason, text=str(error), raw=item))
+            bad.append(bad_message(error, item))
         else:
             if isinstance(read, SeenCheckIn):
                 check_ins.append(read)
@@ -191,18 +198,24 @@ def device_of_topic(topic: str) -> str | None:
 
 
 def _location(message: dict[str, Any], item: bytes, received: _Received) -> SeenCheckIn:
-    lat, lon, accuracy_m = _position(message)
+    where = place(message, "lat", "lon", "acc")
+    inside = (("rid", message.get("inrids")), ("desc", message.get("inregions")))
     return _seen(
         "fix",
         message,
         item,
         received,
-        lat=lat,
-        lon=lon,
-        accuracy_m=accuracy_m,
+        where=where,
         # transitions get lost: a fix that says "inside" carries the device's own decision as well
-        region_enter=any(isinstance(message.get(k), list) and message[k] for k in ("inrids", "inregions")),
-        tag=_tag(message),
+        region_enter=any(isinstance(names, list) and names for _, names in inside),
+        regions=tuple(
+            claim
+            for key, names in inside
+            if isinstance(names, list)
+            for name in names[:_REGIONS]
+            if (claim := _region(key, name)) is not None
+        ),
+        tag=_tag(message, where),
     )
 
 
@@ -211,22 +224,29 @@ def _transition(message: dict[str, Any], item: bytes, received: _Received) -> Se
     if not isinstance(event, str) or event not in _EVENTS:
         raise _bad("bad_body", "event: expected enter or leave")
     try:
-        lat, lon, accuracy_m = _position(message)
+        where = place(message, "lat", "lon", "acc")
     except EdgeError:
         # the device's own decision is the evidence: a broken position beside it must not cost an arrival
-        lat = lon = accuracy_m = None
+        where = NOWHERE
+    claims = (_region(key, message.get(key)) for key in ("rid", "wtst", "desc"))
     return _seen(
         _EVENTS[event],
         message,
         item,
         received,
-        lat=lat,
-        lon=lon,
-        accuracy_m=accuracy_m,
+        where=where,
         # of leaving too: the position is by nature outside the home by then
         region_enter=True,
-        tag=_tag(message),
+        regions=tuple(claim for claim in claims if claim is not None),
+        tag=_tag(message, where),
     )
+
+
+def _region(key: str, name: object) -> str | None:
+    """What a message calls a region, as `rid:…`, `wtst:…` or `desc:…` (`connectors.ports.SeenCheckIn.regions`)."""
+    if isinstance(name, bool) or not isinstance(name, str | int) or name == "":
+        return None
+    return f"{key}:{str(name)[:_REGION_NAME]}"
 
 
 def _last_will(message: dict[str, Any], item: bytes, received: _Received) -> SeenCheckIn:
@@ -235,12 +255,15 @@ def _last_will(message: dict[str, Any], item: bytes, received: _Received) -> See
     return _seen("offline", without_time, item, received)
 
 
-def _encrypted(message: dict[str, Any], item: bytes, received: _Received) -> SeenCheckIn:
-    # a secretbox needs the phone's shared key, which no configuration holds yet: kept, so that nothing is lost
-    raise _bad("undecodable", "expected a body that is not encrypted")
+def _encrypted(message: dict[str, Any], item: bytes, received: _Received) -> SeenCheckIn | NoCheckIn:
+    """What is inside goes the ordinary way, and is what is kept: the box could not be opened after a change of key."""
+    if not received.may_be_encrypted:
+        raise _bad("bad_body", "data: expected a message that is not encrypted twice")
+    inner = opened(message.get("data"), received.keys)
+    return _read(inner, structs.replace(received, may_be_encrypted=False))
 
 
-_READERS: dict[str, Callable[[dict[str, Any], bytes, _Received], SeenCheckIn]] = {
+_READERS: dict[str, Callable[[dict[str, Any], bytes, _Received], SeenCheckIn | NoCheckIn]] = {
     "location": _location,
     "transition": _transition,
     "lwt": _last_will,
@@ -254,10 +277,9 @@ def _seen(
     item: bytes,
     received: _Received,
     *,
-    lat: float | None = None,
-    lon: float | None = None,
-    accuracy_m: float | None = None,
+    where: Place = NOWHERE,
     region_enter: bool = False,
+    regions: tuple[str, ...] = (),
     tag: str | None = None,
 ) -> SeenCheckIn:
     tst = _seconds(message, "tst")
@@ -266,20 +288,19 @@ def _seen(
         kind=kind,
         at=received.at if tst is None else datetime.fromtimestamp(tst, UTC),
         device=received.device,
-        natural_key=_natural_key(message, received, tst, lat, lon),
+        natural_key=_natural_key(message, received, tst, where),
         raw=item,
-        lat=lat,
-        lon=lon,
-        accuracy_m=accuracy_m,
+        lat=where.lat,
+        lon=where.lon,
+        accuracy_m=where.accuracy_m,
         region_enter=region_enter,
+        regions=regions,
         tag=tag,
         retained=received.retained,
     )
 
 
-def _natural_key(
-    message: dict[str, Any], received: _Received, tst: float | None, lat: float | None, lon: float | None
-) -> str:
+def _natural_key(message: dict[str, Any], received: _Received, tst: float | None, where: Place) -> str:
     """devices.md: by `_id`, else (user, device, `_type`, tst, lat, lon, event, rid).
 
     Without any time of its own a message is told from yesterday's same one only by when it reached us.
@@ -293,32 +314,24 @@ def _natural_key(
         received.device,
         message["_type"],
         received.at.isoformat() if when is None else repr(when),
-        "" if lat is None else repr(lat),
-        "" if lon is None else repr(lon),
+        "" if where.lat is None else repr(where.lat),
+        "" if where.lon is None else repr(where.lon),
         message.get("event", ""),
         region if isinstance(region, str | int | float) else "",
     )
     return "|".join(map(str, parts))
 
 
-def _position(message: dict[str, Any]) -> tuple[float | None, float | None, float | None]:
-    lat, lon = _number(message, "lat"), _number(message, "lon")
-    # 0/0 is what a phone without a fix sends
-    if lat is None or lon is None or (lat == 0 and lon == 0):
-        return None, None, None
-    if not (-90 <= lat <= 90 and -180 <= lon <= 180):
-        raise _bad("wrong_type", "lat, lon: expected degrees")
-    accuracy_m = _number(message, "acc")
-    return lat, lon, accuracy_m if accuracy_m is not None and accuracy_m >= 0 else None
-
-
-def _tag(message: dict[str, Any]) -> str | None:
-    found = (message.get(name) for name in ("tag", "poi"))
+def _tag(message: dict[str, Any], where: Place) -> str | None:
+    """A `poi` is said once. A `tag` stays on every message until somebody clears it on the phone (the booklet, "POI
+    and tags"), so that it says nothing without a position that may contradict it."""
+    poi, tag = message.get("poi"), message.get("tag")
+    found = (poi, tag if where.lat is not None else None)
     return next((value for value in found if isinstance(value, str) and _TAG.fullmatch(value)), None)
 
 
 def _seconds(message: dict[str, Any], name: str) -> float | None:
-    value = _number(message, name)
+    value = number(message, name)
     if value is not None and not _FIRST_TST <= value < _LAST_TST:
         raise _bad("wrong_type", f"{name}: expected seconds since 1970 within 2000 to 2100")
     return value
@@ -329,20 +342,3 @@ def _maybe_seconds(message: dict[str, Any], name: str) -> float | None:
         return _seconds(message, name)
     except EdgeError:
         return None
-
-
-def _number(message: dict[str, Any], name: str) -> float | None:
-    """A number, also written as a text; None when it is absent, null or an empty text."""
-    value = message.get(name)
-    if value is None or value == "":
-        return None
-    if isinstance(value, str) and _NUMBER.fullmatch(value):
-        value = float(value)
-    # compared before it is converted: JSON may write an integer that no float can hold
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -_LARGEST < value < _LARGEST:
-        raise _bad("wrong_type", f"{name}: expected a number")
-    return float(value)
-
-
-def _bad(reason: Reason, text: str) -> EdgeError:
-    return EdgeError(reason, text, permanent=True)

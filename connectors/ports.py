@@ -56,6 +56,8 @@ Reason = Literal[
     "unknown_device",
     "identity",
     "undecodable",
+    "no_key",
+    "wrong_key",
     "decide_failed",
     "other",
 ]
@@ -365,10 +367,14 @@ class SeenCheckIn(Struct, frozen=True, kw_only=True):
     service_user: str | None = None
     visit: str | None = None
     tag: str | None = None
+    card: str | None = None
+    """A care worker's card that the device has read: whose it is where the device itself belongs to nobody."""
     lat: float | None = None
     lon: float | None = None
     accuracy_m: float | None = None
     region_enter: bool = False
+    regions: tuple[str, ...] = ()
+    """What the device calls the region it entered, left or is inside: `rid:…`, `wtst:…`, `desc:…`."""
     retained: bool = False
     mock: bool = False
     manual: bool = False
@@ -487,6 +493,10 @@ class Desks(Protocol):
         """Put a body aside, bounded (64 MiB, 30 days); count and log it, without its content. It is on disk when this
         returns. Raises Degraded while the disk takes nothing, EdgeError: it was not kept and must not be acknowledged.
         """
+
+    def commands(self, desk: str, device: str) -> Sequence[bytes]:
+        """What this OwnTracks phone, which has just been heard over HTTP, is to be told in the answer: JSON messages,
+        encrypted where it has a key. Asked once for each answer: what was given is taken for told."""
 
     def feed_changed(self, feed: str, state: Literal["up", "down", "drained", "unknown"]) -> None:
         """A way in says how it is."""

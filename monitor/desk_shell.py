@@ -45,7 +45,7 @@ from monitor.core.inputs import (
 from monitor.core.messages import SayBack
 from monitor.core.state import Message
 from monitor.core.views import AlertView, CheckInAnswer, PeopleAnswer, RotaAnswer, Script
-from monitor.directory import BadNumberError, Directory, e164
+from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
 from monitor.metrics import Metrics
 from monitor.reads import Reads
@@ -170,9 +170,14 @@ class DeskShell:
         # a device speaks for the one who carries it, whatever its body claims (devices.md, "Trust")
         claimed = seen.worker if owner is None or seen.manual else None
         worker = known("person", claimed) if claimed else None
+        if worker is None and owner is None and seen.card is not None:
+            worker = self.directory.card_holder(seen.card)
         visit = known("visit", seen.visit) if seen.visit else None
         person = known("person", seen.service_user) if seen.service_user else None
         tag = self._tagged(seen.tag)
+        home = self.directory.home_of(seen.regions) if seen.regions else None
+        # whose home it was is not known, nor where: it could be any region on the phone, the care worker's own home too
+        nowhere = bool(seen.regions) and home is None and seen.lat is None and seen.kind != "fix"
         unknown = (
             (claimed is not None and worker is None)
             # an unknown visit is passed over only where the person is named: it may be one that the rota lacks, and
@@ -180,6 +185,7 @@ class DeskShell:
             or (seen.visit is not None and visit is None and tag is None and person is None)
             or (seen.service_user is not None and person is None)
             or (seen.tag is not None and tag is None and seen.kind != "fix")
+            or (nowhere and tag is None)
         )
         key = hashlib.blake2b(seen.natural_key.encode(), digest_size=8, key=self.engine.secret)
         return CheckInSeen(
@@ -191,7 +197,7 @@ class DeskShell:
             evidence=Evidence(id=row.id, digest=digest),
             device=device,
             worker=worker,
-            service_user=tag or person,
+            service_user=tag or person or home,
             visit=visit,
             tag=tag is not None,
             unknown_device=seen.device is not None and owner is None and worker is None,
@@ -207,7 +213,7 @@ class DeskShell:
         """The person in whose home the tag hangs: tags are devices of service users (`tag:04a2…`)."""
         if tag is None:
             return None
-        device = self.directory.known("device", tag if tag.startswith("tag:") else f"tag:{tag}")
+        device = self.directory.known("device", tag_name(tag))
         return self.directory.worker_of(device) if device else None
 
     # --- people and rota ---

@@ -6,6 +6,8 @@ Names, numbers, homes and outside ids stand here and in the people store only. F
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -22,6 +24,24 @@ from monitor.core.views import PeopleProblem
 
 EMERGENCY = frozenset({"999", "112", "+44999", "+44112"})
 PREFIXES = {"person": "p", "visit": "v", "device": "d", "line": "l", "council_desk": "c"}
+
+
+TAG = "tag:"
+_NFC = re.compile(r"(?:[0-9a-f]{2}[: -]?){4,10}")
+
+
+def device_name(outside: str) -> str:
+    """One spelling of a device's id. Readers write the number of one and the same tag in capitals or not, with colons,
+    dashes or nothing between; the ids of other devices are taken as they stand."""
+    if outside[: len(TAG)].lower() != TAG:
+        return outside
+    tag = outside[len(TAG) :].strip().lower()
+    return TAG + (re.sub("[: -]", "", tag) if _NFC.fullmatch(tag) else tag)
+
+
+def tag_name(tag: str) -> str:
+    """The device's id of a tag, with the prefix that not every reader writes."""
+    return device_name(tag if tag[: len(TAG)].lower() == TAG else TAG + tag)
 
 
 class BadNumberError(ValueError):
@@ -51,6 +71,40 @@ class Person(Struct, frozen=True, kw_only=True):
     numbers: dict[str, str] = {}
 
 
+NO_HOME = Home(lat=0.0, lon=0.0, radius_m=0.0)
+_OLDEST_REGION, _REGION_SPAN = 1_000_000_000, 600_000_000
+
+
+class Region(Struct, frozen=True, kw_only=True):
+    """A home as a phone keeps it. `label` is the caller's own id of the person: nobody's name lies on a phone.
+
+    Apps know a region again by the time at which it was made (Android), by its name (iOS) or by its id: all three
+    follow from the minted id and stay the same for ever.
+    """
+
+    home: Home
+    label: str
+    number: int
+
+    @property
+    def tst(self) -> int:
+        """Seconds since 1970, between 2001 and 2020: no moment, only a number that lasts."""
+        return _OLDEST_REGION + self.number % _REGION_SPAN
+
+    @property
+    def rid(self) -> str:
+        """Eight hex digits."""
+        return f"{self.number & 0xFFFFFFFF:08x}"
+
+
+def _label(outside: str, index: int) -> str:
+    return outside if index == 0 else f"{outside} {index + 1}"
+
+
+def _number(ref: str, index: int) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{ref}|{index}".encode(), digest_size=8).digest(), "big")
+
+
 class Change(Struct, frozen=True, kw_only=True):
     """What an upload of people did to the directory, before it is durable."""
 
@@ -77,6 +131,7 @@ class Directory:
         self._owner: dict[str, str] = {}
         self._on_line: dict[str, set[str]] = {}
         self._changes: list[PeopleRow] = []
+        self._marks: dict[str, str | None] = {}
 
     # --- loading and persisting ---
 
@@ -101,6 +156,7 @@ class Directory:
 
     def ref(self, kind: str, outside: str) -> str:
         """The minted id of something outside; a new one if it was never heard of."""
+        outside = device_name(outside) if kind == "device" else outside
         known = self._refs.get((kind, outside))
         if known is not None:
             return known
@@ -112,7 +168,7 @@ class Directory:
 
     def known(self, kind: str, outside: str) -> str | None:
         """The minted id, only if there is one already."""
-        return self._refs.get((kind, outside))
+        return self._refs.get((kind, device_name(outside) if kind == "device" else outside))
 
     def outside(self, ref: str) -> str:
         """The caller's own id of a minted one; the minted one itself if it was erased."""
@@ -140,6 +196,37 @@ class Directory:
     def worker_of(self, device: str) -> str | None:
         """The person to whom a device (minted) belongs."""
         return self._owner.get(device)
+
+    def card_holder(self, card: str) -> str | None:
+        """The care worker whose card this is: `tag:…` or `traccar:…` among their devices."""
+        for name in (tag_name(card), f"traccar:{card}"):
+            holder = self.people.get(self._owner.get(self.known("device", name) or "", ""))
+            if holder is not None and holder.given.role == "care_worker":
+                return holder.ref
+        return None
+
+    # --- regions: the homes as the phones know them ---
+
+    def regions(self, ref: str, at: datetime) -> tuple[Region, ...]:
+        """The homes of a person that are valid on the local day of `at`, each with what never changes about it."""
+        outside = self.outside(ref)
+        return tuple(
+            Region(home=home, label=_label(outside, index), number=_number(ref, index))
+            for index, home in enumerate(self.homes(ref, at))
+        )
+
+    def home_of(self, claims: Sequence[str]) -> str | None:
+        """The one service user whose region a device names, by our own marks or by their id; None when it names
+        nobody's, or those of two (neighbours)."""
+        found = {ref for claim in claims if (ref := self._marks.get(claim)) is not None}
+        return found.pop() if len(found) == 1 else None
+
+    def _mark(self, person: PersonIn, ref: str) -> None:
+        for index in range(max(len(person.homes), 1) if person.role == "service_user" else 0):
+            region = Region(home=NO_HOME, label=_label(person.id, index), number=_number(ref, index))
+            for mark in (f"rid:{region.rid}", f"wtst:{region.tst}", f"desc:{region.label}"):
+                # two with one mark: nobody's, so that none is credited with the other's visit
+                self._marks[mark] = ref if self._marks.get(mark, ref) == ref else None
 
     # --- what only the edge may see ---
 
@@ -239,6 +326,7 @@ class Directory:
             mail=self._mail and given.role == "staff" and bool(given.email),
         )
         self.people[ref] = Person(ref=ref, given=given, view=view, numbers=numbers)
+        self._mark(given, ref)
         return self.people[ref]
 
     def _displace(self, ref: str) -> None:

@@ -256,6 +256,10 @@ class Watch:
             self._metrics.checkin(desk or "", source, "quarantined")
         log.warning("quarantined", source=source, reason=reason, desk=desk, size=len(raw), kept=kept)
 
+    def commands(self, desk: str, device: str) -> Sequence[bytes]:
+        """What an OwnTracks phone is told in the answer to its own request."""
+        return ()
+
     def feed_changed(self, feed: str, state: FeedState) -> None:
         """A way in says how it is."""
         self.feeds.changed(feed, state)

@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from monitor.core import facts as f
-from monitor.core.alerts import end_alert, raise_alert
+from monitor.core.alerts import ask_for_help, end_alert, raise_alert
 from monitor.core.inputs import CheckInSeen, Outcome
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
 from monitor.core.state import Visit
@@ -28,6 +28,8 @@ APART = timedelta(minutes=2)
 """Two consistent fixes at least this far apart make an arrival; the first one counts (devices.md, "Position")."""
 SHIFT = timedelta(minutes=30)
 """On shift is this much around a run (domain.md section 6)."""
+SOS = "sos"
+"""Reason of the alert that a care worker's own device asked for."""
 AFTER_END = timedelta(hours=4)
 """A check-in this long after the planned end may still belong to the visit (ours)."""
 SETTLING = timedelta(minutes=15)
@@ -65,6 +67,8 @@ def see(work: Work, check: CheckInSeen) -> Decision:
         return Decision(outcome="duplicate", visit=work.state.by_print.get(check.fingerprint, check.visit))
     if check.kind == "offline":
         return _offline(work, check)
+    if check.kind == "help":
+        return _help(work, _weigh(work, check))
     if check.unknown_device:
         return _record(work, _weigh(work, check), "unknown_device", None)
     seen = _weigh(work, check)
@@ -95,6 +99,13 @@ def _unplanned(work: Work, seen: Seen) -> Decision:
             raise_alert(work, kind, worker=seen.worker, service_user=check.service_user, reason="no_reply")
     outcome: Outcome = "unknown_person" if check.claims_unknown else "unplanned"
     return _record(work, seen, outcome, None)
+
+
+def _help(work: Work, seen: Seen) -> Decision:
+    """The care worker is in trouble (spec 16.8, lone working): staff are rung at once, whose device it is
+    and how old the message is notwithstanding. The place says nothing against it."""
+    ask_for_help(work, None, None, SOS, worker=seen.worker)
+    return _record(work, seen, "help_asked", None)
 
 
 def _is_repeat(work: Work, check: CheckInSeen) -> bool:
@@ -343,10 +354,10 @@ def _overrun_at(work: Work, visit: Visit, at: datetime) -> datetime | None:
 def _proof(seen: Seen) -> f.ArrivalProof:
     if seen.check.manual:
         return "manual"
-    if seen.check.kind == "fix":
-        return "two_fixes"
     if seen.check.tag:
         return "tag"
+    if seen.check.kind == "fix":
+        return "two_fixes" if seen.check.service_user is None else "region"
     return "region" if seen.check.region_enter else "pressed"
 
 
@@ -489,12 +500,16 @@ def _fix(work: Work, seen: Seen) -> Decision:
         # where they were then is known, when it was is not
         return work.decision(outcome="clock_doubtful")
     _passed_by(work, seen)
+    inside = _inside_named(work, seen)
+    if seen.check.service_user is not None and not inside:
+        seen = structs.replace(seen, check=structs.replace(seen.check, service_user=None, tag=False))
     match = _find(work, seen)
     place = match.visit.places[match.index] if match else None
-    if match is None or match.place != "consistent" or place is None or place.arrived_at is not None:
-        outcome: Outcome = "near" if match and match.place == "consistent" else "unplanned"
+    there = match is not None and (match.place == "consistent" or (inside and match.place == "none"))
+    if match is None or not there or place is None or place.arrived_at is not None:
+        outcome: Outcome = "near" if match and there else "unplanned"
         return work.decision(outcome=outcome, visit=match.visit.ref if match else None)
-    if seen.check.tag:
+    if inside:
         return _arrive(work, seen, match)
     first = next((at for worker, at in match.visit.near if worker == seen.worker), None)
     if first is None or first > seen.at:
@@ -505,6 +520,17 @@ def _fix(work: Work, seen: Seen) -> Decision:
     _record(work, seen, outcome, match)
     arrive(work, seen, match, first)
     return work.decision(outcome=outcome, visit=match.visit.ref)
+
+
+def _inside_named(work: Work, seen: Seen) -> bool:
+    """A fix that says in whose home it is, by a tag or by the region of that home, and whose position does not say
+    otherwise: transitions get lost, and some apps leave a tag on every message until it is cleared (devices.md)."""
+    check = seen.check
+    if check.service_user is None:
+        return False
+    homes = work.ctx.people.homes(check.service_user, seen.at)
+    place = place_verdict(check.position, homes)
+    return place == "consistent" or (check.tag and place == "none")
 
 
 def _passed_by(work: Work, seen: Seen) -> None:

@@ -16,7 +16,7 @@ from config.policy import CouncilDesk, Duty, Policy
 Source = Literal["mqtt", "owntracks", "http", "traccar", "file", "phone"]
 SOURCES: tuple[Source, ...] = ("mqtt", "owntracks", "http", "traccar", "file", "phone")
 
-CheckInKind = Literal["arrive", "leave", "no_reply", "refused", "fix", "offline"]
+CheckInKind = Literal["arrive", "leave", "no_reply", "refused", "fix", "offline", "help"]
 
 Outcome = Literal[
     "arrived",
@@ -38,6 +38,7 @@ Outcome = Literal[
     "off_shift",
     "retained",
     "mock_position",
+    "help_asked",
     "quarantined",
 ]
 OUTCOMES: tuple[Outcome, ...] = Outcome.__args__  # type: ignore[attr-defined]

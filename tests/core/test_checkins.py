@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -169,9 +170,10 @@ def test_a_gap_of_ninety_minutes_is_on_shift_and_a_longer_one_is_not(gap_min: in
     assert desk.check("fix", position=AWAY).outcome == outcome
 
 
-def test_every_outcome_that_the_core_decides_is_in_this_file() -> None:
-    with open(__file__, encoding="utf-8") as here:
-        text = here.read()
+def test_every_outcome_that_the_core_decides_is_in_this_file_or_in_that_of_the_devices() -> None:
+    text = "".join(
+        Path(__file__).with_name(f"test_{name}.py").read_text() for name in ("checkins", "devices")
+    )
     assert [o for o in OUTCOMES if o not in DECIDED_AT_THE_EDGE and f'"{o}"' not in text] == []
 
 

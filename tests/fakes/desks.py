@@ -174,6 +174,7 @@ class FakeDesks:
         self.broken: Exception | None = None
         self.refuses: ApiProblem | None = None
         self.is_ready = True
+        self.told: dict[str, list[bytes]] = {}
         self.watchers = 0
         self._moved = asyncio.Condition()
         self._seq = 0
@@ -250,6 +251,9 @@ class FakeDesks:
     async def quarantine(self, source: str, reason: Reason, raw: bytes, desk: str | None = None) -> None:
         self._check_store()
         self.put_aside.append((source, reason, raw, desk))
+
+    def commands(self, desk: str, device: str) -> Sequence[bytes]:
+        return self.told.pop(device, [])
 
     def feed_changed(self, feed: str, state: Literal["up", "down", "drained", "unknown"]) -> None:
         self.feeds.append((feed, state))
