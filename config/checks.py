@@ -66,6 +66,8 @@ Code = Literal[
     "bad_hash",
     "bad_time",
     "unknown_desk",
+    "unknown_mapping",
+    "host_key",
     "token_device",
     "token_expired",
     "not_yet",

@@ -24,6 +24,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 from config.checks import CHECKS, Code, Table, expired_tokens, tables, texts
 from config.checks import CODES as CODES
 from config.checks import Problem as Problem
+from config.file_checks import FILE_CHECKS
 from config.policy import (
     DeskKind,
     DutyRole,
@@ -34,7 +35,7 @@ from config.policy import (
     policy_conflicts,
     policy_problems,
 )
-from config.settings import Desk, Settings, is_sender_name
+from config.settings import Desk, Feed, Settings, is_sender_name
 
 
 class DutyEntry(Struct, frozen=True, kw_only=True):
@@ -79,6 +80,8 @@ class Secrets(Struct, frozen=True, kw_only=True):
     mqtt_password: SecretStr | None = None
     twilio_tokens: tuple[SecretStr, ...] = ()
     """Current, then previous."""
+    feeds: dict[str, SecretStr] = {}
+    """By feed's name: password or bearer token."""
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -129,7 +132,7 @@ def load_text(
     policies, policy = _read_policies(raw, Path(folder).absolute())
     secrets, unread = _read_secrets(raw, Path(folder).absolute())
     problems += [*shape, *policy, *unread]
-    problems += [problem for check in CHECKS for problem in check(raw)]
+    problems += [problem for check in (*CHECKS, *FILE_CHECKS) for problem in check(raw)]
     problems += expired_tokens(settings, now)
     return _finish(settings, policies, secrets, problems, Path(folder).absolute())
 
@@ -181,6 +184,17 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
         tokens = tuple(folder / file for file in twilio.auth_token_files)
         update["twilio"] = twilio.model_copy(update={"auth_token_files": tokens})
     return settings.model_copy(update=update)
+
+
+def _absolute_feed(feed: Feed, folder: Path) -> Feed:
+    files = {name: getattr(feed, name) for name in FEED_FILES}
+    update: dict[str, Any] = {name: folder / file for name, file in files.items() if file is not None}
+    if feed.kind == "folder" and feed.path is not None:
+        update["path"] = str(folder / feed.path)
+    return feed.model_copy(update=update)
+
+
+FEED_FILES = ("key_file", "password_file", "known_hosts", "token_file", "ca_file")
 
 
 # --- text ---
@@ -514,29 +528,87 @@ def _read_text(file: Path, at: str) -> tuple[str, Problem | None]:
 def _read_secrets(raw: Table, folder: Path) -> tuple[Secrets, list[Problem]]:
     password, problems = _read_secret_list(raw, "mqtt", "password_file", folder)
     tokens, more = _read_secret_list(raw, "twilio", "auth_token_files", folder)
-    problems += [*more, *_certificates(raw, folder), *_data_dir(raw, folder)]
-    return Secrets(mqtt_password=password[0] if password else None, twilio_tokens=tuple(tokens)), problems
+    feeds, wrong = _feed_secrets(raw, folder)
+    problems += [
+        *more,
+        *wrong,
+        *_certificates(raw, folder),
+        *_data_dir(raw, folder),
+        *_host_keys(raw, folder),
+    ]
+    return (
+        Secrets(mqtt_password=password[0] if password else None, twilio_tokens=tuple(tokens), feeds=feeds),
+        problems,
+    )
+
+
+def _feed_secrets(raw: Table, folder: Path) -> tuple[dict[str, SecretStr], list[Problem]]:
+    secrets, problems = {}, []
+    for at, feed in tables(raw, "feed"):
+        for key in ("password_file", "token_file"):
+            found, wrong = _secrets_in(feed, at, key, folder)
+            problems += wrong
+            if found:
+                secrets[str(feed.get("name"))] = found[0]
+        for path, name in texts(feed, "key_file", at):
+            _, unread = _read_text(folder / name, path)
+            problems += [unread] if unread else []
+    return secrets, problems
+
+
+def _host_keys(raw: Table, folder: Path) -> Iterator[Problem]:
+    """The server's key must be known beforehand: whom one trusts at first sight may be anybody."""
+    for at, feed in tables(raw, "feed"):
+        for path, name in texts(feed, "known_hosts", at):
+            text, unread = _read_text(folder / name, path)
+            if unread is not None:
+                yield unread
+            elif not _knows_host(text, feed.get("host"), feed.get("port", 22)):
+                yield Problem(
+                    path=path,
+                    code="host_key",
+                    message="no key of the feed's host is in it, or it cannot be read",
+                    expected="lines as ssh-keyscan prints them, compared with what the server's owner says",
+                )
+
+
+def _knows_host(text: str, host: Any, port: Any) -> bool:
+    if not isinstance(host, str) or not isinstance(port, int):
+        return True  # the shape's own check has said so
+    import asyncssh  # a third of a second to import, and most hosts pull nothing over SFTP
+
+    try:
+        found = asyncssh.import_known_hosts(text).match(host, "", port)
+    except ValueError:
+        return False
+    return bool(found[0] or found[1])
 
 
 def _read_secret_list(
     raw: Table, table: str, key: str, folder: Path
 ) -> tuple[list[SecretStr], list[Problem]]:
-    secrets, problems = [], []
+    secrets: list[SecretStr] = []
+    problems: list[Problem] = []
     for at, section in tables(raw, table):
-        for path, name in texts(section, key, at):
-            text, unread = _read_text(folder / name, path)
-            secret = text.strip()
-            if unread is None and not secret:
-                unread = Problem(
-                    path=path, code="file_empty", message="nothing is in it", expected="one secret"
-                )
-            problems += [unread] if unread else []
-            secrets += [] if unread else [SecretStr(secret)]
+        found, wrong = _secrets_in(section, at, key, folder)
+        secrets, problems = secrets + found, problems + wrong
+    return secrets, problems
+
+
+def _secrets_in(section: Table, at: str, key: str, folder: Path) -> tuple[list[SecretStr], list[Problem]]:
+    secrets, problems = [], []
+    for path, name in texts(section, key, at):
+        text, unread = _read_text(folder / name, path)
+        secret = text.strip()
+        if unread is None and not secret:
+            unread = Problem(path=path, code="file_empty", message="nothing is in it", expected="one secret")
+        problems += [unread] if unread else []
+        secrets += [] if unread else [SecretStr(secret)]
     return secrets, problems
 
 
 def _certificates(raw: Table, folder: Path) -> Iterator[Problem]:
-    for at, mqtt in tables(raw, "mqtt"):
+    for at, mqtt in (*tables(raw, "mqtt"), *tables(raw, "feed")):
         for path, name in texts(mqtt, "ca_file", at):
             text, unread = _read_text(folder / name, path)
             if unread is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
@@ -18,7 +18,8 @@ import phonenumbers
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from config.policy import DeskKind, DutyRole, PublicMode, parse_hours
+from config.mapping import SERIAL, What, read_format
+from config.policy import DeskKind, DutyRole, PublicMode, parse_duration, parse_hours
 from config.tokens import TOKEN_HASH, Role
 
 _Item = TypeVar("_Item")
@@ -214,6 +215,47 @@ def _instant(value: Any) -> datetime:
     return read.astimezone(UTC)
 
 
+def _duration(value: Any) -> timedelta:
+    expected = 'a duration of 100ms to 7d, such as "1m"'
+    try:
+        read = parse_duration(value) if isinstance(value, str) else value
+    except ValueError:
+        raise _refuse("bad_value", "not a duration", expected) from None
+    if not isinstance(read, timedelta):
+        raise _refuse("wrong_type", "another kind of value than expected", expected)
+    if not timedelta(milliseconds=100) <= read <= timedelta(days=7):
+        raise _refuse("out_of_range", "outside of what is allowed", expected)
+    return read
+
+
+def _date_format(text: str) -> str:
+    try:
+        return text if text == SERIAL else (read_format(text), text)[1]
+    except ValueError as error:
+        raise _refuse("bad_value", "not a format of dates that can be relied on", str(error)) from None
+
+
+def _one_or_more(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _file_pattern(text: str) -> str:
+    if "/" in text or "\\" in text or text in (".", ".."):
+        raise _refuse("bad_value", "not a pattern of file names", 'a pattern of names such as "rota*.csv"')
+    return text
+
+
+def _pull_url(text: str | None) -> str | None:
+    if text is None:
+        return None
+    expected = "an https:// URL (http:// on loopback only) that holds no secret"
+    url = _url(text, ("https", "http"), expected)
+    _no_credentials(url, expected)
+    if url.fragment or (url.scheme == "http" and not is_loopback(url.hostname or "")):
+        raise _refuse("bad_url", "not such a URL", expected)
+    return text
+
+
 def _not_blank(text: str) -> str:
     if not text.strip() or any(not character.isprintable() for character in text):
         raise _refuse("bad_value", "blank, or with characters that cannot be shown", "readable text")
@@ -232,6 +274,12 @@ Number = Annotated[str, AfterValidator(read_number)]
 NumberOrSender = Annotated[str, AfterValidator(_number_or_sender)]
 HoursText = Annotated[str, AfterValidator(_hours)]
 HttpsUrl = Annotated[str, AfterValidator(_https_url)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$")]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_one_or_more), AfterValidator(_not_empty)]
+DateFormats = Annotated[
+    tuple[Annotated[str, AfterValidator(_date_format)], ...], BeforeValidator(_one_or_more)
+]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
 PerSecond = Annotated[float, BeforeValidator(_no_boolean), Field(gt=0, le=1000, allow_inf_nan=False)]
 
 
@@ -346,6 +394,52 @@ class Desk(_Table):
     council_desks: tuple[CouncilDeskLine, ...] = ()
 
 
+class Mapping(_Table):
+    """[[mapping]]: which column of another vendor's export is which field of ours."""
+
+    name: Name
+    what: What
+    columns: dict[str, Texts]
+    fixed: dict[str, str | bool | int] = {}
+    values: dict[str, dict[str, str | bool | int]] = {}
+    aliases: dict[str, Texts] = {}
+    delimiter: Literal[",", ";", "tab"] | None = None
+    encoding: Literal["utf-8", "utf-16", "cp1252"] | None = None
+    dates: DateFormats = ()
+    empty: Texts = ()
+    footers: Texts = ()
+    complete: bool = False
+    fresh: Literal["file", "rows", "heartbeat", "reached"] = "file"
+
+
+class Feed(_Table):
+    """[[feed]]: files that are fetched, and how old their newest content may be."""
+
+    name: Name
+    desk: Text
+    kind: Literal["folder", "sftp", "https"]
+    mapping: Text
+    what: What | None = None
+    every: Duration = timedelta(minutes=1)
+    fresh_within: Duration = timedelta(minutes=15)
+    timeout: Duration = timedelta(seconds=30)
+    max_bytes: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=32 << 20)] = 32 << 20
+    # folder and sftp
+    path: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    pattern: Annotated[Text, AfterValidator(_file_pattern)] = "*.csv"
+    # sftp
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")] | None = None
+    port: Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=65535)] = 22
+    user: Text | None = None
+    key_file: Path | None = None
+    password_file: Path | None = None
+    known_hosts: Path | None = None
+    # https
+    url: Annotated[str | None, Field(repr=False), AfterValidator(_pull_url)] = None
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+
 class Settings(_Table):
     """The whole file."""
 
@@ -357,4 +451,5 @@ class Settings(_Table):
     mqtt: Mqtt | None = None
     twilio: Twilio | None = None
     email: Email | None = None
+    mapping: tuple[Mapping, ...] = ()
     desk: Annotated[tuple[Desk, ...], AfterValidator(_not_empty)]

@@ -32,6 +32,7 @@ from connectors.http_access import (
     presented,
     refusal,
 )
+from connectors.http_files import FileUploads, Mappings
 from connectors.http_phones import PhoneApps
 from connectors.http_wire import (
     Limits,
@@ -248,9 +249,16 @@ class _Api:
     """The handlers of the contract's routes."""
 
     def __init__(
-        self, desks: Desks, *, metrics: Callable[[], bytes], limits: Limits, now: Callable[[], datetime]
+        self,
+        desks: Desks,
+        *,
+        metrics: Callable[[], bytes],
+        limits: Limits,
+        now: Callable[[], datetime],
+        mappings: Mappings,
     ) -> None:
         self._desks, self._metrics, self._limits, self._now = desks, metrics, limits, now
+        self._files = FileUploads(desks, mappings, limits)
 
     def handlers(self) -> Handlers:
         """Keyed as the rules are."""
@@ -272,12 +280,16 @@ class _Api:
     # uploads
 
     async def put_people(self, request: web.Request) -> web.Response:
+        if (mapping := self._files.wanted(request, "people")) is not None:
+            return await self._files.put_people(request, mapping)
         body = await read_whole(request, self._limits.upload_bytes, self._limits)
         people = decode(body, _PeopleBody).people
         not_too_many(people, self._limits.upload_rows, "people")
         return as_json(await self._desks.put_people(request.match_info["desk"], people))
 
     async def put_rota(self, request: web.Request) -> web.Response:
+        if (mapping := self._files.wanted(request, "rota")) is not None:
+            return await self._files.put_rota(request, mapping, request[CREDENTIAL])
         body = await read_whole(request, self._limits.upload_bytes, self._limits)
         rota = decode(body, dict[str, Any])
         if not isinstance(rota.get("visits"), list):
@@ -290,6 +302,10 @@ class _Api:
 
     async def post_checkins(self, request: web.Request) -> web.Response:
         desk, who = request.match_info["desk"], request[CREDENTIAL]
+        if (mapping := self._files.wanted(request, "checkins")) is not None:
+            if who.device is not None:
+                raise ApiProblem(403, "identity", "a device speaks for itself alone, and not by files")
+            return await self._files.post_checkins(request, mapping, manual=who.role in _BY_HAND)
         body = await read_whole(request, self._limits.checkin_bytes, self._limits)
         several = body.lstrip()[:1] == b"["
         items = await self._items(desk, body)
@@ -425,6 +441,7 @@ def build_app(
     limits: Limits | None = None,
     keys: Keys | None = None,
     now: Callable[[], datetime] = _utc_now,
+    mappings: Mappings = dict,
 ) -> web.Application:
     """The whole HTTP side: contract, board, and `extra_routes`, which must verify who speaks by themselves.
 
@@ -435,7 +452,7 @@ def build_app(
     limits = limits or Limits()
     pages = Board(desks, board, loopback=loopback, now=now)
     phones = PhoneApps(desks, limits=limits, now=now, keys=keys or Keys())
-    api = _Api(desks, metrics=metrics, limits=limits, now=now)
+    api = _Api(desks, metrics=metrics, limits=limits, now=now, mappings=mappings)
     handlers = {**api.handlers(), **phones.handlers(), **pages.handlers()}
     rules = _table(handlers) | _open_rules(extra_routes)
     guard = _Guard(desks, rules, loopback=loopback, board=pages, limits=limits)

@@ -15,7 +15,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from monitor.core.inputs import CallStatus, CheckInKind, Outcome, Source
+from config.policy import Calendar
+from monitor.core.inputs import CallStatus, CheckInKind, FileTrouble, Outcome, Source
 from monitor.core.views import (
     AlertView,
     BoardView,
@@ -501,14 +502,32 @@ class Desks(Protocol):
     def feed_changed(self, feed: str, state: Literal["up", "down", "drained", "unknown"]) -> None:
         """A way in says how it is."""
 
+    def feed_proved(self, feed: str, at: datetime) -> None:
+        """The newest content of a feed of files is of this time: its silence counts from then."""
+
+    def feed_trouble(self, desk: str, trouble: FileTrouble, *, begun: bool) -> None:
+        """What a feed brings to this desk cannot be used, or is too old: the desk's people are told until it is over.
+        Said again it changes nothing."""
+
+    def calendar(self, desk: str) -> Calendar:
+        """The desk's zone and holidays, through which local times enter."""
+
+    def plan_rev(self, desk: str) -> int:
+        """Rises with each upload of people or rota: a check-in that nobody could place may find its visit now."""
+
     def counted(self, desk: str, source: Source, outcome: Outcome) -> None:
         """A check-in that reached no desk's decision, for the metric."""
 
-    async def put_people(self, desk: str, people: Sequence[Any]) -> PeopleAnswer:
-        """`people`: decoded JSON items, each read by itself, so that one bad item harms no other."""
+    async def put_people(
+        self, desk: str, people: Sequence[Any], *, lines: Sequence[int] | None = None, partial: bool = False
+    ) -> PeopleAnswer:
+        """`people`: decoded JSON items, each read by itself, so that one bad item harms no other. `lines`: the number
+        of each in its file, for its problems. `partial`: an item has only what it changes."""
 
-    async def put_rota(self, desk: str, body: dict[str, Any], by: str) -> RotaAnswer:
-        """`body`: the decoded JSON object. Raises ApiProblem(409, confirm_needed)."""
+    async def put_rota(
+        self, desk: str, body: dict[str, Any], by: str, *, lines: Sequence[int] | None = None
+    ) -> RotaAnswer:
+        """`body`: the decoded JSON object; `lines` as above. Raises ApiProblem(409, confirm_needed)."""
 
     async def visits(self, desk: str, day: date | None) -> list[VisitView]:
         """Visits whose local day is `day` (today)."""

@@ -96,6 +96,9 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-27": _SUMMON,
         "OC-31": _SUMMON,
         "OC-32": _SUMMON,
+        "OC-41": _SUMMON,
+        "OC-42": _SUMMON,
+        "OC-43": _SUMMON,
     }
 )
 

@@ -20,7 +20,7 @@ from aiohttp import web
 
 from config.holidays_england import england_bank_holidays
 from config.load import DeskConfig, Loaded
-from config.settings import Settings
+from config.settings import Mapping, Settings
 from connectors.board import BoardOptions
 from connectors.email import MailSender
 from connectors.http_api import build_app, serve
@@ -187,7 +187,12 @@ class App:
             board=board,
             extra_routes=extra,
             now=self.clock.now,
+            mappings=self._mappings,
         )
+
+    def _mappings(self) -> dict[str, Mapping]:
+        assert self._loaded.settings is not None
+        return {mapping.name: mapping for mapping in self._loaded.settings.mapping}
 
     def _render_metrics(self) -> bytes:
         self.watch.refresh_metrics()

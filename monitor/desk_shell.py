@@ -49,8 +49,8 @@ from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
 from monitor.metrics import Metrics
 from monitor.reads import Reads
+from monitor.rota_reader import Reading, read_rota_in_slices
 from monitor.rota_reader import answer as rota_answer
-from monitor.rota_reader import read_rota
 from monitor.words import Words
 
 log = structlog.get_logger("desk")
@@ -79,6 +79,10 @@ class DeskShell:
         self.config, self.engine = config, engine
         self._words, self._clock, self._metrics = words, clock, metrics
         self._mint, self._random = mint, random_bytes
+        self._upload = asyncio.Lock()
+        """A rota is read in slices: uploads of one desk follow each other whole."""
+        self.plan_rev = 0
+        """Rises with each upload of people or rota."""
 
     @property
     def id(self) -> str:
@@ -218,9 +222,17 @@ class DeskShell:
 
     # --- people and rota ---
 
-    async def put_people(self, items: Sequence[Any], taken: Callable[[str], bool]) -> PeopleAnswer:
+    async def put_people(
+        self,
+        items: Sequence[Any],
+        taken: Callable[[str], bool],
+        *,
+        lines: Sequence[int] | None = None,
+        partial: bool = False,
+    ) -> PeopleAnswer:
         """Upsert people. Raises ApiProblem(409, device_taken) before anything is applied."""
-        good, problems = self.directory.read(items)
+        items = [self.directory.completed(item) for item in items] if partial else items
+        good, problems = self.directory.read(items, lines)
         for row, person in good:
             for device in person.devices:
                 if taken(device):
@@ -229,9 +241,10 @@ class DeskShell:
                         409,
                         "device_taken",
                         "another desk holds one of these devices",
-                        f"people[{row - 1}].devices",
+                        f"people[{row - 1}].devices" if lines is None else f"line {row}",
                     )
-        change = self.directory.apply(good, problems)
+        change = self.directory.apply(good, problems, of_a_file=lines is not None)
+        self.plan_rev += 1
         received = PeopleReceived(new=change.new, changed=change.changed, people_rev=self.directory.rev)
         ticket = self.tell(received)
         await self.engine.durable(ticket.seq)
@@ -242,20 +255,13 @@ class DeskShell:
             problems=change.problems,
         )
 
-    async def put_rota(self, body: dict[str, Any], by: str) -> RotaAnswer:
+    async def put_rota(
+        self, body: dict[str, Any], by: str, *, lines: Sequence[int] | None = None
+    ) -> RotaAnswer:
         """One upload, one append. Raises ApiProblem(409, confirm_needed): nothing was applied."""
-        row, digest = self.put_aside("rota", msgspec.json.encode(body))
-        upload = read_rota(
-            body,
-            directory=self.directory,
-            calendar=self.engine.state.calendar,
-            policy=self.engine.state.values.policy,
-            upload=self._mint("u"),
-            evidence=row,
-            digest=digest,
-            by=by,
-        )
-        ticket = self.tell(upload, (row,))
+        async with self._upload:
+            ticket = await self._tell_rota(body, by, lines)
+        self.plan_rev += 1
         refusal = ticket.decision.refusal
         await self.engine.durable(ticket.seq)
         if refusal is not None:
@@ -267,7 +273,21 @@ class DeskShell:
                 extra={"cancels": cancels},
             )
         self._metrics.rows_unwatched(self.id, len(self.engine.state.values.unwatched))
-        return rota_answer(ticket.decision.answer, self.directory)
+        return rota_answer(ticket.decision.answer, self.directory, of_a_file=lines is not None)
+
+    async def _tell_rota(self, body: dict[str, Any], by: str, lines: Sequence[int] | None) -> Ticket:
+        row, digest = self.put_aside("rota", msgspec.json.encode(body))
+        reading = Reading(
+            directory=self.directory,
+            calendar=self.engine.state.calendar,
+            policy=self.engine.state.values.policy,
+            upload=self._mint("u"),
+            evidence=row,
+            digest=digest,
+            by=by,
+            lines=lines,
+        )
+        return self.tell(await read_rota_in_slices(body, reading), (row,))
 
     # --- alerts ---
 

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import phonenumbers
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from connectors.ports import ContactPlanIn, PeopleRow, PersonIn
 from escalation.people import LineView, PersonView, PlanView
@@ -264,21 +264,38 @@ class Directory:
 
     # --- uploads ---
 
-    def read(self, items: Sequence[Any]) -> tuple[list[tuple[int, PersonIn]], list[PeopleProblem]]:
-        """Each item by itself, so that one bad item harms no other. Problems never repeat a value."""
+    def completed(self, item: Any) -> Any:
+        """An item that has only what it changes, with the rest as it is known: a file of names and numbers must not
+        take anybody's telephone away."""
+        known = self.people.get(self.known("person", str(item.get("id"))) or "") if _is_item(item) else None
+        if known is None:
+            return item
+        before = msgspec.to_builtins(known.given)
+        if isinstance(item.get("contact_plan"), dict) and before["contact_plan"] is not None:
+            item = item | {"contact_plan": before["contact_plan"] | item["contact_plan"]}
+        return before | item
+
+    def read(
+        self, items: Sequence[Any], lines: Sequence[int] | None = None
+    ) -> tuple[list[tuple[int, PersonIn]], list[PeopleProblem]]:
+        """Each item by itself, so that one bad item harms no other. Problems never repeat a value. `lines`: the number
+        of each item in its file."""
         good: list[tuple[int, PersonIn]] = []
         problems: list[PeopleProblem] = []
-        for row, item in enumerate(items, start=1):
+        of_a_file = lines is not None
+        for row, item in zip(lines or range(1, len(items) + 1), items, strict=True):
             try:
                 person = msgspec.convert(item, PersonIn)
                 if not person.id.strip():
                     raise msgspec.ValidationError("Expected a non-empty `id`")
                 good.append((row, person))
             except msgspec.ValidationError as error:
-                problems.append(_problem(row, item, "bad_person", "error", str(error)))
+                problems.append(_problem(row, item, "bad_person", "error", _expected(error), of_a_file))
         return good, problems
 
-    def apply(self, items: list[tuple[int, PersonIn]], problems: list[PeopleProblem]) -> Change:
+    def apply(
+        self, items: list[tuple[int, PersonIn]], problems: list[PeopleProblem], *, of_a_file: bool = False
+    ) -> Change:
         """Upsert by id; absence removes nobody. The change is in `take_changes` afterwards."""
         new: list[str] = []
         changed: list[str] = []
@@ -292,13 +309,20 @@ class Directory:
             if not new and not changed:
                 self.rev += 1
             ref = self.ref("person", given.id)
-            found = self._place(ref, given, problems, row)
+            found = self._place(ref, given, problems, row, of_a_file)
             (changed if old is not None else new).append(ref)
             body = msgspec.json.encode(found.given)
             self._changes.append(PeopleRow(ref=ref, kind="person", outside=given.id, rev=self.rev, body=body))
         return Change(new=tuple(new), changed=tuple(changed), unchanged=unchanged, problems=tuple(problems))
 
-    def _place(self, ref: str, given: PersonIn, problems: list[PeopleProblem], row: int = 0) -> Person:
+    def _place(
+        self,
+        ref: str,
+        given: PersonIn,
+        problems: list[PeopleProblem],
+        row: int = 0,
+        of_a_file: bool = False,
+    ) -> Person:
         self._displace(ref)
         numbers: dict[str, str] = {}
         lines: list[LineView] = []
@@ -308,7 +332,12 @@ class Directory:
             except BadNumberError as error:
                 problems.append(
                     PeopleProblem(
-                        row=row, id=given.id, code="bad_number", severity="warning", message=str(error)
+                        row=row,
+                        id=given.id,
+                        code="bad_number",
+                        severity="warning",
+                        message=str(error),
+                        line=row if of_a_file else UNSET,
                     )
                 )
                 continue
@@ -353,7 +382,19 @@ def _plan(given: ContactPlanIn | None) -> PlanView:
     )
 
 
-def _problem(row: int, item: Any, code: str, severity: str, message: str) -> PeopleProblem:
+def _is_item(item: Any) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("id"), str)
+
+
+def _expected(error: msgspec.ValidationError) -> str:
+    """What was expected and where. msgspec repeats an enum's value, which may be somebody's name."""
+    text, at, place = str(error).partition(" - at ")
+    return f"Not an allowed value{at}{place}" if text.startswith("Invalid enum value") else str(error)
+
+
+def _problem(
+    row: int, item: Any, code: str, severity: str, message: str, of_a_file: bool = False
+) -> PeopleProblem:
     known = item.get("id") if isinstance(item, dict) else None
     return PeopleProblem(
         row=row,
@@ -361,4 +402,5 @@ def _problem(row: int, item: Any, code: str, severity: str, message: str) -> Peo
         code=code,
         severity="error" if severity == "error" else "warning",
         message=message,
+        line=row if of_a_file else UNSET,
     )

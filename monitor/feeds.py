@@ -7,10 +7,12 @@ Dark is told to the desks (design rule 4): a broker that is away, or whose backl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Literal, Protocol
 
 import structlog
+from msgspec import Struct
 
 from monitor.clock import Clock
 
@@ -21,18 +23,32 @@ GRACE_S = 30.0
 """A connection that is back within this time was never dark."""
 
 
+class FedDesk(Struct, frozen=True, kw_only=True):
+    """Which desk a feed of files feeds. Only check-ins make its visits dark when they do not come."""
+
+    desk: str
+    checkins: bool
+
+
 class Tell(Protocol):
     """How the desks hear of it."""
 
-    def __call__(self, cause: Literal["feed", "broker", "clock"], subject: str, *, dark: bool) -> None:
-        """One way in went dark, or is back."""
+    def __call__(
+        self, cause: Literal["feed", "broker", "clock"], subject: str, *, dark: bool, desk: str | None = None
+    ) -> None:
+        """One way in went dark, or is back; for one desk, or for all."""
 
 
 class Feeds:
     """State of every feed of this process."""
 
-    def __init__(self, clock: Clock, names: Sequence[str]) -> None:
+    def __init__(
+        self, clock: Clock, names: Sequence[str], of_files: Mapping[str, FedDesk] | None = None
+    ) -> None:
         self._clock = clock
+        self._of_files = dict(of_files or {})
+        self._proved: dict[str, datetime] = {}
+        self._spoken: set[str] = set()
         self._states: dict[str, FeedState] = dict.fromkeys(names, "down")
         self._heard: dict[str, float] = {}
         self._started = clock.monotonic()
@@ -64,27 +80,46 @@ class Feeds:
         """A feed says how it is."""
         self._states[feed] = state
         log.info("feed", feed=feed, state=state)
-        if all(known in ("drained", "unknown") for known in self._states.values()):
+        self._spoken.add(feed)
+        if all(self._is_settled(name, known) for name, known in self._states.items()):
             self._settled.set()
         if state == "drained":
             self._light(feed)
-        elif state == "unknown":
+        elif state == "unknown" or (state == "down" and feed in self._of_files):
+            # a feed of files is down when its bound has passed: that is its grace
             self._dark(feed)
         elif state == "down" and feed not in self._timers and self._settled.is_set():
             timer = asyncio.get_running_loop().call_later(GRACE_S, self._dark, feed)
             self._timers[feed] = timer
 
+    def _is_settled(self, feed: str, state: FeedState) -> bool:
+        """Nothing more is to be waited for before the deadlines start. *Down* is an answer where files are fetched."""
+        return state in ("drained", "unknown") or (feed in self._of_files and feed in self._spoken)
+
     def _dark(self, feed: str) -> None:
         self._timers.pop(feed, None)
-        if self.tell is not None:
-            self.tell("broker" if feed == "mqtt" else "feed", "" if feed == "mqtt" else feed, dark=True)
+        self._say(feed, dark=True)
+
+    def _say(self, feed: str, *, dark: bool) -> None:
+        if self.tell is None:
+            return
+        fed = self._of_files.get(feed)
+        if feed == "mqtt":
+            self.tell("broker", "", dark=dark)
+        elif fed is None:
+            self.tell("feed", feed, dark=dark)
+        elif fed.checkins:
+            self.tell("feed", feed, dark=dark, desk=fed.desk)
+
+    def proved(self, feed: str, at: datetime) -> None:
+        """The newest content of a feed of files is of this time; its silence counts from then."""
+        self._proved[feed] = max(at, self._proved.get(feed, at))
 
     def _light(self, feed: str) -> None:
         timer = self._timers.pop(feed, None)
         if timer is not None:
             timer.cancel()
-        if self.tell is not None:
-            self.tell("broker" if feed == "mqtt" else "feed", "" if feed == "mqtt" else feed, dark=False)
+        self._say(feed, dark=False)
 
     def doubt_clock(self) -> None:
         """Wall clock and monotonic clock disagree (design rule 8)."""
@@ -106,8 +141,13 @@ class Feeds:
 
     def silence(self) -> dict[str, float]:
         """Seconds since something came in, by feed; since the start for one that never spoke."""
-        now = self._clock.monotonic()
-        return {name: now - self._heard.get(name, self._started) for name in self._states}
+        now, wall = self._clock.monotonic(), self._clock.now()
+        return {
+            name: max((wall - self._proved[name]).total_seconds(), 0.0)
+            if name in self._proved
+            else now - self._heard.get(name, self._started)
+            for name in self._states
+        }
 
     def states(self) -> dict[str, str]:
         """By feed."""

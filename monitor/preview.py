@@ -36,7 +36,7 @@ from monitor.core.inputs import (
 from monitor.core.state import Message, Visit
 from monitor.core.views import PeopleProblem, RotaProblem
 from monitor.directory import Directory
-from monitor.rota_reader import answer, read_rota
+from monitor.rota_reader import Reading, answer, read_rota
 
 SHOWN_AFTER = timedelta(minutes=75)
 """How long after `late_at` a timeline goes on: past the hour in which somebody must be sent (spec 22.4)."""
@@ -155,8 +155,7 @@ def _placeholder(number: int, who: str, role: Any) -> PersonIn:
 
 
 def _read(config: DeskConfig, directory: Directory, rota: dict[str, Any]) -> RotaReceived:
-    return read_rota(
-        rota,
+    reading = Reading(
         directory=directory,
         calendar=Calendar(zone=config.policy.zone),
         policy=config.policy,
@@ -165,6 +164,7 @@ def _read(config: DeskConfig, directory: Directory, rota: dict[str, Any]) -> Rot
         digest="",
         by="preview",
     )
+    return read_rota(rota, reading)
 
 
 def _holidays(rows: Iterable[RotaRow], now: datetime) -> tuple[date, ...]:

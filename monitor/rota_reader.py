@@ -6,11 +6,12 @@ row whose person or start cannot be known is refused (`monitor.core.rota`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from msgspec import Struct, structs
+from msgspec import UNSET, Struct, structs
 
 from config.policy import Calendar, Policy, parse_duration
 from connectors.ports import ApiProblem, EvidenceRow
@@ -19,7 +20,11 @@ from monitor.core.rota import RowProblem, Upload
 from monitor.core.views import RotaAnswer, RotaProblem
 from monitor.directory import Directory
 
-FIELDS = frozenset({"id", "service_user", "start", "end", "workers", "places", "time_critical", "late_after"})
+FIELDS = frozenset(
+    {"id", "service_user", "start", "end", "workers", "places", "time_critical", "late_after", "cancelled"}
+)
+SLICE = 250
+"""Rows read before the loop is free again: 20,000 of them at once would hold every check-in up."""
 MOST_PLACES = 9
 FIRST_YEAR, LAST_YEAR = 1900, 9000
 """As `Calendar.to_utc` reads local times; also keeps `late_at` and the like inside what a datetime can hold."""
@@ -64,40 +69,66 @@ def read_moment(value: Any, calendar: Calendar) -> Moment:
     return Moment(at=instant, trouble=trouble)
 
 
-def read_rota(
-    body: dict[str, Any],
-    *,
-    directory: Directory,
-    calendar: Calendar,
-    policy: Policy,
-    upload: str,
-    evidence: EvidenceRow,
-    digest: str,
-    by: str,
-) -> RotaReceived:
+class Reading(Struct, frozen=True, kw_only=True):
+    """What one upload is read with, beside its body."""
+
+    directory: Directory
+    calendar: Calendar
+    policy: Policy
+    upload: str
+    evidence: EvidenceRow
+    digest: str
+    by: str
+    lines: Sequence[int] | None = None
+    """The number of each row in its file."""
+
+
+def read_rota(body: dict[str, Any], reading: Reading) -> RotaReceived:
     """The whole upload. Raises ApiProblem(400) only when it is no upload at all."""
-    visits = body.get("visits")
-    if not isinstance(visits, list):
+    head = _head(body, reading)
+    return _received(head, list(_rows(body, reading)), reading)
+
+
+async def read_rota_in_slices(body: dict[str, Any], reading: Reading) -> RotaReceived:
+    """The same, with the loop free between slices. Uploads of one desk must follow each other."""
+    head, rows = _head(body, reading), []
+    for row in _rows(body, reading):
+        rows.append(row)
+        if len(rows) % SLICE == 0:
+            await asyncio.sleep(0)
+    return _received(head, rows, reading)
+
+
+def _head(body: dict[str, Any], reading: Reading) -> RotaReceived:
+    """The upload without its rows."""
+    if not isinstance(body.get("visits"), list):
         raise ApiProblem(400, "bad_body", "expected a list of visits", "visits")
-    covers_from, covers_to = _covers(body, calendar)
+    covers_from, covers_to = _covers(body, reading.calendar)
     complete, confirm = body.get("complete", False), body.get("confirm", False)
     if not isinstance(complete, bool) or not isinstance(confirm, bool):
         raise ApiProblem(400, "bad_body", "expected true or false", "complete")
     if complete and (covers_from is None or covers_to is None):
         raise ApiProblem(400, "bad_body", "a complete upload says what it covers: from and to", "covers")
-    rows = tuple(
-        _row(number, item, directory, calendar, policy) for number, item in enumerate(visits, start=1)
-    )
     return RotaReceived(
-        upload=upload,
-        evidence=Evidence(id=evidence.id, digest=digest),
-        rows=_last_of_each(rows, directory),
+        upload=reading.upload,
+        evidence=Evidence(id=reading.evidence.id, digest=reading.digest),
+        rows=(),
         covers_from=covers_from,
         covers_to=covers_to,
         complete=complete,
         confirm=confirm,
-        by=by,
+        by=reading.by,
     )
+
+
+def _rows(body: dict[str, Any], reading: Reading) -> Iterator[RotaRow]:
+    for at, item in enumerate(body["visits"]):
+        number = at + 1 if reading.lines is None else reading.lines[at]
+        yield _row(number, item, reading.directory, reading.calendar, reading.policy)
+
+
+def _received(head: RotaReceived, rows: list[RotaRow], reading: Reading) -> RotaReceived:
+    return structs.replace(head, rows=_last_of_each(rows, reading.directory))
 
 
 def _covers(body: dict[str, Any], calendar: Calendar) -> tuple[datetime | None, datetime | None]:
@@ -160,6 +191,7 @@ def _row(number: int, item: Any, directory: Directory, calendar: Calendar, polic
         known=person is not None and directory.known("person", person) in directory.people,
         places=_number(item.get("places", 1), warnings),
         time_critical=_flag(item.get("time_critical", False), warnings),
+        cancelled=_flag(item.get("cancelled", False), warnings),
         late_after=_late_after(item.get("late_after"), warnings),
         warnings=tuple(dict.fromkeys(warnings)),
     )
@@ -242,7 +274,7 @@ def _late_after(value: Any, warnings: list[RotaProblemCode]) -> timedelta | None
     return None
 
 
-def answer(upload: Upload, directory: Directory) -> RotaAnswer:
+def answer(upload: Upload, directory: Directory, *, of_a_file: bool = False) -> RotaAnswer:
     """The contract's answer, in the caller's own ids."""
     return RotaAnswer(
         new=upload.new,
@@ -250,11 +282,11 @@ def answer(upload: Upload, directory: Directory) -> RotaAnswer:
         cancelled=upload.cancelled,
         unchanged=upload.unchanged,
         watched=upload.watched,
-        problems=tuple(_problem(problem, directory) for problem in upload.problems),
+        problems=tuple(_problem(problem, directory, of_a_file) for problem in upload.problems),
     )
 
 
-def _problem(problem: RowProblem, directory: Directory) -> RotaProblem:
+def _problem(problem: RowProblem, directory: Directory, of_a_file: bool) -> RotaProblem:
     severity: Literal["error", "warning"] = "error" if problem.error else "warning"
     return RotaProblem(
         row=problem.row,
@@ -262,4 +294,5 @@ def _problem(problem: RowProblem, directory: Directory) -> RotaProblem:
         code=problem.code,
         severity=severity,
         message=MESSAGES[problem.code],
+        line=problem.row if of_a_file else UNSET,
     )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import structlog
 
+from config.policy import Calendar
 from config.settings import Token
 from config.tokens import check_token
 from connectors.ports import (
@@ -29,7 +30,7 @@ from connectors.ports import (
 )
 from monitor.clock import Clock
 from monitor.core import facts as f
-from monitor.core.inputs import SOURCES, Outcome, SignalChanged, Source
+from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Outcome, SignalChanged, Source
 from monitor.core.state import Message
 from monitor.core.views import (
     AlertView,
@@ -264,19 +265,42 @@ class Watch:
         """A way in says how it is."""
         self.feeds.changed(feed, state)
 
+    def feed_proved(self, feed: str, at: datetime) -> None:
+        """The newest content of a feed of files is of this time."""
+        self.feeds.proved(feed, at)
+
+    def feed_trouble(self, desk: str, trouble: FileTrouble, *, begun: bool) -> None:
+        """What a feed brings to this desk cannot be used, or is too old; or no longer so."""
+        shell = self.shells.get(desk)
+        if shell is not None and not shell.engine.lost:
+            shell.tell(FilesTroubled(trouble=trouble, begun=begun))
+            self.on_earlier()
+
+    def calendar(self, desk: str) -> Calendar:
+        """The desk's zone and holidays."""
+        return self._shell(desk).engine.state.calendar
+
+    def plan_rev(self, desk: str) -> int:
+        """Rises with each upload of people or rota."""
+        return self._shell(desk).plan_rev
+
     def counted(self, desk: str, source: Source, outcome: Outcome) -> None:
         """A check-in that reached no desk's decision."""
         self._metrics.checkin(desk, source, outcome)
 
-    def signal(self, cause: Literal["feed", "broker", "clock"], subject: str, *, dark: bool) -> None:
-        """Tell every desk that something is dark, or back."""
+    def signal(
+        self, cause: Literal["feed", "broker", "clock"], subject: str, *, dark: bool, desk: str | None = None
+    ) -> None:
+        """Tell every desk, or the one that it feeds, that something is dark, or back."""
         for shell in self.shells.values():
-            if not shell.engine.lost:
+            if not shell.engine.lost and desk in (None, shell.id):
                 shell.tell(SignalChanged(cause=cause, subject=subject, dark=dark))
 
     # --- people, rota, reads ---
 
-    async def put_people(self, desk: str, people: Sequence[Any]) -> PeopleAnswer:
+    async def put_people(
+        self, desk: str, people: Sequence[Any], *, lines: Sequence[int] | None = None, partial: bool = False
+    ) -> PeopleAnswer:
         """Upsert people of a desk."""
         shell = self._shell(desk)
 
@@ -284,11 +308,13 @@ class Watch:
             holder = self.desk_of_device(device)
             return holder is not None and holder != desk
 
-        return await shell.put_people(people, taken)
+        return await shell.put_people(people, taken, lines=lines, partial=partial)
 
-    async def put_rota(self, desk: str, body: dict[str, Any], by: str) -> RotaAnswer:
+    async def put_rota(
+        self, desk: str, body: dict[str, Any], by: str, *, lines: Sequence[int] | None = None
+    ) -> RotaAnswer:
         """One upload of a rota."""
-        answer = await self._shell(desk).put_rota(body, by)
+        answer = await self._shell(desk).put_rota(body, by, lines=lines)
         self.on_earlier()
         return answer
 

@@ -209,7 +209,7 @@ class Words:
             if alert.reason == "while_down" and alert.kind == "incident"
             else f"kind_{alert.kind}"
         )
-        if alert.kind == "watch_fault" and f"kind_{alert.reason}" in self._wording.phrase:
+        if alert.kind in ("watch_fault", "rota") and f"kind_{alert.reason}" in self._wording.phrase:
             name = f"kind_{alert.reason}"
         if name not in self._wording.phrase:
             return ""

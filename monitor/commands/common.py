@@ -93,12 +93,17 @@ def listen_address(text: str) -> tuple[str, int]:
         raise argparse.ArgumentTypeError('expected host:port such as "127.0.0.1:8081"') from error
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """A file that holds a JSON object. Raises Stop; its text repeats nothing of the file."""
+def read_bytes(path: Path) -> bytes:
+    """A file as it is. Raises Stop."""
     try:
-        body = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise Stop(f"{path} cannot be read: {error.strerror or type(error).__name__}") from error
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A file that holds a JSON object. Raises Stop; its text repeats nothing of the file."""
+    body = read_bytes(path)
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -1,5 +1,5 @@
 """Load a rota or people into a running daemon. The file is a body of `PUT …/rota` (a key `visits`) or of
-`PUT …/people` (a key `people`); the credential stands in CALLWATCH_TOKEN."""
+`PUT …/people` (a key `people`), or with --mapping another vendor's CSV; the credential stands in CALLWATCH_TOKEN."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from monitor.commands.common import (
     USAGE,
     Stop,
     complain,
+    read_bytes,
     read_object,
     say,
     say_json,
@@ -34,12 +35,15 @@ REFUSED = frozenset({400, 409, 413})
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """`callwatch rota load FILE --desk D --url U [--confirm] [--json]`."""
+    """`callwatch rota load FILE --desk D --url U [--mapping NAME] [--confirm] [--json]`."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    load = actions.add_parser("load", help="rota or people, from a JSON file", description=__doc__)
+    load = actions.add_parser("load", help="rota, people or check-ins, from a file", description=__doc__)
     load.add_argument("file", type=Path, metavar="FILE")
     load.add_argument("--desk", required=True, help="the desk's id")
     load.add_argument("--url", required=True, help="where the daemon answers, such as http://127.0.0.1:8080")
+    load.add_argument(
+        "--mapping", metavar="NAME", help="the file is CSV; the daemon's [[mapping]] to read it by"
+    )
     load.add_argument("--confirm", action="store_true", help="cancel what the rota leaves out, however much")
     load.add_argument("--json", action="store_true", help="the route's answer as it is")
 
@@ -49,12 +53,28 @@ def run(args: argparse.Namespace) -> int:
     when the daemon cannot write to its store now."""
     try:
         token = _token(os.environ.get("CALLWATCH_TOKEN", ""))
+        if args.mapping is not None:
+            return _load_file(args, token)
         kind, body = _body(read_object(args.file), confirm=args.confirm)
         url = _route(args.url, args.desk, kind)
-        status, raw = asyncio.run(_put(url, token, body))
+        status, raw = asyncio.run(_send(url, token, body))
         return _tell(kind, status, _answer(status, raw), as_json=args.json)
     except Stop as stop:
         return stopped(stop)
+
+
+def _load_file(args: argparse.Namespace, token: str) -> int:
+    """The daemon knows for what its mapping is: asked at the wrong route, it says so, and the file goes there."""
+    kind, body = "rota", read_bytes(args.file)
+    while True:
+        url = _route(args.url, args.desk, kind) % {"mapping": args.mapping}
+        url = url % {"confirm": "true"} if args.confirm and kind == "rota" else url
+        status, raw = asyncio.run(_send(url, token, body, csv=True, post=kind == "checkins"))
+        answer = _answer(status, raw)
+        other = answer.get("what")
+        if other not in ("people", "checkins") or kind != "rota":
+            return _tell(kind, status, answer, as_json=args.json)
+        kind = other
 
 
 # --- what is sent ---
@@ -90,14 +110,18 @@ def _route(base: str, desk: str, kind: str) -> URL:
     return url / "v1/desks" / desk / kind
 
 
-async def _put(url: URL, token: str, body: bytes) -> tuple[int, bytes]:
+async def _send(
+    url: URL, token: str, body: bytes, *, csv: bool = False, post: bool = False
+) -> tuple[int, bytes]:
     timeout = aiohttp.ClientTimeout(total=TOTAL_S, connect=CONNECT_S)
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "text/csv" if csv else "application/json"}
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             # a redirect would carry the credential elsewhere
-            session.put(url, data=io.BytesIO(body), headers=headers, allow_redirects=False) as answer,
+            session.request(
+                "POST" if post else "PUT", url, data=io.BytesIO(body), headers=headers, allow_redirects=False
+            ) as answer,
         ):
             return answer.status, await answer.read()
     except aiohttp.ClientConnectionError as error:
@@ -139,12 +163,15 @@ def _tell(kind: str, status: int, answer: dict[str, Any], *, as_json: bool) -> i
 
 def _counted(kind: str, answer: dict[str, Any]) -> str:
     counts = {name: number for name, number in answer.items() if isinstance(number, int)}
+    if "results" in answer:
+        counts["stored"] = len(answer["results"])
     return f"{kind}: " + ", ".join(f"{number} {name}" for name, number in counts.items())
 
 
 def _problem(problem: dict[str, Any]) -> str:
     who = problem.get("visit") or problem.get("id")
-    where = f"row {problem.get('row')}" + (f", {who}" if who else "")
+    place = f"line {problem['line']}" if "line" in problem else f"row {problem.get('row')}"
+    where = place + (f", {who}" if who else "")
     return f"{problem.get('severity')}: {where}: {problem.get('message')} [{problem.get('code')}]"
 
 

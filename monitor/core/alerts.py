@@ -106,6 +106,9 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
         "degraded": ("OC-13", "OCV-3"),
         "clock_doubted": ("OC-32", "OCV-3"),
         STOPPED_TEXTS: ("OC-30", "OCV-3"),
+        "file_refused": ("OC-41", "OCV-3"),
+        "cancels_unconfirmed": ("OC-42", "OCV-3"),
+        "rota_old": ("OC-43", "OCV-3"),
     }
     sms, call = by_reason.get(alert.reason, SUMMON_WORDS[alert.kind])
     return summon.SummonCase(

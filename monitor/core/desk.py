@@ -21,6 +21,7 @@ from monitor.core.inputs import (
     DeadlineFailed,
     DeadlineReached,
     DeliveryReported,
+    FilesTroubled,
     Input,
     KeyPressed,
     LeadershipWon,
@@ -120,6 +121,16 @@ def _signal(work: Work, seen: SignalChanged) -> Decision:
         if seen.cause == "clock":
             alerts.clock_agrees(work)
             _machine_trouble(work, "clock_doubted", False, over="clock_confirmed")
+    return work.decision()
+
+
+def _files(work: Work, seen: FilesTroubled) -> Decision:
+    """A rota that cannot be read, or does not come, is a silent watch: an alarm, until it is over."""
+    told = [a for a in work.all_open_alerts() if a.kind == "rota" and a.reason == seen.trouble]
+    if seen.begun and not told:
+        alerts.raise_alert(work, "rota", reason=seen.trouble)
+    for alert in told if not seen.begun else []:
+        alerts.end_alert(work, alert, "outcome_recorded", outcome="mended")
     return work.decision()
 
 
@@ -257,6 +268,7 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     DeadlineReached: _deadline,
     DeadlineFailed: _deadline_failed,
     SignalChanged: _signal,
+    FilesTroubled: _files,
     SendTurn: messages.send_turn,
     SendReported: messages.send_reported,
     DeliveryReported: messages.delivery,

@@ -38,6 +38,7 @@ from monitor.core.views import (
 )
 
 PlaceVerdict = Literal["consistent", "inconsistent", "unclear", "none"]
+CancelReason = Literal["dropped_from_rota", "cancelled_in_rota"]
 Verdict = Literal[
     "on_time",
     "late",
@@ -145,9 +146,9 @@ class VisitReplanned(FactBody, frozen=True, kw_only=True):
 
 
 class VisitCancelled(FactBody, frozen=True, kw_only=True):
-    """A complete upload no longer has the visit, in good time."""
+    """A complete upload no longer has the visit, or a row says that it is called off, in good time."""
 
-    reason: Literal["dropped_from_rota"]
+    reason: CancelReason
 
 
 class VisitMissed(FactBody, frozen=True, kw_only=True):

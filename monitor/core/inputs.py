@@ -57,7 +57,26 @@ RotaProblemCode = Literal[
     "off_step",
     "unknown_service_user",
     "duplicate_id",
+    # what a file adds (connectors/csv_files.py)
+    "time_unreadable",
+    "date_not_day_first",
+    "number_damaged",
+    "cell_error",
+    "cells_missing",
+    "cells_extra",
+    "quote_open",
+    "character_unreadable",
+    "value_unknown",
+    "repeated_header",
+    "footer_row",
+    "repeated_row",
+    "column_missing",
+    "covers_doubtful",
 ]
+
+FileTrouble = Literal["file_refused", "cancels_unconfirmed", "rota_old"]
+"""What may be wrong with the files that are fetched for a desk: one cannot be used, a rota would cancel visits and
+nobody has confirmed it, no new rota comes."""
 
 DarkCause = Literal["device", "feed", "broker", "clock"]
 
@@ -123,6 +142,8 @@ class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
     places: int = 1
     time_critical: bool = False
     late_after: timedelta | None = None
+    cancelled: bool = False
+    """The row itself says that its visit is called off."""
     warnings: tuple[RotaProblemCode, ...] = ()
     """What the edge noticed: time_does_not_exist, time_exists_twice, unknown_field."""
 
@@ -186,6 +207,13 @@ class SignalChanged(Struct, frozen=True, kw_only=True):
     cause: DarkCause
     subject: str = ""
     dark: bool
+
+
+class FilesTroubled(Struct, frozen=True, kw_only=True):
+    """The files that are fetched for the desk are in trouble, or no longer so."""
+
+    trouble: FileTrouble
+    begun: bool
 
 
 class SendTurn(Struct, frozen=True, kw_only=True, gc=False):
@@ -297,6 +325,7 @@ Input = (
     | DeadlineReached
     | DeadlineFailed
     | SignalChanged
+    | FilesTroubled
     | SendTurn
     | SendReported
     | DeliveryReported

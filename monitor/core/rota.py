@@ -59,15 +59,17 @@ class Upload(Struct, frozen=True, kw_only=True):
 def receive(work: Work, upload: RotaReceived) -> Decision:
     """Take a whole upload, or refuse it whole until the cancellations are confirmed."""
     usable, problems = _sift(work, upload)
-    dropped = _dropped(work, upload, {_ref(row) for row in upload.rows})
+    dropped = _dropped(work, upload, {_ref(row) for row in upload.rows if not row.cancelled})
     if not upload.confirm and _needs_confirmation(work, upload, dropped):
         would = [visit.ref for visit in dropped]
         return Decision(refusal=Refusal(code="confirm_needed", detail={"cancels": would}))
     counts = {"new": 0, "changed": 0, "unchanged": 0}
     for row in usable:
         counts[_plan(work, row)] += 1
+    called_off = {_ref(row) for row in upload.rows if row.cancelled}
     for visit in dropped:
-        work.emit(visit.ref, f.VisitCancelled(reason="dropped_from_rota"))
+        reason: f.CancelReason = "cancelled_in_rota" if visit.ref in called_off else "dropped_from_rota"
+        work.emit(visit.ref, f.VisitCancelled(reason=reason))
     _note_rows(work, upload, problems)
     _alarm(work)
     refused = sum(1 for problem in problems if problem.error)
@@ -88,6 +90,8 @@ def _sift(work: Work, upload: RotaReceived) -> tuple[list[RotaRow], list[RowProb
     usable: list[RotaRow] = []
     problems: list[RowProblem] = []
     for row in upload.rows:
+        if row.cancelled:
+            continue
         error = row_error(row)
         if error is not None:
             problems.append(RowProblem(row=row.row, visit=row.visit, code=error, error=True))
@@ -162,15 +166,30 @@ def _ref(row: RotaRow) -> str:
 
 
 def _dropped(work: Work, upload: RotaReceived, kept: set[str]) -> list[Visit]:
-    """The planned visits within `covers` that a complete upload no longer has. One that is late, or about which an
-    alert is open, is not dropped: moving a plan must not close an alert."""
-    if not upload.complete or upload.covers_from is None or upload.covers_to is None:
+    """The planned visits within `covers` that a complete upload no longer has, and those whose row says that they are
+    called off. One that is late, or about which an alert is open, is not dropped: moving a plan must not close an
+    alert."""
+    called_off = {_ref(row) for row in upload.rows if row.cancelled} - kept
+    complete = upload.complete and upload.covers_from is not None and upload.covers_to is not None
+    if not complete and not called_off:
         return []
-    return [visit for visit in _remaining(work, upload) if visit.ref not in kept]
+    begin, end = upload.covers_from, upload.covers_to
+    return [
+        visit
+        for visit in _droppable(work)
+        if visit.ref in called_off or (complete and visit.ref not in kept and _within(visit, begin, end))
+    ]
 
 
 def _remaining(work: Work, upload: RotaReceived) -> list[Visit]:
-    begin, end = upload.covers_from, upload.covers_to
+    return [visit for visit in _droppable(work) if _within(visit, upload.covers_from, upload.covers_to)]
+
+
+def _within(visit: Visit, begin: datetime | None, end: datetime | None) -> bool:
+    return (begin is None or begin <= visit.start) and (end is None or visit.start < end)
+
+
+def _droppable(work: Work) -> list[Visit]:
     return [
         visit
         for visit in work.state.values.visits.values()
@@ -179,8 +198,6 @@ def _remaining(work: Work, upload: RotaReceived) -> list[Visit]:
         and not visit.missed
         and not visit.alerts
         and visit.late_at > work.now
-        and (begin is None or begin <= visit.start)
-        and (end is None or visit.start < end)
     ]
 
 

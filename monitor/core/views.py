@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from monitor.core.inputs import Outcome, RotaProblemCode
 
@@ -156,6 +156,8 @@ class RotaProblem(Struct, frozen=True, kw_only=True):
     code: RotaProblemCode
     severity: Literal["error", "warning"]
     message: str
+    line: int | UnsetType = UNSET
+    """Of a file: the physical line on which the row starts, which is its `row` too."""
 
 
 class RotaAnswer(Struct, frozen=True, kw_only=True):
@@ -177,6 +179,7 @@ class PeopleProblem(Struct, frozen=True, kw_only=True):
     code: str
     severity: Literal["error", "warning"]
     message: str
+    line: int | UnsetType = UNSET
 
 
 class PeopleAnswer(Struct, frozen=True, kw_only=True):
