@@ -37,11 +37,12 @@ from monitor.engine import Engine
 from monitor.feeds import Feeds
 from monitor.ids import minter
 from monitor.metrics import Metrics
+from monitor.notify import Notify
 from monitor.outbox import Outbox
 from monitor.quarantine import Quarantine
 from monitor.scheduler import Scheduler, roll_over
 from monitor.watch import Watch
-from monitor.watchdog import Watchdog
+from monitor.watchdog import LOOK_EVERY_S, Watchdog
 from monitor.wording_file import load_wording
 from monitor.words import Office, Words
 
@@ -65,11 +66,13 @@ class App:
         clock: Clock | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
         store: Store | None = None,
+        notify: Notify | None = None,
     ) -> None:
         assert loaded.settings is not None
         reset_tzpath(())  # the pinned tzdata, not the host's (design rule 1)
         self.settings: Settings = loaded.settings
         self._loaded, self._random = loaded, random_bytes
+        self._notify = notify or Notify({}, 0)
         self.clock = clock or SystemClock()
         self.metrics = Metrics([desk.id for desk in loaded.desks], self._feed_names())
         self.metrics.watch_process()
@@ -257,13 +260,21 @@ class App:
         host, port = self.settings.http.address
         # the port is only known once we listen, and the callback URLs need it
         runner, self.address = await serve(self._web(), host, port)
-        watchdog = Watchdog(lambda: self.scheduler.turns, self.metrics.watchdog_turn)
+        watchdog = self._watchdog()
         try:
             await self._serve(ready, watchdog)
         finally:
             watchdog.stop()
             self.scheduler.stop()
             await runner.cleanup()
+
+    def _watchdog(self) -> Watchdog:
+        def turned() -> None:
+            self.metrics.watchdog_turn()
+            self._notify.alive()
+
+        every_s = min(LOOK_EVERY_S, self._notify.alive_every_s or LOOK_EVERY_S)
+        return Watchdog(lambda: self.scheduler.turns, turned, look_every_s=every_s)
 
     async def _serve(self, ready: Callable[[str], None], watchdog: Watchdog) -> None:
         async with asyncio.TaskGroup() as group:
@@ -279,6 +290,7 @@ class App:
             tasks.append(group.create_task(self._open(watchdog), name="open"))
             await self._stop.wait()
             log.info("stopping")
+            self._notify.stopping()
             await self._end(tasks, committers)
 
     async def _open(self, watchdog: Watchdog) -> None:
@@ -292,6 +304,7 @@ class App:
         self.scheduler.start([desk.policy.zone for desk in self._loaded.desks], self._new_day)
         watchdog.start()
         self.watch.start_sending()
+        self._notify.ready()
         log.info("watching", desks=len(self.watch.shells))
 
     async def _new_day(self, zone: str) -> None:

@@ -19,6 +19,7 @@ from config.load import Loaded, load
 from connectors.ports import StoreRefused, StoreUnavailable
 from monitor.app import App
 from monitor.logs import start_logs
+from monitor.notify import Notify
 
 log = structlog.get_logger("run")
 
@@ -73,7 +74,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(loaded: Loaded, again: Callable[[], Loaded]) -> int:
-    app = App(loaded)
+    app = App(loaded, notify=Notify(os.environ, os.getpid()))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, app.stop)
