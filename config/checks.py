@@ -19,6 +19,7 @@ from config.policy import DAYS, Calendar, Duty, applying, parse_hours
 from config.settings import (
     Settings,
     is_drama_number,
+    is_free_number,
     is_loopback,
     is_sender_name,
     read_number,
@@ -47,6 +48,8 @@ Code = Literal[
     "number_shared",
     "sender_alone",
     "no_number",
+    "not_free",
+    "rings_itself",
     # hours and people
     "bad_hours",
     "duty_gap",
@@ -115,16 +118,16 @@ def _number(text: str) -> str | None:
         return None  # the shape's own check has said so
 
 
-def _own_numbers(raw: Table) -> Iterator[tuple[str, str, str]]:
-    """Desk, key path and number (E.164) of everything readable in `numbers`."""
+def _own_numbers(raw: Table, *keys: str) -> Iterator[tuple[str, str, str]]:
+    """Desk, key path and number (E.164) of everything readable in `numbers`, or in the lists named."""
     for at, desk in tables(raw, "desk"):
-        for path, text in texts(desk, "numbers", at):
+        for path, text in (found for key in keys or ("numbers",) for found in texts(desk, key, at)):
             if not is_sender_name(text.strip()) and (number := _number(text)) is not None:
                 yield at, path, number
 
 
 def _shared_numbers(raw: Table) -> Iterator[Problem]:
-    found = list(_own_numbers(raw))
+    found = list(_own_numbers(raw, "numbers", "checkin_numbers"))
     desks: dict[str, set[str]] = {}
     for desk, _, number in found:
         desks.setdefault(number, set()).add(desk)
@@ -138,6 +141,37 @@ def _shared_numbers(raw: Table) -> Iterator[Problem]:
             )
     for _, own in groupby(found, key=lambda entry: entry[0]):
         yield from _twice([(path, number) for _, path, number in own], "the number")
+
+
+def _checkin_numbers(raw: Table) -> Iterator[Problem]:
+    """Care workers ring these from the service user's line, who must never pay for it (spec 21.1)."""
+    found = list(_own_numbers(raw, "checkin_numbers"))
+    for _, path, number in found:
+        if not is_free_number(number):
+            yield Problem(
+                path=path,
+                code="not_free",
+                message="whoever owns the line pays for the call, and that is the service user (spec 21.1)",
+                expected="a number that is free to ring: 0800, 0808 or 116",
+                severity="warning",
+            )
+    if found and "twilio" not in raw:
+        yield Problem(
+            path=found[0][1],
+            code="missing",
+            message="without [twilio] nobody answers this number",
+            expected="a [twilio] table beside it",
+        )
+    asks_pin = {number for _, _, number in found}
+    for at, desk in tables(raw, "desk"):
+        for path, text in texts(desk, "telephone", at):
+            if _number(text) in asks_pin:
+                yield Problem(
+                    path=path,
+                    code="rings_itself",
+                    message="who rings this number for a person is asked for a PIN",
+                    expected="a number that a person answers",
+                )
 
 
 def _senders_alone(raw: Table) -> Iterator[Problem]:
@@ -168,6 +202,7 @@ def _drama_numbers(raw: Table) -> Iterator[Problem]:
 
 def _telephones(desk: Table, at: str) -> Iterator[tuple[str, str]]:
     yield from texts(desk, "numbers", at)
+    yield from texts(desk, "checkin_numbers", at)
     yield from texts(desk, "telephone", at)
     for path, entry in tables(desk, "council_desks", at):
         yield from texts(entry, "phone", path)
@@ -418,6 +453,7 @@ def _boundaries(entries: tuple[Duty, ...]) -> list[int]:
 
 CHECKS = (
     _shared_numbers,
+    _checkin_numbers,
     _senders_alone,
     _drama_numbers,
     _desks_without_number,

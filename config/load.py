@@ -72,6 +72,8 @@ class DeskConfig(Struct, frozen=True, kw_only=True):
     """E.164: a person answers it; `{tel}` in messages."""
     duty: tuple[DutyEntry, ...]
     council_desks: tuple[CouncilDeskEntry, ...]
+    checkin_numbers: tuple[str, ...] = ()
+    """E.164: care workers check in by ringing these (decision 0012)."""
 
 
 class Secrets(Struct, frozen=True, kw_only=True):
@@ -172,6 +174,7 @@ def _desk_config(desk: Desk, policy: Policy) -> DeskConfig:
         telephone=desk.telephone or (numbers[0] if numbers else None),
         duty=tuple(DutyEntry(**line.model_dump()) for line in desk.duty),
         council_desks=tuple(CouncilDeskEntry(**line.model_dump()) for line in desk.council_desks),
+        checkin_numbers=desk.checkin_numbers,
     )
 
 

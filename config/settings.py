@@ -70,6 +70,11 @@ def is_sender_name(text: str) -> bool:
     return bool(_SENDER.fullmatch(text)) and digits * 2 <= len(text)
 
 
+def is_free_number(number: str) -> bool:
+    """Whether a call to this E.164 number costs the caller nothing in Britain, from any line (0800, 0808, 116)."""
+    return number.startswith(("+44800", "+44808", "+44116"))
+
+
 def is_drama_number(number: str) -> bool:
     """Whether an E.164 number is one that Ofcom keeps free for films and tests: it reaches nobody."""
     return bool(_DRAMA.fullmatch(number))
@@ -387,6 +392,7 @@ class Desk(_Table):
     name: Annotated[Text, Field(max_length=60)]
     policy: Text = "bromley"
     numbers: tuple[NumberOrSender, ...] = ()
+    checkin_numbers: tuple[Number, ...] = ()
     telephone: Number | None = None
     public: PublicMode = "off"
     overrides: dict[str, Any] = {}

@@ -13,13 +13,14 @@ from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from config.policy import Calendar
 from monitor.core.inputs import CallStatus, CheckInKind, FileTrouble, Outcome, Source
 from monitor.core.views import (
     AlertView,
     BoardView,
+    CallHeard,
     Channel,
     CheckInAnswer,
     PeopleAnswer,
@@ -60,6 +61,7 @@ Reason = Literal[
     "no_key",
     "wrong_key",
     "decide_failed",
+    "wrong_pin",
     "other",
 ]
 REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]
@@ -380,6 +382,10 @@ class SeenCheckIn(Struct, frozen=True, kw_only=True):
     mock: bool = False
     manual: bool = False
     """Entered by hand with an office credential: never counted as electronic (spec 21.3)."""
+    line: bool = False
+    """It was keyed on a fixed line of `service_user`: that is where it happened."""
+    instead: bool = False
+    """In place of somebody who was planned."""
     receipt: bool = False
 
 
@@ -441,6 +447,10 @@ class PersonIn(Struct, frozen=True, kw_only=True):
     contact_plan: ContactPlanIn | None = None
     skills: tuple[str, ...] = ()
     contract: str | None = None
+    home_number: str | None = None
+    """Of a service user: 3-8 digits, printed in the folder, keyed when the free number does not know the line."""
+    pin: str | UnsetType | None = UNSET
+    """Of a care worker: 4-8 digits. Kept as a keyed hash only; left out keeps what there is, null takes it away."""
 
 
 class ActionIn(Struct, frozen=True, kw_only=True):
@@ -555,6 +565,12 @@ class Desks(Protocol):
 
     async def call_received(self, to: str, caller: str, provider_ref: str) -> Script:
         """A call to one of our numbers."""
+
+    async def call_heard(self, to: str, caller: str, provider_ref: str, heard: CallHeard) -> Script:
+        """The next step of a call to the free number. `provider_ref` is the call's own; `caller` "" is withheld."""
+
+    async def whisper(self, provider_ref: str, person: int, step: str, digit: str | None) -> Script:
+        """A step of what the person rung for that call hears first; `person` is the how-many-eth that was rung."""
 
     async def call_step(self, key: str, step: str, digit: str | None) -> Script:
         """The next step of our own call `key`: first with step "" and digit None; then what was pressed

@@ -175,6 +175,19 @@ def _inbound_call() -> Dialog:
     return _dialog("through", *(_end(name) for name in ("through", *openings)), openings=openings)
 
 
+def _whisper_call() -> Dialog:
+    """FREE-2: who is rung for a caller on the free number is asked before they are joined: a voicemail is nobody."""
+    wake = {"1": _to("tell", "take"), "3": _to("passed", "pass_on")}
+    nobody = _to("passed", "no_answer_key")
+    return _dialog(
+        "wake",
+        Step(name="wake", lines=("wake",), keys=wake, silence=_to("wake_again"), other=_to("wake_again")),
+        Step(name="wake_again", lines=("wake",), keys=wake, silence=nobody, other=nobody),
+        *(_end(name) for name in ("tell", "passed", "gone")),
+        openings=("gone",),
+    )
+
+
 DIALOGS: Mapping[str, Dialog] = MappingProxyType(
     {
         "SUV-1": _first_call(),
@@ -186,9 +199,12 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "OCV-1": _summon_call(),
         "OCV-2": _summon_call(),
         "OCV-3": _summon_call(),
+        "OCV-4": _summon_call(),
+        "FREE-2": _whisper_call(),
     }
 )
-"""By template. CWV-1 (minutes are keyed), COV-1 (a live join) and the free number wait for their issues."""
+"""By template. CWV-1 (minutes are keyed) and COV-1 (a live join) wait for their issues; the free number is a machine
+of its own (`escalation.free_number`), since its care worker keys numbers."""
 
 
 def step_named(template: str, step: str) -> Step:

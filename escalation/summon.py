@@ -17,6 +17,8 @@ from escalation.track import Contact, ContactChannel, Move, Priority, Track
 
 TOGETHER_AGAIN = timedelta(minutes=2)
 """How soon the whole chain is rung again for help that nobody took (ours)."""
+JOINED_WITHIN = timedelta(minutes=2)
+"""So long a caller who asks for a person may wait to be joined to one before everybody is rung (ours)."""
 SECOND_CALL = timedelta(minutes=3)
 """A second call within three minutes passes the repeated-caller rule of silenced phones (wording.md OCV-1)."""
 
@@ -76,6 +78,18 @@ def phases(case: SummonCase) -> tuple[Phase, ...]:
 def begin(case: SummonCase, reason: str = "raised") -> Move:
     """The first rung of the first round."""
     return _together(case, 1, reason) if case.help else _rung(case, 0, 1, reason)
+
+
+def begin_joining(case: SummonCase, *, text: bool) -> Move:
+    """A caller is being put through to those on duty, one after the other: a call of ours would find their telephone
+    engaged. Whoever is not joined in `JOINED_WITHIN` is rung about by everybody's; `text` tells the chain at once."""
+    contacts: tuple[Contact, ...] = ()
+    for person in case.chain if text else ():
+        contacts += _contacts(case, person, text=True, call=False, priority="help")
+    return Move(
+        track=_track(case, "joining", 0, 1 if text else 0, "joining", case.now + JOINED_WITHIN),
+        contacts=contacts,
+    )
 
 
 def pass_on(case: SummonCase, track: Track, reason: str) -> Move:

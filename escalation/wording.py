@@ -205,6 +205,23 @@ def spoken_time(local: datetime | time) -> str:
     return f"{said} past {_hour(hour)}" if minute < 30 else f"{said} to {_hour(hour + 1)}"
 
 
+def clock_time(local: datetime | time) -> str:
+    """A local time as it is read off a clock, to be heard in a second: "seven thirty-two", "eight oh five"."""
+    hour, minute = local.hour, local.minute
+    if minute == 0:
+        return spoken_time(local)
+    said = f"oh {_number(minute)}" if minute < 10 else _minutes(minute)
+    return f"{_SMALL[hour % 12 or 12]} {said}"
+
+
+def _minutes(minute: int) -> str:
+    tens, ones = divmod(minute, 10)
+    if minute <= 20:
+        return _number(minute)
+    named = ("twenty", "thirty", "forty", "fifty")[tens - 2]
+    return f"{named}-{_number(ones)}" if ones else named
+
+
 def text_time(local: datetime | time) -> str:
     """A local time for a text: "8.20am", "8am", "noon", "midnight"."""
     hour, minute = local.hour, local.minute
@@ -339,6 +356,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "what": _row("", _STAFF, 160),
         "n": _row("127", _OURS | {"provider"}),
         "m": _row("12", _STAFF),
+        "caller": _row("020 7946 0123", _STAFF),
         "reached": _row("not reached", _STAFF),
         "told": _row("told 11.45am", _STAFF),
         "ref": _row("BR-2026-01427", frozenset({"council", "provider"})),
@@ -400,7 +418,7 @@ def render_phrase(wording: Wording, name: str, values: Mapping[str, str]) -> str
     return _render(name, wording.phrase[name], values, str)
 
 
-_READ_BY_DIGIT = frozenset({"tel", "id", "ref"})
+_READ_BY_DIGIT = frozenset({"tel", "id", "ref", "caller"})
 
 
 def _spoken(values: Mapping[str, str]) -> dict[str, str]:

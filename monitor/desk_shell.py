@@ -99,6 +99,10 @@ class DeskShell:
         """Views of this moment."""
         return Reads(self.engine.state, self.directory)
 
+    def words(self) -> Words:
+        """The words of this moment."""
+        return self._words()
+
     def tell(self, seen: Input, evidence: Sequence[EvidenceRow] = ()) -> Ticket:
         """Submit an input with the ids that were minted for it. Raises DecideFailedError, Degraded."""
         return self.engine.submit(seen, evidence=evidence, people=self.directory.take_changes())
@@ -203,7 +207,7 @@ class DeskShell:
             worker=worker,
             service_user=tag or person or home,
             visit=visit,
-            tag=tag is not None,
+            tag=tag is not None or seen.line,
             unknown_device=seen.device is not None and owner is None and worker is None,
             claims_unknown=unknown,
             position=_position(seen),
@@ -211,6 +215,7 @@ class DeskShell:
             retained=seen.retained,
             mock=seen.mock,
             manual=seen.manual,
+            instead=seen.instead,
         )
 
     def _tagged(self, tag: str | None) -> str | None:

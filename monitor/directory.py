@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import phonenumbers
-from msgspec import UNSET, Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from connectors.ports import ContactPlanIn, PeopleRow, PersonIn
 from escalation.people import LineView, PersonView, PlanView
@@ -42,6 +42,11 @@ def device_name(outside: str) -> str:
 def tag_name(tag: str) -> str:
     """The device's id of a tag, with the prefix that not every reader writes."""
     return device_name(tag if tag[: len(TAG)].lower() == TAG else TAG + tag)
+
+
+LINE = "line:"
+"""A device of a service user that is a fixed telephone line: `line:+44…`."""
+_PIN, _HOME_NUMBER = re.compile(r"[0-9]{4,8}", re.ASCII), re.compile(r"[0-9]{3,8}", re.ASCII)
 
 
 class BadNumberError(ValueError):
@@ -130,6 +135,11 @@ class Directory:
         self._outside: dict[str, str] = {}
         self._owner: dict[str, str] = {}
         self._on_line: dict[str, set[str]] = {}
+        self.secret = b""
+        """The desk's own, which keys the hashes of PINs; the engine sets it before anybody is restored."""
+        self._by_pin: dict[str, str] = {}
+        self._by_home_number: dict[str, str] = {}
+        self._line_devices: dict[str, set[str]] = {}
         self._changes: list[PeopleRow] = []
         self._marks: dict[str, str | None] = {}
 
@@ -240,6 +250,30 @@ class Directory:
         people = self._on_line.get(line or "")
         return (line, tuple(sorted(people))) if line and people else None
 
+    def homes_on(self, number: str) -> tuple[tuple[str, ...], bool]:
+        """The service users whose line this is, and whether it is a fixed one, which proves where it was keyed."""
+        fixed = set(self._line_devices.get(number, ()))
+        line = self._refs.get(("line", number), "")
+        mobile: set[str] = set()
+        for ref in self._on_line.get(line, ()):
+            person = self.people[ref]
+            if person.given.role == "service_user":
+                kinds = {view.kind for view in person.view.lines if view.ref == line}
+                (fixed if "landline" in kinds else mobile).add(ref)
+        return tuple(sorted(fixed | mobile)), bool(fixed)
+
+    def worker_by_pin(self, pin: str) -> str | None:
+        """The person who has this PIN."""
+        return self._by_pin.get(self._pin_hash(pin))
+
+    def home_by_number(self, number: str) -> str | None:
+        """The service user in whose folder this number stands."""
+        return self._by_home_number.get(number)
+
+    def pin_digits(self) -> int:
+        """The length of the longest PIN; 8 while there is none."""
+        return max((int(kept.partition(":")[0]) for kept in self._by_pin), default=8)
+
     def name(self, ref: str | None) -> str:
         """First or preferred name for the public's messages; the outside id when nothing is known."""
         found = self.people.get(ref or "")
@@ -303,6 +337,7 @@ class Directory:
         for row, given in items:
             known = self._refs.get(("person", given.id))
             old = self.people.get(known or "")
+            given = self._admitted(given, old, row, problems, of_a_file)
             if old is not None and old.given == given:
                 unchanged += 1
                 continue
@@ -314,6 +349,66 @@ class Directory:
             body = msgspec.json.encode(found.given)
             self._changes.append(PeopleRow(ref=ref, kind="person", outside=given.id, rev=self.rev, body=body))
         return Change(new=tuple(new), changed=tuple(changed), unchanged=unchanged, problems=tuple(problems))
+
+    def _admitted(
+        self,
+        given: PersonIn,
+        old: Person | None,
+        row: int,
+        problems: list[PeopleProblem],
+        of_a_file: bool,
+    ) -> PersonIn:
+        """With the PIN as it is kept (a keyed hash), and without what another person of the desk has already."""
+
+        def refused(code: str, message: str) -> None:
+            line = row if of_a_file else UNSET
+            problems.append(
+                PeopleProblem(row=row, id=given.id, code=code, severity="warning", message=message, line=line)
+            )
+
+        pin = self._admitted_pin(given, old, refused)
+        home_number = self._admitted_home_number(given, old, refused)
+        for device in given.devices:
+            if device.startswith(LINE) and _line_number(device) is None:
+                refused("bad_number", "expected a telephone number after `line:`, such as line:+441632960123")
+        return msgspec.structs.replace(given, pin=pin, home_number=home_number)
+
+    def _admitted_pin(
+        self, given: PersonIn, old: Person | None, refused: Callable[[str, str], None]
+    ) -> str | UnsetType:
+        kept: str | UnsetType = old.given.pin or UNSET if old is not None else UNSET
+        if given.pin is UNSET or given.pin == kept:
+            # a file that names no PIN is completed with what is kept, which is the hash
+            return kept
+        if not given.pin:
+            return UNSET
+        if given.role not in ("care_worker", "staff") or not _PIN.fullmatch(given.pin):
+            refused("bad_pin", "expected 4 to 8 digits, of a care worker; the PIN they had is kept")
+            return kept
+        hashed = self._pin_hash(given.pin)
+        if self._by_pin.get(hashed) not in (None, old.ref if old else None):
+            refused("pin_taken", "another person of this desk has this PIN; the one they had is kept")
+            return kept
+        return hashed
+
+    def _admitted_home_number(
+        self, given: PersonIn, old: Person | None, refused: Callable[[str, str], None]
+    ) -> str | None:
+        kept = old.given.home_number if old is not None else None
+        if given.home_number is None or given.home_number == kept:
+            return given.home_number
+        if given.role != "service_user" or not _HOME_NUMBER.fullmatch(given.home_number):
+            refused("bad_home_number", "expected 3 to 8 digits, of a service user; the one they had is kept")
+            return kept
+        if given.home_number in self._by_home_number:
+            refused("home_number_taken", "another home of this desk has this number; the one it had is kept")
+            return kept
+        return given.home_number
+
+    def _pin_hash(self, pin: str) -> str:
+        """Its length, so that a telephone may stop listening in time, and a hash that only this desk can make."""
+        digest = hashlib.blake2b(pin.encode(), digest_size=16, key=self.secret, person=b"pin")
+        return f"{len(pin)}:{digest.hexdigest()}"
 
     def _place(
         self,
@@ -347,6 +442,12 @@ class Directory:
             lines.append(LineView(ref=line, kind=phone.kind, use=phone.use))
         for device in given.devices:
             self._owner[self.ref("device", device)] = ref
+            if given.role == "service_user" and (fixed := _line_number(device)) is not None:
+                self._line_devices.setdefault(fixed, set()).add(ref)
+        if given.pin:
+            self._by_pin[given.pin] = ref
+        if given.home_number:
+            self._by_home_number[given.home_number] = ref
         view = PersonView(
             ref=ref,
             role=given.role,
@@ -363,6 +464,23 @@ class Directory:
             self._on_line.get(line, set()).discard(ref)
         for device in [device for device, owner in self._owner.items() if owner == ref]:
             del self._owner[device]
+        old = self.people.get(ref)
+        if old is None:
+            return
+        self._by_pin.pop(old.given.pin or "", None)
+        self._by_home_number.pop(old.given.home_number or "", None)
+        for device in old.given.devices:
+            self._line_devices.get(_line_number(device) or "", set()).discard(ref)
+
+
+def _line_number(device: str) -> str | None:
+    """The number (E.164) of a `line:+44…` device; None for any other device, or when it cannot be read."""
+    if not device.startswith(LINE):
+        return None
+    try:
+        return e164(device.removeprefix(LINE))
+    except BadNumberError:
+        return None
 
 
 def _in_order(lines: list[LineView]) -> tuple[LineView, ...]:

@@ -138,6 +138,7 @@ class Engine:
         self._leadership = await self._store.lead(self.desk)
         loaded = await self._store.load(self.desk)
         self.secret = loaded.secret
+        self.directory.secret = loaded.secret
         self.directory.restore(loaded.people, loaded.people_rev)
         self.state = fold(loaded)
         self.head, self.durable_seq = loaded.head, loaded.head.seq

@@ -35,6 +35,7 @@ from monitor.core.state import Message
 from monitor.core.views import (
     AlertView,
     BoardView,
+    CallHeard,
     CheckInAnswer,
     PeopleAnswer,
     RotaAnswer,
@@ -45,6 +46,7 @@ from monitor.desk_shell import DeskShell
 from monitor.directory import BadNumberError, e164
 from monitor.engine import Engine
 from monitor.feeds import Feeds, FeedState
+from monitor.free_calls import FreeCalls
 from monitor.metrics import Metrics
 from monitor.outbox import Outbox
 from monitor.quarantine import Quarantine
@@ -71,6 +73,7 @@ class Watch:
         feeds: Feeds,
     ) -> None:
         self.shells: dict[str, DeskShell] = {}
+        self.free: dict[str, FreeCalls] = {}
         self.feeds = feeds
         self.telephones = "ok"
         self.opened = False
@@ -92,6 +95,7 @@ class Watch:
     def add(self, shell: DeskShell) -> None:
         """Serve this desk from now on."""
         self.shells[shell.id] = shell
+        self.free[shell.id] = FreeCalls(shell, shell.words, self._clock, self._metrics)
         self._moved[shell.id] = asyncio.Event()
         self._outbox.serve(shell.id, shell)
 
@@ -228,7 +232,10 @@ class Watch:
             wanted = e164(number)
         except BadNumberError:
             return None
-        return next((desk for desk, shell in self.shells.items() if wanted in shell.config.numbers), None)
+        for desk, shell in self.shells.items():
+            if wanted in shell.config.numbers or wanted in shell.config.checkin_numbers:
+                return desk
+        return None
 
     # --- check-ins and feeds ---
 
@@ -396,12 +403,32 @@ class Watch:
         return reply
 
     async def call_received(self, to: str, caller: str, provider_ref: str) -> Script:
-        """A call to one of our numbers."""
-        del caller, provider_ref
+        """A call to one of our numbers: a check-in number asks for a PIN, any other puts through to a person."""
         desk = self.desk_of_number(to)
         if desk is None:
             return Script(say=("This number is not in use.",))
-        return self.shells[desk].call_received()
+        if e164(to) not in self.shells[desk].config.checkin_numbers:
+            return self.shells[desk].call_received()
+        script = await self.free[desk].received(to, caller, provider_ref)
+        self.on_earlier()
+        return script
+
+    async def call_heard(self, to: str, caller: str, provider_ref: str, heard: CallHeard) -> Script:
+        """The next step of a call to the free number."""
+        desk = self.desk_of_number(to)
+        if desk is None:
+            return Script(say=("This number is not in use.",))
+        self.feeds.heard("phone")
+        script = await self.free[desk].heard(to, caller, provider_ref, heard)
+        self.on_earlier()
+        return script
+
+    async def whisper(self, provider_ref: str, person: int, step: str, digit: str | None) -> Script:
+        """A step of what the person rung for a caller hears before they are joined."""
+        for free in self.free.values():
+            if free.knows(provider_ref):
+                return await free.whisper(provider_ref, person, step, digit)
+        return Script(say=("Nobody is waiting any more. Goodbye.",), hang_up=True)
 
     def _find(self, key: str) -> tuple[DeskShell, Message] | None:
         for shell in self.shells.values():

@@ -6,13 +6,23 @@ a message leaves, and the result is evidence: never a fact, never a log line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
 from escalation import dialog
+from escalation.free_number import TEMPLATE, WHISPER, FreeCall
 from escalation.replies import codes_for
-from escalation.wording import Wording, render_phrase, render_sms, spoken_time, text_time
+from escalation.wording import (
+    Wording,
+    clock_time,
+    render_line,
+    render_phrase,
+    render_sms,
+    spoken_time,
+    text_time,
+)
 from monitor.core.state import Alert, Message, State, Visit
 from monitor.core.views import Script
 from monitor.directory import Directory
@@ -27,6 +37,15 @@ DOING = {
     "no_line": "doing_nobody",
     "nobody_known": "doing_nobody",
 }
+
+
+BY_REASON = ("watch_fault", "rota", "help_asked", "incident")
+"""Kinds of alert of which the reason chooses the words, where it has words of its own."""
+
+
+def national(number: str | None) -> str:
+    """An E.164 number as it is dialled in Britain."""
+    return "0" + number[3:] if number is not None and number.startswith("+44") else number or ""
 
 
 class Office(Struct, frozen=True, kw_only=True):
@@ -71,6 +90,33 @@ class Words:
         """A call to our own number: a person answers it (wording.md SUV-5)."""
         hello = f"Hello, this is {self._office.agency}. I am putting you through."
         return Script(say=(hello,), dial=tel)
+
+    def free_number(self, lines: Sequence[str], call: FreeCall, at: datetime) -> tuple[str, ...]:
+        """What a caller on the free number hears. `at`: the moment that a check-in says."""
+        name = self._directory.name
+        values = {
+            "agency": self._office.agency,
+            "carer": name(call.worker) if call.worker else "",
+            "spoken_time": clock_time(self._state.calendar.local(at)),
+        }
+        said: list[str] = []
+        for line in lines:
+            if line == "which":
+                # each by a key of their own, before the way to a person
+                for key, home in enumerate(call.homes, start=1):
+                    own = {"n": str(key), "first": name(home)}
+                    said.append(render_line(self._wording, TEMPLATE, "which_one", own))
+            said.append(render_line(self._wording, TEMPLATE, line, values))
+        return tuple(said)
+
+    def whisper(self, step: str, alert: Alert | None, now: datetime) -> Script:
+        """What the person who is rung for that caller hears before they are joined."""
+        row = dialog.step_named(WHISPER, step)
+        values = {"what": ""} | self._about(alert, now)
+        said = dialog.script(self._wording, WHISPER, row.name, values)
+        return Script(
+            say=said, keys=row.awaits_key, step=row.name, wait_s=row.wait_s, hang_up=row.name != "tell"
+        )
 
     def opening(self, message: Message) -> str:
         """With which step a call begins that was answered now: the usual one, or that it is over or taken."""
@@ -209,12 +255,24 @@ class Words:
             if alert.reason == "while_down" and alert.kind == "incident"
             else f"kind_{alert.kind}"
         )
-        if alert.kind in ("watch_fault", "rota") and f"kind_{alert.reason}" in self._wording.phrase:
+        if alert.kind in BY_REASON and f"kind_{alert.reason}" in self._wording.phrase:
             name = f"kind_{alert.reason}"
         if name not in self._wording.phrase:
             return ""
         defaults = {"spoken_time": values.get("now", ""), "n": str(max(alert.count, 1))}
+        if alert.kind == "help_asked":
+            values = values | self._caller(alert)
         return render_phrase(self._wording, name, defaults | values)
+
+    def _caller(self, alert: Alert) -> dict[str, str]:
+        """Who rang the free number, from whose line; the number itself only where it is nobody's that we know."""
+        unknown = alert.line is not None and alert.service_user is None
+        return {
+            "carer": self._directory.name(alert.worker) or self._wording.phrase["somebody"],
+            "first": self._directory.name(alert.service_user),
+            "id": self._directory.outside(alert.service_user) if alert.service_user else "",
+            "caller": national(self._directory.number(alert.line or "")) if unknown else "",
+        }
 
     def _ending(self, alert: Alert) -> dict[str, str]:
         visit = self._state.values.visits.get(alert.visit or "")

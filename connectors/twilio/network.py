@@ -31,6 +31,9 @@ WEBHOOK_S = 15.0
 VOICEMAIL_S = 60
 """How long an answering machine listens."""
 
+ANONYMOUS = "+266696687"
+"""What Twilio says instead of a number that is withheld: "anonymous" on a keypad."""
+
 APPLICATION_ERROR = "We are sorry, an application error has occurred. Goodbye."
 """What Twilio itself says to the person when our TwiML cannot be had."""
 
@@ -158,6 +161,14 @@ class Call:
     asking: bool = False
     joined: bool = False
     """It is being joined to somebody, or is that somebody."""
+    withheld: bool = False
+    """The caller's number is not told to us."""
+    put_down: bool = False
+    """A document said Hangup: it is joined to nobody."""
+    bridged: bool = False
+    """The two have talked."""
+    parent: str = ""
+    """The call for which this one was made."""
     machine: bool = False
     sequence: int = 0
     courier: Courier | None = None
@@ -434,8 +445,8 @@ class TelephoneNetwork:
 
     # --- calls ---
 
-    def ring_us(self, phone: str, to: str) -> Call:
-        """Somebody rings one of our numbers; we always pick up."""
+    def ring_us(self, phone: str, to: str, *, withheld: bool = False) -> Call:
+        """Somebody rings one of our numbers, with or without saying theirs; we always pick up."""
         call = Call(
             sid=_sid("CA"),
             account=self.account_sid,
@@ -445,6 +456,7 @@ class TelephoneNetwork:
             url=self.voice_url,
             token=self.auth_tokens[0],
             status="ringing",
+            withheld=withheld,
         )
         self._keep(self.calls, call.sid, call)
         self._spawn(self._converse(call), f"call {call.sid}")
@@ -575,12 +587,14 @@ class TelephoneNetwork:
                     if digits or verb.get("actionOnEmptyResult") == "true":
                         return urljoin(base, verb.get("action", base)), {"Digits": digits}
                 case "Dial":
-                    outcome = await self._join(call, verb)
+                    outcome, bridged = await self._join(call, verb, base)
                     if verb.get("action"):
-                        return urljoin(base, verb.get("action", "")), {"DialCallStatus": outcome}
+                        dialled = {"DialCallStatus": outcome, "DialBridged": str(bridged).lower()}
+                        return urljoin(base, verb.get("action", "")), dialled
                 case "Redirect":
                     return urljoin(base, _words(verb)), {}
                 case "Hangup" | "Reject":
+                    call.put_down = True
                     return None
                 case _:
                     continue  # Twilio, too, skips what it does not know
@@ -634,17 +648,25 @@ class TelephoneNetwork:
         while (left := (ends - clock()) * self._speed) > 0:
             await self._next(call, left)
 
-    async def _join(self, call: Call, verb: ElementTree.Element) -> str:
-        """Ring somebody for the person on the line, and let them talk. Raises HungUp when the person goes."""
+    async def _join(self, call: Call, verb: ElementTree.Element, base: str) -> tuple[str, bool]:
+        """Ring somebody for the person on the line, and let them talk: what became of it, and whether they did.
+
+        Raises HungUp when the person goes.
+        """
+        noun = verb.find("Number")
+        first = noun.get("url", "") if noun is not None else ""
         child = Call(
             sid=_sid("CA"),
             account=call.account,
             to=_words(verb),
             from_=verb.get("callerId", call.from_),
             direction="outbound-dial",
+            url=urljoin(base, first) if first else "",
+            token=call.token,
             ring_s=float(verb.get("timeout", "30")),
             status="ringing",
-            joined=True,
+            joined=not first,
+            parent=call.sid,
         )
         call.joined = True
         self._keep(self.calls, child.sid, child)
@@ -660,22 +682,43 @@ class TelephoneNetwork:
             raise HungUp
         return outcome
 
-    async def _joined(self, child: Call, ringing: asyncio.Task[str], gone: asyncio.Task[None]) -> str | None:
+    async def _joined(
+        self, child: Call, ringing: asyncio.Task[str], gone: asyncio.Task[None]
+    ) -> tuple[str, bool] | None:
         await asyncio.wait({ringing, gone}, return_when=asyncio.FIRST_COMPLETED)
         if gone.done():
             self._end(child, "canceled")
             return None
-        if ringing.result() not in ("answer", "voicemail"):
-            self._end(child, ringing.result())
-            return child.status
+        picked = ringing.result()
+        if picked not in ("answer", "voicemail"):
+            self._end(child, picked)
+            return child.status, False
+        child.machine = picked == "voicemail"
+        child.started = now()
         self._call_status(child, "in-progress", "answered")
-        other = self._spawn(self._gone(child), f"call {child.sid}: until put down")
+        other = self._spawn(self._talk(child), f"call {child.sid}: until put down")
         await asyncio.wait({other, gone}, return_when=asyncio.FIRST_COMPLETED)
         other.cancel()
         self._end(child, "completed")
-        return None if gone.done() else "completed"
+        return None if gone.done() else ("completed", child.bridged)
+
+    async def _talk(self, child: Call) -> None:
+        """Who was rung hears the document of their side first, if there is one; then the two talk."""
+        if child.url:
+            try:
+                async with asyncio.timeout(VOICEMAIL_S / self._speed if child.machine else None):
+                    await self._follow(child)
+            except (HungUp, TimeoutError):
+                return
+            if child.put_down:
+                return
+            child.joined = True
+            self._touch()
+        child.bridged = True
+        await self._gone(child)
 
     async def _gone(self, call: Call) -> None:
+        """Until this side puts the telephone down."""
         while await call.line.get() is not None:
             pass
 
@@ -765,17 +808,20 @@ def _duration_s(call: Call) -> int:
 
 
 def _call_params(call: Call) -> dict[str, str]:
+    caller = ANONYMOUS if call.withheld else call.from_
     params = {
         "CallSid": call.sid,
         "AccountSid": call.account,
-        "From": call.from_,
+        "From": caller,
         "To": call.to,
-        "Caller": call.from_,
+        "Caller": caller,
         "Called": call.to,
         "CallStatus": call.status,
         "Direction": call.direction,
         "ApiVersion": "2010-04-01",
     }
+    if call.parent:
+        params["ParentCallSid"] = call.parent
     if call.answered_by is not None and call.status == "completed":
         params["AnsweredBy"] = call.answered_by
     return params

@@ -6,7 +6,7 @@
 | `GET /phones` | the page |
 | `GET /phones/{number}` | `{"number","label","texts":[…],"calls":[…]}`, newest last |
 | `POST /phones/{number}/reply` `{"body","to"?}` | a text to us; `to` is who last wrote to it, unless given |
-| `POST /phones/{number}/call` `{"to"?}` | rings us |
+| `POST /phones/{number}/call` `{"to"?,"withheld"?}` | rings us, with or without telling its number |
 | `POST /calls/{sid}/answer\\|voicemail\\|busy\\|no-answer\\|hangup`, `…/press` `{"digits"}` | what a person does |
 | `POST /faults` `{"kind","count"?,"status"?,"code"?}`, `GET`, `DELETE /faults[?kind=]` | what goes wrong on purpose |
 | `POST /numbers` `{"sms_url"?,"voice_url"?}`, `GET /numbers` | where what a phone begins is sent |
@@ -261,7 +261,8 @@ class Face:
     async def _ring_us(self, request: web.Request) -> web.Response:
         body, phone = await _body(request), _number(request.match_info["number"])
         to = _number(body["to"]) if body.get("to") else self._net.last_contact(phone)
-        call = self._net.ring_us(phone, to)
+        withheld = body.get("withheld") in (True, "true", "on", "1")
+        call = self._net.ring_us(phone, to, withheld=withheld)
         await self._settled(call)
         return _json(_seen_call(call))
 

@@ -23,7 +23,12 @@ _UNSPEAKABLE = {code: None for code in range(32) if code not in (9, 10, 13)}
 
 
 def call_twiml(
-    script: Script, *, action_url: str | None = None, after_dial_url: str | None = None, opening: bool = False
+    script: Script,
+    *,
+    action_url: str | None = None,
+    after_dial_url: str | None = None,
+    asked_first_url: str | None = None,
+    opening: bool = False,
 ) -> str:
     """One step of a call: say, then wait for one key, join to a number, or end.
 
@@ -35,12 +40,30 @@ def call_twiml(
     if opening:
         response.pause(length=1)
     if script.keys and action_url is not None:
-        _say(_gather(response, script.wait_s, action_url), script.say)
+        _say(_gather(response, script, action_url), script.say)
         return str(response)
     _say(response, script.say)
     if script.dial is not None:
-        response.dial(script.dial, timeout=DIAL_RING_S, action=after_dial_url, method="POST")
+        _dial(response, script.dial, script.dial_from, after_dial_url, asked_first_url)
+    if script.hang_up:
+        response.hangup()
     return str(response)
+
+
+def _dial(
+    response: VoiceResponse,
+    number: str,
+    shown: str | None,
+    after_url: str | None,
+    asked_first_url: str | None,
+) -> None:
+    """Ring somebody for the caller. With `asked_first_url` they hear that document and are joined when it ends; a
+    mail box hears it too, presses nothing, and is hung up on by it."""
+    if asked_first_url is None:
+        response.dial(number, timeout=DIAL_RING_S, action=after_url, method="POST", caller_id=shown)
+        return
+    dial = response.dial(timeout=DIAL_RING_S, action=after_url, method="POST", caller_id=shown)
+    dial.number(number, url=asked_first_url, method="POST")
 
 
 def wait_twiml(url: str, pause_s: int = 1) -> str:
@@ -75,13 +98,13 @@ def sms_twiml(reply: str | None) -> str:
     return str(response)
 
 
-def _gather(response: VoiceResponse, wait_s: int, action_url: str) -> Gather:
+def _gather(response: VoiceResponse, script: Script, action_url: str) -> Gather:
     return response.gather(
         input="dtmf",
-        num_digits=1,
-        timeout=wait_s,
-        # by default "#" ends the input and arrives as no digit at all, like silence
-        finish_on_key="",
+        num_digits=script.digits,
+        timeout=script.wait_s,
+        # "#" ends a number; where one key is awaited it would arrive as no digit at all, like silence
+        finish_on_key="#" if script.digits > 1 else "",
         action=action_url,
         method="POST",
         # without it silence would fall through to the next verb and the desk would never hear of it

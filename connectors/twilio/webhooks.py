@@ -18,7 +18,7 @@ from multidict import MultiDict
 from connectors.ports import Desks, StatusCallback
 from connectors.twilio import signature, twiml
 from connectors.twilio.statuses import answered_by, status_of
-from monitor.core.views import Script
+from monitor.core.views import CallHeard, Script
 
 T = TypeVar("T")
 
@@ -97,13 +97,40 @@ class Webhooks:
         return _xml(twiml.sms_twiml(task.result()))
 
     async def voice(self, request: web.Request) -> web.Response:
-        """A call to one of our numbers, and its return when the person we rang for it did not stay on."""
+        """A call to one of our numbers: its beginning, each answer on the free number, and its return when the person
+        whom we rang for it did not stay on."""
         form = await self._form(request)
-        if request.query.get("after") == "dial":
+        query = request.query
+        if "of" in query:
+            return await self._whisper(request, form)
+        if query.get("after") == "dial" and "turn" not in query:
             return self._after_dial(form)
-        to, caller, sid = form.get("To", ""), form.get("From", ""), form.get("CallSid", "")
-        listen = self._once(f"voice {sid}", lambda: self._desks.call_received(to, caller, sid))
-        return await self._speak(request, listen, "voice", None, opening="again" not in request.query)
+        to, caller, sid = form.get("To", ""), _caller(form), form.get("CallSid", "")
+        if "turn" not in query:
+            listen = self._once(f"voice {sid}", lambda: self._desks.call_received(to, caller, sid))
+            return await self._speak(
+                request, listen, "voice", None, opening="again" not in query, asked_of=sid
+            )
+        heard = _heard(query.get("turn"), query.get("after") == "dial", form)
+        # what was keyed is no part of the name: a redirect asks again without it, and a PIN stands in no URL
+        name = f"heard {sid} {heard.turn} {heard.dialled}"
+        go_on = self._once(name, lambda: self._desks.call_heard(to, caller, sid, heard))
+        return await self._speak(request, go_on, "voice", None, opening=False, asked_of=sid)
+
+    async def _whisper(self, request: web.Request, form: MultiDict[str]) -> web.Response:
+        """Who was rung for a caller on the free number is told so, and asked for a key before they are joined."""
+        query = request.query
+        of, person, step = query["of"], _number(query.get("person")), query.get("step", "")
+        digit = query.get("digit", form.get("Digits", "")) if "step" in query else None
+        name = f"whisper {of} {person} {step!r} {digit!r} {query.get('asked', '')}"
+        ask = self._once(name, lambda: self._desks.whisper(of, person, step, digit))
+        if not await self._done(ask) or ask.exception() is not None:
+            self._count("failed")
+            return _xml(twiml.hangup_twiml())
+        script = ask.result()
+        asked = str(_number(query.get("asked")) + 1)
+        action = self._url("voice", of=of, person=str(person), step=script.step, asked=asked)
+        return _xml(twiml.call_twiml(script, action_url=action, opening="step" not in query))
 
     async def step(self, request: web.Request) -> web.Response:
         """The next step of our own call: the first request has no step, the others what was pressed."""
@@ -164,6 +191,7 @@ class Webhooks:
         *,
         opening: bool,
         digit: str | None = None,
+        asked_of: str = "",
     ) -> web.Response:
         if not await self._done(asked):
             self._count("slow", key)
@@ -172,13 +200,19 @@ class Webhooks:
             self._failed("voice", asked, key)
             return _xml(twiml.sorry_twiml(self._sorry))
         script = asked.result()
+        action = after_dial = whisper = None
+        if key is not None:
+            action = self._url(path, step=script.step, turn=_next_turn(request))
+        elif script.turn is not None:
+            action = self._url(path, turn=str(script.turn))
+            after_dial = self._url(path, turn=str(script.turn), after="dial")
+            whisper = self._url(path, of=asked_of, person=script.step) if script.asked_first else None
         return _xml(
             twiml.call_twiml(
                 script,
-                action_url=None
-                if key is None
-                else self._url(path, step=script.step, turn=_next_turn(request)),
-                after_dial_url=self._url("voice", after="dial"),
+                action_url=action,
+                after_dial_url=after_dial or self._url("voice", after="dial"),
+                asked_first_url=whisper,
                 opening=opening and "again" not in request.query,
             )
         )
@@ -189,7 +223,7 @@ class Webhooks:
         if again >= ROUNDS:
             self._count("failed", key)
             return _xml(twiml.sorry_twiml(self._sorry))
-        query = {name: value for name, value in request.query.items() if name in ("step", "turn")}
+        query = {name: value for name, value in request.query.items() if name in ("step", "turn", "after")}
         if digit is not None:
             query["digit"] = digit
         return _xml(twiml.wait_twiml(self._url(path, **query, again=str(again))))
@@ -271,6 +305,27 @@ def _callback(key: str, form: MultiDict[str]) -> StatusCallback | None:
         sequence=int(sequence) if sequence.isascii() and sequence.isdigit() else None,
         answered_by=answered_by(form.get("AnsweredBy")),
         provider_ref=form.get("MessageSid") or form.get("CallSid"),
+    )
+
+
+WITHHELD = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"})
+"""ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN, UNAVAILABLE on a keypad: what Twilio sends for a number it is not told."""
+
+
+def _caller(form: MultiDict[str]) -> str:
+    """The caller's number, or "" when it is withheld. Whoever wants to can send a false one (docs/architecture.md)."""
+    caller = form.get("From", "").strip()
+    return "" if caller in WITHHELD or not caller.startswith("+") else caller
+
+
+def _heard(turn: str | None, dialled: bool, form: MultiDict[str]) -> CallHeard:
+    spoke = form.get("DialCallStatus") in ("completed", "answered") and form.get("DialBridged") != "false"
+    return CallHeard(
+        turn=_number(turn),
+        digits="" if dialled else form.get("Digits", ""),
+        dialled=dialled,
+        joined=dialled and spoke,
+        raw=urlencode(list(form.items())).encode(),
     )
 
 

@@ -43,6 +43,10 @@ WHILE_DOWN = "while_down"
 """Reason of the alerts that became due long ago while we were down, and of the one digest about them."""
 STOPPED_TEXTS = "stopped_texts"
 """Reason of the alarm that somebody whom we may have to text has sent STOP."""
+CALLER = "caller_"
+"""The reasons of alerts about a caller on the free number begin with this; then `free_number.WhyPerson`."""
+WRONG_PINS = "wrong_pins"
+"""Reason of the alarm that somebody may be guessing PINs."""
 UNHEARD = timedelta(minutes=2)
 """A call of which nothing is heard for this long after its ring does not hold the next one up (ours)."""
 SUMMON_LIVES = timedelta(minutes=30)
@@ -60,8 +64,12 @@ def raise_alert(
     reason: str = "",
     count: int = 0,
     too_old: bool = False,
+    line: str | None = None,
+    joining: bool = False,
+    tell_now: bool = True,
 ) -> Alert:
-    """Raise it and start its tracks. `too_old`: it goes to staff in one digest, by the incident it belongs to."""
+    """Raise it and start its tracks. `too_old`: it goes to staff in one digest, by the incident it belongs to.
+    `joining`: a caller is being put through about it, so nobody is rung yet; `tell_now`: texted they are."""
     ref = work.ctx.mint("a")
     raised = f.AlertRaised(
         alert=ref,
@@ -72,11 +80,14 @@ def raise_alert(
         time_critical=visit.time_critical if visit else False,
         reason=reason,
         count=count,
+        line=line,
     )
     work.emit(ref, raised, due_at=due_at)
     if too_old:
         skip = Track(name="summon", step="skipped", reason="in_digest")
         _move(work, ref, Move(track=skip))
+    elif joining:
+        _move(work, ref, summon.begin_joining(summon_case(work, _alert(work, ref)), text=tell_now))
     else:
         _move(work, ref, summon.begin(summon_case(work, _alert(work, ref))))
     if kind in WITH_REASSURE:
@@ -109,8 +120,10 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
         "file_refused": ("OC-41", "OCV-3"),
         "cancels_unconfirmed": ("OC-42", "OCV-3"),
         "rota_old": ("OC-43", "OCV-3"),
+        WRONG_PINS: ("OC-34", "OCV-3"),
     }
-    sms, call = by_reason.get(alert.reason, SUMMON_WORDS[alert.kind])
+    by_phone = ("OC-33", "OCV-4") if alert.reason.startswith(CALLER) else SUMMON_WORDS[alert.kind]
+    sms, call = by_reason.get(alert.reason, by_phone)
     return summon.SummonCase(
         policy=work.policy(alert),
         chain=duty_chain(work),
@@ -348,6 +361,7 @@ PURPOSES: dict[str, Literal["summon", "stand_down"]] = {
     "OC-2": "summon",
     "OC-12": "summon",
     "OC-23": "summon",
+    "OC-33": "summon",
     "OC-3": "stand_down",
     "OC-19": "stand_down",
     "OC-29": "stand_down",
@@ -476,6 +490,13 @@ def alarm_stopped(work: Work, *, service_user: str | None, worker: str | None) -
 
 
 # --- what becomes of messages ---
+
+
+def ring_everybody(work: Work, alert: Alert) -> None:
+    """Nobody could be joined to the caller: the whole chain is rung about it now."""
+    track = alert.track("summon")
+    if alert.state == "open" and track is not None and track.phase == "joining":
+        _move(work, alert.ref, summon.pass_on(summon_case(work, alert), track, "not_joined"))
 
 
 def on_settled(work: Work, message: Message, result: str) -> None:

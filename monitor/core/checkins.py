@@ -149,6 +149,8 @@ def _find(work: Work, seen: Seen) -> Match | None:
     matches = [match for visit in _candidates(work, seen) if (match := _match(work, seen, visit)) is not None]
     near = [match for match in matches if match.place in ("consistent", "unclear")]
     planned = [match for match in matches if seen.worker in match.visit.involved]
+    if seen.check.instead:
+        planned = []  # it is not their own visit that they mean
     usable = near or planned or ([] if seen.check.service_user is None else matches)
     return min(usable, key=lambda match: _rank(seen, match), default=None)
 
@@ -184,6 +186,8 @@ def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
 def _place(work: Work, seen: Seen, visit: Visit) -> PlaceVerdict:
     if seen.check.tag:
         return "none"
+    if seen.check.source == "phone":
+        return "unclear"  # a home's number was keyed on a line that is not the home's
     return place_verdict(seen.check.position, work.ctx.people.homes(visit.service_user, seen.at))
 
 
@@ -355,7 +359,7 @@ def _proof(seen: Seen) -> f.ArrivalProof:
     if seen.check.manual:
         return "manual"
     if seen.check.tag:
-        return "tag"
+        return "line" if seen.check.source == "phone" else "tag"
     if seen.check.kind == "fix":
         return "two_fixes" if seen.check.service_user is None else "region"
     return "region" if seen.check.region_enter else "pressed"

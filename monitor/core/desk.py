@@ -11,11 +11,14 @@ from datetime import datetime
 from typing import Any
 
 from config.policy import encode_policy, policy_digest
-from monitor.core import alerts, checkins, messages, rota, visits
+from monitor.core import alerts, callers, checkins, messages, rota, visits
 from monitor.core import facts as f
 from monitor.core.evolve import evolve
 from monitor.core.inputs import (
     ActionTaken,
+    CallerAlone,
+    CallerJoined,
+    CallerWaits,
     CheckInSeen,
     DayRolled,
     DeadlineFailed,
@@ -26,6 +29,7 @@ from monitor.core.inputs import (
     KeyPressed,
     LeadershipWon,
     PeopleReceived,
+    PinsGuessed,
     PolicyLoaded,
     ReplyReceived,
     RotaReceived,
@@ -275,5 +279,9 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     ReplyReceived: messages.reply,
     KeyPressed: messages.key_pressed,
     ActionTaken: _action,
+    CallerWaits: callers.waits,
+    CallerJoined: callers.joined,
+    CallerAlone: callers.alone,
+    PinsGuessed: callers.guessed,
     DayRolled: _day,
 }

@@ -316,6 +316,7 @@ def _raised(fact: Happened, body: f.AlertRaised) -> Alert:
         time_critical=body.time_critical,
         reason=body.reason,
         count=body.count,
+        line=body.line,
     )
 
 

@@ -242,6 +242,8 @@ class AlertRaised(FactBody, frozen=True, kw_only=True):
     time_critical: bool = False
     reason: str = ""
     count: int = 0
+    line: str | None = None
+    """The line from which somebody rang whom nobody was joined to: a minted id."""
 
 
 class AlertTaken(FactBody, frozen=True, kw_only=True):

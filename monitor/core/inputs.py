@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from config.policy import CouncilDesk, Duty, Policy
+from escalation.free_number import WhyPerson
 
 Source = Literal["mqtt", "owntracks", "http", "traccar", "file", "phone"]
 SOURCES: tuple[Source, ...] = ("mqtt", "owntracks", "http", "traccar", "file", "phone")
@@ -123,6 +124,8 @@ class CheckInSeen(Struct, frozen=True, kw_only=True, gc=False):
     mock: bool = False
     manual: bool = False
     """Entered by hand by the office: never electronic (spec 21.3)."""
+    instead: bool = False
+    """They say that they are there in place of somebody who was planned."""
 
 
 class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
@@ -310,6 +313,33 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
     note: Evidence | None = None
 
 
+class CallerWaits(Struct, frozen=True, kw_only=True):
+    """Somebody on the free number is to be joined to a person. `line` is theirs, if it is not withheld."""
+
+    why: WhyPerson
+    worker: str | None = None
+    service_user: str | None = None
+    line: str | None = None
+
+
+class CallerJoined(Struct, frozen=True, kw_only=True):
+    """Who was rung for a caller pressed the key to be joined to them."""
+
+    alert: str
+    person: str
+    digit: str
+
+
+class CallerAlone(Struct, frozen=True, kw_only=True):
+    """Nobody who was rung for a caller came to the telephone."""
+
+    alert: str
+
+
+class PinsGuessed(Struct, frozen=True, kw_only=True):
+    """So many wrong PINs on the free number that somebody may be guessing (`escalation.free_number.guessing`)."""
+
+
 class DayRolled(Struct, frozen=True, kw_only=True):
     """04:00 local: a new day. It never touches open visits; it drops what was carried over long enough."""
 
@@ -332,5 +362,9 @@ Input = (
     | ReplyReceived
     | KeyPressed
     | ActionTaken
+    | CallerWaits
+    | CallerJoined
+    | CallerAlone
+    | PinsGuessed
     | DayRolled
 )

@@ -133,6 +133,7 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     tracks: tuple[Track, ...] = ()
     messages: tuple[str, ...] = ()
     closes_at: datetime | None = None
+    line: str | None = None
 
     def track(self, name: TrackName) -> Track | None:
         """The track of that name, if it runs at all."""

@@ -214,6 +214,30 @@ class Script(Struct, frozen=True, kw_only=True):
     wait_s: int = 6
     dial: str | None = None
     """An E.164 number to be joined to; only inbound calls use it for now."""
+    dial_from: str | None = None
+    """The number of ours that is shown there; without it the caller's own."""
+    asked_first: bool = False
+    """Who is rung hears who waits, and presses a key, before they are joined (`Desks.whisper`)."""
+    digits: int = 1
+    """At most so many are keyed; more than one are ended by "#"."""
+    turn: int | None = None
+    """Of a call to the free number: which question this is. What is keyed comes back with it (`Desks.call_heard`)."""
+    hang_up: bool = False
+    """The call ends here, and is not joined to anybody."""
+
+
+class CallHeard(Struct, frozen=True, kw_only=True):
+    """What came back from a call to the free number: keys ("" is silence), or that the person rung did not stay.
+
+    `raw` is the webhook's form as it came, for the evidence of a check-in.
+    """
+
+    turn: int
+    digits: str = ""
+    dialled: bool = False
+    joined: bool = False
+    """Only where `dialled`: the two have spoken, as far as the network knows."""
+    raw: bytes = b""
 
 
 class UnwatchedRow(Struct, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ STRINGS: dict[str, str] = {
     "AlertEnded.outcome": OURS + ": CLOSE_REASONS, mended, store_back",
     "AlertLapsed.by": MINTED,
     "AlertRaised.alert": MINTED,
+    "AlertRaised.line": MINTED,
     "AlertRaised.reason": OURS,
     "AlertRaised.service_user": MINTED,
     "AlertRaised.visit": MINTED,

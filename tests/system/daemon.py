@@ -344,6 +344,18 @@ class Telephones:
         assert isinstance(answer, dict)
         return answer
 
+    def rings(self, number: str, to: str, *, withheld: bool = False) -> dict[str, Any]:
+        """This phone rings one of our numbers; the call when it is asked something, joined or over."""
+        answer = self._ask("POST", f"/phones/{number}/call", {"to": to, "withheld": withheld})
+        assert isinstance(answer, dict)
+        return answer
+
+    def call(self, sid: str) -> dict[str, Any]:
+        """One call as it stands."""
+        answer = self._ask("GET", f"/calls/{sid}")
+        assert isinstance(answer, dict)
+        return answer
+
     def do(self, call: Mapping[str, Any], action: str, **more: Any) -> dict[str, Any]:
         """answer, press (`digits`), voicemail, busy, no-answer, hangup."""
         answer = self._ask("POST", f"/calls/{call['sid']}/{action}", more)
@@ -403,6 +415,7 @@ class Daemon:
         devices: Sequence[str] = (),
         desks: Sequence[Mapping[str, Any]] = (),
         council_desks: Sequence[Mapping[str, Any]] = (),
+        checkin_numbers: Sequence[str] = (),
         mqtt: Mapping[str, Any] | None = None,
         twilio: Mapping[str, Any] | None = None,
         tables: str = "",
@@ -422,6 +435,7 @@ class Daemon:
             "kind": "provider",
             "name": "Bright Care",
             "numbers": [OUR_NUMBER],
+            "checkin_numbers": list(checkin_numbers),
             "public": public,
             "overrides": dict(overrides or {}),
             "duty": list(duty),

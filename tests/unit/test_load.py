@@ -172,6 +172,67 @@ def test_without_a_telephone_of_its_own_the_first_number_is_answered_by_a_person
     assert read(with_desk(lines)).desks[0].telephone == "+442084643333"
 
 
+CHECKIN = """
+[twilio]
+account_sid = "AC00000000000000000000000000000000"
+auth_token_files = ["token"]
+api_url = "http://127.0.0.1:9"
+"""
+
+
+def test_a_free_number_is_read_as_e164(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret")
+    lines = 'numbers = ["020 8464 3333"]\ncheckin_numbers = ["0800 123 4567", "+448081234567"]'
+    loaded = read(with_desk(lines) + CHECKIN, tmp_path)
+    assert loaded.errors == ()
+    assert loaded.desks[0].checkin_numbers == ("+448001234567", "+448081234567")
+
+
+@pytest.mark.parametrize(
+    ("lines", "problems"),
+    [
+        ('checkin_numbers = ["0800 12"]', [("desk[0].checkin_numbers[0]", "bad_number")]),
+        ('checkin_numbers = ["999"]', [("desk[0].checkin_numbers[0]", "emergency_number")]),
+        ('checkin_numbers = ["BrightCare"]', [("desk[0].checkin_numbers[0]", "bad_number")]),
+        ('checkin_numbers = "0800 1234567"', [("desk[0].checkin_numbers", "wrong_type")]),
+        (
+            'numbers = ["0800 123 4567"]\ncheckin_numbers = ["+448001234567"]',
+            [("desk[0].checkin_numbers[0]", "not_unique")],
+        ),
+        (
+            'checkin_numbers = ["0800 123 4567", "+448001234567"]',
+            [("desk[0].checkin_numbers[1]", "not_unique")],
+        ),
+        (
+            'telephone = "0800 123 4567"\ncheckin_numbers = ["+448001234567"]',
+            [("desk[0].telephone", "rings_itself")],
+        ),
+        ('checkin_numbers = ["020 8464 3333"]', [("desk[0].checkin_numbers[0]", "not_free")]),
+        ('checkin_numbers = ["0808 157 0042"]', [("desk[0].checkin_numbers[0]", "drama_number")]),
+    ],
+)
+def test_every_mistake_about_a_free_number_is_named(
+    tmp_path: Path, lines: str, problems: list[tuple[str, str]]
+) -> None:
+    (tmp_path / "token").write_text("secret")
+    loaded = read(with_desk(lines) + CHECKIN, tmp_path)
+    others = ("no_number", "duty_gap")
+    assert [(p.path, p.code) for p in loaded.problems if p.code not in others] == problems
+
+
+def test_a_free_number_that_is_another_desks_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret")
+    other = '[[desk]]\nid = "b"\nkind = "council"\nname = "B"\nnumbers = ["0800 123 4567"]\n'
+    loaded = read(with_desk('checkin_numbers = ["0800 123 4567"]\n') + other + CHECKIN, tmp_path)
+    shared = [p.path for p in loaded.errors if p.code == "number_shared"]
+    assert shared == ["desk[0].checkin_numbers[0]", "desk[1].numbers[0]"]
+
+
+def test_a_free_number_without_a_telephone_account_is_refused() -> None:
+    loaded = read(with_desk('checkin_numbers = ["0800 123 4567"]'))
+    assert ("desk[0].checkin_numbers[0]", "missing") in [(p.path, p.code) for p in loaded.errors]
+
+
 def test_a_file_is_read_with_the_mark_that_windows_editors_leave(tmp_path: Path) -> None:
     file = tmp_path / "callwatch.toml"
     file.write_bytes(b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode())

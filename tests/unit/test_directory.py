@@ -1,0 +1,191 @@
+"""PINs, numbers of homes, and whose line it is: what the free number looks up, and that a PIN is kept as a hash."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from connectors.ports import PeopleRow
+from monitor.core.views import PeopleProblem
+from monitor.directory import Directory
+
+EDNA, FRED = "+441632960101", "+447700900333"
+
+
+def directory(secret: bytes = b"s" * 32) -> Directory:
+    numbers = count(1)
+    made = Directory(lambda prefix: f"{prefix}{next(numbers)}", "Europe/London", 150.0)
+    made.secret = secret
+    return made
+
+
+def put(made: Directory, *people: dict[str, Any]) -> tuple[PeopleProblem, ...]:
+    good, problems = made.read(list(people))
+    return made.apply(good, problems).problems
+
+
+def worker(name: str = "cw-1", **more: Any) -> dict[str, Any]:
+    return {"id": name, "role": "care_worker", "name": "Dee Vale"} | more
+
+
+def at_home(name: str = "su-1", number: str = EDNA, kind: str = "landline", **more: Any) -> dict[str, Any]:
+    return {"id": name, "role": "service_user", "phones": [{"number": number, "kind": kind}]} | more
+
+
+def rows(made: Directory) -> list[PeopleRow]:
+    return made.take_changes()
+
+
+def test_a_pin_finds_its_care_worker_and_is_nowhere_to_be_read() -> None:
+    made = directory()
+    assert put(made, worker(pin="4711"), worker("cw-2", pin="08150815")) == ()
+    assert made.outside(made.worker_by_pin("4711") or "") == "cw-1"
+    assert made.outside(made.worker_by_pin("08150815") or "") == "cw-2"
+    assert made.worker_by_pin("0815") is None
+    assert made.pin_digits() == 8
+    kept = b"".join(row.body or b"" for row in rows(made)) + repr(list(made.people.values())).encode()
+    assert b"4711" not in kept
+    assert b"08150815" not in kept
+
+
+def test_another_desk_makes_another_hash_of_the_same_pin() -> None:
+    bodies = []
+    for secret in (b"a" * 32, b"b" * 32):
+        made = directory(secret)
+        put(made, worker(pin="4711"))
+        bodies.append(rows(made)[-1].body)
+    assert bodies[0] != bodies[1]
+
+
+@pytest.mark.parametrize("pin", ["471", "471100000", "47 11", "47x1", "٤٧١١", "4711\n"])
+def test_a_pin_is_four_to_eight_plain_digits(pin: str) -> None:
+    made = directory()
+    (problem,) = put(made, worker(pin=pin))
+    assert (problem.code, problem.severity) == ("bad_pin", "warning")
+    assert pin not in problem.message
+    assert made.worker_by_pin(pin) is None
+    assert len(made.people) == 1, "the person is taken all the same"
+
+
+def test_a_service_user_has_no_pin() -> None:
+    assert [p.code for p in put(directory(), at_home(pin="4711"))] == ["bad_pin"]
+
+
+@pytest.mark.parametrize(
+    ("upload", "still"),
+    [
+        ({}, True),
+        ({"pin": "47"}, True),
+        ({"pin": None}, False),
+        ({"pin": ""}, False),
+        ({"pin": "4712"}, False),
+    ],
+    ids=["left out", "bad", "null", "empty", "another"],
+)
+def test_a_pin_stays_unless_it_is_taken_away_or_changed(upload: dict[str, Any], still: bool) -> None:
+    made = directory()
+    put(made, worker(pin="4711"))
+    put(made, worker(name="cw-1", **upload))
+    assert (made.worker_by_pin("4711") is not None) is still
+
+
+def test_a_pin_is_one_persons_and_free_again_when_that_one_has_another() -> None:
+    made = directory()
+    (problem,) = put(made, worker(pin="4711"), worker("cw-2", pin="4711"))
+    assert (problem.row, problem.code) == (2, "pin_taken")
+    assert made.outside(made.worker_by_pin("4711") or "") == "cw-1"
+    assert put(made, worker(pin="4712"), worker("cw-2", pin="4711")) == ()
+    assert made.outside(made.worker_by_pin("4711") or "") == "cw-2"
+
+
+def test_the_same_people_again_are_unchanged() -> None:
+    made = directory()
+    upload = [worker(pin="4711"), at_home(home_number="118")]
+    put(made, *upload)
+    good, problems = made.read(upload)
+    assert made.apply(good, problems).unchanged == 2
+
+
+def test_a_file_that_names_no_pin_takes_none_away_and_is_no_problem() -> None:
+    made = directory()
+    put(made, worker(pin="4711"))
+    item = made.completed({"id": "cw-1", "name": "Dee Vale-Oak"})
+    assert put(made, item) == ()
+    assert made.worker_by_pin("4711") is not None
+
+
+def test_after_a_restart_everything_is_found_again() -> None:
+    made, again = directory(), directory()
+    put(made, worker(pin="4711"), at_home(home_number="118", devices=["line:01632 960 777"]))
+    again.restore(rows(made), made.rev)
+    assert again.outside(again.worker_by_pin("4711") or "") == "cw-1"
+    assert again.outside(again.home_by_number("118") or "") == "su-1"
+    assert again.homes_on("+441632960777") == made.homes_on("+441632960777") != ((), False)
+
+
+@pytest.mark.parametrize(
+    ("number", "codes"),
+    [
+        ("118", []),
+        ("12345678", []),
+        ("11", ["bad_home_number"]),
+        ("SU-1", ["bad_home_number"]),
+        ("", ["bad_home_number"]),
+    ],
+)
+def test_a_homes_number_is_three_to_eight_digits(number: str, codes: list[str]) -> None:
+    made = directory()
+    assert [p.code for p in put(made, at_home(home_number=number))] == codes
+    assert (made.home_by_number(number) is not None) is (not codes)
+
+
+def test_a_homes_number_is_one_homes_and_gone_when_it_is_left_out() -> None:
+    made = directory()
+    problems = put(made, at_home(home_number="118"), at_home("su-2", FRED, home_number="118"))
+    assert [(p.row, p.code) for p in problems] == [(2, "home_number_taken")]
+    put(made, at_home())
+    assert made.home_by_number("118") is None
+
+
+@pytest.mark.parametrize(
+    ("people", "homes", "placed"),
+    [
+        ([at_home()], {"su-1"}, True),
+        ([at_home(kind="mobile")], {"su-1"}, False),
+        ([at_home(phones=[], devices=["line:01632 960101"])], {"su-1"}, True),
+        ([at_home(), at_home("su-2")], {"su-1", "su-2"}, True),
+        ([at_home(), worker(phones=[{"number": EDNA, "kind": "landline"}])], {"su-1"}, True),
+        ([worker(phones=[{"number": EDNA, "kind": "mobile"}])], set(), False),
+        ([worker(devices=[f"line:{EDNA}"])], set(), False),
+        ([at_home(number=FRED)], set(), False),
+    ],
+    ids=[
+        "landline",
+        "mobile",
+        "line device",
+        "couple",
+        "shared with a worker",
+        "a worker's",
+        "a worker's line",
+        "other",
+    ],
+)
+def test_whose_line_it_is(people: list[dict[str, Any]], homes: set[str], placed: bool) -> None:
+    made = directory()
+    assert put(made, *people) == ()
+    found, sure = made.homes_on(EDNA)
+    assert ({made.outside(ref) for ref in found}, sure) == (homes, placed)
+
+
+def test_a_line_that_is_given_up_names_nobody_any_more() -> None:
+    made = directory()
+    put(made, at_home(devices=[f"line:{FRED}"]))
+    put(made, at_home(phones=[]))
+    assert made.homes_on(EDNA) == made.homes_on(FRED) == ((), False)
+
+
+def test_a_line_that_is_no_number_is_told() -> None:
+    (problem,) = put(directory(), at_home(devices=["line:the red telephone"]))
+    assert (problem.code, "red" in problem.message) == ("bad_number", False)
