@@ -139,14 +139,14 @@ class App:
     def _scheduler(self) -> Scheduler:
         scheduler = Scheduler(
             self.clock,
-            lambda: list(self.watch.shells.values()),
+            lambda: self.watch.shells,
             settle=self._settle,
             doubt_clock=self.feeds.doubt_clock,
             told=self.metrics,
             fault=lambda error: self.metrics.decision_failed(),
             wall=self.clock.wall if isinstance(self.clock, ScaledClock) else lambda at: at,
         )
-        self.watch.on_earlier = scheduler.earlier
+        self.watch.on_decided = scheduler.decided
         return scheduler
 
     async def _settle(self, seconds: float) -> None:
@@ -232,7 +232,6 @@ class App:
                 log.warning("a new desk needs a restart", desk=config.id)
             else:
                 shell.adopt(config, self._holidays())
-        self.scheduler.earlier()
         log.info("configuration loaded again")
 
     def _holidays(self) -> tuple[date, ...]:

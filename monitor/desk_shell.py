@@ -231,6 +231,7 @@ class DeskShell:
         self,
         items: Sequence[Any],
         taken: Callable[[str], bool],
+        claim: Callable[[str], None],
         *,
         lines: Sequence[int] | None = None,
         partial: bool = False,
@@ -248,6 +249,8 @@ class DeskShell:
                         "another desk holds one of these devices",
                         f"people[{row - 1}].devices" if lines is None else f"line {row}",
                     )
+        for device in (device for _, person in good for device in person.devices):
+            claim(device)
         change = self.directory.apply(good, problems, of_a_file=lines is not None)
         self.plan_rev += 1
         received = PeopleReceived(new=change.new, changed=change.changed, people_rev=self.directory.rev)

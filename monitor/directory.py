@@ -207,6 +207,10 @@ class Directory:
         """The person to whom a device (minted) belongs."""
         return self._owner.get(device)
 
+    def holds(self, device: str) -> bool:
+        """Whether somebody of this desk carries the device (its outside id)."""
+        return self._refs.get(("device", device), "") in self._owner
+
     def card_holder(self, card: str) -> str | None:
         """The care worker whose card this is: `tag:…` or `traccar:…` among their devices."""
         for name in (tag_name(card), f"traccar:{card}"):
@@ -462,14 +466,15 @@ class Directory:
     def _displace(self, ref: str) -> None:
         for line in self.people[ref].numbers if ref in self.people else ():
             self._on_line.get(line, set()).discard(ref)
-        for device in [device for device, owner in self._owner.items() if owner == ref]:
-            del self._owner[device]
         old = self.people.get(ref)
         if old is None:
             return
         self._by_pin.pop(old.given.pin or "", None)
         self._by_home_number.pop(old.given.home_number or "", None)
         for device in old.given.devices:
+            device_ref = self._refs[("device", device)]
+            if self._owner.get(device_ref) == ref:
+                del self._owner[device_ref]
             self._line_devices.get(_line_number(device) or "", set()).discard(ref)
 
 

@@ -47,7 +47,7 @@ from monitor.core.inputs import (
     RotaReceived,
     SendTurn,
 )
-from monitor.core.state import STATE_VERSION, State, Values
+from monitor.core.state import STATE_VERSION, Asked, State, Values
 from monitor.directory import Directory
 
 log = structlog.get_logger("engine")
@@ -74,6 +74,9 @@ class Hooks(Protocol):
 
     def quarantined(self, engine: Engine, kind: str, error: str) -> None:
         """`decide` raised on an input."""
+
+    def decided(self, engine: Engine) -> None:
+        """Facts were decided: the desk's next deadline may be another one."""
 
 
 class Ticket(Struct, kw_only=True):
@@ -181,6 +184,7 @@ class Engine:
         first = self._take(decision, seen, now, evidence) if decision.drafts else None
         if decision.drafts:
             self._wake.set()
+            self._hooks.decided(self)
         return Ticket(decision=decision, first=first, seq=self.state.seq)
 
     def _take(self, decision: Decision, seen: Input, now: datetime, evidence: Sequence[EvidenceRow]) -> int:
@@ -236,9 +240,10 @@ class Engine:
 
     # --- deadlines ---
 
-    def fire_due(self, limit: int) -> int:
-        """Ask the core about every deadline that has come, at most `limit`. Returns how many were asked."""
-        due = self.state.take_due(self._clock.now(), limit)
+    def fire_due(self, limit: int, until: Asked | None = None) -> int:
+        """Ask the core about every deadline that has come, at most `limit`, and none whose turn comes after `until`.
+        Returns how many were asked."""
+        due = self.state.take_due(self._clock.now(), limit, until)
         for subject, due_at in due:
             self._fire(subject, due_at)
         return len(due)

@@ -55,7 +55,7 @@ class Feeds:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._settled = asyncio.Event()
         # a desk may have come out of its journal doubting: the first agreement after a start is told in any case
-        self._clock_doubted = True
+        self.clock_doubted = True
         self.tell: Tell | None = None
         if not names:
             self._settled.set()
@@ -123,14 +123,14 @@ class Feeds:
 
     def doubt_clock(self) -> None:
         """Wall clock and monotonic clock disagree (design rule 8)."""
-        self._clock_doubted = True
+        self.clock_doubted = True
         if self.tell is not None:
             self.tell("clock", "", dark=True)
 
     def clock_agrees(self) -> None:
         """A device's own clock agrees with ours: a second source."""
-        if self._clock_doubted:
-            self._clock_doubted = False
+        if self.clock_doubted:
+            self.clock_doubted = False
             log.info("the clock is confirmed by a device")
             if self.tell is not None:
                 self.tell("clock", "", dark=False)

@@ -8,7 +8,8 @@ wake-up asks each desk's core, at most 500 deadlines a turn, so that a storm lea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import heapq
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -20,11 +21,16 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from monitor.clock import Clock
 from monitor.core.inputs import DayRolled
+from monitor.core.state import Asked
 from monitor.desk_shell import DeskShell
 
 log = structlog.get_logger("scheduler")
 
 PER_TURN = 500
+PER_DESK = 50
+"""How many of one desk are asked before the clock is looked at again."""
+TURN_S = 0.01
+"""After this long the loop is given back, however few were asked: check-ins wait meanwhile."""
 LONGEST_SLEEP = timedelta(milliseconds=500)
 STALL_S = 1.0
 """Woken this much later than asked: what waits in the sockets is read before any deadline fires."""
@@ -43,13 +49,36 @@ class Told(Protocol):
         """How much later than asked the wake-up came."""
 
 
+class Agenda:
+    """Which desk wants to be asked next: one living entry a desk in a heap, so that nobody walks over all desks."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[str, Asked] = {}
+        self._heap: list[tuple[Asked, str]] = []
+
+    def note(self, desk: str, wanted: Asked | None) -> None:
+        """When the desk wants to be asked; None: not at all."""
+        if wanted is None:
+            self._wanted.pop(desk, None)
+        elif self._wanted.get(desk) != wanted:
+            self._wanted[desk] = wanted
+            heapq.heappush(self._heap, (wanted, desk))
+
+    def first(self) -> tuple[Asked, str] | None:
+        """The earliest of all, or None."""
+        heap = self._heap
+        while heap and self._wanted.get(heap[0][1]) != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0] if heap else None
+
+
 class Scheduler:
     """Wakes the desks. `settle` reads what already waits outside, for at most the given seconds."""
 
     def __init__(
         self,
         clock: Clock,
-        shells: Callable[[], Sequence[DeskShell]],
+        shells: Callable[[], Mapping[str, DeskShell]],
         *,
         settle: Callable[[float], Awaitable[object]],
         doubt_clock: Callable[[], None],
@@ -62,6 +91,7 @@ class Scheduler:
         self._jobs = AsyncIOScheduler(timezone="UTC", job_defaults=JOB)
         self._wall = wall
         """The machine's time of one of ours: APScheduler sleeps by the machine's clock."""
+        self._agenda = Agenda()
         self._armed_for: datetime | None = None
         self._beat: asyncio.TimerHandle | None = None
         self._firing = False
@@ -81,6 +111,8 @@ class Scheduler:
             )
         self._jobs.add_job(self._snapshots, IntervalTrigger(hours=1), id="snapshots")
         self._jobs.start()
+        for desk, shell in self._shells().items():
+            self._agenda.note(desk, shell.engine.state.next_asked())
         self._arm(self._clock.now())
         self._watch_clock()
 
@@ -100,17 +132,17 @@ class Scheduler:
         loop = asyncio.get_running_loop()
         self._beat = loop.call_later(LONGEST_SLEEP.total_seconds(), self._watch_clock)
 
-    def earlier(self) -> None:
-        """A deadline may have become earlier than what the wake-up is armed for."""
+    def decided(self, desk: str, wanted: Asked | None) -> None:
+        """The desk's next deadline may be another one, also an earlier one than the wake-up is armed for."""
+        self._agenda.note(desk, wanted)
+        self._arm_earlier()
+
+    def _arm_earlier(self) -> None:
         if self._stopped or self._firing or self._armed_for is None:
             return
-        earliest = self._earliest()
-        if earliest is not None and earliest < self._armed_for:
-            self._arm(max(earliest, self._clock.now()))
-
-    def _earliest(self) -> datetime | None:
-        found = [at for shell in self._shells() if (at := shell.engine.state.next_deadline()) is not None]
-        return min(found, default=None)
+        first = self._agenda.first()
+        if first is not None and first[0][0] < self._armed_for:
+            self._arm(max(first[0][0], self._clock.now()))
 
     def _arm(self, at: datetime) -> None:
         """(Re)place the one wake-up job."""
@@ -151,26 +183,41 @@ class Scheduler:
         return min((now - asked_for).total_seconds(), passed)
 
     async def _fire(self) -> None:
-        """All that is due, 500 at a time over all desks, with the loop free in between."""
-        while True:
-            asked = 0
-            for shell in self._shells():
-                if shell.engine.started:
-                    asked += shell.engine.fire_due(PER_TURN - asked)
-                if asked >= PER_TURN:
-                    break
-            if asked == 0:
-                return
-            await asyncio.sleep(0)
+        """All that is due, over all desks in the order in which it was due, time-critical first; the loop is free
+        again after 500 deadlines or 10 ms, whichever comes first."""
+        while self._fire_some():
+            await asyncio.sleep(0)  # noqa: ASYNC110  nothing is waited for: the loop has its turn
+
+    def _fire_some(self) -> int:
+        now, asked = self._clock.now(), 0
+        ends = self._clock.monotonic() + TURN_S
+        while asked < PER_TURN and self._clock.monotonic() < ends:
+            first = self._agenda.first()
+            if first is None or first[0][0] > now:
+                break
+            asked += self._fire_desk(first[1], PER_TURN - asked)
+        return asked
+
+    def _fire_desk(self, desk: str, limit: int) -> int:
+        """This desk's deadlines, up to the turn of the next desk."""
+        self._agenda.note(desk, None)
+        shell = self._shells().get(desk)
+        if shell is None or not shell.engine.started:
+            return 0  # given up: another process asks its core
+        engine = shell.engine
+        after = self._agenda.first()
+        asked = engine.fire_due(min(limit, PER_DESK), after[0] if after else None)
+        self._agenda.note(desk, engine.state.next_asked())
+        return asked
 
     def _next(self) -> datetime:
         now = self._clock.now()
         latest = now + LONGEST_SLEEP
-        earliest = self._earliest()
-        return latest if earliest is None else min(max(earliest, now), latest)
+        first = self._agenda.first()
+        return latest if first is None else min(max(first[0][0], now), latest)
 
     async def _snapshots(self) -> None:
-        for shell in self._shells():
+        for shell in list(self._shells().values()):
             if shell.engine.started:
                 await shell.engine.snapshot()
 

@@ -16,7 +16,7 @@ import structlog
 
 from config.policy import Calendar
 from config.settings import Token
-from config.tokens import check_token
+from config.tokens import check_token, hash_token
 from connectors.ports import (
     ActionIn,
     ApiProblem,
@@ -31,7 +31,7 @@ from connectors.ports import (
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Outcome, SignalChanged, Source
-from monitor.core.state import Message
+from monitor.core.state import Asked, Message
 from monitor.core.views import (
     AlertView,
     BoardView,
@@ -77,11 +77,14 @@ class Watch:
         self.feeds = feeds
         self.telephones = "ok"
         self.opened = False
-        self.on_earlier: Callable[[], None] = lambda: None
-        """Set by the scheduler: a deadline may have become earlier."""
+        self.on_decided: Callable[[str, Asked | None], None] = lambda desk, wanted: None
+        """Set by the scheduler: a desk's next deadline may be another one."""
         self._store, self._clock, self._metrics = store, clock, metrics
         self._outbox, self._quarantine = outbox, quarantine
-        self._tokens: tuple[Token, ...] = ()
+        self._tokens: dict[str, Token] = {}
+        """By hash: finding one takes no time that depends on the secrets, only on their SHA-256."""
+        self._devices: dict[str, str] = {}
+        """Which desk claimed a device last; that it still holds it, its directory says."""
         self._moved: dict[str, asyncio.Event] = {}
         self._told: dict[str, asyncio.TimerHandle] = {}
         self._sending = False
@@ -97,13 +100,14 @@ class Watch:
         self.shells[shell.id] = shell
         self.free[shell.id] = FreeCalls(shell, shell.words, self._clock, self._metrics)
         self._moved[shell.id] = asyncio.Event()
+        self._devices.update(dict.fromkeys(shell.directory.devices(), shell.id))
         self._outbox.serve(shell.id, shell)
 
     def trust(self, tokens: Sequence[Token]) -> None:
         """The credentials that hold from now on."""
-        self._tokens = tuple(tokens)
+        self._tokens = {token.hash: token for token in tokens}
         first: dict[str, float] = {}
-        for token in self._tokens:
+        for token in tokens:
             first[token.role] = min(first.get(token.role, inf), token.expires.timestamp())
         self._metrics.token_expires(first)
 
@@ -197,7 +201,10 @@ class Watch:
         self._metrics.appended(seconds)
         self._metrics.journal_seq(engine.desk, engine.durable_seq)
         self._moved[engine.desk].set()
-        self.on_earlier()
+
+    def decided(self, engine: Engine) -> None:
+        """The desk's next deadline may be another one."""
+        self.on_decided(engine.desk, engine.state.next_asked())
 
     def quarantined(self, engine: Engine, kind: str, error: str) -> None:
         """`decide` raised on an input."""
@@ -212,19 +219,15 @@ class Watch:
 
     def credential(self, secret: str) -> Credential | None:
         """Who holds this secret, or None."""
-        now = self._clock.now()
-        for token in self._tokens:
-            if check_token(secret, token.hash, token.expires, now) == "holds":
-                return Credential(role=token.role, desk=token.desk, device=token.device)
-        return None
+        token = self._tokens.get(hash_token(secret))
+        if token is None or check_token(secret, token.hash, token.expires, self._clock.now()) != "holds":
+            return None
+        return Credential(role=token.role, desk=token.desk, device=token.device)
 
     def desk_of_device(self, device: str) -> str | None:
         """The one desk that holds this device."""
-        for desk, shell in self.shells.items():
-            ref = shell.directory.known("device", device)
-            if ref is not None and shell.directory.worker_of(ref) is not None:
-                return desk
-        return None
+        desk = self._devices.get(device)
+        return desk if desk is not None and self.shells[desk].directory.holds(device) else None
 
     def desk_of_number(self, number: str) -> str | None:
         """The desk to which one of our own numbers belongs."""
@@ -242,11 +245,13 @@ class Watch:
     def check_in(self, desk: str, seen: SeenCheckIn) -> asyncio.Future[CheckInAnswer]:
         """Decided at once; the future is done when it is durable."""
         self.feeds.heard(seen.source)
-        if not seen.retained and abs((self._clock.now() - seen.at).total_seconds()) < 120:
+        if self.feeds.clock_doubted and not seen.retained:
+            self._second_source(seen)
+        return self._shell(desk).check_in(seen)
+
+    def _second_source(self, seen: SeenCheckIn) -> None:
+        if abs((self._clock.now() - seen.at).total_seconds()) < 120:
             self.feeds.clock_agrees()
-        future = self._shell(desk).check_in(seen)
-        self.on_earlier()
-        return future
 
     async def durable(self, desk: str) -> None:
         """Everything decided up to now is on disk; waits through a degraded time."""
@@ -315,15 +320,16 @@ class Watch:
             holder = self.desk_of_device(device)
             return holder is not None and holder != desk
 
-        return await shell.put_people(people, taken, lines=lines, partial=partial)
+        def claim(device: str) -> None:
+            self._devices[device] = desk
+
+        return await shell.put_people(people, taken, claim, lines=lines, partial=partial)
 
     async def put_rota(
         self, desk: str, body: dict[str, Any], by: str, *, lines: Sequence[int] | None = None
     ) -> RotaAnswer:
         """One upload of a rota."""
-        answer = await self._shell(desk).put_rota(body, by, lines=lines)
-        self.on_earlier()
-        return answer
+        return await self._shell(desk).put_rota(body, by, lines=lines)
 
     async def visits(self, desk: str, day: date | None) -> list[VisitView]:
         """Visits of a local day, taken now and answered when durable."""
@@ -398,9 +404,7 @@ class Watch:
         if desk is None:
             log.warning("a text to a number that no desk has")
             return None
-        reply = await self.shells[desk].text_received(sender, body, provider_ref)
-        self.on_earlier()
-        return reply
+        return await self.shells[desk].text_received(sender, body, provider_ref)
 
     async def call_received(self, to: str, caller: str, provider_ref: str) -> Script:
         """A call to one of our numbers: a check-in number asks for a PIN, any other puts through to a person."""
@@ -442,16 +446,13 @@ class Watch:
         found = self._find(key)
         if found is None:
             return Script(say=("Thank you. This call is over. Goodbye.",))
-        script = await found[0].call_step(found[1], step, digit)
-        self.on_earlier()
-        return script
+        return await found[0].call_step(found[1], step, digit)
 
     async def call_status(self, callback: StatusCallback) -> None:
         """A status callback; unknown keys are ignored."""
         found = self._find(callback.key)
         if found is not None:
             await found[0].call_status(callback)
-            self.on_earlier()
 
     # --- health ---
 

@@ -26,6 +26,10 @@ DEVICE_MEMORY = 256
 """Fingerprints kept per device (design: "When state ends")."""
 
 
+Asked = tuple[datetime, int]
+"""When a subject wants to be asked, and its turn among those of the same moment: 0 before 1."""
+
+
 class Place(Struct, frozen=True, kw_only=True, gc=False):
     """One care worker's place at a visit: who is planned, who came, when they came and left."""
 
@@ -297,22 +301,31 @@ class State:
             self._asked[subject] = asked
             heapq.heappush(self._heap, (*asked, subject))
 
+    def next_asked(self) -> Asked | None:
+        """The earliest moment at which the core wants to be asked, with its turn among those of that moment."""
+        heap, asked = self._heap, self._asked
+        while heap and asked.get((first := heap[0])[2]) != first[:2]:
+            heapq.heappop(heap)
+        return heap[0][:2] if heap else None
+
     def next_deadline(self) -> datetime | None:
         """The earliest moment at which the core wants to be asked, or None."""
-        while self._heap and self._asked.get(self._heap[0][2]) != self._heap[0][:2]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        wanted = self.next_asked()
+        return wanted[0] if wanted else None
 
-    def take_due(self, now: datetime, limit: int) -> deque[tuple[str, datetime]]:
-        """At most `limit` subjects whose deadline has come, earliest first; each is asked once for each deadline."""
+    def take_due(
+        self, now: datetime, limit: int, until: Asked | None = None
+    ) -> deque[tuple[str, datetime]]:
+        """At most `limit` subjects whose deadline has come, earliest first; each is asked once for each deadline.
+        `until`: none whose turn comes after this one, which is another desk's."""
         due: deque[tuple[str, datetime]] = deque()
         while len(due) < limit:
-            at = self.next_deadline()
-            if at is None or at > now:
+            wanted = self.next_asked()
+            if wanted is None or wanted[0] > now or (until is not None and wanted > until):
                 break
             _, _, subject = heapq.heappop(self._heap)
             del self._asked[subject]
-            due.append((subject, at))
+            due.append((subject, wanted[0]))
         return due
 
     def still_asks(self, subject: str, due_at: datetime) -> bool:
@@ -330,6 +343,9 @@ class State:
 
     def overdue(self, now: datetime) -> int:
         """How many deadlines have come and were not asked yet (the auditor's question)."""
+        wanted = self.next_asked()
+        if wanted is None or wanted[0] > now:
+            return 0
         return sum(1 for at, _ in self._asked.values() if at <= now)
 
 

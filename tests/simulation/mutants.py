@@ -48,8 +48,8 @@ def _acknowledges_early() -> AbstractContextManager[Any]:
 def _drops_a_deadline() -> AbstractContextManager[Any]:
     real, count = State.take_due, [0]
 
-    def take_due(self: State, now: datetime, limit: int) -> Any:
-        due = real(self, now, limit)
+    def take_due(self: State, now: datetime, limit: int, until: Any = None) -> Any:
+        due = real(self, now, limit, until)
         visits = [entry for entry in due if entry[0] in self.values.visits]
         count[0] += len(visits)
         if visits and count[0] % 3 == 0:

@@ -196,7 +196,7 @@ def test_a_stepped_wall_clock_neither_puts_the_scheduler_to_sleep_nor_goes_unnot
         with virtual_apscheduler(clock):
             wakes = Scheduler(
                 clock,
-                list,
+                dict,
                 settle=nothing,
                 doubt_clock=lambda: doubted.append(loop.time()),
                 told=_Nobody(),
