@@ -10,6 +10,7 @@ import sqlite3
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from connectors import journal
 from connectors.ports import (
@@ -139,20 +140,9 @@ def _write_rows(conn: sqlite3.Connection, start: str, rows: list[tuple[Any, ...]
 
 
 def _fact_row(desk: int, fact: Record) -> tuple[Any, ...]:
-    return (
-        desk << SEQ_BITS | fact.seq,
-        fact.at,
-        fact.due_at,
-        fact.kind,
-        fact.v,
-        fact.subject,
-        fact.cause,
-        fact.people_rev,
-        fact.policy,
-        fact.body,
-        fact.prev,
-        fact.hash,
-    )
+    """The record's fields in their order, with the desk in front of the seq."""
+    fields = astuple(fact)
+    return (desk << SEQ_BITS | fact.seq, *fields[1:])
 
 
 # --- snapshots, one small transaction each ---

@@ -35,7 +35,7 @@ from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.engine import Engine
 from monitor.feeds import Feeds
-from monitor.ids import minter
+from monitor.ids import Pool, minter
 from monitor.metrics import Metrics
 from monitor.notify import Notify
 from monitor.outbox import Outbox
@@ -73,6 +73,7 @@ class App:
         self.settings: Settings = loaded.settings
         self._loaded, self._random = loaded, random_bytes
         self._notify = notify or Notify({}, 0)
+        self._small = Pool(random_bytes)
         self.clock = clock or SystemClock()
         self.metrics = Metrics([desk.id for desk in loaded.desks], self._feed_names())
         self.metrics.watch_process()
@@ -156,7 +157,7 @@ class App:
         await asyncio.sleep(min(0.05, seconds))
 
     def _shell(self, config: DeskConfig) -> DeskShell:
-        mint = minter(self._random, self.clock.now)
+        mint = minter(self._small, self.clock.now)
         directory = Directory(
             mint, config.policy.zone, config.policy.place_radius_m, mail=self.mail is not None
         )
@@ -170,7 +171,7 @@ class App:
             )
             return Words(self._wording, office, engine.state, directory)
 
-        shell = DeskShell(config, engine, words, self.clock, self.metrics, mint, self._random)
+        shell = DeskShell(config, engine, words, self.clock, self.metrics, mint, self._small)
         return shell
 
     def _web(self) -> web.Application:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from datetime import datetime
 
@@ -10,15 +9,40 @@ LONG = frozenset({"m"})
 """A message's key stands in callback URLs and is found by whoever holds it: 80 bits. Others have 50."""
 IN_ORDER = frozenset({"e"})
 """Evidence is found by its id in a large index: ids that begin with the time keep that index quick (measured.md)."""
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = tuple(first + second for first in _LETTERS for second in _LETTERS)
+"""Two letters of RFC 4648's base 32 for ten bits."""
 
 
 def minter(random_bytes: Callable[[int], bytes], now: Callable[[], datetime]) -> Callable[[str], str]:
     """`mint("v")` -> `v4k7q…`, unique for all practical purposes."""
 
     def mint(prefix: str) -> str:
-        text = base64.b32encode(random_bytes(10)).decode().lower()
+        bits = int.from_bytes(random_bytes(10), "big")
         if prefix in IN_ORDER:
-            return f"{prefix}{int(now().timestamp() * 1000):012x}{text[:8]}"
-        return prefix + (text if prefix in LONG else text[:10])
+            return f"{prefix}{int(now().timestamp() * 1000):012x}{_letters(bits, 4)}"
+        return prefix + _letters(bits, 8 if prefix in LONG else 5)
 
     return mint
+
+
+def _letters(bits: int, pairs: int) -> str:
+    """The first of 80 bits, ten a pair of letters."""
+    return "".join([_PAIRS[bits >> shift & 1023] for shift in range(70, 70 - 10 * pairs, -10)])
+
+
+class Pool:
+    """Random bytes in small portions out of large ones: a call to the kernel costs more than a whole decision's
+    other ids. Not for keys that live long, and not to be shared with a forked process."""
+
+    def __init__(self, source: Callable[[int], bytes], size: int = 8192) -> None:
+        self._source, self._size = source, size
+        self._bytes, self._at = b"", 0
+
+    def __call__(self, count: int) -> bytes:
+        """`count` bytes that were given to nobody else."""
+        at = self._at
+        if at + count > len(self._bytes):
+            self._bytes, at = self._source(max(self._size, count)), 0
+        self._at = at + count
+        return self._bytes[at : at + count]

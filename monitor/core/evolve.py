@@ -35,47 +35,53 @@ SLOT_REST = timedelta(hours=12)
 
 def evolve(state: State, fact: Happened) -> None:
     """Fold one fact into the state. Raises only on a programmer's error or a damaged journal."""
-    body = fact.body
-    if isinstance(body, VISIT_FACTS):
+    kind = type(fact.body)
+    if kind in VISIT_FACTS:
         _fold_visit(state, fact)
-    elif isinstance(body, ALERT_FACTS):
+    elif kind in ALERT_FACTS:
         _fold_alert(state, fact)
-    elif isinstance(body, MESSAGE_FACTS):
+    elif kind in MESSAGE_FACTS:
         _fold_message(state, fact)
     else:
         _fold_desk(state, fact)
     state.seq = fact.seq
 
 
-VISIT_FACTS = (
-    f.VisitPlanned,
-    f.VisitReplanned,
-    f.VisitCancelled,
-    f.VisitMissed,
-    f.MissWithdrawn,
-    f.VisitClosed,
-    f.ArrivalRecorded,
-    f.DepartureRecorded,
-    f.DepartureWithdrawn,
-    f.NearRecorded,
-    f.NearWithdrawn,
-    f.CheckInRecorded,
+VISIT_FACTS: frozenset[type] = frozenset(
+    (
+        f.VisitPlanned,
+        f.VisitReplanned,
+        f.VisitCancelled,
+        f.VisitMissed,
+        f.MissWithdrawn,
+        f.VisitClosed,
+        f.ArrivalRecorded,
+        f.DepartureRecorded,
+        f.DepartureWithdrawn,
+        f.NearRecorded,
+        f.NearWithdrawn,
+        f.CheckInRecorded,
+    )
 )
-ALERT_FACTS = (
-    f.AlertRaised,
-    f.AlertTaken,
-    f.AlertLapsed,
-    f.AlertEnded,
-    f.AlertClosed,
-    f.TrackMoved,
+ALERT_FACTS: frozenset[type] = frozenset(
+    (
+        f.AlertRaised,
+        f.AlertTaken,
+        f.AlertLapsed,
+        f.AlertEnded,
+        f.AlertClosed,
+        f.TrackMoved,
+    )
 )
-MESSAGE_FACTS = (
-    f.MessageIntended,
-    f.MessageAttempted,
-    f.MessageAccepted,
-    f.MessageDeferred,
-    f.MessageChased,
-    f.MessageSettled,
+MESSAGE_FACTS: frozenset[type] = frozenset(
+    (
+        f.MessageIntended,
+        f.MessageAttempted,
+        f.MessageAccepted,
+        f.MessageDeferred,
+        f.MessageChased,
+        f.MessageSettled,
+    )
 )
 
 
@@ -95,10 +101,8 @@ def _fold_visit(state: State, fact: Happened) -> None:
         return
     if new is old:
         return
-    if old is not None and (old.involved, old.service_user) != (new.involved, new.service_user):
-        state.forget_visit(old)
     visits[fact.subject] = new
-    state.index_visit(new)
+    state.index_visit(new, old)
 
 
 def evolve_visit(visit: Visit | None, fact: Happened, closes_after: timedelta) -> Visit | None:
@@ -109,6 +113,13 @@ def evolve_visit(visit: Visit | None, fact: Happened, closes_after: timedelta) -
     if visit is None or isinstance(body, f.VisitClosed):
         return None
     match body:
+        # the kinds of every day first: the others are asked for one by one
+        case f.CheckInRecorded():
+            return _checked(visit, body)
+        case f.ArrivalRecorded():
+            return _arrived(visit, body)
+        case f.DepartureRecorded():
+            return _departed(visit, fact, body, closes_after)
         case f.VisitReplanned():
             return _replanned(visit, body)
         case f.VisitCancelled():
@@ -117,10 +128,6 @@ def evolve_visit(visit: Visit | None, fact: Happened, closes_after: timedelta) -
             return structs.replace(visit, missed=True, closes_at=fact.at + closes_after)
         case f.MissWithdrawn():
             return structs.replace(visit, missed=False, closes_at=None)
-        case f.ArrivalRecorded():
-            return _arrived(visit, body)
-        case f.DepartureRecorded():
-            return _departed(visit, fact, body, closes_after)
         case f.DepartureWithdrawn():
             back = structs.replace(visit.places[body.index], left=False, left_at=None)
             return structs.replace(visit, places=_with_place(visit, body.index, back), closes_at=None)
@@ -131,8 +138,6 @@ def evolve_visit(visit: Visit | None, fact: Happened, closes_after: timedelta) -
             return structs.replace(
                 visit, near=tuple(entry for entry in visit.near if entry[0] != body.worker)
             )
-        case f.CheckInRecorded():
-            return _checked(visit, body)
         case _:
             return visit
 
@@ -205,7 +210,7 @@ def _with_place(visit: Visit, index: int, place: Place) -> tuple[Place, ...]:
 
 
 def _with(old: tuple[f.Verdict, ...], more: tuple[f.Verdict, ...]) -> tuple[f.Verdict, ...]:
-    return old + tuple(verdict for verdict in more if verdict not in old)
+    return old + tuple([verdict for verdict in more if verdict not in old]) if more else old
 
 
 def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
@@ -217,14 +222,17 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
         left=False,
         left_at=None,
     )
+    near = tuple([entry for entry in visit.near if entry[0] != body.worker]) if visit.near else ()
     changed = structs.replace(
         visit,
         places=_with_place(visit, body.index, place),
         verdicts=_with(visit.verdicts, body.verdicts),
-        near=tuple(entry for entry in visit.near if entry[0] != body.worker),
+        near=near,
         overrun_at=body.overrun_at or visit.overrun_at,
     )
-    return structs.replace(changed, closes_at=visit.closes_at if changed.over else None)
+    if changed.closes_at is None or changed.over:
+        return changed
+    return structs.replace(changed, closes_at=None)
 
 
 def _departed(visit: Visit, fact: Happened, body: f.DepartureRecorded, closes_after: timedelta) -> Visit:
@@ -342,7 +350,7 @@ def _note_on_visit(state: State, fact: Happened, alert: Alert) -> None:
     new = evolve_visit_for_alert(visit, fact, alert)
     if new is not visit:
         state.values.visits[visit.ref] = new
-        state.index_visit(new)
+        state.index_visit(new, visit)
 
 
 def evolve_visit_for_alert(visit: Visit, fact: Happened, alert: Alert) -> Visit:

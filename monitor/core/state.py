@@ -75,22 +75,38 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def anybody_there(self) -> bool:
         """At least one arrival is recorded."""
-        return any(place.arrived_at is not None for place in self.places)
+        # plain loops here and below: a visit has one or two places, and every fact asks
+        for place in self.places:  # noqa: SIM110
+            if place.arrived_at is not None:
+                return True
+        return False
 
     @property
     def all_there(self) -> bool:
         """Every place has its arrival."""
-        return all(place.arrived_at is not None for place in self.places)
+        for place in self.places:  # noqa: SIM110
+            if place.arrived_at is None:
+                return False
+        return True
 
     @property
     def all_left(self) -> bool:
         """Everybody who came has left, and somebody came."""
-        return self.anybody_there and all(place.left for place in self.places if place.arrived_at is not None)
+        came = False
+        for place in self.places:
+            if place.arrived_at is not None:
+                if not place.left:
+                    return False
+                came = True
+        return came
 
     @property
     def anybody_inside(self) -> bool:
         """Somebody came and has not left."""
-        return any(place.arrived_at is not None and not place.left for place in self.places)
+        for place in self.places:  # noqa: SIM110
+            if place.arrived_at is not None and not place.left:
+                return True
+        return False
 
     @property
     def over(self) -> bool:
@@ -104,13 +120,13 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def workers(self) -> tuple[str, ...]:
         """The care workers whom the rota names."""
-        return tuple(place.planned for place in self.places if place.planned is not None)
+        return tuple([place.planned for place in self.places if place.planned is not None])
 
     @property
     def involved(self) -> tuple[str, ...]:
         """The care workers whom it concerns: planned, there, or near."""
-        there = (place.worker for place in self.places if place.worker is not None)
-        return tuple(dict.fromkeys((*self.workers, *there, *(worker for worker, _ in self.near))))
+        there = [place.worker for place in self.places if place.worker is not None]
+        return tuple(dict.fromkeys((*self.workers, *there, *[worker for worker, _ in self.near])))
 
 
 class Alert(Struct, frozen=True, kw_only=True, gc=False):
@@ -264,27 +280,36 @@ class State:
         """The policy under which something was opened; the present one if that is gone."""
         return self.values.policies.get(digest, self.values.policy)
 
-    def index_visit(self, visit: Visit) -> None:
-        """Find it by service user and by care worker, and ask again at its next deadline."""
-        self.by_service_user.setdefault(visit.service_user, set()).add(visit.ref)
-        for worker in visit.involved:
+    def index_visit(self, visit: Visit, old: Visit | None = None) -> None:
+        """Find it by service user, by care worker and by what was said about it, and ask again at its next deadline.
+        `old`: the value it was found by until now; what is the same in both is left alone."""
+        ref = visit.ref
+        if old is None or old.service_user != visit.service_user:
+            if old is not None:
+                _drop(self.by_service_user, old.service_user, ref)
+            self.by_service_user.setdefault(visit.service_user, set()).add(ref)
+        if old is None or old.places is not visit.places or old.near is not visit.near:
+            self._index_workers(visit, old)
+        if old is None or old.prints is not visit.prints:
+            for fingerprint in old.prints if old else ():
+                self.by_print.pop(fingerprint, None)
+            for fingerprint in visit.prints:
+                self.by_print[fingerprint] = ref
+        self.ask_again(ref, visit_deadline(visit), urgent=visit.time_critical)
+
+    def _index_workers(self, visit: Visit, old: Visit | None) -> None:
+        involved = visit.involved
+        for worker in old.involved if old else ():
+            if worker not in involved:
+                _drop(self.by_worker, worker, visit.ref)
+        for worker in involved:
             self.by_worker.setdefault(worker, set()).add(visit.ref)
-        for fingerprint in visit.prints:
-            self.by_print[fingerprint] = visit.ref
-        self.ask_again(visit.ref, visit_deadline(visit), urgent=visit.time_critical)
 
     def forget_visit(self, visit: Visit) -> None:
         """Out of the indexes; its deadline goes too."""
-        for index, keys in (
-            (self.by_service_user, (visit.service_user,)),
-            (self.by_worker, visit.involved),
-        ):
-            for key in keys:
-                refs = index.get(key)
-                if refs is not None:
-                    refs.discard(visit.ref)
-                    if not refs:
-                        del index[key]
+        _drop(self.by_service_user, visit.service_user, visit.ref)
+        for worker in visit.involved:
+            _drop(self.by_worker, worker, visit.ref)
         for fingerprint in visit.prints:
             self.by_print.pop(fingerprint, None)
         self._asked.pop(visit.ref, None)
@@ -313,9 +338,7 @@ class State:
         wanted = self.next_asked()
         return wanted[0] if wanted else None
 
-    def take_due(
-        self, now: datetime, limit: int, until: Asked | None = None
-    ) -> deque[tuple[str, datetime]]:
+    def take_due(self, now: datetime, limit: int, until: Asked | None = None) -> deque[tuple[str, datetime]]:
         """At most `limit` subjects whose deadline has come, earliest first; each is asked once for each deadline.
         `until`: none whose turn comes after this one, which is another desk's."""
         due: deque[tuple[str, datetime]] = deque()
@@ -349,25 +372,31 @@ class State:
         return sum(1 for at, _ in self._asked.values() if at <= now)
 
 
+def _drop(index: dict[str, set[str]], key: str, ref: str) -> None:
+    refs = index.get(key)
+    if refs is not None:
+        refs.discard(ref)
+        if not refs:
+            del index[key]
+
+
 def visit_deadline(visit: Visit) -> datetime | None:
     """When this visit wants to be asked about next."""
     if visit.over:
         return visit.closes_at if not visit.alerts else None
     wanted: list[datetime] = []
+    somebody = visit.anybody_there
     # while *no reply* is open the care worker stands at the door: the visit has its alert already
-    if not visit.all_there and _due_kind(visit) not in visit.alerted and not visit.at_door:
+    kind: AlertKind = "second_worker_missing" if somebody else "late_visit"
+    if not visit.all_there and kind not in visit.alerted and not visit.at_door:
         wanted.append(visit.late_at)
-    if not visit.anybody_there and not visit.missed:
+    if not somebody and not visit.missed:
         wanted.append(visit.missed_at)
-    if visit.anybody_inside and "lone_worker" not in visit.alerted:
+    if somebody and visit.anybody_inside and "lone_worker" not in visit.alerted:
         wanted.append(visit.overrun_at)
     if visit.closes_at is not None and not visit.alerts:
         wanted.append(visit.closes_at)
     return min(wanted, default=None)
-
-
-def _due_kind(visit: Visit) -> AlertKind:
-    return "second_worker_missing" if visit.anybody_there else "late_visit"
 
 
 def alert_deadline(alert: Alert) -> datetime | None:

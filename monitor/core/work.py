@@ -149,16 +149,16 @@ class Work:
 
     def _see(self, fact: f.Happened) -> None:
         closes_after = self.state.policy_of(fact.policy).closes_after
-        body = fact.body
-        if isinstance(body, MESSAGE_FACTS):
+        kind = type(fact.body)
+        if kind in MESSAGE_FACTS:
             self._see_message(fact)
-        elif isinstance(body, ALERT_FACTS):
+        elif kind in ALERT_FACTS:
             alert = evolve_alert(self.alert(fact.subject), fact, closes_after)
             self._alerts[fact.subject] = alert
             visit = self.visit(alert.visit) if alert else None
             if alert is not None and visit is not None:
                 self._visits[visit.ref] = evolve_visit_for_alert(visit, fact, alert)
-        elif isinstance(body, VISIT_FACTS):
+        elif kind in VISIT_FACTS:
             self._visits[fact.subject] = evolve_visit(self.visit(fact.subject), fact, closes_after)
 
     def _see_message(self, fact: f.Happened) -> None:
