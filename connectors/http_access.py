@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable
 from typing import Literal
 
 from aiohttp import web
@@ -74,7 +74,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def refusal(rule: Rule, who: Credential, desk: str | None, known: Sequence[str]) -> ApiProblem | None:
+def refusal(rule: Rule, who: Credential, desk: str | None, known: Container[str]) -> ApiProblem | None:
     """Why this credential may not use this route for this desk, or None.
 
     An unknown desk is 404 for a right credential; another desk than the credential's is 403.

@@ -36,6 +36,7 @@ from connectors.http_files import FileUploads, Mappings
 from connectors.http_phones import PhoneApps
 from connectors.http_wire import (
     Limits,
+    Patience,
     Refused,
     after_seq,
     as_json,
@@ -48,7 +49,6 @@ from connectors.http_wire import (
     not_too_many,
     put_aside,
     read_whole,
-    settle,
     wait_s,
 )
 from connectors.owntracks_secret import Keys
@@ -258,6 +258,7 @@ class _Api:
         mappings: Mappings,
     ) -> None:
         self._desks, self._metrics, self._limits, self._now = desks, metrics, limits, now
+        self._patience = Patience(limits.durable_s)
         self._files = FileUploads(desks, mappings, limits)
 
     def handlers(self) -> Handlers:
@@ -342,7 +343,7 @@ class _Api:
             raise CheckInProblem("identity", text, path="device", id=seen.id)
 
     async def _decided(self, desk: str, seen: Sequence[SeenCheckIn]) -> list[Any]:
-        return await settle([self._desks.check_in(desk, one) for one in seen], self._limits.durable_s)
+        return await self._patience.settle([self._desks.check_in(desk, one) for one in seen])
 
     # what is
 

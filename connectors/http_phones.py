@@ -18,11 +18,11 @@ from connectors.http_access import CREDENTIAL, own_phone, own_user
 from connectors.http_wire import (
     QUARANTINE_KEEPS,
     Limits,
+    Patience,
     as_json,
     drain,
     put_aside,
     read_body,
-    settle,
 )
 from connectors.owntracks import parse_owntracks
 from connectors.owntracks_secret import Keys
@@ -49,6 +49,7 @@ class PhoneApps:
 
     def __init__(self, desks: Desks, *, limits: Limits, now: Callable[[], datetime], keys: Keys) -> None:
         self._desks, self._limits, self._now, self._keys = desks, limits, now, keys
+        self._patience = Patience(limits.durable_s)
 
     def handlers(self) -> Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]:
         """Keyed as the rules are."""
@@ -127,4 +128,4 @@ class PhoneApps:
         futures = [self._desks.check_in(who.desk, one) for one in check_ins]
         for one in bad:
             await put_aside(self._desks, who.desk, app, one.reason, one.raw)
-        await settle(futures, self._limits.durable_s)
+        await self._patience.settle(futures)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Literal, Protocol
@@ -499,8 +499,8 @@ class Desks(Protocol):
     Methods raise ApiProblem for what the contract answers with a 4xx, and Degraded (503) when the store is away.
     """
 
-    def desk_ids(self) -> Sequence[str]:
-        """All desks of this process, in the order of the configuration."""
+    def desk_ids(self) -> Collection[str]:
+        """All desks of this process, in the order of the configuration; quick to ask whether one is among them."""
 
     def credential(self, secret: str) -> Credential | None:
         """Who holds this secret, or None (also when it has expired)."""

@@ -17,7 +17,7 @@ import msgspec
 import phonenumbers
 from msgspec import UNSET, Struct, UnsetType
 
-from connectors.ports import ContactPlanIn, PeopleRow, PersonIn
+from connectors.ports import ContactPlanIn, HomeIn, PeopleRow, PersonIn
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core.places import Home
 from monitor.core.views import PeopleProblem
@@ -74,6 +74,8 @@ class Person(Struct, frozen=True, kw_only=True):
     given: PersonIn
     view: PersonView
     numbers: dict[str, str] = {}
+    homes: tuple[Home, ...] | None = None
+    """Where none of them is dated; None: it depends on the day."""
 
 
 NO_HOME = Home(lat=0.0, lon=0.0, radius_m=0.0)
@@ -196,12 +198,17 @@ class Directory:
         found = self.people.get(ref)
         if found is None:
             return ()
+        if found.homes is not None:
+            return found.homes
         day = at.astimezone(self._zone).date()
         return tuple(
-            Home(lat=home.lat, lon=home.lon, radius_m=home.radius_m or self.default_radius_m)
+            self._home(home)
             for home in found.given.homes
             if (home.from_ is None or home.from_ <= day) and (home.to is None or day <= home.to)
         )
+
+    def _home(self, given: HomeIn) -> Home:
+        return Home(lat=given.lat, lon=given.lon, radius_m=given.radius_m or self.default_radius_m)
 
     def worker_of(self, device: str) -> str | None:
         """The person to whom a device (minted) belongs."""
@@ -459,7 +466,9 @@ class Directory:
             plan=_plan(given.contact_plan),
             mail=self._mail and given.role == "staff" and bool(given.email),
         )
-        self.people[ref] = Person(ref=ref, given=given, view=view, numbers=numbers)
+        dated = any(home.from_ is not None or home.to is not None for home in given.homes)
+        homes = None if dated else tuple(self._home(home) for home in given.homes)
+        self.people[ref] = Person(ref=ref, given=given, view=view, numbers=numbers, homes=homes)
         self._mark(given, ref)
         return self.people[ref]
 

@@ -19,6 +19,7 @@ import structlog
 from msgspec import Struct
 
 from connectors.ports import (
+    GENESIS,
     Degraded,
     EdgeError,
     EvidenceRow,
@@ -75,8 +76,8 @@ class Hooks(Protocol):
     def quarantined(self, engine: Engine, kind: str, error: str) -> None:
         """`decide` raised on an input."""
 
-    def decided(self, engine: Engine) -> None:
-        """Facts were decided: the desk's next deadline may be another one."""
+    def decided(self, engine: Engine, wanted: Asked | None) -> None:
+        """Facts were decided: the desk's next deadline is this one now."""
 
 
 class Ticket(Struct, kw_only=True):
@@ -113,7 +114,8 @@ class Engine:
     ) -> None:
         self.desk, self.directory = desk, directory
         self.state = State()
-        self.head, self.durable_seq = Head(), 0
+        self._seq, self._hash = 0, GENESIS
+        self.durable_seq = 0
         self.reason: Reason | None = None
         self.lost = False
         self.secret = b""
@@ -144,11 +146,17 @@ class Engine:
         self.directory.secret = loaded.secret
         self.directory.restore(loaded.people, loaded.people_rev)
         self.state = fold(loaded)
-        self.head, self.durable_seq = loaded.head, loaded.head.seq
+        self._seq, self._hash = loaded.head.seq, loaded.head.hash
+        self.durable_seq = loaded.head.seq
         self._snapshot_seq = self.state.seq
         self.submit(LeadershipWon(fence=self._leadership.fence))
         for subject, error in self.state.frozen.items():
             self.submit(DeadlineFailed(subject=subject, due_at=self._clock.now(), error=error))
+
+    @property
+    def head(self) -> Head:
+        """Where the desk's facts end, durable or not."""
+        return Head(seq=self._seq, hash=self._hash)
 
     @property
     def started(self) -> bool:
@@ -184,7 +192,7 @@ class Engine:
         first = self._take(decision, seen, now, evidence) if decision.drafts else None
         if decision.drafts:
             self._wake.set()
-            self._hooks.decided(self)
+            self._hooks.decided(self, self.state.next_asked())
         return Ticket(decision=decision, first=first, seq=self.state.seq)
 
     def _take(self, decision: Decision, seen: Input, now: datetime, evidence: Sequence[EvidenceRow]) -> int:
@@ -214,29 +222,40 @@ class Engine:
         return first
 
     def _seal(self, draft: f.Draft, at: str, cause: str, policy: str) -> Record:
-        seq = self.head.seq + 1
+        body, prev, seq, rev = draft.body, self._hash, self._seq + 1, self.directory.rev
         due_at = instant(draft.due_at) if draft.due_at else None
-        kind, v, body = type(draft.body).__name__, draft.body.VERSION, f.encode_body(draft.body)
-        rev = self.directory.rev
-        digest = chain_hash(
-            self.head.hash, self.desk, seq, at, due_at, kind, v, draft.subject, cause, rev, policy, body
+        kind, text = type(body).__name__, f.encode_body(body)
+        self._seq, self._hash = (
+            seq,
+            chain_hash(
+                prev,
+                self.desk,
+                seq,
+                at,
+                due_at,
+                kind,
+                body.VERSION,
+                draft.subject,
+                cause,
+                rev,
+                policy,
+                text,
+            ),
         )
-        record = Record(
+        return Record(
             seq=seq,
             at=at,
             due_at=due_at,
             kind=kind,
-            v=v,
+            v=body.VERSION,
             subject=draft.subject,
             cause=cause,
             people_rev=rev,
             policy=policy,
-            body=body,
-            prev=self.head.hash,
-            hash=digest,
+            body=text,
+            prev=prev,
+            hash=self._hash,
         )
-        self.head = Head(seq=seq, hash=digest)
-        return record
 
     # --- deadlines ---
 
@@ -476,10 +495,17 @@ def _cause(seen: Input) -> str:
 
 
 def _note_evidence(body: f.FactBody, wanted: set[str]) -> None:
-    for name in ("evidence", "note"):
-        found: Any = getattr(body, name, None)
+    for name in _EVIDENT.get(type(body), ()):
+        found: Any = getattr(body, name)
         if found is not None:
             wanted.add(found.id)
+
+
+_EVIDENT = {
+    kind: tuple(name for name in ("evidence", "note") if name in kind.__struct_fields__)
+    for kind in f.KINDS.values()
+}
+"""By kind of fact: the fields that name evidence."""
 
 
 def _shallow(values: Values) -> Values:

@@ -18,17 +18,18 @@ def minter(random_bytes: Callable[[int], bytes], now: Callable[[], datetime]) ->
     """`mint("v")` -> `v4k7q…`, unique for all practical purposes."""
 
     def mint(prefix: str) -> str:
-        bits = int.from_bytes(random_bytes(10), "big")
+        bits, pairs = int.from_bytes(random_bytes(10), "big"), _PAIRS
+        # the first of 80 bits, ten a pair of letters
+        a, b = pairs[bits >> 70], pairs[bits >> 60 & 1023]
+        c, d = pairs[bits >> 50 & 1023], pairs[bits >> 40 & 1023]
         if prefix in IN_ORDER:
-            return f"{prefix}{int(now().timestamp() * 1000):012x}{_letters(bits, 4)}"
-        return prefix + _letters(bits, 8 if prefix in LONG else 5)
+            return f"{prefix}{int(now().timestamp() * 1000):012x}{a}{b}{c}{d}"
+        if prefix in LONG:
+            rest = "".join([pairs[bits >> shift & 1023] for shift in (30, 20, 10, 0)])
+            return f"{prefix}{a}{b}{c}{d}{rest}"
+        return f"{prefix}{a}{b}{c}{d}{pairs[bits >> 30 & 1023]}"
 
     return mint
-
-
-def _letters(bits: int, pairs: int) -> str:
-    """The first of 80 bits, ten a pair of letters."""
-    return "".join([_PAIRS[bits >> shift & 1023] for shift in range(70, 70 - 10 * pairs, -10)])
 
 
 class Pool:

@@ -56,13 +56,16 @@ class Agenda:
         self._wanted: dict[str, Asked] = {}
         self._heap: list[tuple[Asked, str]] = []
 
-    def note(self, desk: str, wanted: Asked | None) -> None:
-        """When the desk wants to be asked; None: not at all."""
+    def note(self, desk: str, wanted: Asked | None) -> bool:
+        """When the desk wants to be asked; None: not at all. Returns whether it wants something new."""
+        if self._wanted.get(desk) == wanted:
+            return False
         if wanted is None:
-            self._wanted.pop(desk, None)
-        elif self._wanted.get(desk) != wanted:
-            self._wanted[desk] = wanted
-            heapq.heappush(self._heap, (wanted, desk))
+            del self._wanted[desk]
+            return False
+        self._wanted[desk] = wanted
+        heapq.heappush(self._heap, (wanted, desk))
+        return True
 
     def first(self) -> tuple[Asked, str] | None:
         """The earliest of all, or None."""
@@ -134,8 +137,8 @@ class Scheduler:
 
     def decided(self, desk: str, wanted: Asked | None) -> None:
         """The desk's next deadline may be another one, also an earlier one than the wake-up is armed for."""
-        self._agenda.note(desk, wanted)
-        self._arm_earlier()
+        if self._agenda.note(desk, wanted):
+            self._arm_earlier()
 
     def _arm_earlier(self) -> None:
         if self._stopped or self._firing or self._armed_for is None:
@@ -185,8 +188,8 @@ class Scheduler:
     async def _fire(self) -> None:
         """All that is due, over all desks in the order in which it was due, time-critical first; the loop is free
         again after 500 deadlines or 10 ms, whichever comes first."""
-        while self._fire_some():
-            await asyncio.sleep(0)  # noqa: ASYNC110  nothing is waited for: the loop has its turn
+        while self._fire_some():  # noqa: ASYNC110  nothing is waited for: the loop has its turn
+            await asyncio.sleep(0)
 
     def _fire_some(self) -> int:
         now, asked = self._clock.now(), 0

@@ -7,7 +7,7 @@ into the outbox, a metric, a board that moves) starts in `released`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import date, datetime
 from math import inf
 from typing import Any, Literal
@@ -202,9 +202,9 @@ class Watch:
         self._metrics.journal_seq(engine.desk, engine.durable_seq)
         self._moved[engine.desk].set()
 
-    def decided(self, engine: Engine) -> None:
-        """The desk's next deadline may be another one."""
-        self.on_decided(engine.desk, engine.state.next_asked())
+    def decided(self, engine: Engine, wanted: Asked | None) -> None:
+        """The desk's next deadline is this one now."""
+        self.on_decided(engine.desk, wanted)
 
     def quarantined(self, engine: Engine, kind: str, error: str) -> None:
         """`decide` raised on an input."""
@@ -213,9 +213,9 @@ class Watch:
 
     # --- who speaks ---
 
-    def desk_ids(self) -> Sequence[str]:
+    def desk_ids(self) -> Collection[str]:
         """All desks, in the order of the configuration."""
-        return tuple(self.shells)
+        return self.shells.keys()
 
     def credential(self, secret: str) -> Credential | None:
         """Who holds this secret, or None."""
@@ -286,7 +286,6 @@ class Watch:
         shell = self.shells.get(desk)
         if shell is not None and not shell.engine.lost:
             shell.tell(FilesTroubled(trouble=trouble, begun=begun))
-            self.on_earlier()
 
     def calendar(self, desk: str) -> Calendar:
         """The desk's zone and holidays."""

@@ -33,7 +33,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
 DESK = "bench"
-CALLWATCH = str(Path(sys.executable).with_name("callwatch"))
+CALLWATCH = os.environ.get("CW", str(Path(sys.executable).with_name("callwatch")))
 UPLOAD_ROWS = 1_000
 CONNECTIONS = 32
 ARRAY = 100

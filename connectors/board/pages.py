@@ -147,7 +147,7 @@ class Board:
     async def get_home(self, request: web.Request) -> web.StreamResponse:
         desks = self._desks.desk_ids()
         if len(desks) == 1:
-            return _see(_board_url(desks[0]))
+            return _see(_board_url(next(iter(desks))))
         return self._render(request, "desks.html", desks=[(desk, _board_url(desk)) for desk in desks])
 
     async def get_board(self, request: web.Request) -> web.StreamResponse:

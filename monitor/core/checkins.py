@@ -184,7 +184,7 @@ def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
 
 
 def _place(work: Work, seen: Seen, visit: Visit) -> PlaceVerdict:
-    if seen.check.tag:
+    if seen.check.tag or seen.check.position is None:
         return "none"
     if seen.check.source == "phone":
         return "unclear"  # a home's number was keyed on a line that is not the home's
@@ -200,12 +200,12 @@ def _match(work: Work, seen: Seen, visit: Visit) -> Match | None:
 
 
 def _index(seen: Seen, visit: Visit) -> int | None:
-    places = list(enumerate(visit.places))
-    mine = next((at for at, p in places if p.arrived_at is not None and p.worker == seen.worker), None)
-    if mine is not None:
-        return mine
+    places = visit.places
+    for at, place in enumerate(places):
+        if place.arrived_at is not None and place.worker == seen.worker:
+            return at
     if seen.check.kind == "leave":
-        there = [at for at, p in places if p.arrived_at is not None and not p.left]
+        there = [at for at, p in enumerate(places) if p.arrived_at is not None and not p.left]
         return (
             there[0] if len(there) == 1 and visit.places[there[0]].worker is None else _planned(seen, visit)
         )
@@ -215,12 +215,18 @@ def _index(seen: Seen, visit: Visit) -> int | None:
 
 
 def _planned(seen: Seen, visit: Visit) -> int | None:
-    free = [(at, place) for at, place in enumerate(visit.places) if place.arrived_at is None]
-    own = next((at for at, place in free if place.planned == seen.worker), None)
-    if own is not None:
-        return own
-    unnamed = next((at for at, place in free if place.planned is None), None)
-    return unnamed if unnamed is not None else (free[0][0] if free else None)
+    """The free place that is theirs by the rota, else one that names nobody, else any."""
+    unnamed: int | None = None
+    free: int | None = None
+    for at, place in enumerate(visit.places):
+        if place.arrived_at is None:
+            if place.planned == seen.worker:
+                return at
+            if place.planned is None and unnamed is None:
+                unnamed = at
+            if free is None:
+                free = at
+    return free if unnamed is None else unnamed
 
 
 def _rank(seen: Seen, match: Match) -> tuple[int, int, timedelta, datetime, str]:
@@ -293,10 +299,9 @@ def _next_arrival(work: Work, seen: Seen, here: Visit) -> datetime | None:
 
 def _too_far_to_be(work: Work, seen: Seen, here: Visit) -> bool:
     """The care worker arrived elsewhere so shortly before (or after) that no car covers the way (devices.md)."""
-    homes = work.ctx.people.homes(here.service_user, seen.at)
-    for ref in work.state.by_worker.get(seen.worker or "", set()):
-        visit = work.visit(ref)
-        for place in visit.places if visit is not None and ref != here.ref else ():
+    for ref in work.state.by_worker.get(seen.worker or "", ()):
+        visit = work.visit(ref) if ref != here.ref else None
+        for place in visit.places if visit is not None else ():
             if (
                 place.worker != seen.worker
                 or place.arrived_at is None
@@ -304,6 +309,7 @@ def _too_far_to_be(work: Work, seen: Seen, here: Visit) -> bool:
                 or place.proof == "manual"
             ):
                 continue
+            homes = work.ctx.people.homes(here.service_user, seen.at)
             others = work.ctx.people.homes(visit.service_user, place.arrived_at)
             metres = min((distance_m(a.lat, a.lon, b.lat, b.lon) for a in homes for b in others), default=0.0)
             if impossible_travel(metres, abs(seen.at - place.arrived_at)):
@@ -343,7 +349,8 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
             overrun_at=_overrun_at(work, visit, at),
         ),
     )
-    _end_alerts(work, seen, visit.ref, at)
+    if visit.alerts or len(visit.places) > 1:
+        _end_alerts(work, seen, visit.ref, at)
 
 
 def _overrun_at(work: Work, visit: Visit, at: datetime) -> datetime | None:
@@ -409,11 +416,9 @@ def _end_alerts(work: Work, seen: Seen, ref: str, at: datetime) -> None:
 def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:
     """The next arrival elsewhere, or for the same person's next visit, proves the departure: left, time not known
     (spec 19.6.4). Whoever is there is watched over by the new visit."""
-    for ref in sorted(work.state.by_worker.get(seen.worker or "", set())):
-        visit = work.visit(ref)
-        if visit is None or ref == here.ref:
-            continue
-        for index, place in enumerate(visit.places):
+    for ref in sorted(work.state.by_worker.get(seen.worker or "", ())):
+        visit = work.visit(ref) if ref != here.ref else None
+        for index, place in enumerate(visit.places) if visit is not None else ():
             there = place.worker == seen.worker and place.arrived_at is not None and not place.left
             if there and place.arrived_at is not None and place.arrived_at < seen.at:
                 depart = f.DepartureRecorded(

@@ -125,6 +125,10 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def involved(self) -> tuple[str, ...]:
         """The care workers whom it concerns: planned, there, or near."""
+        if len(self.places) == 1 and not self.near:
+            planned, worker = self.places[0].planned, self.places[0].worker
+            if planned == worker or worker is None:
+                return () if planned is None else (planned,)
         there = [place.worker for place in self.places if place.worker is not None]
         return tuple(dict.fromkeys((*self.workers, *there, *[worker for worker, _ in self.near])))
 
@@ -298,8 +302,10 @@ class State:
         self.ask_again(ref, visit_deadline(visit), urgent=visit.time_critical)
 
     def _index_workers(self, visit: Visit, old: Visit | None) -> None:
-        involved = visit.involved
-        for worker in old.involved if old else ():
+        involved, before = visit.involved, old.involved if old else ()
+        if involved == before:
+            return
+        for worker in before:
             if worker not in involved:
                 _drop(self.by_worker, worker, visit.ref)
         for worker in involved:

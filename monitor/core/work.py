@@ -84,6 +84,8 @@ class Work:
         self._alerts: dict[str, Alert | None] = {}
         self._messages: dict[str, Message | None] = {}
         self._slots: dict[str, tuple[Question, ...]] = {}
+        self._unseen: list[f.Draft] = []
+        """Facts that no step of this decision has looked for yet: most decisions end before one does."""
 
     # --- what is there now ---
 
@@ -91,18 +93,24 @@ class Work:
         """The visit, with this decision's facts."""
         if ref is None:
             return None
+        if self._unseen:
+            self._catch_up()
         return self._visits[ref] if ref in self._visits else self.state.values.visits.get(ref)
 
     def alert(self, ref: str | None) -> Alert | None:
         """The alert, with this decision's facts."""
         if ref is None:
             return None
+        if self._unseen:
+            self._catch_up()
         return self._alerts[ref] if ref in self._alerts else self.state.values.alerts.get(ref)
 
     def message(self, key: str | None) -> Message | None:
         """The message, with this decision's facts."""
         if key is None:
             return None
+        if self._unseen:
+            self._catch_up()
         return self._messages[key] if key in self._messages else self.state.values.messages.get(key)
 
     def messages_of(self, alert: Alert) -> list[Message]:
@@ -117,12 +125,14 @@ class Work:
 
     def all_open_alerts(self) -> list[Alert]:
         """Every alert of the desk that has not ended."""
+        self._catch_up()
         refs = list(dict.fromkeys((*self.state.values.alerts, *self._alerts)))
         found = (self.alert(ref) for ref in refs)
         return [alert for alert in found if alert is not None and alert.state != "ended"]
 
     def questions(self, line: str) -> tuple[Question, ...]:
         """The questions put to a line, those of this decision included."""
+        self._catch_up()
         return (*self.state.values.questions.get(line, ()), *self._slots.get(line, ()))
 
     def stopped(self, line: str) -> bool:
@@ -143,9 +153,22 @@ class Work:
     ) -> None:
         """Decide one fact, and see it from here on."""
         digest = policy or self.state.values.policy_digest
-        self.drafts.append(f.Draft(subject=subject, body=body, due_at=due_at, policy=digest))
-        happened = f.Happened(seq=0, at=self.now, subject=subject, body=body, due_at=due_at, policy=digest)
-        self._see(happened)
+        draft = f.Draft(subject=subject, body=body, due_at=due_at, policy=digest)
+        self.drafts.append(draft)
+        self._unseen.append(draft)
+
+    def _catch_up(self) -> None:
+        unseen, self._unseen = self._unseen, []
+        for draft in unseen:
+            happened = f.Happened(
+                seq=0,
+                at=self.now,
+                subject=draft.subject,
+                body=draft.body,
+                due_at=draft.due_at,
+                policy=draft.policy or "",
+            )
+            self._see(happened)
 
     def _see(self, fact: f.Happened) -> None:
         closes_after = self.state.policy_of(fact.policy).closes_after
