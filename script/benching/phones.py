@@ -102,11 +102,7 @@ async def over_http(options: argparse.Namespace) -> dict[str, Any]:
     began = time.perf_counter()
     async with asyncio.timeout(PATIENCE_S):
         lines = [
-            (
-                await loop.create_connection(
-                    lambda: Line(requests, times, bad), options.host, options.port
-                )
-            )[1]
+            (await loop.create_connection(lambda: Line(requests, times, bad), options.host, options.port))[1]
             for _ in range(options.lines)
         ]
         await asyncio.gather(*(line.done for line in lines))
@@ -193,7 +189,8 @@ async def over_mqtt(options: argparse.Namespace) -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     _, line = await loop.create_connection(Publisher, options.host, options.port)
     await asyncio.wait_for(line.greeted, 10)
-    line.transport.write(subscribe(topic + b"receipts" if not paced else f"callwatch/{options.desk}/+/receipt".encode()))
+    if paced:
+        line.transport.write(subscribe(f"callwatch/{options.desk}/+/receipt".encode()))
     at = now()
     numbers = range(options.first, options.first + options.count)
     packets = [

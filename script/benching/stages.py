@@ -39,7 +39,9 @@ class Stages:
         self.seconds: Counter[str] = Counter()
         self._inner: list[float] = []
 
-    def around(self, owner: Any, name: str, stage: str, clock: Callable[[], float] = time.thread_time) -> None:
+    def around(
+        self, owner: Any, name: str, stage: str, clock: Callable[[], float] = time.thread_time
+    ) -> None:
         real = getattr(owner, name)
 
         @functools.wraps(real)
@@ -132,7 +134,9 @@ async def measure(count: int, folder: Path, profile: str | None) -> dict[str, fl
         profiler.disable()
         import pstats
 
-        pstats.Stats(profiler, stream=sys.stderr).sort_stats(os.environ.get("SORT","tottime")).print_stats(90)
+        pstats.Stats(profiler, stream=sys.stderr).sort_stats(os.environ.get("SORT", "tottime")).print_stats(
+            90
+        )
     app.stop()
     await running
     each = {"decode": decoding} | dict(stages.seconds) | dict(commit)
