@@ -412,9 +412,7 @@ class Watch:
             return Script(say=("This number is not in use.",))
         if e164(to) not in self.shells[desk].config.checkin_numbers:
             return self.shells[desk].call_received()
-        script = await self.free[desk].received(to, caller, provider_ref)
-        self.on_earlier()
-        return script
+        return await self.free[desk].received(to, caller, provider_ref)
 
     async def call_heard(self, to: str, caller: str, provider_ref: str, heard: CallHeard) -> Script:
         """The next step of a call to the free number."""
@@ -422,9 +420,7 @@ class Watch:
         if desk is None:
             return Script(say=("This number is not in use.",))
         self.feeds.heard("phone")
-        script = await self.free[desk].heard(to, caller, provider_ref, heard)
-        self.on_earlier()
-        return script
+        return await self.free[desk].heard(to, caller, provider_ref, heard)
 
     async def whisper(self, provider_ref: str, person: int, step: str, digit: str | None) -> Script:
         """A step of what the person rung for a caller hears before they are joined."""

@@ -184,10 +184,12 @@ def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
 
 
 def _place(work: Work, seen: Seen, visit: Visit) -> PlaceVerdict:
-    if seen.check.tag or seen.check.position is None:
+    if seen.check.tag:
         return "none"
     if seen.check.source == "phone":
         return "unclear"  # a home's number was keyed on a line that is not the home's
+    if seen.check.position is None:
+        return "none"
     return place_verdict(seen.check.position, work.ctx.people.homes(visit.service_user, seen.at))
 
 
