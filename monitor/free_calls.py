@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -67,10 +67,11 @@ class FreeCalls:
             return self._calls[ref].script
         live = self._begin(to, caller, ref)
         if self._too_many(live):
-            return await self._fetch(live, free_number.want(live.call, "wrong_pins"), "wrong_pins")
-        homes = live.call
-        first = free_number.begin(homes.homes, placed=homes.placed, withheld=homes.withheld)
-        return self._say(live, first)
+            return await self._guarded(
+                live, self._fetch(live, free_number.want(live.call, "wrong_pins"), "wrong_pins")
+            )
+        begun = live.call
+        return self._say(live, free_number.begin(begun.homes, placed=begun.placed, withheld=begun.withheld))
 
     async def heard(self, to: str, caller: str, ref: str, came: CallHeard) -> Script:
         """Keys, silence, or the end of our try to join somebody."""
@@ -79,9 +80,15 @@ class FreeCalls:
             return self._lost(to, caller, ref, came)
         if came.turn != live.call.turn:
             return live.script  # an answer to an earlier question, repeated by the network
-        if came.dialled:
-            return await self._after_dial(live)
-        return await self._follow(live, free_number.heard(live.call, came.digits, self._desk.directory), came)
+        return await self._guarded(live, self._after_dial(live) if came.dialled else self._follow(live, came))
+
+    async def _guarded(self, live: Live, work: Awaitable[Script]) -> Script:
+        """A fault of ours must not be a dropped line, nor a promise that nobody keeps."""
+        try:
+            return await work
+        except Exception as error:  # noqa: BLE001  whatever it is, the caller is put through
+            log.error("a call to the free number failed", desk=self._desk.id, error=type(error).__name__)
+            return self._put_through(live, Heard(call=live.call))
 
     async def whisper(self, ref: str, person: int, step: str, digit: str | None) -> Script:
         """What the person who is rung for the caller hears before they are joined."""
@@ -128,7 +135,8 @@ class FreeCalls:
 
     # --- what was keyed ---
 
-    async def _follow(self, live: Live, heard: Heard, came: CallHeard) -> Script:
+    async def _follow(self, live: Live, came: CallHeard) -> Script:
+        heard = free_number.heard(live.call, came.digits, self._desk.directory)
         if heard.wrong_pin:
             heard = self._wrong_pin(live, heard)
         if isinstance(heard.act, CheckIn):
@@ -200,7 +208,7 @@ class FreeCalls:
         if heard.call.rungs:
             return self._say(live, heard)
         await self._tell(CallerAlone(alert=join.alert))
-        return self._put_through(live, heard) if self._desk.config.telephone else self._say(live, heard)
+        return self._put_through(live, heard)
 
     async def _after_dial(self, live: Live) -> Script:
         """The one who was rung and the caller have spoken, or that one was not there."""
@@ -226,10 +234,16 @@ class FreeCalls:
         return ticket.decision.answer
 
     def _put_through(self, live: Live, heard: Heard) -> Script:
-        """Nobody on duty has a telephone that we know, or nothing can be decided: the office's own number is left."""
+        """Nobody on duty has a telephone that we know, or nothing can be decided: the office's own number is left, if
+        it is not one on which we answer ourselves."""
         live.call = replace(heard.call, stage="over")
-        said = self._words().free_number((*heard.lines[:1], "joining"), live.call, live.at)
-        live.script = Script(say=said, dial=self._desk.config.telephone, dial_from=self._shown(live))
+        config = self._desk.config
+        office = (
+            config.telephone if config.telephone not in (*config.numbers, *config.checkin_numbers) else None
+        )
+        lines = [line for line in heard.lines if line != "nobody"]
+        said = self._words().free_number((*lines, "joining" if office else "nobody"), live.call, live.at)
+        live.script = Script(say=said, dial=office, dial_from=self._shown(live), hang_up=office is None)
         return live.script
 
     # --- what is said ---

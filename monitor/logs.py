@@ -63,7 +63,7 @@ TEXTS = frozenset({"event", "expected", "hint"})
 _OUR_WORDS = frozenset(
     {
         "ACL", "API", "APScheduler", "CPU", "Ctrl-C", "GET", "GSM", "HTTP", "HTTPS", "I", "ID", "JSON", "MQTT",
-        "OwnTracks", "PATCH", "POST", "PUBACK", "PUT", "QoS", "Redis", "SIGHUP", "SIGINT", "SIGTERM", "SMS",
+        "OwnTracks", "PATCH", "PINs", "POST", "PUBACK", "PUT", "QoS", "Redis", "SIGHUP", "SIGINT", "SIGTERM", "SMS",
         "SQLite", "TLS", "TOML", "TTL", "Traccar", "TwiML", "Twilio", "URL", "UTC", "Valkey", "WAL",
     }
 )  # fmt: skip

@@ -423,6 +423,10 @@ def _text(at: datetime) -> str:
 # --- people ---
 
 
+FIRST_PIN = 4701
+"""The first care worker's PIN; each one's is the next number."""
+
+
 class _Lines:
     """Drama numbers, each given to one person only."""
 
@@ -470,7 +474,7 @@ def _contact(ref: str, name: str, lines: _Lines) -> dict[str, Any]:
 def _care_worker(rng: random.Random, worker: int, name: str, lines: _Lines) -> dict[str, Any]:
     person = _person(_worker_id(worker), "care_worker", name, [lines.mobile()])
     skills = [skill for skill in ("medication", "hoist", "stoma") if rng.random() < 0.5]
-    return person | {"devices": [_device(worker)], "skills": skills}
+    return person | {"devices": [_device(worker)], "skills": skills, "pin": f"{FIRST_PIN + worker}"}
 
 
 def _service_user(
@@ -487,6 +491,7 @@ def _service_user(
     phones = [lines.landline() if landline else lines.mobile()]
     return _person(_client_id(client), "service_user", name, phones) | {
         "homes": [{"lat": round(home.lat, 6), "lon": round(home.lon, 6), "radius_m": HOME_RADIUS_M}],
+        "home_number": f"{101 + client}",
         "next_of_kin": kin,
         "contact_plan": {
             "public": "auto",

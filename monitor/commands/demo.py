@@ -37,6 +37,7 @@ log = structlog.get_logger("demo")
 
 DESK = "bright"
 OUR_NUMBER, COUNCIL_NUMBER = "+441632960999", "+441632960998"
+FREE_NUMBER = "+448081570042"
 A_DAY = timedelta(hours=14)
 """A day older than this is over: the next start lays on a new one, in the same store."""
 
@@ -211,6 +212,7 @@ kind = "provider"
 name = "Bright Care"
 policy = "example"
 numbers = ["{OUR_NUMBER}"]
+checkin_numbers = ["{FREE_NUMBER}"]
 public = "auto"
 overrides = {{ time_critical_late_after = "30m" }}
 duty = [{duty}]
@@ -228,6 +230,8 @@ callwatch is watching a synthetic day of "Bright Care": 25 care workers, 120 ser
 
   the board        http://{address}/
   the telephones   {phones}/phones      answer the calls, read the texts, press keys, reply
+
+On that page any telephone can ring the free number for check-ins, 0808 157 0042. Care workers' PINs are 4701 to 4725.
 
 {_what_comes(laid)}
 Ctrl-C stops it; started again, it carries on.

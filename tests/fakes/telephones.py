@@ -16,7 +16,7 @@ from connectors.twilio.network import TelephoneNetwork
 from connectors.twilio.sending import TwilioSender
 from connectors.twilio.standin import serving
 from connectors.twilio.webhooks import routes
-from monitor.core.views import Script
+from monitor.core.views import CallHeard, Script
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "the-current-token"
@@ -45,6 +45,9 @@ class FakeDesks:
     scripts: dict[tuple[str, str | None], Script] = field(default_factory=dict)
     reply: str | None = None
     inbound: Script = field(default_factory=lambda: Script(say=("Hello, this is Bright Care.",)))
+    onward: dict[int, Script] = field(default_factory=dict)
+    """What follows on the free number, by the question that was answered."""
+    whispers: dict[tuple[str, str | None], Script] = field(default_factory=dict)
     fails_with: Exception | None = None
     gate: asyncio.Event | None = None
     """While it is not set, the desk takes its time."""
@@ -52,6 +55,8 @@ class FakeDesks:
     steps: list[tuple[str, str, str | None]] = field(default_factory=list)
     received: list[tuple[str, str]] = field(default_factory=list)
     callbacks: list[StatusCallback] = field(default_factory=list)
+    heard: list[tuple[str, CallHeard]] = field(default_factory=list)
+    whispered: list[tuple[str, int, str, str | None]] = field(default_factory=list)
 
     async def _thinks(self) -> None:
         if self.gate is not None:
@@ -73,6 +78,16 @@ class FakeDesks:
         self.steps.append((key, step, digit))
         await self._thinks()
         return self.scripts[(step, digit)]
+
+    async def call_heard(self, to: str, caller: str, provider_ref: str, heard: CallHeard) -> Script:
+        self.heard.append((caller, heard))
+        await self._thinks()
+        return self.onward[heard.turn]
+
+    async def whisper(self, provider_ref: str, person: int, step: str, digit: str | None) -> Script:
+        self.whispered.append((provider_ref, person, step, digit))
+        await self._thinks()
+        return self.whispers[(step, digit)]
 
     async def call_status(self, callback: StatusCallback) -> None:
         self.callbacks.append(callback)

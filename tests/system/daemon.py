@@ -398,7 +398,8 @@ def by_day() -> dict[str, str]:
 class Daemon:
     """`callwatch run`: configured by keywords, on a port and with a data folder that stay over restarts.
 
-    `overrides` are keys of the policy; `desks` are more `[[desk]]` tables; `tables` are texts appended to the file;
+    `overrides` are keys of the policy; `first` more keys of its desk; `desks` are more `[[desk]]` tables; `tables` are
+    texts appended to the file;
     `env` (may be changed between two starts) and `prefix` (words before the command) are for libfaketime and the like;
     `warm` forks from a `WarmStart`.
     """
@@ -416,6 +417,7 @@ class Daemon:
         desks: Sequence[Mapping[str, Any]] = (),
         council_desks: Sequence[Mapping[str, Any]] = (),
         checkin_numbers: Sequence[str] = (),
+        first: Mapping[str, Any] | None = None,
         mqtt: Mapping[str, Any] | None = None,
         twilio: Mapping[str, Any] | None = None,
         tables: str = "",
@@ -430,7 +432,7 @@ class Daemon:
         self.config, self._out, self._err = folder / "callwatch.toml", folder / "stdout", folder / "stderr"
         self.starts_s: list[float] = []
         self._process: subprocess.Popen[bytes] | Forked | None = None
-        first = {
+        own = {
             "id": DESK,
             "kind": "provider",
             "name": "Bright Care",
@@ -449,7 +451,7 @@ class Daemon:
             blocks.append(table("twilio", self._account(phones) | dict(twilio or {})))
         ids = [DESK, *(str(desk["id"]) for desk in desks)]
         blocks += [table("[http.token]", token) for token in _tokens(ids, devices)]
-        blocks += [table("[desk]", desk) for desk in (first, *desks)]
+        blocks += [table("[desk]", desk) for desk in (own | dict(first or {}), *desks)]
         self.config.write_text("\n".join([*blocks, tables]))
 
     def _account(self, phones: Telephones) -> dict[str, Any]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from xml.etree import ElementTree
 
 import pytest
+from twilio.request_validator import RequestValidator
 
+from connectors.twilio.twiml import SORRY
 from tests.system.daemon import (
+    AUTH_TOKEN,
     EDNA,
     OFFICE,
     ON_CALL,
@@ -21,15 +29,18 @@ from tests.system.daemon import (
     chain_break,
     in_s,
     of_kind,
+    request,
     service_user,
     staff,
     visit,
     warm_start,
 )
+from tests.system.test_degraded import locked
 from tests.waiting import until_sync
 
 FREE = "+448081570042"
 UNKNOWN = "+441632960555"
+KILLS = 10
 FRED_MOBILE = "+447700900333"
 DUTY = (
     {"person": "st-1", "role": "office", "hours": "daily 00:00-24:00"},
@@ -354,3 +365,151 @@ def test_a_pin_belongs_to_one_and_stays_when_an_upload_does_not_name_it(
         ]
         w.keys(w.rings(), "4711", "1")
         assert w.place()["worker"] == "cw-1"
+
+
+# --- troubles ---
+
+
+def posts(daemon: Daemon, path: str, form: dict[str, str]) -> tuple[int, str]:
+    """A webhook as Twilio sends it, signed. Raises OSError when nobody answers."""
+    signature = RequestValidator(AUTH_TOKEN).compute_signature(daemon.url + path, form)
+    headers = {"X-Twilio-Signature": signature, "Content-Type": "application/x-www-form-urlencoded"}
+    answer = request(daemon.port, "POST", path, urlencode(form).encode(), headers)
+    return answer.status, str(answer.body)
+
+
+def onward(xml: str) -> str:
+    """Where the answer to the question goes, as a path."""
+    (gather,) = ElementTree.fromstring(xml).iter("Gather")
+    return gather.get("action", "").partition("/twilio/")[2]
+
+
+def up_to_the_menu(daemon: Daemon, sid: str, caller: str = EDNA) -> tuple[str, dict[str, str]]:
+    """A call of which the PIN has been keyed: where the key goes, and what every webhook of it says."""
+    form = {"CallSid": sid, "From": caller, "To": FREE, "CallStatus": "in-progress"}
+    _, asked = posts(daemon, "/twilio/voice", form)
+    _, menu = posts(daemon, f"/twilio/{onward(asked)}", form | {"Digits": "4711"})
+    return f"/twilio/{onward(menu)}", form
+
+
+def confirmed(answer: tuple[int, str]) -> bool:
+    """Whether the caller hears that it is on record: words and an end, nothing asked, nobody rung, no apology."""
+    status, xml = answer
+    ends = "<Hangup" in xml and not any(f"<{verb}" in xml for verb in ("Gather", "Dial", "Redirect"))
+    return status == 200 and ends and SORRY not in xml
+
+
+def test_a_webhook_that_comes_twice_is_one_check_in(tmp_path: Path, warm: WarmStart) -> None:
+    with world(tmp_path, warm) as w:
+        key, form = up_to_the_menu(w.daemon, "CA1")
+        first = posts(w.daemon, key, form | {"Digits": "1"})
+        assert confirmed(first)
+        assert posts(w.daemon, key, form | {"Digits": "1"}) == first
+        assert len(of_kind(w.office.facts(), "ArrivalRecorded")) == 1
+        # an old question, whatever is keyed now, is not asked again in the middle of things
+        assert posts(w.daemon, key, form | {"Digits": "2"}) == first
+        assert w.place()["stage"] == "arrived"
+        w.daemon.kill()
+        w.daemon.start()
+        again = posts(w.daemon, key, form | {"Digits": "1"})
+        assert not confirmed(again), "after a restart the call begins again"
+        assert len(of_kind(w.office.facts(), "ArrivalRecorded")) == 1
+
+
+def test_a_call_in_the_middle_of_a_restart_begins_again_and_can_be_finished(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm) as w:
+        key, form = up_to_the_menu(w.daemon, "CA1")
+        w.daemon.kill()
+        w.daemon.start()
+        _, asked = posts(w.daemon, key, form | {"Digits": "1"})
+        _, menu = posts(w.daemon, f"/twilio/{onward(asked)}", form | {"Digits": "4711"})
+        assert confirmed(posts(w.daemon, f"/twilio/{onward(menu)}", form | {"Digits": "1"}))
+        assert w.place()["stage"] == "arrived"
+
+
+def test_killed_between_the_key_and_the_answer_nobody_hears_what_is_not_on_disk(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    lines = [f"+4416329602{n:02}" for n in range(KILLS)]
+    heard = 0
+    with world(tmp_path, warm) as w:
+        w.office.people(*(service_user(f"su-k{n}", line) for n, line in enumerate(lines)))
+        w.office.rota(*(visit(f"v-k{n}", in_s(-60)) | {"service_user": f"su-k{n}"} for n in range(KILLS)))
+        for n, line in enumerate(lines):
+            key, form = up_to_the_menu(w.daemon, f"CA{n}", line)
+            answer: list[tuple[int, str]] = []
+
+            def press(key: str = key, form: dict[str, str] = form, into: list[Any] = answer) -> None:
+                with contextlib.suppress(OSError):  # killed before it could answer
+                    into.append(posts(w.daemon, key, form | {"Digits": "1"}))
+
+            pressing = threading.Thread(target=press)
+            if n == 0:
+                w.daemon.send(signal.SIGSTOP)  # of the first one nothing can have been heard
+            pressing.start()
+            # not a wait for anything: the moment of the kill is the input, and the last one comes after the answer
+            pressing.join(n * 0.002 if n < KILLS - 1 else 10)
+            w.daemon.kill()
+            pressing.join(10)
+            w.daemon.start(watching=False)
+            arrived = w.place(f"v-k{n}")["stage"] == "arrived"
+            assert arrived or not any(map(confirmed, answer)), f"kill {n}: confirmed, and not there"
+            heard += any(map(confirmed, answer))
+            again, form = up_to_the_menu(w.daemon, f"CB{n}", line)
+            assert confirmed(posts(w.daemon, again, form | {"Digits": "1"})), (
+                "they ring again: it is there, once"
+            )
+            assert w.place(f"v-k{n}")["stage"] == "arrived"
+        assert 0 < heard < KILLS
+        assert len(of_kind(w.office.facts(), "ArrivalRecorded")) == KILLS
+        assert chain_break(w.office.facts()) is None
+
+
+def test_while_nothing_can_be_written_the_caller_is_told_so_and_given_a_person(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with locked(tmp_path) as disk, world(tmp_path, warm) as w:
+        sid = w.rings()
+        w.keys(sid, "4711")
+        disk.breaks()
+        w.phones.do(w.phones.call(sid), "press", digits="1")
+        ringing = w.phones.ringing(OFFICE, timeout=20)
+        assert ringing["direction"] == "outbound-dial"
+        unrecorded = w.phones.call(sid)
+        w.phones.do(ringing, "answer")
+        w.phones.do(ringing, "press", digits="1")
+        until_sync(lambda: w.phones.call(ringing["sid"])["script"], what="they are joined")
+        disk.mends()
+        w.daemon.wait_watching()
+        assert w.office.alerts(kind="help_asked", reason="caller_unrecorded")
+        again = w.rings()
+        confirmation = w.keys(again, "4711", "1")["script"][-1]
+        assert confirmation not in unrecorded["script"]
+        assert w.place()["stage"] == "arrived"
+        assert len(of_kind(w.office.facts(), "ArrivalRecorded")) == 1
+        assert chain_break(w.office.facts()) is None
+
+
+def test_help_is_rung_for_while_nothing_can_be_written(tmp_path: Path, warm: WarmStart) -> None:
+    with locked(tmp_path) as disk, world(tmp_path, warm) as w:
+        disk.breaks()
+        sid = w.rings()
+        w.keys(sid, "4711")
+        w.phones.do(w.phones.call(sid), "press", digits="9")
+        assert w.phones.ringing(OFFICE, timeout=20)["direction"] == "outbound-dial"
+        disk.mends()
+        w.daemon.wait_watching()
+        assert w.office.alerts(kind="help_asked", reason="caller_help")
+
+
+def test_without_anybody_on_duty_the_caller_is_put_through_to_the_office(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    office = {"telephone": "+441632960777"}
+    with world(tmp_path, warm, duty=(), first=office) as w:
+        sid = w.rings()
+        w.phones.do(w.phones.call(sid), "press", digits="0#")
+        assert w.phones.ringing("+441632960777")["direction"] == "outbound-dial"
+        assert w.office.alerts(kind="help_asked", state="open")

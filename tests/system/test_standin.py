@@ -204,6 +204,61 @@ async def test_she_rings_us_and_puts_it_down_while_it_rings_there(world: Telepho
     assert world.network.calls[theirs].status == "canceled"
 
 
+# --- somebody is asked before they are joined ---
+
+
+async def asked_first(world: Telephones) -> tuple[str, str]:
+    """Edith's call on the free number, and the one to Deepa, who is asked to press 1."""
+    world.desks.inbound = Script(
+        say=("One moment.",), dial=DEEPA, dial_from=OFFICE, asked_first=True, step="1", turn=1
+    )
+    world.desks.onward[1] = Script(say=("That was all.",), hang_up=True, turn=2)
+    world.desks.whispers = {
+        ("", None): Script(say=("Press 1.",), keys=True, step="wake", wait_s=2),
+        ("wake", "1"): Script(say=("You are joined.",), step="tell"),
+        ("wake", ""): Script(say=("Thank you.",), step="passed", hang_up=True),
+    }
+    call = await world.does(f"phones/{EDITH}/call", {"to": OFFICE})
+    theirs = (await world.phone(DEEPA))["calls"][-1]
+    assert (theirs["status"], theirs["from"]) == ("ringing", OFFICE)
+    return call["sid"], theirs["sid"]
+
+
+async def test_who_presses_the_key_is_joined_and_both_go_on_until_one_puts_it_down(world: Telephones) -> None:
+    hers, theirs = await asked_first(world)
+    assert (await world.does(f"calls/{theirs}/answer"))["waiting_for_key"]
+    await world.does(f"calls/{theirs}/press", {"digits": "1"})
+    await until(lambda: world.network.calls[theirs].bridged)
+    assert not world.network.calls[hers].over
+    await world.does(f"calls/{theirs}/hangup")
+    await until(lambda: world.network.calls[hers].over)
+    assert (world.desks.heard[0][1].dialled, world.desks.heard[0][1].joined) == (True, True)
+
+
+@pytest.mark.parametrize("how", ["answer", "voicemail"], ids=["nobody presses", "a mail box"])
+async def test_who_presses_no_key_is_not_joined(world: Telephones, how: str) -> None:
+    hers, theirs = await asked_first(world)
+    await world.does(f"calls/{theirs}/{how}")
+    await until(lambda: world.network.calls[hers].over)
+    assert world.network.calls[theirs].heard[-1] == "Thank you."
+    assert world.desks.heard[0][1].joined is False
+
+
+async def test_a_caller_who_puts_it_down_while_somebody_is_asked_ends_both(world: Telephones) -> None:
+    hers, theirs = await asked_first(world)
+    await world.does(f"calls/{theirs}/answer")
+    await world.does(f"calls/{hers}/hangup")
+    await until(lambda: world.network.calls[theirs].over)
+    assert world.desks.heard == []
+
+
+async def test_a_withheld_number_is_not_told_to_us(world: Telephones) -> None:
+    world.desks.inbound = Script(say=("Hello.",))
+    call = await world.does(f"phones/{EDITH}/call", {"to": OFFICE, "withheld": True})
+    assert world.desks.received == [(OFFICE, "")]
+    assert call["from"] == EDITH, "the telephone itself knows its own number"
+
+
 # --- texts ---
 
 
@@ -439,3 +494,42 @@ async def test_a_person_reads_answers_presses_and_writes_back(page: Page) -> Non
         assert world.desks.steps[-1] == ("c-1", "ask", "1")
         assert world.desks.texts[0][2] == "11"
         assert problems == []
+
+
+async def test_a_person_rings_the_free_number_and_keys_a_pin(page: Page) -> None:
+    desks = FakeDesks(
+        inbound=Script(say=("Key your PIN.",), keys=True, step="pin", digits=4, turn=1),
+        onward={
+            1: Script(say=("Press 1 for arriving.",), keys=True, step="menu", turn=2),
+            2: Script(say=("Arrived.",), hang_up=True, turn=3),
+        },
+    )
+    async with telephones(desks, speed=1.0) as world:
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
+        await page.goto(f"{world.url}/phones")
+        form = page.get_by_role("form", name="Ring callwatch")
+        await form.get_by_label("Telephone").fill("01632 960101")
+        await form.get_by_label("rings").fill(OFFICE)
+        await form.get_by_label("withholds").check()
+        await form.get_by_role("button", name="Ring").click()
+        edith = page.locator(f'[data-number="{EDITH}"]')
+        await expect(edith.get_by_text("Key your PIN.")).to_be_visible()
+        for digit in "4711":
+            await edith.get_by_role("button", name=digit, exact=True).click()
+        await expect(edith.get_by_text("Press 1 for arriving.")).to_be_visible()
+        await edith.get_by_role("button", name="1", exact=True).click()
+        await expect(edith.get_by_text("1 earlier call")).to_be_visible()
+        assert [(who, heard.digits) for who, heard in desks.heard] == [("", "4711"), ("", "1")]
+        assert problems == []
+
+
+async def test_a_number_that_is_none_is_told_beside_the_form(page: Page) -> None:
+    async with telephones() as world:
+        await page.goto(f"{world.url}/phones")
+        form = page.get_by_role("form", name="Ring callwatch")
+        await form.get_by_label("Telephone").fill("Edith")
+        await form.get_by_label("rings").fill(OFFICE)
+        await form.get_by_role("button", name="Ring").click()
+        await expect(form.get_by_role("alert")).to_contain_text("expected +44")

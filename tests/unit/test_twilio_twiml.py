@@ -76,3 +76,22 @@ def test_a_text_is_answered_with_a_text_or_with_nothing() -> None:
     )
     assert twiml.sms_twiml(None) == f"{HEAD}<Response />"
     assert twiml.sms_twiml("") == f"{HEAD}<Response />"
+
+
+def test_who_is_rung_may_be_asked_first_and_then_sees_our_number() -> None:
+    script = Script(say=(), dial="+441632960100", dial_from="+441632960999", asked_first=True)
+    xml = twiml.call_twiml(
+        script, after_dial_url="https://h.example/a", asked_first_url="https://h.example/w"
+    )
+    assert xml == (
+        f"{HEAD}<Response>"
+        '<Dial action="https://h.example/a" callerId="+441632960999" method="POST" timeout="25">'
+        '<Number method="POST" url="https://h.example/w">+441632960100</Number></Dial></Response>'
+    )
+
+
+def test_a_number_ends_with_a_hash_and_a_call_ends_when_it_is_said() -> None:
+    xml = twiml.call_twiml(Script(say=(), keys=True, digits=8), action_url="https://h.example/n")
+    assert 'finishOnKey="#"' in xml
+    assert 'numDigits="8"' in xml
+    assert twiml.call_twiml(Script(say=(), hang_up=True)) == f"{HEAD}<Response><Hangup /></Response>"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 from xml.etree import ElementTree
 
 import aiohttp
@@ -267,6 +267,127 @@ async def test_a_call_to_us_is_answered_and_joined_and_nobody_there_is_said() ->
         _, talked = await caller.posts(after, inbound | {"DialCallStatus": "completed"})
         assert talked == twiml.hangup_twiml()
     assert desks.received == [(OFFICE, EDITH)]
+
+
+# --- the free number ---
+
+PIN = Script(say=("Key your PIN.",), keys=True, step="pin", digits=8, turn=1)
+MENU = Script(say=("Press 1.",), keys=True, step="menu", turn=2)
+JOIN = Script(say=("One moment.",), dial=DEEPA, dial_from=OFFICE, asked_first=True, step="1", turn=3)
+GONE = Script(say=("Goodbye.",), hang_up=True, turn=4)
+INBOUND = {"CallSid": "CA2", "To": OFFICE, "From": EDITH, "CallStatus": "in-progress"}
+
+
+def attributes(xml: str, verb: str) -> dict[str, str]:
+    (element,) = ElementTree.fromstring(xml).iter(verb)
+    return dict(element.attrib)
+
+
+async def test_a_number_is_keyed_up_to_a_hash_and_comes_back_with_its_question() -> None:
+    desks = FakeDesks(inbound=PIN, onward={1: MENU, 2: GONE})
+    async with twilio(desks) as caller:
+        _, asked = await caller.posts("/twilio/voice", INBOUND)
+        gather = attributes(asked, "Gather")
+        assert (gather["numDigits"], gather["finishOnKey"]) == ("8", "#")
+        _, menu = await caller.posts(action(asked, "Gather"), INBOUND | {"Digits": "4711"})
+        assert attributes(menu, "Gather")["numDigits"] == "1"
+        _, ended = await caller.posts(action(menu, "Gather"), INBOUND | {"Digits": ""})
+        assert "<Hangup" in ended
+    assert [(who, h.turn, h.digits, h.dialled) for who, h in desks.heard] == [
+        (EDITH, 1, "4711", False),
+        (EDITH, 2, "", False),
+    ]
+    assert parse_qs(desks.heard[0][1].raw.decode())["Digits"] == ["4711"], (
+        "the form as it came, for the evidence"
+    )
+
+
+@pytest.mark.parametrize(
+    "withheld", ["+266696687", "+7378742833", "+86282452253", "anonymous", "", "Restricted"]
+)
+async def test_a_withheld_number_is_no_number(withheld: str) -> None:
+    desks = FakeDesks(inbound=PIN)
+    async with twilio(desks) as caller:
+        await caller.posts("/twilio/voice", INBOUND | {"From": withheld})
+    assert desks.received == [(OFFICE, "")]
+
+
+async def test_a_pin_stands_in_no_url_also_when_the_desk_is_slow() -> None:
+    desks = FakeDesks(inbound=PIN, onward={1: MENU}, gate=asyncio.Event())
+    async with twilio(desks, bound_s=0.05) as caller:
+        _, held = await caller.posts("/twilio/voice?turn=1", INBOUND | {"Digits": "4711"})
+        assert said(held) == [twiml.ONE_MOMENT]
+        assert "4711" not in held
+        assert desks.gate is not None
+        desks.gate.set()
+        _, menu = await caller.posts(action(held, "Redirect"), INBOUND)
+        assert said(menu) == ["Press 1."]
+    assert len(desks.heard) == 1
+
+
+async def test_the_same_key_twice_is_heard_once_and_answered_twice() -> None:
+    desks = FakeDesks(onward={2: GONE})
+    async with twilio(desks) as caller:
+        first = await caller.posts("/twilio/voice?turn=2", INBOUND | {"Digits": "1"})
+        assert await caller.posts("/twilio/voice?turn=2", INBOUND | {"Digits": "1"}) == first
+    assert len(desks.heard) == 1
+
+
+async def test_who_is_rung_for_a_caller_is_asked_first_and_shown_our_number() -> None:
+    asks = Script(say=("Press 1.",), keys=True, step="wake")
+    told = Script(say=("You are joined.",), step="tell")
+    passed = Script(say=("Thank you.",), step="passed", hang_up=True)
+    whispers = {("", None): asks, ("wake", "1"): told, ("wake", ""): passed}
+    desks = FakeDesks(onward={2: JOIN, 3: GONE}, whispers=whispers)
+    theirs = {
+        "CallSid": "CA9",
+        "ParentCallSid": "CA2",
+        "To": DEEPA,
+        "From": OFFICE,
+        "CallStatus": "in-progress",
+    }
+    async with twilio(desks) as caller:
+        _, join = await caller.posts("/twilio/voice?turn=2", INBOUND | {"Digits": "9"})
+        assert attributes(join, "Dial")["callerId"] == OFFICE
+        whisper = URL(attributes(join, "Number")["url"], encoded=True).raw_path_qs
+        _, asked = await caller.posts(whisper, theirs)
+        _, joined = await caller.posts(action(asked, "Gather"), theirs | {"Digits": "1"})
+        assert (said(joined), "<Hangup" in joined) == (["You are joined."], False)
+        _, nobody = await caller.posts(action(asked, "Gather") + "0", theirs | {"Digits": ""})
+        assert "<Hangup" in nobody
+        _, ended = await caller.posts(
+            action(join, "Dial"),
+            INBOUND | {"DialCallStatus": "completed", "DialBridged": "true", "Digits": "5"},
+        )
+        assert "<Hangup" in ended
+    assert desks.whispered == [("CA2", 1, "", None), ("CA2", 1, "wake", "1"), ("CA2", 1, "wake", "")]
+    back = desks.heard[-1][1]
+    assert (back.turn, back.dialled, back.joined, back.digits) == (3, True, True, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "bridged", "spoke"),
+    [
+        ("completed", "true", True),
+        ("completed", None, True),
+        ("completed", "false", False),
+        ("no-answer", "false", False),
+        ("busy", None, False),
+    ],
+)
+async def test_whether_the_two_have_spoken(status: str, bridged: str | None, spoke: bool) -> None:
+    desks = FakeDesks(onward={3: GONE})
+    form = INBOUND | {"DialCallStatus": status} | ({"DialBridged": bridged} if bridged else {})
+    async with twilio(desks) as caller:
+        await caller.posts("/twilio/voice?turn=3&after=dial", form)
+    assert desks.heard[0][1].joined is spoke
+
+
+async def test_a_desk_that_fails_joins_nobody_to_a_caller_unasked() -> None:
+    async with twilio(FakeDesks(fails_with=KeyError("bug"))) as caller:
+        _, xml = await caller.posts("/twilio/voice?of=CA2&person=1", INBOUND)
+        assert "<Hangup" in xml
+        assert caller.events == [("failed", None)]
 
 
 # --- status ---

@@ -153,6 +153,24 @@ function show(phones) {
   });
 }
 
+// one telephone rings one of ours: the call then stands on its own card, like any other
+function ringUs(form) {
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const path = `phones/${encodeURIComponent(form.elements.from.value.trim())}/call`;
+    const rung = await tell(form, path, { to: form.elements.to.value, withheld: form.elements.withheld.checked });
+    if (rung) form.elements.from.value = "";
+  });
+}
+
+function offerNumbers(phones) {
+  fill(document.getElementById("known"), phones.map((phone) => [phone.number, phone.label]), () => phones.map((phone) => {
+    const option = make("option", phone.label || "");
+    option.value = phone.number;
+    return option;
+  }));
+}
+
 const busyOnes = (phones) => phones.length <= SHOW_ALL ? phones :
   phones.filter((phone) => phone.texts.length + phone.calls.length > 0);
 
@@ -174,6 +192,7 @@ async function watch() {
       const seen = await answer.json();
       version = seen.version;
       state(seen.phones);
+      offerNumbers(seen.phones);
       show(busyOnes(seen.phones));
     } catch {
       document.getElementById("state").textContent = "The stand-in does not answer. Trying again every two seconds.";
@@ -183,4 +202,5 @@ async function watch() {
   }
 }
 
+ringUs(document.getElementById("ring"));
 watch();
