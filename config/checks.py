@@ -270,6 +270,30 @@ def _token_devices(raw: Table) -> Iterator[Problem]:
             )
 
 
+def _phone_keys(raw: Table) -> Iterator[Problem]:
+    """A key is one phone's or one desk's: nobody could say which of two was meant."""
+    desks = {text for at, desk in tables(raw, "desk") for _, text in texts(desk, "id", at)}
+    keys = [entry for at, own in tables(raw, "owntracks") for entry in tables(own, "key", at)]
+    for at, key in keys:
+        if ("device" in key) == ("desk" in key):
+            yield Problem(
+                path=f"{at}.device",
+                code="bad_value",
+                message="a key belongs to one phone or to one desk",
+                expected='device = "owntracks:…" or desk = "…", one of them',
+            )
+        for path, desk in texts(key, "desk", at):
+            if desk not in desks:
+                yield Problem(
+                    path=path,
+                    code="unknown_desk",
+                    message="no desk has this id",
+                    expected="the id of a [[desk]]",
+                )
+    for name, what in (("device", "a key of the phone"), ("desk", "a key of the desk")):
+        yield from _twice([text for at, key in keys for text in texts(key, name, at)], what)
+
+
 def expired_tokens(settings: Settings | None, now: datetime | None) -> list[Problem]:
     tokens = settings.http.token if settings is not None and now is not None else ()
     return [
@@ -460,6 +484,7 @@ CHECKS = (
     _doubles,
     _token_desks,
     _token_devices,
+    _phone_keys,
     _open_board,
     _webhooks,
     _broker,

@@ -84,6 +84,9 @@ class Secrets(Struct, frozen=True, kw_only=True):
     """Current, then previous."""
     feeds: dict[str, SecretStr] = {}
     """By feed's name: password or bearer token."""
+    keys_of_devices: dict[str, SecretStr] = {}
+    """OwnTracks' shared keys, by the phone's id."""
+    keys_of_desks: dict[str, SecretStr] = {}
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -532,17 +535,23 @@ def _read_secrets(raw: Table, folder: Path) -> tuple[Secrets, list[Problem]]:
     password, problems = _read_secret_list(raw, "mqtt", "password_file", folder)
     tokens, more = _read_secret_list(raw, "twilio", "auth_token_files", folder)
     feeds, wrong = _feed_secrets(raw, folder)
+    keys, unread = _read_phone_keys(raw, folder)
     problems += [
         *more,
         *wrong,
+        *unread,
         *_certificates(raw, folder),
         *_data_dir(raw, folder),
         *_host_keys(raw, folder),
     ]
-    return (
-        Secrets(mqtt_password=password[0] if password else None, twilio_tokens=tuple(tokens), feeds=feeds),
-        problems,
+    secrets = Secrets(
+        mqtt_password=password[0] if password else None,
+        twilio_tokens=tuple(tokens),
+        feeds=feeds,
+        keys_of_devices=keys["device"],
+        keys_of_desks=keys["desk"],
     )
+    return secrets, problems
 
 
 def _feed_secrets(raw: Table, folder: Path) -> tuple[dict[str, SecretStr], list[Problem]]:
@@ -585,6 +594,31 @@ def _knows_host(text: str, host: Any, port: Any) -> bool:
     except ValueError:
         return False
     return bool(found[0] or found[1])
+
+
+_KEY_BYTES = 32
+"""What OwnTracks' boxes take; the apps cut a longer key without a word."""
+
+
+def _read_phone_keys(raw: Table, folder: Path) -> tuple[dict[str, dict[str, SecretStr]], list[Problem]]:
+    keys: dict[str, dict[str, SecretStr]] = {"device": {}, "desk": {}}
+    problems: list[Problem] = []
+    for at, own in tables(raw, "owntracks"):
+        for path, entry in tables(own, "key", at):
+            found, wrong = _secrets_in(entry, path, "file", folder)
+            problems += wrong
+            if found and len(found[0].get_secret_value().encode()) > _KEY_BYTES:
+                problems.append(
+                    Problem(
+                        path=f"{path}.file",
+                        code="out_of_range",
+                        message="the key is longer than the phones can use",
+                        expected=f"at most {_KEY_BYTES} bytes",
+                    )
+                )
+            for name in keys:
+                keys[name] |= {text: found[0] for _, text in texts(entry, name) if found}
+    return keys, problems
 
 
 def _read_secret_list(

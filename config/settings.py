@@ -348,6 +348,27 @@ class Mqtt(_Table):
         return self.url.startswith("mqtts:")
 
 
+def _owntracks_device(text: str) -> str:
+    if not re.fullmatch(r"owntracks:[^/+#\s]+/[^/+#\s]+", text):
+        raise _refuse("bad_value", "not an OwnTracks phone", 'a device such as "owntracks:u17/phone"')
+    return text
+
+
+class OwnTracksKey(_Table):
+    """[[owntracks.key]]: the key with which one phone, or every phone of a desk, encrypts."""
+
+    file: Path
+    device: Annotated[str, AfterValidator(_owntracks_device)] | None = None
+    desk: Text | None = None
+
+
+class OwnTracks(_Table):
+    """[owntracks]: what the phones are told, and the keys of those that encrypt."""
+
+    downlink: bool = True
+    key: tuple[OwnTracksKey, ...] = ()
+
+
 class Twilio(_Table):
     """[twilio]: the telephone account. Without it the daemon works by board and e-mail, and says so."""
 
@@ -455,6 +476,7 @@ class Settings(_Table):
     store: Store = Store()
     http: Http = Http()
     mqtt: Mqtt | None = None
+    owntracks: OwnTracks = OwnTracks()
     twilio: Twilio | None = None
     email: Email | None = None
     mapping: tuple[Mapping, ...] = ()

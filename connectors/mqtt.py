@@ -36,6 +36,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from connectors.checkin_json import read_checkin
 from connectors.owntracks import device_of_topic, parse_owntracks
+from connectors.owntracks_secret import Keys
 from connectors.ports import (
     ApiProblem,
     Degraded,
@@ -328,6 +329,7 @@ class MqttFeed:
         high_water: int = HIGH_WATER,
         session_expiry_s: int = SESSION_EXPIRY_S,
         keepalive_s: int = 60,
+        keys: Keys | None = None,
         clock: Callable[[], datetime],
     ) -> None:
         """Raises ValueError for an address that is none."""
@@ -341,6 +343,7 @@ class MqttFeed:
         )
         self._high_water, self._session_expiry_s = high_water, session_expiry_s
         self._keepalive_s = keepalive_s
+        self._keys = keys or Keys()
         self._marker_topic = f"callwatch/{client_id.translate(str.maketrans('/+#', '___'))}/marker"
         self._acknowledgements = Acknowledgements()
         self._link: _Link | None = None
@@ -483,6 +486,23 @@ class MqttFeed:
         await asyncio.wait((marker,))
         return not marker.cancelled()
 
+    # telling phones
+
+    def tell(self, topic: str, body: bytes, *, expires_s: int) -> bool:
+        """One message to a phone, which the broker keeps that long (MQTT 5) for one that is off. False: no broker.
+
+        Never retained: what lies on a topic for ever would be told to whoever has the phone next.
+        """
+        link = self._link
+        if link is None or not self._came_up.is_set():
+            return False
+        properties = None
+        if self._broker.protocol == "5":
+            properties = _properties(PacketTypes.PUBLISH)
+            properties.MessageExpiryInterval = expires_s
+        link.paho.publish(topic, body, 1, properties=properties)
+        return True
+
     # taking messages in
 
     def _received(self, link: _Link, message: paho.MQTTMessage) -> None:
@@ -542,6 +562,7 @@ class MqttFeed:
                 received_at=self._clock(),
                 retained=retained,
                 source="owntracks",
+                keys=self._keys.of(who.device, desk),
             )
             return parsed.check_ins, tuple(_aside("owntracks", b.reason, b.raw, desk) for b in parsed.bad)
         try:

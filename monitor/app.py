@@ -25,6 +25,7 @@ from connectors.board import BoardOptions
 from connectors.email import MailSender
 from connectors.http_api import build_app, serve
 from connectors.mqtt import MqttFeed
+from connectors.owntracks_secret import Keys
 from connectors.ports import EdgeError, Sender, Store, StoreFenced
 from connectors.sqlite_store import SqliteStore
 from connectors.twilio.sending import NotConfigured, TwilioSender
@@ -33,6 +34,7 @@ from escalation.wording import Wording
 from monitor.clock import Clock, ScaledClock, SystemClock
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
+from monitor.downlink import Downlink
 from monitor.engine import Engine
 from monitor.feeds import Feeds
 from monitor.ids import Pool, minter
@@ -81,6 +83,8 @@ class App:
         self.feeds = Feeds(self.clock, self._feed_names())
         self.address = ""
         self.twilio_tokens = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]
+        self.phone_keys = Keys()
+        self._take_phone_keys(loaded)
         self.sender = self._sender()
         email = self.settings.email
         self.mail: Sender | None = MailSender(email.host, email.port, email.from_) if email else None
@@ -90,6 +94,7 @@ class App:
         self.feeds.tell = self.watch.signal
         self.watch.telephones = "ok" if self.settings.twilio else "not_configured"
         self.mqtt = self._mqtt()
+        self.downlink = self._downlink()
         self.scheduler = self._scheduler()
         self._wording: Wording = load_wording()
         self._stop = asyncio.Event()
@@ -98,6 +103,13 @@ class App:
 
     def _feed_names(self) -> list[str]:
         return ["mqtt"] if self._loaded.settings and self._loaded.settings.mqtt else []
+
+    def _take_phone_keys(self, loaded: Loaded) -> None:
+        of_devices, of_desks = loaded.secrets.keys_of_devices, loaded.secrets.keys_of_desks
+        self.phone_keys.replace(
+            {device: key.get_secret_value().encode() for device, key in of_devices.items()},
+            {desk: key.get_secret_value().encode() for desk, key in of_desks.items()},
+        )
 
     def _sender(self) -> Sender:
         twilio = self.settings.twilio
@@ -122,6 +134,13 @@ class App:
             mail=self.mail,
         )
 
+    def _downlink(self) -> Downlink:
+        enabled = self.settings.owntracks.downlink
+        downlink = Downlink(lambda: self.watch.shells, self.clock, self.phone_keys, enabled=enabled)
+        downlink.publish = self.mqtt.tell if self.mqtt is not None else None
+        self.watch.downlink = downlink
+        return downlink
+
     def _mqtt(self) -> MqttFeed | None:
         mqtt = self.settings.mqtt
         if mqtt is None:
@@ -134,6 +153,7 @@ class App:
             username=mqtt.username,
             password=password.get_secret_value() if password else None,
             ca_file=mqtt.ca_file,
+            keys=self.phone_keys,
             clock=self.clock.now,
         )
 
@@ -190,6 +210,7 @@ class App:
             loopback=self.settings.http.on_loopback,
             board=board,
             extra_routes=extra,
+            keys=self.phone_keys,
             now=self.clock.now,
             mappings=self._mappings,
         )
@@ -225,7 +246,9 @@ class App:
         neither added nor removed without a restart, and the log says so."""
         self._loaded = loaded
         self.twilio_tokens[:] = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]
+        self._take_phone_keys(loaded)
         assert loaded.settings is not None
+        self.downlink.enabled = loaded.settings.owntracks.downlink
         self.watch.trust(loaded.settings.http.token)
         for config in loaded.desks:
             shell = self.watch.shells.get(config.id)
@@ -283,6 +306,7 @@ class App:
                 for shell in self.watch.shells.values()
             ]
             tasks = [group.create_task(self.outbox.run(), name="outbox")]
+            tasks.append(group.create_task(self.downlink.run(), name="downlink"))
             if self.mqtt is not None:
                 tasks.append(group.create_task(self.mqtt.run(), name="mqtt"))
             self.watch.opened = True

@@ -43,7 +43,7 @@ from monitor.core.inputs import (
     SendTurn,
 )
 from monitor.core.messages import SayBack
-from monitor.core.state import Message
+from monitor.core.state import Message, State
 from monitor.core.views import AlertView, CheckInAnswer, PeopleAnswer, RotaAnswer, Script
 from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
@@ -93,6 +93,11 @@ class DeskShell:
     def directory(self) -> Directory:
         """Its people."""
         return self.engine.directory
+
+    @property
+    def state(self) -> State:
+        """What it knows now."""
+        return self.engine.state
 
     @property
     def reads(self) -> Reads:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from math import inf
 from typing import Any, Literal
 
@@ -43,7 +43,8 @@ from monitor.core.views import (
     VisitView,
 )
 from monitor.desk_shell import DeskShell
-from monitor.directory import BadNumberError, e164
+from monitor.directory import BadNumberError, device_name, e164
+from monitor.downlink import TELLS, Downlink
 from monitor.engine import Engine
 from monitor.feeds import Feeds, FeedState
 from monitor.free_calls import FreeCalls
@@ -56,6 +57,8 @@ log = structlog.get_logger("watch")
 DEGRADED_TOLD_AFTER_S = 5.0
 """A store that does not answer for this long is told to staff (design: "Degraded mode")."""
 BOARD_GAP_S = 0.3
+LIVE = timedelta(minutes=2)
+"""A position that is no older says where somebody is now."""
 STORE = "store"
 """The subject under which a desk knows that its store does not answer."""
 
@@ -77,6 +80,8 @@ class Watch:
         self.feeds = feeds
         self.telephones = "ok"
         self.opened = False
+        self.downlink: Downlink | None = None
+        """Set by the composition root: what phones are told."""
         self.on_decided: Callable[[str, Asked | None], None] = lambda desk, wanted: None
         """Set by the scheduler: a desk's next deadline may be another one."""
         self._store, self._clock, self._metrics = store, clock, metrics
@@ -135,6 +140,8 @@ class Watch:
     def released(self, engine: Engine, fact: f.Happened, *, durable: bool) -> None:
         """The fact may have its effect."""
         body = fact.body
+        if durable and type(body) in TELLS and self.downlink is not None and self._sending:
+            self.downlink.happened(engine.desk, fact)
         if isinstance(body, f.MessageIntended | f.MessageDeferred):
             self._release_message(engine, fact.subject, durable=durable)
         elif not durable:
@@ -226,7 +233,7 @@ class Watch:
 
     def desk_of_device(self, device: str) -> str | None:
         """The one desk that holds this device."""
-        desk = self._devices.get(device)
+        desk = self._devices.get(device) or self._devices.get(device_name(device))
         return desk if desk is not None and self.shells[desk].directory.holds(device) else None
 
     def desk_of_number(self, number: str) -> str | None:
@@ -247,11 +254,23 @@ class Watch:
         self.feeds.heard(seen.source)
         if self.feeds.clock_doubted and not seen.retained:
             self._second_source(seen)
-        return self._shell(desk).check_in(seen)
+        future = self._shell(desk).check_in(seen)
+        if seen.source == "owntracks" and self.downlink is not None:
+            self._phone_spoke(self.downlink, desk, seen)
+        return future
 
     def _second_source(self, seen: SeenCheckIn) -> None:
         if abs((self._clock.now() - seen.at).total_seconds()) < 120:
             self.feeds.clock_agrees()
+
+    def _phone_spoke(self, downlink: Downlink, desk: str, seen: SeenCheckIn) -> None:
+        if seen.device is None or seen.retained:
+            return
+        if seen.kind == "offline":
+            downlink.lost(desk, seen.device)
+        else:
+            is_answer = seen.lat is not None and self._clock.now() - seen.at < LIVE
+            downlink.heard(desk, seen.device, is_answer=is_answer)
 
     async def durable(self, desk: str) -> None:
         """Everything decided up to now is on disk; waits through a degraded time."""
@@ -271,7 +290,7 @@ class Watch:
 
     def commands(self, desk: str, device: str) -> Sequence[bytes]:
         """What an OwnTracks phone is told in the answer to its own request."""
-        return ()
+        return self.downlink.answer(desk, device) if self.downlink is not None else ()
 
     def feed_changed(self, feed: str, state: FeedState) -> None:
         """A way in says how it is."""
@@ -320,7 +339,7 @@ class Watch:
             return holder is not None and holder != desk
 
         def claim(device: str) -> None:
-            self._devices[device] = desk
+            self._devices[device_name(device)] = desk
 
         return await shell.put_people(people, taken, claim, lines=lines, partial=partial)
 

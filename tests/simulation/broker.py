@@ -197,6 +197,10 @@ class SimFeed:
         self._markers: dict[int, asyncio.Future[None]] = {}
         self._nonce = 0
 
+    def tell(self, topic: str, body: bytes, *, expires_s: int) -> bool:
+        """A phone is told something; the handsets of the simulation make nothing of it."""
+        return self._link is not None
+
     async def run(self) -> None:
         """Until cancelled; reconnects."""
         failures = 0

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import paho.mqtt.client as paho
 import pytest
+from nacl.bindings import crypto_secretbox, crypto_secretbox_open
 
-from tests.system.broker import LOOPBACK, Mosquitto
+from tests.system.broker import LOOPBACK, Mosquitto, phone, publish
 from tests.system.daemon import (
     DAVE,
     DESK,
@@ -31,6 +37,7 @@ from tests.system.daemon import (
     secret_of,
     service_user,
     staff,
+    table,
     visit,
     warm_start,
 )
@@ -273,7 +280,7 @@ def location(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("field", ["tag", "poi"])
 def test_a_tag_in_owntracks_is_an_arrival_at_once(daemon: Daemon, field: str) -> None:
     api = daemon.api(device=OWNTRACKS)
-    assert api.call("POST", "/owntracks", location(**{field: "04:a2:b1:c3"})).body == []
+    assert api.call("POST", "/owntracks", location(**{field: "04:a2:b1:c3"})).status == 200
     assert arrived(daemon) == "cw-1"
 
 
@@ -303,3 +310,211 @@ def test_a_tag_comes_in_over_the_broker(tmp_path: Path, warm: WarmStart, way: st
         else:
             published(broker, "owntracks/u17/phone", location(poi="tag:04a2b1c3"))
         assert until_sync(lambda: arrived(daemon), what="the arrival") == "cw-1"
+
+
+# --- OwnTracks with a shared key, and what OwnTracks phones are told ---
+
+KEY = "a key of this desk"
+
+
+def closed(message: Any, key: str = KEY) -> dict[str, Any]:
+    """As the apps encrypt: by libsodium itself."""
+    nonce = os.urandom(24)
+    box = nonce + crypto_secretbox(json.dumps(message).encode(), nonce, key.encode().ljust(32, b"\0"))
+    return {"_type": "encrypted", "data": base64.b64encode(box).decode()}
+
+
+def open_box(message: dict[str, Any]) -> dict[str, Any]:
+    box = base64.b64decode(message["data"])
+    found = json.loads(crypto_secretbox_open(box[24:], box[:24], KEY.encode().ljust(32, b"\0")))
+    assert isinstance(found, dict)
+    return found
+
+
+def with_key(tmp_path: Path) -> str:
+    (tmp_path / "phones.key").write_text(KEY + "\n")
+    return table("[owntracks.key]", {"file": "phones.key", "desk": DESK})
+
+
+def staffed(daemon: Daemon, **more: Any) -> None:
+    daemon.api().people(service_user(), care_worker(devices=[OWNTRACKS]), staff())
+    daemon.api().rota(visit("v-1", in_s(60), **more))
+
+
+def entering() -> dict[str, Any]:
+    return {
+        "_type": "transition",
+        "event": "enter",
+        "tst": int(now().timestamp()),
+        "acc": 20,
+        "t": "c",
+        **HOME,
+    }
+
+
+def test_an_encrypted_phone_checks_in_over_http_and_is_answered_in_a_box(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    keyed = {"tables": with_key(tmp_path), "devices": (OWNTRACKS,), "warm": warm}
+    with Daemon(tmp_path, overrides=by_day(), **keyed) as daemon:
+        staffed(daemon)
+        phone = daemon.api(device=OWNTRACKS)
+        (answer,) = phone.call("POST", "/owntracks", closed(entering())).body
+        assert (answer["_type"], open_box(answer)["action"]) == ("encrypted", "setWaypoints")
+        assert arrived(daemon) == "cw-1"
+        assert phone.call("POST", "/owntracks", closed(entering(), "another key")).body == []
+        assert daemon.api().metric("callwatch_quarantine_total", source="owntracks", reason="wrong_key") == 1
+        assert KEY not in daemon.log
+
+
+def test_an_encrypted_phone_without_a_key_of_ours_is_put_aside_and_200(daemon: Daemon) -> None:
+    answer = daemon.api(device=OWNTRACKS).call("POST", "/owntracks", closed(entering()))
+    assert (answer.status, answer.body) == (200, [])
+    assert daemon.api().metric("callwatch_quarantine_total", source="owntracks", reason="no_key") == 1
+    assert arrived(daemon) is None
+
+
+def test_a_new_key_holds_after_a_sighup(tmp_path: Path, warm: WarmStart) -> None:
+    keyed = {"tables": with_key(tmp_path), "devices": (OWNTRACKS,), "warm": warm}
+    with Daemon(tmp_path, overrides=by_day(), **keyed) as daemon:
+        staffed(daemon)
+        (tmp_path / "phones.key").write_text("the next key")
+        daemon.send(signal.SIGHUP)
+        phone = daemon.api(device=OWNTRACKS)
+
+        def opened() -> bool:
+            phone.call("POST", "/owntracks", closed(entering(), "the next key"))
+            return arrived(daemon) == "cw-1"
+
+        until_sync(opened, what="the new key opens")
+
+
+class Listener:
+    """A phone that listens at its own topic, as OwnTracks does (QoS 1, a session that lasts)."""
+
+    def __init__(self, client: paho.Client) -> None:
+        self.commands: list[dict[str, Any]] = []
+        ready: list[int] = []
+        client.on_message = lambda _client, _userdata, message: self.commands.append(
+            json.loads(message.payload)
+        )
+        client.on_subscribe = lambda *_: ready.append(1)
+        client.subscribe("owntracks/u17/phone/cmd", 1)
+        until_sync(lambda: ready, what="subscribed")
+
+    def heard(self, count: int = 1) -> dict[str, Any]:
+        """The `count`-th command, once it is there."""
+        until_sync(lambda: len(self.commands) >= count, 20, what=f"command {count}")
+        return self.commands[count - 1]
+
+
+@contextmanager
+def shipped(tmp_path: Path, warm: WarmStart, **more: Any) -> Iterator[tuple[Daemon, paho.Client, Listener]]:
+    """The shipped broker with its access rules, the daemon, and one phone under its own name."""
+    (tmp_path / "mqtt.secret").write_text("a")
+    names = {"callwatch": "a", "u17": "b", "u18": "c"}
+    signs_in = {"username": "callwatch", "password_file": "mqtt.secret"}
+    with (
+        Mosquitto(tmp_path, passwords=names) as broker,
+        Daemon(tmp_path, broker=broker, mqtt=signs_in, warm=warm, **more) as daemon,
+        phone(broker, name="u17", password="b") as client,
+    ):
+        yield daemon, client, Listener(client)
+
+
+def test_a_phone_is_told_the_homes_of_its_day_and_its_region_finds_the_visit(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with shipped(tmp_path, warm, overrides=by_day()) as (daemon, client, listener):
+        staffed(daemon)
+        topic = "owntracks/u17/phone"
+        publish(client, [(topic, json.dumps(location(**OFF)).encode())])
+        command = listener.heard()
+        assert (command["_type"], command["action"]) == ("cmd", "setWaypoints")
+        (home,) = command["waypoints"]["waypoints"]
+        assert (home["desc"], home["lat"], home["lon"], home["rad"]) == ("su-1", HOME["lat"], HOME["lon"], 80)
+        assert "Edna" not in json.dumps(command)
+        # Android sends no description and, where it has no fix, no position: the region alone says whose home it is
+        known = {"_type": "transition", "event": "enter", "tst": int(now().timestamp()), "wtst": home["tst"]}
+        publish(client, [(f"{topic}/event", json.dumps(known).encode())])
+        until_sync(lambda: arrived(daemon) == "cw-1", what="the arrival")
+        # what we say at the phone's topic comes back to us, and says nothing
+        assert daemon.api().metric("callwatch_quarantine_total") == 0
+
+
+@pytest.mark.parametrize("claims", [{"desc": "My own house"}, {"rid": "6da9cf"}, {"wtst": 1774000000}])
+def test_a_region_that_nobody_knows_and_no_position_is_an_arrival_nowhere(
+    daemon: Daemon, claims: dict[str, Any]
+) -> None:
+    message = {"_type": "transition", "event": "enter", "tst": int(now().timestamp())} | claims
+    assert daemon.api(device=OWNTRACKS).call("POST", "/owntracks", message).status == 200
+    assert arrived(daemon) is None
+    assert daemon.api().metric("callwatch_checkins_total", source="owntracks", outcome="unknown_person") == 1
+
+
+@pytest.mark.parametrize("mark", ["rid", "wtst", "desc"])
+def test_a_region_of_ours_is_known_by_each_of_its_marks(daemon: Daemon, mark: str) -> None:
+    api = daemon.api(device=OWNTRACKS)
+    (command,) = api.call("POST", "/owntracks", location(**OFF)).body
+    home = {one["desc"]: one for one in command["waypoints"]["waypoints"]}["su-1"]
+    named = {"rid": home["rid"], "wtst": home["tst"], "desc": home["desc"]}[mark]
+    assert api.call("POST", "/owntracks", entering() | {"lat": None, "lon": None, mark: named}).body == []
+    assert arrived(daemon) == "cw-1"
+
+
+@pytest.mark.parametrize("inside", ["inrids", "inregions"])
+def test_a_fix_inside_a_region_of_ours_is_the_arrival_whose_enter_was_lost(
+    daemon: Daemon, inside: str
+) -> None:
+    api = daemon.api(device=OWNTRACKS)
+    (command,) = api.call("POST", "/owntracks", location(**OFF)).body
+    home = {one["desc"]: one for one in command["waypoints"]["waypoints"]}["su-1"]
+    name = home["rid"] if inside == "inrids" else home["desc"]
+    api.call("POST", "/owntracks", location(**{inside: [name]}))
+    assert arrived(daemon) == "cw-1"
+
+
+def test_a_late_care_worker_s_phone_is_asked_where_it_is(tmp_path: Path, warm: WarmStart) -> None:
+    late = by_day() | {"late_after": "1s"}
+    more = {"overrides": late, "tables": with_key(tmp_path)}
+    with shipped(tmp_path, warm, **more) as (daemon, client, listener):
+        daemon.api().people(service_user(), care_worker(devices=[OWNTRACKS]), staff())
+        daemon.api().rota(visit("v-1", now()))
+        daemon.api().alert("v-1")
+        until_sync(
+            lambda: [one for one in map(open_box, listener.commands) if one["action"] == "reportLocation"]
+        )
+        asked = [one for one in map(open_box, listener.commands) if one["action"] == "reportLocation"]
+        assert asked == [{"_type": "cmd", "action": "reportLocation"}]
+        publish(client, [("owntracks/u17/phone", json.dumps(closed(location(t="r"))).encode())])
+        until_sync(
+            lambda: daemon.api().metric("callwatch_checkins_total", source="owntracks", outcome="near") == 1
+        )
+
+
+def test_no_other_phone_hears_what_a_phone_is_told(tmp_path: Path, warm: WarmStart) -> None:
+    with shipped(tmp_path, warm, overrides=by_day()) as (daemon, client, listener):
+        port = int(daemon.config.read_text().split("mqtt://127.0.0.1:")[1].split('"')[0])
+        words = [
+            "mosquitto_sub",
+            "-h",
+            LOOPBACK,
+            "-p",
+            str(port),
+            "-u",
+            "u18",
+            "-P",
+            "c",
+            "-t",
+            "owntracks/#",
+        ]
+        with subprocess.Popen(
+            [*words, "-t", "owntracks/u17/phone/cmd", "-W", "30"], stdout=subprocess.PIPE
+        ) as other:
+            staffed(daemon)
+            publish(client, [("owntracks/u17/phone", json.dumps(location(**OFF)).encode())])
+            listener.heard()
+            publish(client, [("owntracks/u17/phone", json.dumps(location(**OFF)).encode())])
+            other.terminate()
+            heard, _ = other.communicate(timeout=10)
+        assert heard == b""

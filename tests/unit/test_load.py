@@ -681,6 +681,62 @@ def test_a_broker_is_spoken_to_safely_or_with_a_warning(
     assert found(read(f"{SMALL}[mqtt]\n{lines}", folder)) == expected
 
 
+# --- the keys of phones that encrypt ---
+
+
+def phone_key(**entry: str) -> str:
+    """A [[owntracks.key]] block of SMALL."""
+    return SMALL + "[[owntracks.key]]\n" + "".join(f'{name} = "{value}"\n' for name, value in entry.items())
+
+
+def test_keys_of_phones_are_read_from_their_files_by_phone_and_by_desk(tmp_path: Path) -> None:
+    (tmp_path / "one").write_text("k" * 32 + "\n")
+    (tmp_path / "all").write_text("shared by all\n")
+    text = phone_key(file="one", device="owntracks:u17/phone")
+    loaded = read(text + '[[owntracks.key]]\nfile = "all"\ndesk = "bright-care"\n', tmp_path)
+    assert loaded.problems == ()
+    assert loaded.secrets.keys_of_devices["owntracks:u17/phone"].get_secret_value() == "k" * 32
+    assert loaded.secrets.keys_of_desks["bright-care"].get_secret_value() == "shared by all"
+    assert "shared" not in repr(loaded)
+    assert "kkk" not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "code"),
+    [
+        ({"file": "key"}, "owntracks.key[0].device", "bad_value"),
+        (
+            {"file": "key", "device": "owntracks:u/p", "desk": "bright-care"},
+            "owntracks.key[0].device",
+            "bad_value",
+        ),
+        ({"file": "key", "device": "u17/phone"}, "owntracks.key[0].device", "bad_value"),
+        ({"file": "key", "device": "owntracks:u17"}, "owntracks.key[0].device", "bad_value"),
+        ({"file": "key", "desk": "nowhere"}, "owntracks.key[0].desk", "unknown_desk"),
+        ({"desk": "bright-care"}, "owntracks.key[0].file", "missing"),
+        ({"file": "none", "desk": "bright-care"}, "owntracks.key[0].file", "file_unreadable"),
+        ({"file": "empty", "desk": "bright-care"}, "owntracks.key[0].file", "file_empty"),
+        ({"file": "long", "desk": "bright-care"}, "owntracks.key[0].file", "out_of_range"),
+        ({"file": "key", "desk": "bright-care", "key": "abc"}, "owntracks.key[0].key", "unknown_key"),
+    ],
+)
+def test_a_key_that_cannot_be_used_is_named_with_its_path(
+    tmp_path: Path, entry: dict[str, str], path: str, code: str
+) -> None:
+    (tmp_path / "key").write_text("a key")
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "long").write_text("k" * 33)
+    assert found(read(phone_key(**entry), tmp_path)) == [(path, code)]
+
+
+def test_two_keys_of_one_phone_or_desk_are_named(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("a key")
+    twice = phone_key(file="key", desk="bright-care")
+    assert found(read(twice + twice.removeprefix(SMALL), tmp_path)) == [
+        ("owntracks.key[1].desk", "not_unique")
+    ]
+
+
 def test_a_secret_is_not_waited_for_at_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "token")
     text = SMALL + 'numbers = ["020 8464 3333"]\n' + TWILIO + 'api_url = "http://127.0.0.1:1"'
