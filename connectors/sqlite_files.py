@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import sqlite3
 from pathlib import Path
 
+from connectors.folder_lock import lock_folder
 from connectors.ports import FORMAT, EdgeError, Reason, StoreRefused, StoreUnavailable
 
 DATABASE = "callwatch.db"
-LOCK = "callwatch.lock"
 PROBE = ".callwatch-probe"
 PROBE_BYTES = 65_536
 
@@ -136,19 +135,7 @@ class Folder:
         return conn
 
     def _lock(self) -> None:
-        fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(fd)
-            text = f"another callwatch process (pid {holder}) holds {self.path}; stop it first"
-            raise StoreRefused("locked", text, permanent=True) from exc
-        self._lock_fd = fd
-        # the number is for the message above only: a full disk must not keep us from starting
-        with contextlib.suppress(OSError):
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._lock_fd = lock_folder(self.path)
 
     def _make_database(self) -> None:
         # made by us and not by SQLite, so that nobody else may read it; the WAL takes over its mode

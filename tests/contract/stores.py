@@ -15,7 +15,9 @@ from connectors.ports import (
     Store,
     chain_hash,
 )
+from connectors.redis_store import RedisStore, read_address
 from connectors.sqlite_store import SqliteStore
+from tests.redis_server import RedisServer
 
 DESK = "bromley-north"
 OTHER = "lewisham"
@@ -97,6 +99,9 @@ class Adapter:
         """The store as a new process would make it: what was durable is there."""
         raise NotImplementedError
 
+    def end(self) -> None:
+        """The test is over."""
+
 
 class Sqlite(Adapter):
     """The real one, in a folder."""
@@ -116,4 +121,31 @@ class Memory(Adapter):
         return self._store
 
 
-ADAPTERS: dict[str, Callable[[Path], Adapter]] = {"sqlite": Sqlite, "memory": Memory}
+class Shared(Adapter):
+    """The one in a server: Debian's redis-server, or Valkey."""
+
+    kind = "redis"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.server = RedisServer(folder / "server", self.kind).start()
+
+    def make(self) -> RedisStore:
+        return RedisStore(read_address(self.server.url), self.folder)
+
+    def end(self) -> None:
+        self.server.kill()
+
+
+class SharedValkey(Shared):
+    """The same on the other server."""
+
+    kind = "valkey"
+
+
+ADAPTERS: dict[str, Callable[[Path], Adapter]] = {
+    "sqlite": Sqlite,
+    "memory": Memory,
+    "redis": Shared,
+    "valkey": SharedValkey,
+}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,9 +24,11 @@ from tests.contract.stores import (
 
 
 @pytest.fixture(params=ADAPTERS)
-def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Adapter:
+def adapter(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Adapter]:
     name: str = request.param
-    return ADAPTERS[name](tmp_path / "data")
+    made = ADAPTERS[name](tmp_path / "data")
+    yield made
+    made.end()
 
 
 @pytest.fixture
