@@ -73,7 +73,6 @@ Code = Literal[
     "host_key",
     "token_device",
     "token_expired",
-    "not_yet",
 ]
 CODES: tuple[Code, ...] = Code.__args__  # type: ignore[attr-defined]
 
@@ -373,15 +372,36 @@ def _broker(raw: Table) -> Iterator[Problem]:
 
 
 def _shared_store(raw: Table) -> Iterator[Problem]:
-    """The shared store comes with a later release: to start on a file instead would be a silent surprise."""
     for at, store in tables(raw, "store"):
-        if str(store.get("url", "")).startswith("redis"):
+        url = store.get("url", "sqlite:")
+        if not isinstance(url, str):
+            continue
+        if url == "sqlite:" and "password_file" in store:
+            yield _without_server(f"{at}.password_file", "there is no server to give a password to", url)
+        if not url.startswith("rediss:") and "ca_file" in store:
+            yield _without_server(
+                f"{at}.ca_file", "nothing is encrypted, so no certificate is looked at", url
+            )
+        if "password_file" in store and re.match(r"[a-z]+://[^/@]*:[^/@]+@", url):
             yield Problem(
                 path=f"{at}.url",
-                code="not_yet",
-                message="the shared store is not in this release",
-                expected='"sqlite:", or leave the key away',
+                code="secret_in_url",
+                message="a password stands in the URL and in password_file",
+                expected="the URL without it",
             )
+        if url.startswith("redis:") and not _leads_to_loopback("http" + re.sub("//.*@", "//", url[5:])):
+            yield Problem(
+                path=f"{at}.url",
+                code="plain_text",
+                message="people's details and the password cross the network in the clear",
+                expected="rediss://, or a network that nobody else can read",
+                severity="warning",
+            )
+
+
+def _without_server(path: str, message: str, url: str) -> Problem:
+    expected = "a url of redis:// or rediss:// with it" if url == "sqlite:" else "rediss:// with it"
+    return Problem(path=path, code="bad_value", message=message, expected=expected)
 
 
 def _council_contacts(raw: Table) -> Iterator[Problem]:

@@ -80,6 +80,7 @@ class Secrets(Struct, frozen=True, kw_only=True):
     """What the secret files hold, read anew at each load; `SecretStr` keeps them out of any repr and log."""
 
     mqtt_password: SecretStr | None = None
+    store_password: SecretStr | None = None
     twilio_tokens: tuple[SecretStr, ...] = ()
     """Current, then previous."""
     feeds: dict[str, SecretStr] = {}
@@ -186,6 +187,10 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
     if (mqtt := settings.mqtt) is not None:
         files = {name: getattr(mqtt, name) for name in ("password_file", "ca_file")}
         update["mqtt"] = mqtt.model_copy(update={k: folder / v for k, v in files.items() if v is not None})
+    files = {name: getattr(settings.store, name) for name in ("password_file", "ca_file")}
+    update["store"] = settings.store.model_copy(
+        update={k: folder / v for k, v in files.items() if v is not None}
+    )
     if (twilio := settings.twilio) is not None:
         tokens = tuple(folder / file for file in twilio.auth_token_files)
         update["twilio"] = twilio.model_copy(update={"auth_token_files": tokens})
@@ -533,10 +538,12 @@ def _read_text(file: Path, at: str) -> tuple[str, Problem | None]:
 
 def _read_secrets(raw: Table, folder: Path) -> tuple[Secrets, list[Problem]]:
     password, problems = _read_secret_list(raw, "mqtt", "password_file", folder)
+    store, others = _read_secret_list(raw, "store", "password_file", folder)
     tokens, more = _read_secret_list(raw, "twilio", "auth_token_files", folder)
     feeds, wrong = _feed_secrets(raw, folder)
     keys, unread = _read_phone_keys(raw, folder)
     problems += [
+        *others,
         *more,
         *wrong,
         *unread,
@@ -546,6 +553,7 @@ def _read_secrets(raw: Table, folder: Path) -> tuple[Secrets, list[Problem]]:
     ]
     secrets = Secrets(
         mqtt_password=password[0] if password else None,
+        store_password=store[0] if store else None,
         twilio_tokens=tuple(tokens),
         feeds=feeds,
         keys_of_devices=keys["device"],
@@ -645,8 +653,8 @@ def _secrets_in(section: Table, at: str, key: str, folder: Path) -> tuple[list[S
 
 
 def _certificates(raw: Table, folder: Path) -> Iterator[Problem]:
-    for at, mqtt in (*tables(raw, "mqtt"), *tables(raw, "feed")):
-        for path, name in texts(mqtt, "ca_file", at):
+    for at, section in (*tables(raw, "mqtt"), *tables(raw, "store"), *tables(raw, "feed")):
+        for path, name in texts(section, "ca_file", at):
             text, unread = _read_text(folder / name, path)
             if unread is not None:
                 yield unread

@@ -159,10 +159,20 @@ def _mqtt_url(text: str) -> str:
     return text.rstrip("/")
 
 
+STORE_EXPECTED = (
+    '"sqlite:" (a file in data_dir), "redis://host:port/0", "rediss://host:port/0" with TLS, '
+    'or "unix:///path/to/redis.sock?db=0"'
+)
+
+
 def _store_url(text: str) -> str:
-    expected = '"sqlite:" (a file in data_dir) or "redis://host:port/0"'
-    if text != "sqlite:":
-        _url(text, ("redis",), expected)
+    if text == "sqlite:":
+        return text
+    if re.fullmatch(r"unix:///[^?#\s]+(\?db=[0-9]{1,3})?", text):
+        return text
+    url = _url(text, ("redis", "rediss"), STORE_EXPECTED)
+    if not re.fullmatch(r"(/[0-9]{0,3})?", url.path) or url.query or url.fragment:
+        raise _refuse("bad_url", "not such a URL", STORE_EXPECTED)
     return text
 
 
@@ -296,6 +306,13 @@ class Store(_Table):
     """[store]: where the facts are kept."""
 
     url: Annotated[str, Field(repr=False), AfterValidator(_store_url)] = "sqlite:"  # it may hold a password
+    password_file: Path | None = None
+    ca_file: Path | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is a server, and not a file in the data folder."""
+        return self.url != "sqlite:"
 
 
 class Token(_Table):

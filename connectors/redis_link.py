@@ -19,6 +19,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, SSLConnecti
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from config.load import Loaded
 from connectors import redis_rows as rows
 from connectors.ports import FORMAT, EdgeError, Reason, StoreRefused, StoreUnavailable
 
@@ -72,6 +73,14 @@ def read_address(url: str, password: str | None = None, ca_file: str | None = No
     )
 
 
+def configured_address(loaded: Loaded) -> Address:
+    """The one that a configuration names, with its secrets. Raises ValueError when that is no server."""
+    assert loaded.settings is not None
+    store, password = loaded.settings.store, loaded.secrets.store_password
+    ca_file = str(store.ca_file) if store.ca_file else None
+    return read_address(store.url, password.get_secret_value() if password else None, ca_file)
+
+
 def options(address: Address, patience_s: float) -> dict[str, Any]:
     """What redis-py wants to know, for its connections of both kinds; nothing is tried again behind our back."""
     common: dict[str, Any] = {
@@ -120,16 +129,28 @@ class Line:
     async def ask(self, *commands: Command) -> list[Any]:
         """Sent together, answered in order; an error of the server stands in the place of its answer.
 
-        Raises redis.exceptions.RedisError, OSError, TimeoutError (of all of it), EdgeError (`judge_server`).
+        Once more when a connection that stood turns out to be dead (the server was started again meanwhile): all that
+        we send may arrive twice (append.lua). Raises redis.exceptions.RedisError, OSError, TimeoutError (of all of
+        it), EdgeError (`judge_server`).
         """
+        stood = self.connected
         try:
             async with asyncio.timeout(self._patience_s):
-                if not self.connected:
-                    await self._connect()
-                return await self._exchange(commands)
+                try:
+                    return await self._ask(commands)
+                except (errors.ConnectionError, OSError):
+                    if not stood:
+                        raise
+                    await self.drop()
+                return await self._ask(commands)
         except BaseException:
             await self.drop()
             raise
+
+    async def _ask(self, commands: Sequence[Command]) -> list[Any]:
+        if not self.connected:
+            await self._connect()
+        return await self._exchange(commands)
 
     async def inspect(self) -> None:
         """Ask what the server promises. Raises as `ask` and `judge_server` do."""

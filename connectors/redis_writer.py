@@ -105,7 +105,7 @@ class Writer:
 
     async def _serve(self, group: list[_Job]) -> None:
         try:
-            answers = await self._send([job.command for job in group])
+            answers = await self._exchange([job.command for job in group])
         except asyncio.CancelledError:
             _settle(group, unavailable("unreachable", self._line.address))
             raise
@@ -117,21 +117,6 @@ class Writer:
 
     def _mapped(self, answer: Any) -> Any:
         return edge_error(answer, self._line.address) if isinstance(answer, Exception) else answer
-
-    async def _send(self, commands: Sequence[Command]) -> list[Any]:
-        """Once more when a line that stood turns out to be dead: a server that was started again in between.
-
-        Safe, because an append that did arrive is known by its try (append.lua).
-        """
-        stood = self._line.connected
-        try:
-            return await self._exchange(commands)
-        except (errors.ConnectionError, OSError) as error:
-            if not stood or isinstance(
-                error, errors.AuthenticationError | errors.BusyLoadingError | TimeoutError
-            ):
-                raise
-        return await self._exchange(commands)
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
         answers = await self._line.ask(*commands)

@@ -27,6 +27,8 @@ from connectors.http_api import build_app, serve
 from connectors.mqtt import MqttFeed
 from connectors.owntracks_secret import Keys
 from connectors.ports import EdgeError, Sender, Store, StoreFenced
+from connectors.redis_link import configured_address
+from connectors.redis_store import RedisStore
 from connectors.sqlite_store import SqliteStore
 from connectors.twilio.sending import NotConfigured, TwilioSender
 from connectors.twilio.webhooks import routes as twilio_routes
@@ -54,6 +56,14 @@ DRAIN_S = 25.0
 """How long the start waits for a broker's backlog; then what it holds is *unknown* and the watch begins (rule 3)."""
 
 
+def store_of(loaded: Loaded) -> Store:
+    """The store that a configuration names: a file in its data folder, or a server."""
+    assert loaded.settings is not None
+    if not loaded.settings.store.shared:
+        return SqliteStore(loaded.settings.data_dir)
+    return RedisStore(configured_address(loaded), loaded.settings.data_dir)
+
+
 async def _off_loop(work: Callable[[], bytes]) -> bytes:
     return await asyncio.to_thread(work)
 
@@ -79,7 +89,7 @@ class App:
         self.clock = clock or SystemClock()
         self.metrics = Metrics([desk.id for desk in loaded.desks], self._feed_names())
         self.metrics.watch_process()
-        self.store: Store = store or SqliteStore(self.settings.data_dir)
+        self.store: Store = store or store_of(loaded)
         self.feeds = Feeds(self.clock, self._feed_names())
         self.address = ""
         self.twilio_tokens = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from connectors.ports import EdgeError
 from connectors.sqlite_store import backup
-from monitor.commands.common import Stop, add_folder, folder, no_report, report, stopped
+from monitor.commands.common import Stop, add_folder, no_report, report, stopped, where
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +25,21 @@ def run(args: argparse.Namespace) -> int:
     there already, 3 when it cannot be read or written now."""
     try:
         progress = _progress if sys.stderr.isatty() else None
-        return report(backup(folder(args), args.dest, progress), as_json=args.json)
+        return report(backup(_folder(args), args.dest, progress), as_json=args.json)
     except EdgeError as error:
         return no_report(error, as_json=args.json)
     except Stop as stop:
         return stopped(stop)
+
+
+def _folder(args: argparse.Namespace) -> Path:
+    place = where(args)
+    if isinstance(place, Path):
+        return place
+    raise Stop(
+        f"the store is the server {place.shown}, which makes its own copies: expected BGREWRITEAOF and a copy of"
+        " its folder, or a replica (docs/operations.md); `callwatch verify` checks the running one"
+    )
 
 
 def _progress(done: int, pages: int) -> None:

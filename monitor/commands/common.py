@@ -15,6 +15,7 @@ from config.load import Loaded, load
 from config.policy import parse_duration
 from config.settings import split_listen
 from connectors.ports import EdgeError, StoreRefused, VerifyReport
+from connectors.redis_link import Address, configured_address
 
 OK, PROBLEMS, USAGE, STORE = 0, 1, 2, 3
 """Exit codes (docs/interface.md)."""
@@ -122,18 +123,21 @@ def add_folder(parser: argparse.ArgumentParser) -> None:
     """`--data DIR` or `--config PATH`: which store; without either, CALLWATCH_DATA_DIR or ./data."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--data", type=Path, metavar="DIR", help=f"folder of the store (./{DEFAULT_DATA})")
-    which.add_argument("--config", type=Path, metavar="PATH", help="take the folder from this configuration")
+    which.add_argument("--config", type=Path, metavar="PATH", help="take the store from this configuration")
 
 
-def folder(args: argparse.Namespace) -> Path:
-    """The store's folder. Raises Stop when the configuration that should name it cannot be used."""
+def where(args: argparse.Namespace) -> Path | Address:
+    """The store's folder, or its server when a configuration names one.
+
+    Raises Stop when the configuration that should name it cannot be used.
+    """
     if args.config is None:
         return args.data or Path(os.environ.get(DATA_VARIABLE) or DEFAULT_DATA)
     loaded = load(args.config)
     if loaded.settings is None:
         say_problems(loaded, args.config)
         raise Stop(f"{args.config} cannot be used; --data names the folder itself")
-    return loaded.settings.data_dir
+    return configured_address(loaded) if loaded.settings.store.shared else loaded.settings.data_dir
 
 
 def no_report(error: EdgeError, *, as_json: bool) -> int:

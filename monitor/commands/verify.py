@@ -6,10 +6,11 @@ elsewhere."""
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+from connectors import redis_copy, sqlite_store
 from connectors.ports import EdgeError
-from connectors.sqlite_store import verify
-from monitor.commands.common import Stop, add_folder, folder, no_report, report, stopped
+from monitor.commands.common import Stop, add_folder, no_report, report, stopped, where
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """0 when every chain is whole, 1 when one is broken, 2 without a store there, 3 when it cannot be read now."""
     try:
-        return report(verify(folder(args)), as_json=args.json)
+        place = where(args)
+        found = sqlite_store.verify(place) if isinstance(place, Path) else redis_copy.verify(place)
+        return report(found, as_json=args.json)
     except EdgeError as error:
         return no_report(error, as_json=args.json)
     except Stop as stop:

@@ -36,7 +36,9 @@ from zoneinfo import ZoneInfo
 from config.tokens import hash_token
 from connectors.twilio.standin import TelephoneNetwork, serving
 from tests.ports import free_port
+from tests.redis_server import RedisServer
 from tests.system.broker import LOOPBACK, Mosquitto
+from tests.system.stores import on_redis, server_of
 from tests.waiting import until_sync
 
 ROOT = Path(__file__).parents[2]
@@ -401,7 +403,7 @@ class Daemon:
     `overrides` are keys of the policy; `first` more keys of its desk; `desks` are more `[[desk]]` tables; `tables` are
     texts appended to the file;
     `env` (may be changed between two starts) and `prefix` (words before the command) are for libfaketime and the like;
-    `warm` forks from a `WarmStart`.
+    `warm` forks from a `WarmStart`; `redis` is the server of its store (else tests/system/stores.py decides).
     """
 
     def __init__(
@@ -426,6 +428,7 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
         warm: WarmStart | None = None,
+        redis: RedisServer | None = None,
     ) -> None:
         self.folder, self.port, self.data = folder, free_port(), data or folder / "data"
         self.phones, self.env, self._prefix, self._warm = phones, dict(env or {}), list(prefix), warm
@@ -444,6 +447,9 @@ class Daemon:
             "council_desks": list(council_desks),
         }
         blocks = [f"data_dir = {toml(str(self.data))}\ndrain_s = {drain_s}\n"]
+        self.redis = redis or (server_of(self.data) if on_redis() else None)
+        if self.redis is not None:
+            blocks.append(table("store", {"url": self.redis.url}))
         blocks.append(table("http", {"listen": f"{LOOPBACK}:{self.port}"}))
         if broker is not None:
             blocks.append(table("mqtt", {"url": broker.url} | dict(mqtt or {})))
@@ -560,9 +566,10 @@ class Daemon:
         return code
 
     def verify(self) -> dict[str, Any]:
-        """What `callwatch verify --json` says of the data folder."""
+        """What `callwatch verify --json` says of its store."""
+        where = ["--config", str(self.config)] if self.redis else ["--data", str(self.data)]
         said = subprocess.run(
-            [sys.executable, "-m", "monitor", "verify", "--data", str(self.data), "--json"],
+            [sys.executable, "-m", "monitor", "verify", *where, "--json"],
             cwd=self.folder,
             env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
             capture_output=True,

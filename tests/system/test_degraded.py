@@ -46,6 +46,7 @@ from tests.system.daemon import (
     warm_start,
 )
 from tests.system.disks import ext4, fill, tmpfs
+from tests.system.stores import on_redis, server_of
 from tests.system.wall_clock import WallClock
 from tests.waiting import until_sync
 
@@ -136,7 +137,36 @@ def locked(folder: Path) -> Iterator[Disk]:
         holder.lets_go()
 
 
+@contextmanager
+def out_of_memory(folder: Path) -> Iterator[Disk]:
+    """A Redis that has reached its maxmemory, and throws nothing away."""
+    server = server_of(folder / "data")
+    yield Disk(folder / "data", lambda: server.set("maxmemory", "1"), lambda: server.set("maxmemory", "0"))
+
+
+@contextmanager
+def a_replica(folder: Path) -> Iterator[Disk]:
+    """A Redis that was made the replica of another: it takes no writes."""
+    server = server_of(folder / "data")
+
+    def follows(host: str, port: str) -> None:
+        assert server.ask("REPLICAOF", host, port) == b"+OK"
+
+    yield Disk(folder / "data", lambda: follows("127.0.0.1", "1"), lambda: follows("NO", "ONE"))
+
+
+@contextmanager
+def killed(folder: Path) -> Iterator[Disk]:
+    """A Redis that was killed, and is started again."""
+    server = server_of(folder / "data")
+    yield Disk(folder / "data", server.kill, lambda: server.running or server.start())
+
+
 TROUBLES = {"full": full, "read-only": read_only, "locked": locked}
+if on_redis():
+    # the same stories, told of a server
+    full, read_only, locked = out_of_memory, a_replica, killed
+    TROUBLES = {"out-of-memory": full, "a-replica": read_only, "killed": locked}
 
 
 @pytest.fixture(params=list(TROUBLES))
@@ -600,6 +630,7 @@ def test_a_service_user_on_the_line_when_the_disk_goes_is_not_told_of_our_troubl
         whole(office)
 
 
+@pytest.mark.sqlite_alone  # its disk is full: what is put aside lies in the data folder, not in the store
 def test_what_nobody_can_read_is_acknowledged_only_when_it_is_kept(
     tmp_path: Path, broker: Mosquitto, warm: WarmStart
 ) -> None:

@@ -925,6 +925,44 @@ U5a8iet5GtUaMaCtpaE=
 """
 
 
-def test_a_shared_store_is_refused_until_there_is_one() -> None:
-    errors = read(GOOD, CALLWATCH_STORE__URL="redis://127.0.0.1:6379/0").errors
-    assert ("store.url", "not_yet") in {(problem.path, problem.code) for problem in errors}
+def test_a_shared_store_is_taken_with_its_password_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "redis.password").write_text("open sesame\n")
+    loaded = read(
+        f'{SMALL}[store]\nurl = "redis://127.0.0.1:6379/0"\npassword_file = "redis.password"', tmp_path
+    )
+    assert loaded.problems == ()
+    assert loaded.settings is not None
+    assert loaded.settings.store.shared
+    assert loaded.settings.store.password_file == tmp_path / "redis.password"
+    assert loaded.secrets.store_password is not None
+    assert loaded.secrets.store_password.get_secret_value() == "open sesame"
+    assert "sesame" not in repr(loaded)
+
+
+SHARED_STORES = [
+    ('url = "redis://store.example:6379/0"', "store.url", "plain_text"),
+    ('url = "redis://:x@store.example/0"', "store.url", "plain_text"),
+    ('url = "redis://[::1]:6379/0"', None, None),
+    ('url = "redis://name:x@127.0.0.1/0"', None, None),
+    ('url = "rediss://store.example/0"', None, None),
+    ('url = "unix:///run/redis.sock"', None, None),
+    ('url = "redis://:x@localhost/0"\npassword_file = "there"', "store.url", "secret_in_url"),
+    ('url = "rediss://name:x@store/0"\npassword_file = "there"', "store.url", "secret_in_url"),
+    ('url = "redis://localhost/0"\npassword_file = "nowhere"', "store.password_file", "file_unreadable"),
+    ('url = "redis://localhost/0"\npassword_file = "empty"', "store.password_file", "file_empty"),
+    ('url = "redis://localhost/0"\nca_file = "ca.pem"', "store.ca_file", "bad_value"),
+    ('url = "rediss://localhost/0"\nca_file = "there"', "store.ca_file", "file_unreadable"),
+    ('url = "rediss://localhost/0"\nca_file = "ca.pem"', None, None),
+    ('password_file = "there"', "store.password_file", "bad_value"),
+]
+
+
+@pytest.mark.parametrize(("table", "path", "code"), SHARED_STORES)
+def test_what_does_not_go_together_in_a_shared_store_is_named(
+    tmp_path: Path, table: str, path: str | None, code: str | None
+) -> None:
+    (tmp_path / "there").write_text("x")
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "ca.pem").write_text(CERTIFICATE)
+    found = [(problem.path, problem.code) for problem in read(f"{SMALL}[store]\n{table}", tmp_path).problems]
+    assert found == ([(path, code)] if path else [])

@@ -227,12 +227,37 @@ def test_another_broker_url_is_refused(url: str, code: str) -> None:
     assert refusal(mqtt={"url": url}) == code
 
 
-@pytest.mark.parametrize("url", ["sqlite:", "redis://127.0.0.1:6379/0", "redis://:secret@store/1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:",
+        "redis://127.0.0.1:6379/0",
+        "redis://:secret@store/1",
+        "redis://store",
+        "rediss://name:secret@store:6380/12",
+        "unix:///run/redis/redis.sock",
+        "unix:///run/redis/redis.sock?db=3",
+    ],
+)
 def test_the_store_is_embedded_or_shared(url: str) -> None:
     assert settings(store={"url": url}).store.url == url
 
 
-@pytest.mark.parametrize("url", ["sqlite", "sqlite:///tmp/x", "postgres://store", "redis:", ""])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite",
+        "sqlite:///tmp/x",
+        "postgres://store",
+        "redis:",
+        "",
+        "redis://store/zero",
+        "redis://store/0?timeout=1",
+        "unix://run/redis.sock",
+        "unix:///run/redis.sock?db=zero",
+        "redis://store:port/0",
+    ],
+)
 def test_another_store_is_refused(url: str) -> None:
     assert refusal(store={"url": url}) == "bad_url"
 
