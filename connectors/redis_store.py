@@ -53,8 +53,8 @@ __all__ = ["RedisStore", "read_address", "verify"]
 
 log = structlog.get_logger("callwatch.store")
 
-PAGE = 1000
-"""Facts or rows a round trip: a millisecond of the server, a few of the loop."""
+PAGE = 500
+"""Facts or rows a round trip: half a millisecond of the server, a few of the loop on a small machine."""
 MANY = 2000
 """Above it rows are encoded off the loop."""
 PART_BYTES = 1 << 20

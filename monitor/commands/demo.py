@@ -51,13 +51,19 @@ class Laid(Struct, kw_only=True):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """`callwatch demo [--speed N] [--listen H:P] [--data DIR]`."""
+    """`callwatch demo [--speed N] [--listen H:P] [--data DIR] [--store URL]`."""
     parser.add_argument("--speed", type=float, default=1.0, help="how many seconds pass in one of ours (1)")
     parser.add_argument(
         "--listen", default="127.0.0.1:8080", help="where the board answers, on this machine only"
     )
     parser.add_argument(
         "--data", type=Path, default=Path("demo-data"), help="where the day is kept (demo-data)"
+    )
+    parser.add_argument(
+        "--store",
+        default="sqlite:",
+        metavar="URL",
+        help="keep its facts in a Redis: redis://127.0.0.1:6379/0",
     )
 
 
@@ -72,12 +78,12 @@ def run(args: argparse.Namespace) -> int:
         logs = start_logs("json", stream=file)
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                return runner.run(_demo(args.data.absolute(), args.listen, int(port), args.speed))
+                return runner.run(_demo(args.data.absolute(), args.listen, int(port), args.speed, args.store))
         finally:
             logs.close()
 
 
-async def _demo(data: Path, listen: str, port: int, speed: float) -> int:
+async def _demo(data: Path, listen: str, port: int, speed: float, store: str) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -89,7 +95,7 @@ async def _demo(data: Path, listen: str, port: int, speed: float) -> int:
             network = _network(day, speed, f"http://127.0.0.1:{port}")
             phones = await stack.enter_async_context(_telephones(network, port + 1))
             clock = ScaledClock(max(laid.now, datetime.now(UTC)), speed)
-            app = App(_configuration(data, listen, broker, phones, day), clock=clock)
+            app = App(_configuration(data, listen, broker, phones, day, store), clock=clock)
             await _watch(app, day, laid, data, broker, phones, speed, clock, stop)
     except (StoreRefused, StoreUnavailable) as error:
         sys.stderr.write(f"callwatch: the store cannot be used: {error}\n")
@@ -189,7 +195,9 @@ async def _telephones(network: TelephoneNetwork, port: int) -> AsyncIterator[str
             yield await stack.enter_async_context(serving(network))
 
 
-def _configuration(data: Path, listen: str, broker: str, phones: str, day: SyntheticDay) -> Loaded:
+def _configuration(
+    data: Path, listen: str, broker: str, phones: str, day: SyntheticDay, store: str
+) -> Loaded:
     """The demo's configuration, checked like anybody else's."""
     (data / "twilio.token").write_text("demo")
     duty = ", ".join(
@@ -198,6 +206,8 @@ def _configuration(data: Path, listen: str, broker: str, phones: str, day: Synth
     )
     text = f"""
 data_dir = {json.dumps(str(data / "store"))}
+[store]
+url = {json.dumps(store)}
 [http]
 listen = {json.dumps(listen)}
 [mqtt]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import ssl
 import subprocess
 import sys
@@ -171,6 +172,32 @@ async def test_the_password_is_asked_for_and_never_shown(tmp_path: Path) -> None
         await (await Journalist.begin(store)).write(2)
         await store.close()
         assert [report.facts for report in verify(address)] == [2]
+
+
+async def test_an_account_with_the_rights_that_operations_names_is_enough_and_with_fewer_it_is_said(
+    server: RedisServer,
+) -> None:
+    (rights,) = re.findall(r"`(~callwatch:\*[^`]*)`", (ROOT / "docs" / "operations.md").read_text())
+    with shell(server) as redis:
+        redis.execute_command("ACL", "SETUSER", "callwatch", "on", ">secret", *rights.split())
+        redis.execute_command("ACL", "SETUSER", "poor", "on", ">secret", "~callwatch:*", "+@connection")
+    address = read_address(server.url.replace("//", "//callwatch:secret@"))
+    store = RedisStore(address, lease_s=0.3)
+    await store.open()
+    desk = await Journalist.begin(store)
+    await desk.write(2)
+    await store.save_snapshot(desk.leadership, Snapshot(version=1, head=desk.head, body=b"state"))
+    await store.append(desk.leadership, desk.head, [], [person(body=None)])
+    with shell(server) as redis:
+        await until(lambda: redis.info("stats")["total_forks"] >= 1, what="its file is written anew")
+        assert [line for line in redis.acl_log() if line["username"] == "callwatch"] == []
+    assert len((await store.load(DESK)).snapshots) == 1
+    await store.close()
+    assert [report.facts for report in verify(address)] == [2]
+    poor = RedisStore(read_address(server.url.replace("//", "//poor:secret@")))
+    with pytest.raises(StoreRefused) as caught:
+        await poor.open()
+    assert caught.value.reason == "unauthorised"
 
 
 async def test_over_a_socket_of_this_machine(

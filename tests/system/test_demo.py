@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.stores import on_redis, server_of
 from tests.waiting import until_sync
 
 WITHOUT_MOSQUITTO = """
@@ -42,6 +43,8 @@ class Demo:
             "--data",
             str(data),
         ]
+        if on_redis():
+            command += ["--store", server_of(data).url]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
         )
