@@ -248,6 +248,7 @@ class DeskShell:
             for device in person.devices:
                 if taken(device):
                     log.error("a device of another desk was claimed", desk=self.id, row=row)
+                    self._metrics.quarantined("http" if lines is None else "file", "identity")
                     raise ApiProblem(
                         409,
                         "device_taken",

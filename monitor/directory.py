@@ -216,7 +216,7 @@ class Directory:
 
     def holds(self, device: str) -> bool:
         """Whether somebody of this desk carries the device (its outside id)."""
-        return self._refs.get(("device", device), "") in self._owner
+        return self._refs.get(("device", device_name(device)), "") in self._owner
 
     def card_holder(self, card: str) -> str | None:
         """The care worker whose card this is: `tag:…` or `traccar:…` among their devices."""
@@ -355,6 +355,7 @@ class Directory:
             if not new and not changed:
                 self.rev += 1
             ref = self.ref("person", given.id)
+            self._take_over(ref, given, row, problems, of_a_file)
             found = self._place(ref, given, problems, row, of_a_file)
             (changed if old is not None else new).append(ref)
             body = msgspec.json.encode(found.given)
@@ -383,6 +384,33 @@ class Directory:
             if device.startswith(LINE) and _line_number(device) is None:
                 refused("bad_number", "expected a telephone number after `line:`, such as line:+441632960123")
         return msgspec.structs.replace(given, pin=pin, home_number=home_number)
+
+    def _take_over(
+        self, ref: str, given: PersonIn, row: int, problems: list[PeopleProblem], of_a_file: bool
+    ) -> None:
+        """A device that somebody else of the desk had is handed on, and taken off that person's row: after a restart
+        the order of the rows would else say whose it is. A household's line is everybody's."""
+        for device in given.devices:
+            before = self.people.get(self._owner.get(self.known("device", device) or "", ""))
+            if before is None or before.ref == ref or device.startswith(LINE):
+                continue
+            name = device_name(device)
+            left = tuple(one for one in before.given.devices if device_name(one) != name)
+            kept = msgspec.structs.replace(before.given, devices=left)
+            self.people[before.ref] = msgspec.structs.replace(before, given=kept)
+            body = msgspec.json.encode(kept)
+            row_of = PeopleRow(ref=before.ref, kind="person", outside=kept.id, rev=self.rev, body=body)
+            self._changes.append(row_of)
+            problems.append(
+                PeopleProblem(
+                    row=row,
+                    id=given.id,
+                    code="device_moved",
+                    severity="warning",
+                    message="another person of this desk had one of these devices: it is theirs no more",
+                    line=row if of_a_file else UNSET,
+                )
+            )
 
     def _admitted_pin(
         self, given: PersonIn, old: Person | None, refused: Callable[[str, str], None]

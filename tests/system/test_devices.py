@@ -518,3 +518,30 @@ def test_no_other_phone_hears_what_a_phone_is_told(tmp_path: Path, warm: WarmSta
             other.terminate()
             heard, _ = other.communicate(timeout=10)
         assert heard == b""
+
+
+# --- trust and positions, as they look from outside ---
+
+
+def test_a_device_of_another_desk_is_refused_whole_and_counted(tmp_path: Path, warm: WarmStart) -> None:
+    other = {"id": "other", "kind": "provider", "name": "Other Care"}
+    with Daemon(tmp_path, overrides=by_day(), desks=[other], warm=warm) as daemon:
+        daemon.api(desk="other").people(care_worker(devices=["tag:04A2B1C3"]))
+        claim = {"people": [care_worker(), care_worker("cw-2", devices=["tag:04:a2:b1:c3"])]}
+        answer = daemon.api().call("PUT", "./people", claim)
+        assert (answer.status, answer.body["error"]["code"]) == (409, "device_taken")
+        assert daemon.api().people(care_worker())["new"] == 1, "nothing of the upload was applied"
+        assert daemon.api().metric("callwatch_quarantine_total", source="http", reason="identity") == 1
+
+
+def test_positions_outside_a_planned_visit_never_reach_the_disk(daemon: Daemon) -> None:
+    elsewhere = {"lat": 51.987654, "lon": 0.123456}
+    api = daemon.api(device=OWNTRACKS)
+    daemon.api().rota(visit("v-1", in_s(7200)))
+    assert api.call("POST", "/owntracks", location(**elsewhere)).status == 200
+    assert daemon.api().metric("callwatch_checkins_total", source="owntracks", outcome="off_shift") == 1
+    assert daemon.stop() == 0
+    kept = [path.read_bytes() for path in daemon.data.rglob("*") if path.is_file()]
+    assert kept
+    assert not any(b"51.987654" in body for body in kept)
+    assert "51.987654" not in daemon.log

@@ -1,0 +1,133 @@
+"""Devices, tags, cards and homes in the directory: one spelling, one owner, the home of the day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from monitor.directory import Directory, Region, device_name
+from tests.unit.test_directory import directory, put, rows, worker
+
+PHONE = "owntracks:u17/phone"
+
+
+def owner(made: Directory, device: str) -> str | None:
+    ref = made.worker_of(made.known("device", device) or "")
+    return made.outside(ref) if ref else None
+
+
+def service_user(name: str = "su-1", **more: Any) -> dict[str, Any]:
+    return {"id": name, "role": "service_user", "name": "Edna Quill"} | more
+
+
+def restarted(made: Directory) -> Directory:
+    """The same directory from what the store holds: of each row the last."""
+    kept = {(row.kind, row.outside): row for row in rows(made)}
+    again = directory()
+    again.restore(kept.values(), made.rev)
+    return again
+
+
+@pytest.mark.parametrize(
+    ("outside", "name"),
+    [
+        ("tag:04A2B1C3", "tag:04a2b1c3"),
+        ("TAG:04:a2:B1:c3", "tag:04a2b1c3"),
+        ("Tag: 04-a2-b1-c3 ", "tag:04a2b1c3"),
+        ("tag:04 a2 b1 c3 d4 e5 f6", "tag:04a2b1c3d4e5f6"),
+        ("tag:Front-Door", "tag:front-door"),
+        (PHONE, PHONE),
+        ("traccar:AB:CD", "traccar:AB:CD"),
+        ("line:+441632960101", "line:+441632960101"),
+    ],
+)
+def test_a_tag_has_one_spelling_and_other_devices_are_as_they_stand(outside: str, name: str) -> None:
+    assert device_name(outside) == name
+
+
+def test_a_device_that_is_handed_on_is_the_new_person_s_alone_also_after_a_restart() -> None:
+    made = directory()
+    put(made, worker(devices=[PHONE, "traccar:1"]))
+    (problem,) = put(made, worker("cw-2", devices=[PHONE]))
+    assert (problem.code, problem.severity, problem.id) == ("device_moved", "warning", "cw-2")
+    assert PHONE not in problem.message
+    # the first person's row is written last: it must not bring the phone back
+    put(made, worker(devices=["traccar:1"], first_name="Dee"))
+    for one in (made, restarted(made)):
+        assert (owner(one, PHONE), owner(one, "traccar:1")) == ("cw-2", "cw-1")
+
+
+def test_the_rows_of_two_who_claimed_one_phone_agree_in_any_order() -> None:
+    made = directory()
+    put(made, worker(devices=[PHONE]), worker("cw-2", devices=[PHONE]))
+    kept = {(row.kind, row.outside): row for row in rows(made)}
+    for order in (list(kept.values()), list(reversed(kept.values()))):
+        again = directory()
+        again.restore(order, made.rev)
+        assert owner(again, PHONE) == "cw-2"
+
+
+def test_a_household_shares_its_line_and_nobody_is_warned() -> None:
+    made = directory()
+    line = {"devices": ["line:+441632960101"]}
+    assert put(made, service_user(**line), service_user("su-2", **line)) == ()
+
+
+def test_a_card_is_its_care_worker_s_and_a_tag_in_a_home_is_no_card() -> None:
+    made = directory()
+    put(made, worker(devices=["tag:04A2B1C3", "traccar:card-7"]), service_user(devices=["tag:99A2B1C3"]))
+    holders = [made.card_holder(card) for card in ("04:a2:b1:c3", "card-7", "99a2b1c3", "none")]
+    assert [made.outside(ref) if ref else None for ref in holders] == ["cw-1", "cw-1", None, None]
+
+
+# --- homes and their regions ---
+
+MOVED = [
+    {"lat": 51.41, "lon": 0.01, "radius_m": 80, "to": "2026-06-30"},
+    {"lat": 51.42, "lon": 0.02, "radius_m": 90, "from": "2026-07-01"},
+]
+
+
+@pytest.mark.parametrize(
+    ("at", "lat"),
+    [
+        (datetime(2026, 6, 30, 22, 59, tzinfo=UTC), 51.41),  # 23:59 local
+        (datetime(2026, 6, 30, 23, 0, tzinfo=UTC), 51.42),  # midnight local
+    ],
+)
+def test_the_home_is_that_of_the_local_day_and_its_region_keeps_its_marks(at: datetime, lat: float) -> None:
+    made = directory()
+    put(made, service_user(homes=MOVED))
+    ref = made.known("person", "su-1") or ""
+    assert [home.lat for home in made.homes(ref, at)] == [lat]
+    (region,) = made.regions(ref, at)
+    assert (region.label, region.home.lat) == ("su-1", lat)
+    for mark in (f"rid:{region.rid}", f"wtst:{region.tst}", "desc:su-1"):
+        assert made.home_of(["desc:something else", mark]) == ref
+
+
+def test_regions_outlive_a_restart() -> None:
+    made = directory()
+    put(made, service_user(homes=MOVED[:1]))
+    ref, at = made.known("person", "su-1") or "", datetime(2026, 6, 1, tzinfo=UTC)
+    again = restarted(made)
+    assert again.regions(ref, at) == made.regions(ref, at)
+    assert again.home_of([f"wtst:{made.regions(ref, at)[0].tst}"]) == ref
+
+
+def test_two_homes_at_once_or_nobody_s_are_no_answer() -> None:
+    made = directory()
+    put(made, service_user(), service_user("su-2"), worker())
+    assert made.home_of(["desc:su-1", "desc:su-2"]) is None
+    assert made.home_of(["desc:cw-1", "rid:6da9cf", "wtst:1774000000"]) is None
+    assert made.home_of([]) is None
+
+
+def test_two_people_with_the_same_mark_are_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Region, "tst", property(lambda _: 1_000_000_007))
+    made = directory()
+    put(made, service_user(), service_user("su-2"))
+    assert made.home_of(["wtst:1000000007"]) is None
+    assert made.outside(made.home_of(["wtst:1000000007", "desc:su-2"]) or "") == "su-2"
