@@ -17,6 +17,7 @@ import random
 import secrets
 import socket
 import ssl
+import struct
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
@@ -35,6 +36,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from connectors.checkin_json import read_checkin
+from connectors.mqtt_reader import Arrived, Reader, arrived
 from connectors.owntracks import device_of_topic, parse_owntracks
 from connectors.owntracks_secret import Keys
 from connectors.ports import (
@@ -74,6 +76,9 @@ log = structlog.get_logger("mqtt")
 # --- acknowledging by hand ---
 
 
+_PUBACK = struct.Struct("!BBH")
+
+
 class Ticket(NamedTuple):
     """The right to acknowledge one message, on the connection that brought it and on no other."""
 
@@ -93,28 +98,36 @@ class Acknowledgements:
     def __init__(self) -> None:
         self._generation = 0
         self._paho: paho.Client | None = None
+        self._written = bytearray()
 
     def take_over(self, client: aiomqtt.Client) -> tuple[paho.Client, int]:
         """From now on only this client's generation counts. To be called before it connects."""
         link: paho.Client = client._client
         link.manual_ack_set(True)
         self._generation += 1
-        self._paho = link
+        self._paho, self._written = link, bytearray()
         return link, self._generation
 
     def acknowledge(self, ticket: Ticket) -> Literal["sent", "not_needed", "stale"]:
-        """Sends the PUBACK; drops it when the connection that brought the message is gone."""
+        """The PUBACK leaves with the next `send`; none when the connection that brought the message is gone."""
         if ticket.generation != self._generation or self._paho is None:
             return "stale"
         if ticket.qos == 0:
             return "not_needed"
-        self._paho.ack(ticket.mid, ticket.qos)
+        self._written += _PUBACK.pack(0x40, 2, ticket.mid)
         return "sent"
+
+    def send(self) -> None:
+        """What was acknowledged since leaves in one write: paho alone would make one of each."""
+        if self._written and self._paho is not None:
+            written, self._written = bytes(self._written), bytearray()
+            self._paho._packet_queue(0x40, written, 0, 1)
 
     def release(self) -> None:
         """The connection is gone: every ticket out there is stale."""
         self._generation += 1
         self._paho = None
+        self._written = bytearray()
 
 
 # --- one connection ---
@@ -168,8 +181,18 @@ class _Taken(Struct):
 class _Link:
     """One connection: reads in turns, keeps the ledger in order of receipt, knows its markers."""
 
-    def __init__(self, client: paho.Client, generation: int, high_water: int, marker_topic: str) -> None:
+    def __init__(
+        self,
+        client: paho.Client,
+        generation: int,
+        high_water: int,
+        marker_topic: str,
+        take: Callable[[_Link, Arrived], None],
+    ) -> None:
         self.paho, self.generation = client, generation
+        self._take = take
+        self._reader: Reader | None = None
+        self._again: asyncio.Handle | None = None
         self.ledger: deque[_Taken] = deque()
         self.waiting = asyncio.Event()
         self.reading: Literal["reading", "paused"] = "reading"
@@ -185,28 +208,41 @@ class _Link:
 
     def adopt_reader(self) -> None:
         """Read in turns of up to 100 packets instead of aiomqtt's one; a paused link stays paused."""
+        if self._reader is None:
+            v5 = self.paho.protocol == paho.MQTTv5
+            self._reader = Reader(self.paho, v5=v5, take=lambda message: self._take(self, message))
         sock = self.paho.socket()
         if sock is not None and self.reading == "reading":
             self._loop.add_reader(sock.fileno(), self._readable)
-            self._loop.call_soon(self._readable)
+            self._soon()
+
+    def _soon(self) -> None:
+        if self._again is None:
+            self._again = self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        self._again = None
+        self._readable()
 
     def _readable(self) -> None:
-        """paho reads a packet a call and does not say whether there was one: the count of messages does."""
+        assert self._reader is not None
         try:
-            for _ in range(_READ_AT_ONCE):
-                before = self.count
-                if self.reading == "paused" or self.paho.loop_read() or self.count == before:
-                    break
-            self._read_what_tls_holds()
+            if self._reader.turn(_READ_AT_ONCE, self._reads_on):
+                self._soon()
+            else:
+                self._read_what_tls_holds()
         except Exception as error:  # noqa: BLE001 - whatever breaks the reader ends the connection, told to `broken`
             if not self._broken.done():
                 self._broken.set_exception(error)
+
+    def _reads_on(self) -> bool:
+        return self.reading == "reading"
 
     def _read_what_tls_holds(self) -> None:
         """Bytes that TLS has already decrypted make no socket readable."""
         sock = self.paho.socket()
         if self.reading == "reading" and isinstance(sock, ssl.SSLSocket) and sock.pending():
-            self._loop.call_soon(self._readable)
+            self._soon()
 
     def _pause_if_full(self) -> None:
         sock = self.paho.socket()
@@ -252,6 +288,8 @@ class _Link:
             decided.future.add_done_callback(lambda f: f.cancelled() or f.exception())
         self.ledger.clear()
         self._broken.cancel()
+        if self._again is not None:
+            self._again.cancel()
         for marker in self._markers.values():
             marker.cancel()
 
@@ -385,9 +423,10 @@ class MqttFeed:
 
     async def _connected(self) -> None:
         client = await self._client()
-        link = _Link(*self._acknowledgements.take_over(client), self._high_water, self._marker_topic)
+        owned, generation = self._acknowledgements.take_over(client)
+        link = _Link(owned, generation, self._high_water, self._marker_topic, self._received)
         # the broker sends what waited as soon as it has said hello: listen before the connection is opened
-        link.paho.on_message = lambda _client, _userdata, message: self._received(link, message)
+        link.paho.on_message = lambda _client, _userdata, message: self._received(link, arrived(message))
         self._link = link
         try:
             await _opened(client, link.paho)
@@ -505,12 +544,12 @@ class MqttFeed:
 
     # taking messages in
 
-    def _received(self, link: _Link, message: paho.MQTTMessage) -> None:
-        """paho's callback, in the event loop: one message into the ledger. Never raises."""
+    def _received(self, link: _Link, message: Arrived) -> None:
+        """In the event loop: one message into the ledger. Never raises."""
         if link is not self._link:
             return
         ticket = Ticket(link.generation, message.mid, message.qos)
-        body = bytes(message.payload)
+        body = message.payload
         try:
             taken = self._taken(link, ticket, body, message)
         except Exception as error:  # noqa: BLE001 - one poisonous message must not end the reading of the others
@@ -518,10 +557,9 @@ class MqttFeed:
             taken = _Taken(ticket, len(body), aside=(_aside("mqtt", "decide_failed", body, None),))
         link.take(taken)
 
-    def _taken(self, link: _Link, ticket: Ticket, body: bytes, message: paho.MQTTMessage) -> _Taken:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
+    def _taken(self, link: _Link, ticket: Ticket, body: bytes, message: Arrived) -> _Taken:
+        topic = message.topic
+        if topic is None:
             return _Taken(ticket, len(body), aside=(_aside("mqtt", "undecodable", body, None),))
         if topic == self._marker_topic:
             link.marker_came(body)
@@ -532,9 +570,7 @@ class MqttFeed:
             return _Taken(ticket, 0)
         return self._of_device(who, topic, ticket, body, message)
 
-    def _of_device(
-        self, who: _From, topic: str, ticket: Ticket, body: bytes, message: paho.MQTTMessage
-    ) -> _Taken:
+    def _of_device(self, who: _From, topic: str, ticket: Ticket, body: bytes, message: Arrived) -> _Taken:
         desk = self._desks.desk_of_device(who.device)
         if desk is None:
             claimed = who.claimed_desk if who.claimed_desk in self._desks.desk_ids() else None
@@ -588,11 +624,13 @@ class MqttFeed:
                 if not link.ledger:
                     break
                 if not link.ledger[0].is_durable():
+                    self._acknowledgements.send()
                     await self._made_durable(link, link.ledger[0])
                 taken = link.released()
                 # the receipt first: a connection lost in between brings the check-in again, and a receipt with it
                 self._answer(link, taken)
                 self._acknowledgements.acknowledge(taken.ticket)
+            self._acknowledgements.send()
             await asyncio.sleep(0)
 
     async def _made_durable(self, link: _Link, taken: _Taken) -> None:
@@ -669,18 +707,18 @@ def _whose(topic: str) -> _From | None:
     return None if device is None else _From("owntracks", device, None, topic)
 
 
-def _unheard(message: paho.MQTTMessage) -> Literal["retained", "unknown_device"]:
+def _unheard(message: Arrived) -> Literal["retained", "unknown_device"]:
     return "retained" if message.retain else "unknown_device"
 
 
-def _receipt(who: _From, check_ins: Sequence[SeenCheckIn], message: paho.MQTTMessage) -> _Receipt | None:
+def _receipt(who: _From, check_ins: Sequence[SeenCheckIn], message: Arrived) -> _Receipt | None:
     """Where the answer goes, if one is wanted: MQTT 5's response topic, else the device's own receipt topic."""
-    wanted = getattr(message.properties, "ResponseTopic", None)
+    wanted = message.response_topic
     if who.source != "mqtt" or len(check_ins) != 1 or not (check_ins[0].receipt or wanted):
         return None
     own = f"{who.prefix}/receipt"
     topic = wanted if wanted and _may_answer_to(wanted, own) else own
-    return _Receipt(topic, getattr(message.properties, "CorrelationData", None), check_ins[0].id)
+    return _Receipt(topic, message.correlation, check_ins[0].id)
 
 
 def _may_answer_to(topic: str, own: str) -> bool:

@@ -484,14 +484,16 @@ async def test_a_stale_acknowledgement_destroys_nothing(broker: Mosquitto) -> No
 
 
 class Spy(paho.Client):
-    """Writes down which packet ids were acknowledged."""
+    """Writes down what would have been written to the broker."""
 
     def __init__(self) -> None:
         super().__init__(CallbackAPIVersion.VERSION2)
-        self.acknowledged: list[tuple[int, int]] = []
+        self.written: list[bytes] = []
 
-    def ack(self, mid: int, qos: int) -> MQTTErrorCode:
-        self.acknowledged.append((mid, qos))
+    def _packet_queue(
+        self, command: int, packet: bytes | bytearray, mid: int, qos: int, info: Any = None
+    ) -> MQTTErrorCode:
+        self.written.append(bytes(packet))
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
 
@@ -503,12 +505,19 @@ async def test_a_ticket_is_good_on_its_own_connection_only() -> None:
     assert link is spies[0]
     assert acknowledgements.acknowledge(Ticket(old, 7, 1)) == "sent"
     assert acknowledgements.acknowledge(Ticket(old, 0, 0)) == "not_needed"
+    assert acknowledgements.acknowledge(Ticket(old, 8, 1)) == "sent"
+    acknowledgements.send()
+    acknowledgements.send()
+    assert acknowledgements.acknowledge(Ticket(old, 9, 1)) == "sent"  # and then the connection is lost
     _, new = acknowledgements.take_over(second)
     assert acknowledgements.acknowledge(Ticket(old, 7, 1)) == "stale"
     assert acknowledgements.acknowledge(Ticket(new, 7, 1)) == "sent"
+    acknowledgements.send()
+    assert acknowledgements.acknowledge(Ticket(new, 8, 1)) == "sent"
     acknowledgements.release()
+    acknowledgements.send()
     assert acknowledgements.acknowledge(Ticket(new, 8, 1)) == "stale"
-    assert [spy.acknowledged for spy in spies] == [[(7, 1)], [(7, 1)]]
+    assert [spy.written for spy in spies] == [[b"\x40\2\0\7\x40\2\0\10"], [b"\x40\2\0\7"]]
 
 
 @pytest.mark.timeout(120)
