@@ -252,7 +252,7 @@ class _Api:
         self,
         desks: Desks,
         *,
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Awaitable[bytes]],
         limits: Limits,
         now: Callable[[], datetime],
         mappings: Mappings,
@@ -388,7 +388,7 @@ class _Api:
 
     async def get_metrics(self, _: web.Request) -> web.Response:
         return web.Response(
-            body=self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+            body=await self._metrics(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
 
 
@@ -435,7 +435,7 @@ def _utc_now() -> datetime:
 def build_app(
     desks: Desks,
     *,
-    metrics: Callable[[], bytes],
+    metrics: Callable[[], Awaitable[bytes]],
     loopback: bool,
     board: BoardOptions,
     extra_routes: Sequence[web.RouteDef] = (),

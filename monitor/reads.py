@@ -70,19 +70,12 @@ class Reads:
 
     def signal(self, visit: Visit) -> Signal:
         """Known, or dark with its cause (design rule 4)."""
-        return signal_of(self._state, visit, self._silent)
+        return signal_of(self._state, visit, self.silent)
 
     @cached_property
-    def _silent(self) -> frozenset[str]:
+    def silent(self) -> frozenset[str]:
+        """Care workers of whom nothing is known."""
         return silent_workers(self._state, self._directory.worker_of)
-
-    def counts(self, now: datetime) -> dict[tuple[str, str], int]:
-        """Visits by stage and signal, for the metric."""
-        found: dict[tuple[str, str], int] = {}
-        for visit in self._state.values.visits.values():
-            key = (stage_of(visit, now), self.signal(visit))
-            found[key] = found.get(key, 0) + 1
-        return found
 
     # --- alerts ---
 

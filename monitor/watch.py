@@ -28,6 +28,7 @@ from connectors.ports import (
     Store,
     StoreUnavailable,
 )
+from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Outcome, SignalChanged, Source
@@ -86,6 +87,7 @@ class Watch:
         """Set by the scheduler: a desk's next deadline may be another one."""
         self._store, self._clock, self._metrics = store, clock, metrics
         self._outbox, self._quarantine = outbox, quarantine
+        self._census = Census()
         self._tokens: dict[str, Token] = {}
         """By hash: finding one takes no time that depends on the secrets, only on their SHA-256."""
         self._devices: dict[str, str] = {}
@@ -515,11 +517,13 @@ class Watch:
             return False
         return True
 
-    def refresh_metrics(self) -> None:
-        """Gauges that are counted when somebody looks."""
+    async def refresh_metrics(self) -> None:
+        """Gauges that are counted when somebody looks, with the loop free between two desks."""
         now = self._clock.now()
-        for desk, shell in self.shells.items():
-            self._metrics.visits(desk, shell.reads.counts(now))
+        for desk, shell in list(self.shells.items()):
+            await asyncio.sleep(0)
+            counted = await self._census.visits(desk, shell.engine.state, shell.reads, now)
+            self._metrics.visits(desk, counted)
             self._refresh_alerts(shell, now)
             self._refresh_dark(shell, now)
             self._metrics.rows_unwatched(desk, len(shell.engine.state.values.unwatched))

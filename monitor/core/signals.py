@@ -19,13 +19,19 @@ CAUSES: tuple[tuple[str, Signal], ...] = (
 
 def signal_of(state: State, visit: Visit | None, silent: frozenset[str]) -> Signal:
     """The visit's signal; `silent` are the care workers of whom nothing is known (`silent_workers`)."""
+    signal = signal_of_all(state, silent)
+    if signal is not None:
+        return signal
+    return "dark:device" if visit is not None and not silent.isdisjoint(visit.workers) else "known"
+
+
+def signal_of_all(state: State, silent: frozenset[str]) -> Signal | None:
+    """The signal that every visit of the desk has; None: it depends on the visit's care workers."""
     dark = {entry.cause for entry in state.values.dark.values()}
     for cause, signal in CAUSES:
         if cause in dark:
             return signal
-    if visit is not None and not silent.isdisjoint(visit.workers):
-        return "dark:device"
-    return "known"
+    return None if silent else "known"
 
 
 def silent_workers(state: State, worker_of: WorkerOf) -> frozenset[str]:

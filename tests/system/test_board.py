@@ -34,12 +34,16 @@ BOARD = Path(__file__).parents[2] / "connectors" / "board"
 Client = TestClient[web.Request, web.Application]
 
 
+async def no_metrics() -> bytes:
+    return b""
+
+
 def options(**changes: Any) -> BoardOptions:
     return BoardOptions(**{"session_key": b"k" * 32, "staff": lambda _: STAFF, **changes})
 
 
 def application(desks: FakeDesks, *, loopback: bool = True, **changes: Any) -> web.Application:
-    return build_app(desks, metrics=lambda: b"", loopback=loopback, board=options(**changes))
+    return build_app(desks, metrics=no_metrics, loopback=loopback, board=options(**changes))
 
 
 def client_of(desks: FakeDesks, **changes: Any) -> Client:
@@ -144,7 +148,7 @@ async def test_a_session_ends_after_12_hours_and_with_the_password(desks: FakeDe
     moment = [NOW]
     app = build_app(
         desks,
-        metrics=lambda: b"",
+        metrics=no_metrics,
         loopback=False,
         board=options(password_hash=HASH),
         now=lambda: moment[0],

@@ -61,11 +61,13 @@ def basic(user: str, secret: str) -> dict[str, str]:
 Client = TestClient[web.Request, web.Application]
 
 
+async def metrics() -> bytes:
+    return b"callwatch_degraded 0\n"
+
+
 def client_of(desks: FakeDesks, *, loopback: bool = True, **options: Any) -> Client:
     board = BoardOptions(session_key=b"k" * 32, password_hash=None if loopback else HASH)
-    app = build_app(
-        desks, metrics=lambda: b"callwatch_degraded 0\n", loopback=loopback, board=board, **options
-    )
+    app = build_app(desks, metrics=metrics, loopback=loopback, board=board, **options)
     return TestClient(TestServer(app))
 
 
@@ -806,7 +808,7 @@ async def test_extra_routes_are_served_and_must_look_after_themselves(desks: Fak
 async def test_serve_says_where_it_listens_and_survives_what_is_not_http(
     desks: FakeDesks, caplog: pytest.LogCaptureFixture
 ) -> None:
-    app = build_app(desks, metrics=lambda: b"", loopback=True, board=BoardOptions(session_key=b"k" * 32))
+    app = build_app(desks, metrics=metrics, loopback=True, board=BoardOptions(session_key=b"k" * 32))
     runner, address = await serve(app, "127.0.0.1", 0)
     try:
         host, port = address.split(":")
@@ -823,7 +825,7 @@ async def test_serve_says_where_it_listens_and_survives_what_is_not_http(
 async def test_a_board_beyond_this_machine_needs_a_password_and_a_sound_key(desks: FakeDesks) -> None:
     def build(loopback: bool, **options: Any) -> None:
         board = BoardOptions(**{"session_key": b"k" * 32, **options})
-        build_app(desks, metrics=lambda: b"", loopback=loopback, board=board)
+        build_app(desks, metrics=metrics, loopback=loopback, board=board)
 
     for loopback, options, text in (
         (False, {}, "needs a password"),
