@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import msgspec
 import structlog
 from msgspec import Struct
 
@@ -36,6 +35,7 @@ from connectors.ports import (
     StoreUnavailable,
     chain_hash,
 )
+from monitor import snapshots
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.desk import Ctx, Decision, decide, evolve
@@ -48,7 +48,7 @@ from monitor.core.inputs import (
     RotaReceived,
     SendTurn,
 )
-from monitor.core.state import STATE_VERSION, Asked, State, Values
+from monitor.core.state import STATE_VERSION, Asked, State
 from monitor.directory import Directory
 
 log = structlog.get_logger("engine")
@@ -398,8 +398,8 @@ class Engine:
     async def snapshot(self) -> None:
         """A copy of the state at this fact, encoded off the loop, saved once the fact is on disk."""
         head = self.head
-        values = _shallow(self.state.values)
-        body = await self._off_loop(lambda: msgspec.msgpack.encode(values))
+        values = snapshots.shallow(self.state.values)
+        body = await self._off_loop(lambda: snapshots.encode(values))
         with contextlib.suppress(StoreUnavailable, Degraded):
             # a snapshot only saves time at the next start: without one the journal is folded
             await self.durable(head.seq)
@@ -426,22 +426,12 @@ def fold(loaded: Loaded) -> State:
     before the older one are not there.
     """
     for snapshot in loaded.snapshots:
-        values = _read_snapshot(snapshot)
+        values = snapshots.read(snapshot)
         if values is not None:
             return _fold_tail(State(values, snapshot.head.seq), loaded.tail)
     if loaded.tail and loaded.tail[0].seq > 1:
         raise StoreRefused("corrupt", "no snapshot can be read and the facts before it were not given")
     return _fold_tail(State(), loaded.tail)
-
-
-def _read_snapshot(snapshot: Snapshot) -> Values | None:
-    if snapshot.version != STATE_VERSION:
-        return None
-    try:
-        return msgspec.msgpack.decode(snapshot.body, type=Values)
-    except msgspec.MsgspecError as error:
-        log.error("snapshot cannot be read", seq=snapshot.head.seq, error=type(error).__name__)
-        return None
 
 
 def _fold_tail(state: State, tail: Sequence[Record]) -> State:
@@ -506,13 +496,3 @@ _EVIDENT = {
     for kind in f.KINDS.values()
 }
 """By kind of fact: the fields that name evidence."""
-
-
-def _shallow(values: Values) -> Values:
-    """The same frozen values in containers of their own, so that the loop may go on while they are encoded."""
-    copies = {
-        name: dict(value)
-        for name in values.__struct_fields__
-        if isinstance(value := getattr(values, name), dict)
-    }
-    return msgspec.structs.replace(values, **copies)
