@@ -194,6 +194,7 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
     if (twilio := settings.twilio) is not None:
         tokens = tuple(folder / file for file in twilio.auth_token_files)
         update["twilio"] = twilio.model_copy(update={"auth_token_files": tokens})
+    update["feed"] = tuple(_absolute_feed(feed, folder) for feed in settings.feed)
     return settings.model_copy(update=update)
 
 

@@ -497,4 +497,5 @@ class Settings(_Table):
     twilio: Twilio | None = None
     email: Email | None = None
     mapping: tuple[Mapping, ...] = ()
+    feed: tuple[Feed, ...] = ()
     desk: Annotated[tuple[Desk, ...], AfterValidator(_not_empty)]

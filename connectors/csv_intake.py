@@ -7,7 +7,7 @@ with the physical line on which its row starts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from connectors.csv_files import (
     read_people_file,
     read_rota_file,
 )
-from connectors.ports import Desks, SeenCheckIn
+from connectors.ports import Degraded, Desks, EdgeError, SeenCheckIn
 from monitor.core.views import CheckInAnswer, PeopleAnswer, PeopleProblem, RotaAnswer, RotaProblem
 
 _NATURAL = ("device", "worker", "id", "visit", "service_user", "tag")
@@ -59,18 +59,22 @@ class SeenFile(Struct, frozen=True, kw_only=True):
 
 
 async def put_rota(
-    desks: Desks,
-    desk: str,
-    mapping: CsvMapping,
-    body: bytes,
-    by: str,
-    *,
-    confirm: bool = False,
-    complete: bool = True,
+    desks: Desks, desk: str, mapping: CsvMapping, body: bytes, by: str, *, confirm: bool = False
 ) -> RotaAnswer:
-    """One file, one upload. `complete` False: nothing is cancelled by it. Raises BadFile (400) when no row can be used,
-    ApiProblem(409, confirm_needed): nothing was applied."""
-    read = await asyncio.to_thread(read_rota_file, mapping, body)
+    """One file, one upload. Raises BadFile (400) when no row can be used, ApiProblem(409, confirm_needed): nothing was
+    applied."""
+    return await put_rota_rows(desks, desk, await read_rota(mapping, body), by, confirm=confirm)
+
+
+async def read_rota(mapping: CsvMapping, body: bytes) -> Items:
+    """The rows, read off the loop. Raises BadFile."""
+    return await asyncio.to_thread(read_rota_file, mapping, body)
+
+
+async def put_rota_rows(
+    desks: Desks, desk: str, read: Items, by: str, *, confirm: bool = False, complete: bool = True
+) -> RotaAnswer:
+    """The rows of one file, one upload. `complete` False: nothing is cancelled by it. Raises as `put_rota`."""
     visits = [item for item in read.items if complete or not item.get("cancelled")]
     lines = [
         line
@@ -246,13 +250,17 @@ async def hand_in(desks: Desks, desk: str, seen: Sequence[SeenCheckIn], taken: T
         futures = [desks.check_in(desk, one) for one in part]
         answers = await asyncio.gather(*futures, return_exceptions=True)
         for one, answer in zip(part, answers, strict=True):
-            if not isinstance(answer, BaseException):
+            if isinstance(answer, EdgeError) and not isinstance(answer, Degraded):
+                # one that cannot be decided is put aside; the others go on
+                await desks.quarantine("file", answer.reason, one.raw, desk)
+                refused = CheckInAnswer(id=one.id, stored=False, outcome="quarantined", visit=None, seq=None)
+                taken(one, refused)
+            elif not isinstance(answer, BaseException):
                 taken(one, answer)
-        failed = [answer for answer in answers if isinstance(answer, BaseException)]
+        failed = [
+            one
+            for one in answers
+            if isinstance(one, Degraded) or not isinstance(one, EdgeError | CheckInAnswer)
+        ]
         if failed:
             raise failed[0]
-
-
-def by_name(mappings: Sequence[CsvMapping]) -> Mapping[str, CsvMapping]:
-    """The mappings of a configuration."""
-    return {mapping.name: mapping for mapping in mappings}

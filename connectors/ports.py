@@ -533,7 +533,7 @@ class Desks(Protocol):
     def feed_proved(self, feed: str, at: datetime) -> None:
         """The newest content of a feed of files is of this time: its silence counts from then."""
 
-    def feed_trouble(self, desk: str, trouble: FileTrouble, *, begun: bool) -> None:
+    def feed_trouble(self, feed: str, desk: str, trouble: FileTrouble, *, begun: bool) -> None:
         """What a feed brings to this desk cannot be used, or is too old: the desk's people are told until it is over.
         Said again it changes nothing."""
 

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from zoneinfo import reset_tzpath
 
@@ -24,6 +25,9 @@ from config.load import DeskConfig, Loaded
 from config.settings import Mapping, Settings
 from connectors.board import BoardOptions
 from connectors.email import MailSender
+from connectors.feed_memory import Drawer
+from connectors.fetchers import fetcher
+from connectors.file_feed import FileFeed
 from connectors.http_api import build_app, serve
 from connectors.mqtt import MqttFeed
 from connectors.owntracks_secret import Keys
@@ -39,7 +43,7 @@ from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.downlink import Downlink
 from monitor.engine import Engine
-from monitor.feeds import Feeds
+from monitor.feeds import FedDesk, Feeds
 from monitor.ids import Pool, minter
 from monitor.metrics import Metrics
 from monitor.notify import Notify
@@ -91,7 +95,7 @@ class App:
         self.metrics = Metrics([desk.id for desk in loaded.desks], self._feed_names())
         self.metrics.watch_process()
         self.store: Store = store or store_of(loaded)
-        self.feeds = Feeds(self.clock, self._feed_names())
+        self.feeds = Feeds(self.clock, self._feed_names(), self._fed_desks())
         self.address = ""
         self.twilio_tokens = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]
         self.phone_keys = Keys()
@@ -106,6 +110,8 @@ class App:
         self.watch.telephones = "ok" if self.settings.twilio else "not_configured"
         self.mqtt = self._mqtt()
         self.downlink = self._downlink()
+        self._first_mappings = self._mappings()
+        self.file_feeds = self._file_feeds()
         self.scheduler = self._scheduler()
         self._wording: Wording = load_wording()
         self._stop = asyncio.Event()
@@ -113,7 +119,33 @@ class App:
     # --- building ---
 
     def _feed_names(self) -> list[str]:
-        return ["mqtt"] if self._loaded.settings and self._loaded.settings.mqtt else []
+        broker = ["mqtt"] if self.settings.mqtt else []
+        return [*broker, *(feed.name for feed in self.settings.feed)]
+
+    def _fed_desks(self) -> dict[str, FedDesk]:
+        what = {name: mapping.what for name, mapping in self._mappings().items()}
+        return {
+            feed.name: FedDesk(desk=feed.desk, checkins=what[feed.mapping] == "checkins")
+            for feed in self.settings.feed
+        }
+
+    def _file_feeds(self) -> list[FileFeed]:
+        return [
+            FileFeed(
+                self.watch,
+                feed,
+                partial(self._mapping_named, feed.mapping),
+                fetcher(feed, self._loaded.secrets.feeds.get(feed.name), self.clock.now),
+                Drawer(self.settings.data_dir / "feeds" / feed.name),
+                now=self.clock.now,
+            )
+            for feed in self.settings.feed
+        ]
+
+    def _mapping_named(self, name: str) -> Mapping:
+        """The one in force: a reload may have changed it."""
+        found = self._mappings().get(name)
+        return found if found is not None else self._first_mappings[name]
 
     def _take_phone_keys(self, loaded: Loaded) -> None:
         of_devices, of_desks = loaded.secrets.keys_of_devices, loaded.secrets.keys_of_desks
@@ -268,6 +300,8 @@ class App:
                 log.warning("a new desk needs a restart", desk=config.id)
             else:
                 shell.adopt(config, self._holidays())
+        if loaded.settings.feed != self.settings.feed:
+            log.warning("feeds that were changed need a restart")
         log.info("configuration loaded again")
 
     def _holidays(self) -> tuple[date, ...]:
@@ -321,6 +355,7 @@ class App:
             tasks.append(group.create_task(self.downlink.run(), name="downlink"))
             if self.mqtt is not None:
                 tasks.append(group.create_task(self.mqtt.run(), name="mqtt"))
+            tasks += [group.create_task(feed.run(), name=f"feed:{feed.name}") for feed in self.file_feeds]
             _spare_the_collector()
             self.watch.opened = True
             ready(self.address)

@@ -49,6 +49,7 @@ class Feeds:
         self._of_files = dict(of_files or {})
         self._proved: dict[str, datetime] = {}
         self._spoken: set[str] = set()
+        self._troubles: dict[tuple[str, str, str], bool] = {}
         self._states: dict[str, FeedState] = dict.fromkeys(names, "down")
         self._heard: dict[str, float] = {}
         self._started = clock.monotonic()
@@ -110,6 +111,22 @@ class Feeds:
             self.tell("feed", feed, dark=dark)
         elif fed.checkins:
             self.tell("feed", feed, dark=dark, desk=fed.desk)
+
+    def troubled(self, feed: str, desk: str, trouble: str, *, begun: bool) -> bool:
+        """Note what a feed says of its files. True: the desk should be told how it is now: some feed is in trouble, or
+        every feed that can be has said that it is not."""
+        before = self._troubles.get((desk, trouble, feed))
+        self._troubles[desk, trouble, feed] = begun
+        if begun == before:
+            return False
+        own = [name for name, fed in self._of_files.items() if fed.desk == desk]
+        # after a restart the alarm of one must not end with the first word of another
+        all_said = all(name in self._spoken or name == feed for name in own)
+        return begun or (all_said and not self.trouble_of(desk, trouble))
+
+    def trouble_of(self, desk: str, trouble: str) -> bool:
+        """Whether any feed of the desk is in this trouble."""
+        return any(begun for (of, what, _), begun in self._troubles.items() if (of, what) == (desk, trouble))
 
     def proved(self, feed: str, at: datetime) -> None:
         """The newest content of a feed of files is of this time; its silence counts from then."""

@@ -302,9 +302,12 @@ class Watch:
         """The newest content of a feed of files is of this time."""
         self.feeds.proved(feed, at)
 
-    def feed_trouble(self, desk: str, trouble: FileTrouble, *, begun: bool) -> None:
+    def feed_trouble(self, feed: str, desk: str, trouble: FileTrouble, *, begun: bool) -> None:
         """What a feed brings to this desk cannot be used, or is too old; or no longer so."""
         shell = self.shells.get(desk)
+        if not self.feeds.troubled(feed, desk, trouble, begun=begun):
+            return
+        begun = self.feeds.trouble_of(desk, trouble)
         if shell is not None and not shell.engine.lost:
             shell.tell(FilesTroubled(trouble=trouble, begun=begun))
 

@@ -47,6 +47,8 @@ CALLER = "caller_"
 """The reasons of alerts about a caller on the free number begin with this; then `free_number.WhyPerson`."""
 WRONG_PINS = "wrong_pins"
 """Reason of the alarm that somebody may be guessing PINs."""
+ROTA_OLD = "rota_old"
+"""Reason of the alarm that no rota was uploaded for `rota_old_after`."""
 UNHEARD = timedelta(minutes=2)
 """A call of which nothing is heard for this long after its ring does not hold the next one up (ours)."""
 SUMMON_LIVES = timedelta(minutes=30)
@@ -119,7 +121,8 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
         STOPPED_TEXTS: ("OC-30", "OCV-3"),
         "file_refused": ("OC-41", "OCV-3"),
         "cancels_unconfirmed": ("OC-42", "OCV-3"),
-        "rota_old": ("OC-43", "OCV-3"),
+        "rota_feed_old": ("OC-43", "OCV-3"),
+        ROTA_OLD: ("OC-43", "OCV-3"),
         WRONG_PINS: ("OC-34", "OCV-3"),
     }
     by_phone = ("OC-33", "OCV-4") if alert.reason.startswith(CALLER) else SUMMON_WORDS[alert.kind]

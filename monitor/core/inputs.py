@@ -75,7 +75,7 @@ RotaProblemCode = Literal[
     "covers_doubtful",
 ]
 
-FileTrouble = Literal["file_refused", "cancels_unconfirmed", "rota_old"]
+FileTrouble = Literal["file_refused", "cancels_unconfirmed", "rota_feed_old"]
 """What may be wrong with the files that are fetched for a desk: one cannot be used, a rota would cancel visits and
 nobody has confirmed it, no new rota comes."""
 
