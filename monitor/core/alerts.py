@@ -17,7 +17,7 @@ from escalation.replies import QUESTIONS, free_slot
 from escalation.track import Contact, Move, Track
 from monitor.core import facts as f
 from monitor.core.signals import signal_of, silent_workers
-from monitor.core.state import Alert, Message, Visit
+from monitor.core.state import ROTA_OLD, Alert, Message, Visit
 from monitor.core.times import planned_again
 from monitor.core.views import AlertKind, EndedReason, Signal
 from monitor.core.work import Work
@@ -47,8 +47,6 @@ CALLER = "caller_"
 """The reasons of alerts about a caller on the free number begin with this; then `free_number.WhyPerson`."""
 WRONG_PINS = "wrong_pins"
 """Reason of the alarm that somebody may be guessing PINs."""
-ROTA_OLD = "rota_old"
-"""Reason of the alarm that no rota was uploaded for `rota_old_after`."""
 UNHEARD = timedelta(minutes=2)
 """A call of which nothing is heard for this long after its ring does not hold the next one up (ours)."""
 SUMMON_LIVES = timedelta(minutes=30)

@@ -37,7 +37,7 @@ from monitor.core.inputs import (
     SendTurn,
     SignalChanged,
 )
-from monitor.core.state import Alert, State
+from monitor.core.state import ROTA, Alert, State
 from monitor.core.views import EndedReason
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
@@ -65,6 +65,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         alerts.on_deadline(work, alert, seen.due_at)
     elif message is not None:
         messages.on_deadline(work, message)
+    elif subject == ROTA:
+        rota.on_deadline(work, seen.due_at)
     return work.decision()
 
 

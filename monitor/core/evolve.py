@@ -17,6 +17,7 @@ from monitor.core import facts as f
 from monitor.core.facts import Happened
 from monitor.core.state import (
     DEVICE_MEMORY,
+    ROTA_OLD,
     Alert,
     Dark,
     Device,
@@ -272,6 +273,8 @@ def _fold_alert(state: State, fact: Happened) -> None:
             _forget_alert(state, old, fact)
         return
     values.alerts[ref] = new
+    if isinstance(fact.body, f.AlertRaised) and new.reason == ROTA_OLD:
+        state.ask_about_rota()
     if isinstance(fact.body, f.AlertEnded):
         for key in new.messages:
             _close_question(state, key, fact)
@@ -392,6 +395,8 @@ def _forget_alert(state: State, alert: Alert, fact: Happened) -> None:
         _close_question(state, key, fact)
         if state.values.messages.pop(key, None) is not None:
             state.ask_again(key, None, urgent=False)
+    if alert.reason == ROTA_OLD:
+        state.ask_about_rota()
 
 
 # --- messages ---
@@ -548,6 +553,7 @@ def _fold_desk(state: State, fact: Happened) -> None:
             state.refresh_calendar()
         case f.RotaAdopted():
             values.rota_at = fact.at
+            state.ask_about_rota()
         case f.RowRefused() as body:
             known = values.unwatched.get(fact.subject)
             since = known.since if known else fact.at
@@ -581,6 +587,7 @@ def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:
     kept = {digest: policy for digest, policy in values.policies.items() if digest in in_use}
     values.policies = kept | {body.digest: values.policy}
     state.refresh_calendar()
+    state.ask_about_rota()
 
 
 def _prove(state: State, fact: Happened, body: f.PersonReached) -> None:

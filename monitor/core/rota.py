@@ -15,7 +15,7 @@ from config.policy import Policy
 from monitor.core import facts as f
 from monitor.core.alerts import end_alert, raise_alert
 from monitor.core.inputs import PolicyLoaded, RotaProblemCode, RotaReceived, RotaRow
-from monitor.core.state import Visit
+from monitor.core.state import ROTA_OLD, Visit, rota_deadline
 from monitor.core.times import Times, resolve
 from monitor.core.work import Decision, Refusal, Work
 
@@ -72,6 +72,7 @@ def receive(work: Work, upload: RotaReceived) -> Decision:
         work.emit(visit.ref, f.VisitCancelled(reason=reason))
     _note_rows(work, upload, problems)
     _alarm(work)
+    _no_longer_old(work)
     refused = sum(1 for problem in problems if problem.error)
     adopted = f.RotaAdopted(
         evidence=upload.evidence,
@@ -316,6 +317,18 @@ def _alarm(work: Work) -> None:
         raise_alert(work, "rota", reason="rows_not_watched", count=len(rows))
     for alert in raised if not rows else []:
         end_alert(work, alert, "outcome_recorded", outcome="mended")
+
+
+def on_deadline(work: Work, due_at: datetime) -> None:
+    """No rota was uploaded for `rota_old_after`: what was planned since is watched by nobody."""
+    if rota_deadline(work.state.values) == due_at:
+        raise_alert(work, "rota", reason=ROTA_OLD, due_at=due_at)
+
+
+def _no_longer_old(work: Work) -> None:
+    for alert in work.all_open_alerts():
+        if alert.kind == "rota" and alert.reason == ROTA_OLD:
+            end_alert(work, alert, "outcome_recorded", outcome="mended")
 
 
 def replan_for_policy(work: Work, loaded: PolicyLoaded) -> None:

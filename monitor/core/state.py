@@ -274,6 +274,11 @@ class State:
             self.ask_again(alert.ref, alert_deadline(alert), urgent=True)
         for message in self.values.messages.values():
             self.ask_again(message.key, message.next_at, urgent=False)
+        self.ask_about_rota()
+
+    def ask_about_rota(self) -> None:
+        """After an upload, a policy, or the alarm itself."""
+        self.ask_again(ROTA, rota_deadline(self.values), urgent=False)
 
     def refresh_calendar(self) -> None:
         """After a policy or holiday table was adopted."""
@@ -367,6 +372,8 @@ class State:
             self.ask_again(subject, alert_deadline(alert), urgent=True)
         elif message is not None:
             self.ask_again(subject, message.next_at, urgent=False)
+        elif subject == ROTA:
+            self.ask_about_rota()
         asked = self._asked.get(subject)
         return asked is not None and asked[0] == due_at
 
@@ -384,6 +391,21 @@ def _drop(index: dict[str, set[str]], key: str, ref: str) -> None:
         refs.discard(ref)
         if not refs:
             del index[key]
+
+
+ROTA = "rota"
+"""The subject under which the desk asks about its rota as a whole."""
+ROTA_OLD = "rota_old"
+"""Reason of the alarm that no rota was uploaded for `rota_old_after`."""
+
+
+def rota_deadline(values: Values) -> datetime | None:
+    """When the rota is old (domain.md: an old rota is a silent watch). A desk that never had one has no such moment;
+    what was told of this rota is told again only when that alert has left the state."""
+    if values.rota_at is None:
+        return None
+    told = any(a.reason == ROTA_OLD and a.opened_at >= values.rota_at for a in values.alerts.values())
+    return None if told else values.rota_at + values.policy.rota_old_after
 
 
 def visit_deadline(visit: Visit) -> datetime | None:

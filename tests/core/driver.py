@@ -102,6 +102,8 @@ class Desk:
         self._prints = 0
         self.unrecorded = False
         self.tell(LeadershipWon(fence=1))
+        # a test that runs for days tells of its visits alone, unless it is about the rota's age
+        policy.setdefault("rota_old_after", timedelta(days=14))
         self.tell(
             PolicyLoaded(
                 policy=Policy(**policy),

@@ -411,3 +411,73 @@ def test_each_row_with_a_person_and_a_time_is_a_visit_that_alerts(
     desk.advance(hours=120)
     for visit in desk.state.values.visits.values():
         assert visit.cancelled or visit.alerts
+
+
+# --- a rota that is old ---
+
+
+def rota_alerts(desk: Desk) -> list[tuple[str, str]]:
+    return [(a.reason, a.state) for a in desk.state.values.alerts.values() if a.kind == "rota"]
+
+
+@pytest.mark.parametrize(
+    ("after", "told"), [(timedelta(hours=24) - MINUTE / 60, 0), (timedelta(hours=24), 1)]
+)
+def test_a_rota_that_is_a_day_old_is_an_alarm_to_the_second(after: timedelta, told: int) -> None:
+    desk = Desk(rota_old_after=timedelta(hours=24))
+    desk.upload(row(start=MONDAY + timedelta(days=3)))
+    desk.advance(seconds=after.total_seconds())
+    assert rota_alerts(desk) == [("rota_old", "open")] * told
+
+
+def test_a_new_rota_ends_the_alarm_also_where_nothing_changed_and_the_next_day_counts_from_it() -> None:
+    desk = Desk(rota_old_after=timedelta(hours=24))
+    visit = row(start=MONDAY + timedelta(days=3))
+    desk.upload(visit)
+    desk.advance(hours=30)
+    desk.upload(visit)
+    assert rota_alerts(desk) == [("rota_old", "ended")]
+    desk.advance(hours=23, minutes=59)
+    assert [state for _, state in rota_alerts(desk)].count("open") == 0
+    desk.advance(minutes=1)
+    assert [state for _, state in rota_alerts(desk)].count("open") == 1
+
+
+def test_a_desk_that_never_had_a_rota_has_none_that_is_old() -> None:
+    desk = Desk(rota_old_after=timedelta(hours=24))
+    desk.advance(hours=72)
+    assert rota_alerts(desk) == []
+
+
+# --- a row that says that it is called off ---
+
+
+def test_a_cancelled_row_calls_its_visit_off_and_only_it() -> None:
+    desk = Desk()
+    far = MONDAY + timedelta(days=2)
+    desk.upload(*(row(number, start=far) for number in range(1, 11)))
+    answer = desk.upload(row(3, start=far, cancelled=True)).answer
+    assert isinstance(answer, Upload)
+    assert (answer.cancelled, answer.watched) == (1, 0)
+    assert [ref for ref, visit in desk.state.values.visits.items() if visit.cancelled] == ["v3"]
+    [fact] = [fact.body for fact in desk.facts if isinstance(fact.body, f.VisitCancelled)]
+    assert fact.reason == "cancelled_in_rota"
+
+
+def test_a_cancelled_row_of_a_visit_that_starts_soon_waits_for_a_confirmation() -> None:
+    desk = Desk()
+    desk.upload(*(row(number, start=MONDAY + 3 * HOUR) for number in range(1, 11)))
+    called_off = row(3, start=MONDAY + 3 * HOUR, cancelled=True)
+    refusal = desk.upload(called_off).refusal
+    assert refusal is not None
+    assert refusal.detail["cancels"] == ["v3"]
+    assert not desk.state.values.visits["v3"].cancelled
+    desk.upload(called_off, confirm=True)
+    assert desk.state.values.visits["v3"].cancelled
+
+
+def test_a_cancelled_row_of_a_visit_that_nobody_knows_plans_and_refuses_nothing() -> None:
+    desk = Desk()
+    answer = desk.upload(row(start=None, service_user=None, cancelled=True)).answer
+    assert isinstance(answer, Upload)
+    assert (answer.problems, desk.state.values.visits) == ((), {})
