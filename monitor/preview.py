@@ -176,7 +176,8 @@ def _holidays(rows: Iterable[RotaRow], now: datetime) -> tuple[date, ...]:
 def _loaded(config: DeskConfig, directory: Directory, holidays: tuple[date, ...]) -> PolicyLoaded:
     ref = directory.ref
     return PolicyLoaded(
-        policy=config.policy,
+        # each visit is played as if its rota were uploaded again and again: an old one would summon in its timeline
+        policy=msgspec.structs.replace(config.policy, rota_old_after=timedelta(days=14)),
         duty=tuple(Duty(person=ref("person", d.person), role=d.role, hours=d.hours) for d in config.duty),
         council_desks=tuple(
             CouncilDesk(ref=ref("council_desk", c.name), hours=c.hours, contract=c.contract)
