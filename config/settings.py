@@ -404,6 +404,19 @@ class Email(_Table):
     from_: Annotated[str, Field(alias="from"), AfterValidator(_email)]
 
 
+def _beat(value: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= value <= timedelta(hours=1):
+        raise _refuse("out_of_range", "outside of what is allowed", "a duration from 1s to 1h")
+    return value
+
+
+class Heartbeat(_Table):
+    """[heartbeat]: whom we tell that the watch is well."""
+
+    url: Annotated[HttpsUrl, Field(repr=False)]  # whoever knows it can pretend that we live
+    every: Annotated[Duration, AfterValidator(_beat)] = timedelta(minutes=1)
+
+
 class DutyLine(_Table):
     """One line of a desk's duty list, in the order of the chain."""
 
@@ -496,6 +509,7 @@ class Settings(_Table):
     owntracks: OwnTracks = OwnTracks()
     twilio: Twilio | None = None
     email: Email | None = None
+    heartbeat: Heartbeat | None = None
     mapping: tuple[Mapping, ...] = ()
     feed: tuple[Feed, ...] = ()
     desk: Annotated[tuple[Desk, ...], AfterValidator(_not_empty)]

@@ -28,6 +28,7 @@ from connectors.email import MailSender
 from connectors.feed_memory import Drawer
 from connectors.fetchers import fetcher
 from connectors.file_feed import FileFeed
+from connectors.heartbeat import Heartbeat
 from connectors.http_api import build_app, serve
 from connectors.mqtt import MqttFeed
 from connectors.owntracks_secret import Keys
@@ -112,6 +113,7 @@ class App:
         self.downlink = self._downlink()
         self._first_mappings = self._mappings()
         self.file_feeds = self._file_feeds()
+        self.heartbeat = self._heartbeat()
         self.scheduler = self._scheduler()
         self._wording: Wording = load_wording()
         self._stop = asyncio.Event()
@@ -199,6 +201,12 @@ class App:
             keys=self.phone_keys,
             clock=self.clock.now,
         )
+
+    def _heartbeat(self) -> Heartbeat | None:
+        beat = self.settings.heartbeat
+        if beat is None:
+            return None
+        return Heartbeat(beat.url, beat.every.total_seconds(), self.watch.well, self.metrics.heartbeat)
 
     def _scheduler(self) -> Scheduler:
         scheduler = Scheduler(
@@ -356,6 +364,8 @@ class App:
             if self.mqtt is not None:
                 tasks.append(group.create_task(self.mqtt.run(), name="mqtt"))
             tasks += [group.create_task(feed.run(), name=f"feed:{feed.name}") for feed in self.file_feeds]
+            if self.heartbeat is not None:
+                tasks.append(group.create_task(self.heartbeat.run(), name="heartbeat"))
             _spare_the_collector()
             self.watch.opened = True
             ready(self.address)

@@ -148,6 +148,7 @@ class Metrics:
         self._answers = self._counter(
             "provider_answers", "What providers answered to a message handed over.", "channel", "answer"
         )
+        self._beats = self._counter("heartbeats", "What the outside answered to our heartbeat.", "answer")
         self._failing = self._gauge(
             "provider_failing", "1 while the last answer on the channel was a refusal of all.", "channel"
         )
@@ -322,6 +323,10 @@ class Metrics:
         self._count(self._answers, channel, answer)
         if not about_message:
             self._set(self._failing, answer != "ok", channel)
+
+    def heartbeat(self, answer: str) -> None:
+        """The outside took our heartbeat, or why not."""
+        self._count(self._beats, answer)
 
     def token_expires(self, timestamps: Mapping[str, float]) -> None:
         """When the first token of each role expires, as a Unix time; what is not named is 0."""

@@ -60,6 +60,8 @@ DEGRADED_TOLD_AFTER_S = 5.0
 BOARD_GAP_S = 0.3
 LIVE = timedelta(minutes=2)
 """A position that is no older says where somebody is now."""
+OVERDUE_S = 5.0
+"""A deadline that waits longer than this is overdue; the wake-up itself takes half a second."""
 STORE = "store"
 """The subject under which a desk knows that its store does not answer."""
 
@@ -510,6 +512,14 @@ class Watch:
             self.opened
             and self.feeds.drained
             and all(shell.engine.started and shell.engine.reason is None for shell in self.shells.values())
+        )
+
+    def well(self) -> bool:
+        """Ready, every desk ours, and no deadline waiting: what the dead-man ping vouches for (design rule 12)."""
+        now = self._clock.now()
+        return self.ready() and not any(
+            (at := shell.engine.state.next_deadline()) is not None and (now - at).total_seconds() > OVERDUE_S
+            for shell in self.shells.values()
         )
 
     async def probe(self) -> bool:
