@@ -155,6 +155,7 @@ class Metrics:
         self._expires = self._gauge(
             "token_expires_timestamp_seconds", "When the first token of a role expires; 0: none.", "role"
         )
+        self._feed_up = self._gauge("feed_up", "1 while a feed answers within its bound.", "feed")
         self._silence = self._gauge("feed_silence_seconds", "Since a feed was last heard.", "feed")
         self._quarantine = self._counter("quarantine", "Bodies put aside.", "source", "reason")
         self._failed = self._counter("decisions_failed", "Inputs and wake-ups on which the core failed.")
@@ -336,6 +337,10 @@ class Metrics:
     def watch_process(self) -> None:
         """Add what Prometheus knows of every process: start, memory, descriptors, CPU."""
         ProcessCollector(registry=self.registry)
+
+    def feed_up(self, feed: str, up: bool) -> None:
+        """Whether a feed answers: the broker is connected, the files are fresh."""
+        self._set(self._feed_up, up, feed)
 
     def feed_silence(self, feed: str, seconds: float) -> None:
         """Since when a feed was not heard. Set it right before `render`, or a stopped loop looks lively."""

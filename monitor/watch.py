@@ -545,6 +545,8 @@ class Watch:
         self._metrics.outbox_oldest(self._outbox.oldest())
         for feed, seconds in self.feeds.silence().items():
             self._metrics.feed_silence(feed, seconds)
+        for feed, state in self.feeds.states().items():
+            self._metrics.feed_up(feed, state in ("up", "drained"))
 
     def _refresh_alerts(self, shell: DeskShell, now: datetime) -> None:
         kinds: dict[str, int] = {}

@@ -45,6 +45,7 @@ CONTRACT: dict[str, tuple[str, ...]] = {
     "callwatch_provider_answers_total": ("channel", "answer"),
     "callwatch_provider_failing": ("channel",),
     "callwatch_heartbeats_total": ("answer",),
+    "callwatch_feed_up": ("feed",),
     "callwatch_decisions_failed_total": (),
     "callwatch_token_expires_timestamp_seconds": ("role",),
 }
