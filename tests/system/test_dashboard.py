@@ -17,6 +17,7 @@ from tests.system.daemon import (
     Api,
     Daemon,
     Telephones,
+    by_day,
     care_worker,
     in_s,
     now,
@@ -55,7 +56,9 @@ class Watched(NamedTuple):
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     with full(folder) as disk, Mosquitto(folder) as broker, Telephones() as phones:
-        daemon = Daemon(folder, broker=broker, phones=phones, data=disk.data, overrides={"late_after": "1s"})
+        daemon = Daemon(
+            folder, broker=broker, phones=phones, data=disk.data, overrides={"late_after": "1s"} | by_day()
+        )
         with daemon, Prometheus(folder / "prometheus", daemon) as prometheus:
             one = Watched(daemon, phones, prometheus, disk)
             _a_morning(one, broker)
