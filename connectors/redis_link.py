@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -136,7 +136,7 @@ class Line:
         """
         stood = self.connected
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(patience(self._patience_s, *commands)):
                 try:
                     return await self._ask(commands)
                 except (errors.ConnectionError, OSError):
@@ -163,9 +163,8 @@ class Line:
             judge_server(await self._exchange(QUESTIONS), self.address)
 
     async def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        # redis-py's own packing is in Python: half of the CPU of an append
-        packed = b"".join([pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
-        await self._connection.send_packed_command(packed, check_health=False)
+        for chunk in await _packed(commands):
+            await self._connection.send_packed_command(chunk, check_health=False)
         return [await self._answer() for _ in commands]
 
     async def _answer(self) -> Any:
@@ -177,6 +176,37 @@ class Line:
     async def drop(self) -> None:
         """Forget the connection, without a word to the other end."""
         await self._connection.disconnect(nowait=True)
+
+
+MANY = 20_000
+"""Values of commands above which they are packed off the loop, and sent in pieces of SLICE."""
+SLICE = 1_000
+VALUES_PER_S = 20_000
+"""How much longer an answer may take for what is sent; a tenth of what was measured."""
+
+
+def patience(patience_s: float, *commands: Command) -> float:
+    """Seconds to wait for the answers: what was decided in a long degraded time comes in one append."""
+    return patience_s + sum(map(len, commands)) / VALUES_PER_S
+
+
+async def _packed(commands: Sequence[Command]) -> list[bytes]:
+    # redis-py's own packing is in Python: half of the CPU of an append
+    if sum(map(len, commands)) <= MANY:
+        return [b"".join(map(_pack, commands))]
+    return await asyncio.to_thread(lambda: [piece for command in commands for piece in _pieces(command)])
+
+
+def _pack(command: Command) -> bytes:
+    packed: bytes = pack_command(tuple(command))  # type: ignore[arg-type]
+    return packed
+
+
+def _pieces(command: Command) -> Iterator[bytes]:
+    """The same bytes in short calls, between which the interpreter may turn to the loop."""
+    yield b"*%d\r\n" % len(command)
+    for n in range(0, len(command), SLICE):
+        yield _pack(command[n : n + SLICE]).partition(b"\r\n")[2]
 
 
 # --- what errors mean ---

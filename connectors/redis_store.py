@@ -44,6 +44,7 @@ from connectors.redis_link import (
     as_refused,
     corrupt,
     edge_error,
+    patience,
     read_address,
     unavailable,
 )
@@ -192,12 +193,15 @@ class RedisStore:
         compacted = -COMPACT_S
         while True:
             await asyncio.sleep(self._lease_s / 3)
-            await self._renew()
-            await self._ask_again()
             now = asyncio.get_running_loop().time()
-            if self._erased and now - compacted >= COMPACT_S:
-                self._erased, compacted = False, now
-                await self._compact()
+            try:
+                await self._renew()
+                await self._ask_again()
+                if self._erased and now - compacted >= COMPACT_S:
+                    self._erased, compacted = False, now
+                    await self._compact()
+            except Exception as error:  # noqa: BLE001 - without this task the leases lapse: it outlives every surprise
+                log.error("store keeper failed", error=type(error).__name__)
 
     async def _renew(self) -> None:
         renewals = [self._write(self._renewal(held, self._lease_ms)) for held in list(self._tries)]
@@ -211,9 +215,9 @@ class RedisStore:
             async with self._reader() as line:
                 await line.inspect()
         except EdgeError as error:
-            if error.reason != "unreachable":
+            if error.reason != "unreachable":  # that is found by who writes
                 log.error("store cannot be trusted", reason=error.reason)
-            await self._writer.distrust()
+                self._writer.distrust()
 
     async def _compact(self) -> None:
         """What was erased still stands in the append-only file until it is written anew."""
@@ -417,7 +421,7 @@ class RedisStore:
         if self._writer is None:
             raise not_open()
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(patience(self._patience_s, command)):
                 return await self._writer.submit(command)
         except TimeoutError as error:
             raise unavailable("unreachable", self._address) from error

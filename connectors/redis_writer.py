@@ -58,6 +58,7 @@ class Writer:
         self._waiting: deque[_Job] = deque()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._suspect = False
         self._task = asyncio.create_task(self._run(), name="redis:write")
 
     def submit(self, command: Command) -> asyncio.Future[Any]:
@@ -70,9 +71,9 @@ class Writer:
         self._wake.set()
         return future
 
-    async def distrust(self) -> None:
+    def distrust(self) -> None:
         """The server is asked again what it promises before anything else is written."""
-        await self._line.drop()
+        self._suspect = True
 
     async def stop(self, patience_s: float) -> None:
         """Write what waits, then end; what cannot be written in time is told so."""
@@ -105,6 +106,9 @@ class Writer:
 
     async def _serve(self, group: list[_Job]) -> None:
         try:
+            if self._suspect:
+                self._suspect = False
+                await self._line.drop()
             answers = await self._exchange([job.command for job in group])
         except asyncio.CancelledError:
             _settle(group, unavailable("unreachable", self._line.address))

@@ -20,6 +20,7 @@ from tests.system.disks import ext4, fill, run, tmpfs
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.sqlite_alone
 BIG = '{"n":"' + "x" * 900 + '"}'
 
 
