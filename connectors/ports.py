@@ -163,19 +163,31 @@ def chain_hash(
     body: str,
 ) -> bytes:
     """SHA-256 over the whole envelope and the body's bytes as stored (formula in docs/interface.md)."""
+    number, when, about, why, text = (
+        str(seq).encode(),
+        at.encode(),
+        subject.encode(),
+        cause.encode(),
+        body.encode(),
+    )
     parts = (
         prev,
         _same_part(desk),
-        _part(seq),
-        _part(at),
+        len(number).to_bytes(4, "big"),
+        number,
+        len(when).to_bytes(4, "big"),
+        when,
         _part(due_at),
         _same_part(kind),
         _same_part(v),
-        _part(subject),
-        _part(cause),
+        len(about).to_bytes(4, "big"),
+        about,
+        len(why).to_bytes(4, "big"),
+        why,
         _same_part(people_rev),
         _same_part(policy),
-        _part(body),
+        len(text).to_bytes(4, "big"),
+        text,
     )
     return hashlib.sha256(b"".join(parts)).digest()
 

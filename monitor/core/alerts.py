@@ -250,10 +250,9 @@ def _slot(work: Work, contact: Contact, alert: Alert | None) -> tuple[int | None
     if contact.channel != "sms" or contact.template not in QUESTIONS:
         return None, False
     asked = work.questions(contact.line)
-    for question in asked:
-        message = work.message(question.key)
-        again = message is not None and alert is not None and message.alert == alert.ref
-        if question.open and again and question.template == contact.template:
+    own = alert.messages if alert is not None else ()
+    for question in asked if own else ():
+        if question.open and question.template == contact.template and question.key in own:
             return question.slot, False
     nobody_else = not any(question.open for question in asked)
     return free_slot(asked, work.now), contact.purpose == "reassure" and nobody_else

@@ -6,7 +6,7 @@ was just raised, a message that was just cancelled) it sees through the overlay 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -125,10 +125,15 @@ class Work:
 
     def all_open_alerts(self) -> list[Alert]:
         """Every alert of the desk that has not ended."""
-        self._catch_up()
-        refs = list(dict.fromkeys((*self.state.values.alerts, *self._alerts)))
-        found = (self.alert(ref) for ref in refs)
+        found = [self.alert(ref) for ref in self.alert_refs()]
         return [alert for alert in found if alert is not None and alert.state != "ended"]
+
+    def alert_refs(self) -> Iterator[str]:
+        """Every alert of the desk, those of this decision last. Decide nothing while you walk."""
+        self._catch_up()
+        known = self.state.values.alerts
+        yield from known
+        yield from (ref for ref in self._alerts if ref not in known)
 
     def questions(self, line: str) -> tuple[Question, ...]:
         """The questions put to a line, those of this decision included."""
