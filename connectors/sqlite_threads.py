@@ -28,6 +28,7 @@ CHECKPOINT_ROWS = 5_000
 WAL_PAGES = 8_000
 """32 MiB: above it the writer itself finishes the checkpoint, so that the WAL starts over."""
 READERS = 2
+SETTLED_AT_ONCE = 32
 
 
 class Job(Struct, eq=False):
@@ -200,7 +201,7 @@ class Writer:
 
     def _tell(self, outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed over our heads: nobody is left to tell
-            self._loop.call_soon_threadsafe(_settle, outcomes)
+            self._loop.call_soon_threadsafe(_settle, self._loop, outcomes)
 
 
 class Checkpointer:
@@ -312,8 +313,11 @@ def _outcome(job: Job, ledger: Ledger) -> Any:
         return exc
 
 
-def _settle(outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
-    for future, outcome in outcomes:
+def _settle(loop: asyncio.AbstractEventLoop, outcomes: list[tuple[asyncio.Future[Any], Any]]) -> None:
+    """In portions: each of them wakes a desk, and a thousand desks woken together would be one long turn."""
+    if len(outcomes) > SETTLED_AT_ONCE:
+        loop.call_soon(_settle, loop, outcomes[SETTLED_AT_ONCE:])
+    for future, outcome in outcomes[:SETTLED_AT_ONCE]:
         if future.done():
             continue
         if isinstance(outcome, Exception):

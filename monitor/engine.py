@@ -57,6 +57,8 @@ SNAPSHOT_EVERY = 20_000
 """Facts between two snapshots."""
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses between two tries of a failed append; the last one goes on."""
+RELEASED_AT_ONCE = 500
+"""Facts whose effects start before the loop has its turn: some 3 ms."""
 BUFFER_MARK = 200_000
 """Facts that may wait for a store that does not answer; then inputs are refused, loudly."""
 
@@ -341,26 +343,34 @@ class Engine:
                 self._give_up(error)
                 raise
         self._inflight = 0
-        self._now_durable(facts, self._clock.monotonic() - began)
+        await self._now_durable(facts, self._clock.monotonic() - began)
 
     def _durable_head(self) -> Head:
         return (
             self.head if not self._pending else Head(seq=self._pending[0].seq - 1, hash=self._pending[0].prev)
         )
 
-    def _now_durable(self, facts: list[Record], seconds: float) -> None:
+    async def _now_durable(self, facts: list[Record], seconds: float) -> None:
         if facts:
             self.durable_seq = facts[-1].seq
         was = self.reason
         self.reason = None if not self._pending else self.reason
         self._hooks.appended(self, len(facts), seconds)
-        while self._effects and self._effects[0].seq <= self.durable_seq:
-            self._hooks.released(self, self._effects.popleft(), durable=True)
         while self._waiters and self._waiters[0].seq <= self.durable_seq:
             self._waiters.popleft().done()
+        await self._release()
         if was is not None and self.reason is None:
             log.warning("store answers again", desk=self.desk, seq=self.durable_seq)
             self._hooks.degraded(self, None)
+
+    async def _release(self) -> None:
+        """Effects of what is durable, in portions: a storm's would be one long turn of the loop."""
+        released = 0
+        while self._effects and self._effects[0].seq <= self.durable_seq:
+            self._hooks.released(self, self._effects.popleft(), durable=True)
+            released += 1
+            if released % RELEASED_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _enter_degraded(self, error: StoreUnavailable) -> None:
         """Facts stay in memory in order; who cannot wait is told; summons to staff leave unrecorded."""

@@ -52,8 +52,8 @@ CAUSES = ("device", "feed", "broker", "clock")
 ANSWERS = ("ok", *REASONS)
 
 ZEROS_UP_TO = 100
-"""Desks. Of more, messages have a series from the start only for what an alarm watches: 500 for each desk would be
-half a million lines of zeros at every scrape."""
+"""Desks. Of more, what is counted by several labels has a series from the start only where an alarm watches it:
+700 for each desk would be most of a million lines of zeros at every scrape."""
 
 _Family = Counter | Gauge
 _F = TypeVar("_F", Counter, Gauge)
@@ -197,7 +197,13 @@ class Metrics:
 
     def _create(self, family: _Family, labels: tuple[str, ...], fixed: Mapping[str, str]) -> None:
         lists = [(fixed[name],) if name in fixed else _CLOSED[name] for name in labels]
-        if len(self._values["desk"]) > ZEROS_UP_TO and family is self._messages:
+        if len(self._values["desk"]) > ZEROS_UP_TO and family in (
+            self._checkins,
+            self._alerts,
+            self._messages,
+        ):
+            if family is not self._messages:
+                return
             lists[labels.index("result")] = ("failed",)
         for values in product(*lists):
             family.labels(*values)
