@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
+from hiredis import pack_command
 from redis import Redis
 
 from connectors import redis_rows as rows
@@ -28,7 +29,7 @@ from connectors.ports import (
     StoreUnavailable,
     VerifyFinding,
 )
-from connectors.redis_link import Line, edge_error
+from connectors.redis_link import Line, _packed, _pieces, edge_error
 from connectors.redis_store import RedisStore, read_address, verify
 from connectors.redis_writer import APPEND, call
 from tests.contract.stores import DESK, OTHER, Journalist, evidence, facts, head_of, person
@@ -569,6 +570,22 @@ async def test_a_long_journal_is_loaded_page_by_page_with_the_loop_free_in_betwe
         async with stalls() as turns:
             await store.load(DESK)
         assert len(turns) > 20_000 / 1000
+
+
+@pytest.mark.parametrize("values", [1, 999, 1_000, 1_001, 20_001, 45_678])
+async def test_a_large_command_is_packed_in_pieces_to_the_very_same_bytes(values: int) -> None:
+    command = ("EVALSHA", "digest", 0, *(f"värde {n}\r\n" if n % 2 else b"\x00*3\r\n" for n in range(values)))
+    assert b"".join(_pieces(command)) == pack_command(command)
+    assert b"".join(await _packed([command, ("PING",)])) == pack_command(command) + pack_command(("PING",))
+
+
+async def test_a_hundred_thousand_facts_of_a_long_degraded_time_are_one_append(server: RedisServer) -> None:
+    made = facts(100_000)
+    async with opened(server, patience_s=0.5) as store:
+        lead = await store.lead(DESK)
+        assert await store.append(lead, Head(), made) == head_of(made)
+        assert await store.append(lead, Head(), made) == head_of(made)
+    assert verify(read_address(server.url))[0].facts == 100_000
 
 
 async def test_what_waits_goes_out_together(server: RedisServer) -> None:

@@ -218,6 +218,11 @@ def test_a_clock_set_an_hour_ahead_tells_staff_at_once_and_the_service_user_only
         noticed(daemon, 3)
         assert signal_of(office, "later", clock) == "dark:clock"
         assert (track(office, "reassure", "soon")["step"], phones.calls(EDNA)) == ("waiting", [])
+        # killed before it has told of this jump, it would find the clock confirmed and have nothing to tell
+        until_sync(
+            lambda: sum("has jumped" in text["body"] for text in phones.texts(OFFICE)) >= 2,
+            what="the second jump is told",
+        )
         daemon.kill()
         daemon.start()
         assert signal_of(office, "later", clock) == "dark:clock"
