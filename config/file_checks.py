@@ -65,7 +65,10 @@ def _needed_fields(raw: Table) -> Iterator[Problem]:
 
 def _columns(raw: Table) -> Iterator[Problem]:
     for at, mapping in tables(raw, "mapping"):
+        known = FIELDS[what] if (what := _what(mapping)) else ()
         for field, value in _table(mapping, "columns").items():
+            if field not in known:
+                continue
             names = value if isinstance(value, list) else [value]
             most = 2 if field in TIMES else 1
             if len(names) > most and field not in SEVERAL:
@@ -77,7 +80,7 @@ def _columns(raw: Table) -> Iterator[Problem]:
                     + (", or two: of the date and of the time" if field in TIMES else ""),
                 )
         for field in _table(mapping, "fixed"):
-            if field in _table(mapping, "columns"):
+            if field in _table(mapping, "columns") and field not in TIMES:
                 yield Problem(
                     path=f"{at}.fixed.{field}",
                     code="not_unique",

@@ -74,6 +74,8 @@ _STANDS_FOR: dict[str, frozenset[str]] = {
 """What the desk would say of a row without this field: the file's own problem says it better."""
 
 
+WHY = frozenset({"time_unreadable", "date_not_day_first", "cell_error", "value_unknown"})
+"""Problems for which a row may bring no check-in at all."""
 KINDS = ("arrive", "leave", "no_reply", "refused")
 
 
@@ -229,6 +231,14 @@ class _Reader:
             before = self.problems[known]
             self.problems[known] = structs.replace(before, replaces=before.replaces | replaces)
 
+    def fail(self, line: int, code: str, about: str | None) -> None:
+        """A row of which nothing comes: its own problems become errors, or `code` says why."""
+        why = [at for (of, found), at in self._noted.items() if of == line and found in WHY]
+        for at in why:
+            self.problems[at] = structs.replace(self.problems[at], error=True, about=about)
+        if not why:
+            self.note(line, code, error=True, about=about)
+
     # one cell
 
     def clean(self, text: str) -> str:
@@ -274,12 +284,20 @@ class _Values:
     def note(self, code: str, field: str = "", **more: Any) -> None:
         self.reader.note(self._row.line, code, _STANDS_FOR.get(field, frozenset()), **more)
 
+    def fail(self, code: str, about: str | None) -> None:
+        """The row has no effect: what was wrong with it is why, else `code`."""
+        self.reader.fail(self._row.line, code, about)
+
     def has(self, field: str) -> bool:
         """Whether the mapping gives the field a column that is in the file, or a value."""
         return bool(self._cells.get(field)) or field in self.reader.mapping.fixed
 
     def filled(self, field: str) -> bool:
         return any(self._cells.get(field, ()))
+
+    def timed(self, field: str) -> bool:
+        """Whether there is a time: of a pair of columns the date alone is none."""
+        return bool(self._cells.get(field, ("",))[-1])
 
     def texts(self, field: str) -> list[str]:
         """The usable cells of a field: no error of the sheet, no number whose digits are lost."""
@@ -382,11 +400,12 @@ def read_rota_file(mapping: CsvMapping, body: bytes) -> Items:
             item["cancelled"] = True
         items.append(item)
         lines.append(row.line)
+    covers = _covers(reader, days) if mapping.complete else None
     return Items(
         items=tuple(items),
         lines=tuple(lines),
         problems=tuple(reader.problems),
-        covers=_covers(reader, days) if mapping.complete else None,
+        covers=covers,
         header_line=reader.sheet.line,
     )
 
@@ -524,7 +543,7 @@ def read_checkin_file(mapping: CsvMapping, body: bytes) -> Events:
         beat = values.time("heartbeat")
         if beat is not None and (heartbeat is None or _plain_time(beat) > _plain_time(heartbeat)):
             heartbeat = beat
-        events += _events(mapping, row, values, alive=beat is not None)
+        events += _events(mapping, row, values)
     return Events(events=tuple(events), problems=tuple(reader.problems), heartbeat=heartbeat)
 
 
@@ -532,7 +551,7 @@ def _plain_time(at: datetime) -> datetime:
     return at.replace(tzinfo=None)
 
 
-def _events(mapping: CsvMapping, row: Row, values: _Values, *, alive: bool) -> list[Event]:
+def _events(mapping: CsvMapping, row: Row, values: _Values) -> list[Event]:
     what = {
         field: str(value)
         for field in ("id", "visit", "service_user", "worker", "device", "tag")
@@ -540,12 +559,10 @@ def _events(mapping: CsvMapping, row: Row, values: _Values, *, alive: bool) -> l
     }
     times = _times_of(mapping, values)
     if not times:
-        heartbeat_alone = alive and not what
-        if not heartbeat_alone and not any(values.filled(f) for f in ("arrived", "left", "at")):
-            # a planned visit to which nobody has come yet stands in most exports: nothing is wrong with it
+        if not any(values.timed(field) for field in ("arrived", "left", "at")):
+            # a planned visit to which nobody has come yet, or a heartbeat: nothing is wrong with it
             return []
-        if not heartbeat_alone:
-            values.note("no_time", error=True, about=what.get("id") or what.get("visit"))
+        values.fail("no_time", what.get("id") or what.get("visit"))
         return []
     if not what.keys() - {"id"}:
         values.note("no_subject", error=True, about=what.get("id"))
@@ -574,7 +591,7 @@ def _times_of(mapping: CsvMapping, values: _Values) -> list[tuple[str, datetime,
         if at is None or not isinstance(kind, str):
             return []
         if kind not in KINDS:
-            values.note("value_unknown", error=True)
+            values.note("value_unknown")
             return []
         return [(kind, at, 0 if kind == "leave" else 1)]
     arrived, left = values.time("arrived"), values.time("left")

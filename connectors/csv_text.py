@@ -151,17 +151,20 @@ def _record(lines: list[str], at: int, delimiter: Delimiter, width: int) -> tupl
     if '"' not in text:
         return _shaped(at, text.split(delimiter), width), 1
     for used in range(1, min(MOST_LINES, len(lines) - at) + 1):
-        cells = _closed("\n".join(lines[at : at + used]), delimiter)
+        if used > 1 and '"' not in lines[at + used - 1]:
+            continue
+        cells = _closed("\n".join(lines[at : at + used]), delimiter, strict=used > 1)
         if cells is not None:
             fits = used == 1 or not width or len(_without_tail(cells, width)) == width
             return (_shaped(at, cells, width), used) if fits else (_left_open(at, text, delimiter), 1)
     return _left_open(at, text, delimiter), 1
 
 
-def _closed(text: str, delimiter: Delimiter) -> list[str] | None:
-    """The cells, or None while a quote is open: then the line behind is swallowed too."""
+def _closed(text: str, delimiter: Delimiter, *, strict: bool) -> list[str] | None:
+    """The cells, or None while a quote is open: then the line behind is swallowed too. `strict`: what closes a cell of
+    an earlier line must be followed by a delimiter, or it is another cell's opening quote."""
     try:
-        rows = list(csv.reader([f"{text}\n", _END], delimiter=delimiter))
+        rows = list(csv.reader([f"{text}\n", _END], delimiter=delimiter, strict=strict))
     except csv.Error:
         return None
     return rows[0] if len(rows) == 2 else None

@@ -183,4 +183,4 @@ def end_of(start: datetime, end: datetime, *, same_date: bool) -> datetime:
     if not same_date or end > start or (start.tzinfo is None) != (end.tzinfo is None):
         return end
     later = end + timedelta(days=1)
-    return later if later - start <= OVERNIGHT else end
+    return later if start < later <= start + OVERNIGHT else end

@@ -24,16 +24,18 @@ class Detached:
     def __init__(self, name: str, timeout_s: float) -> None:
         self._name, self._timeout_s = name, timeout_s
         self._thread: threading.Thread | None = None
+        self._finished = threading.Event()
+        self._finished.set()
 
     async def run(self, work: Callable[[], T]) -> T:
         """The result. Raises EdgeError(timeout) when it hangs, or when an earlier call still does."""
-        if self._thread is not None and self._thread.is_alive():
+        if not self._finished.is_set():
             raise EdgeError("timeout", "an earlier call to the folder still hangs")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        self._thread = threading.Thread(
-            target=_into, args=(work, done, loop), name=f"folder:{self._name}", daemon=True
-        )
+        self._finished = threading.Event()
+        args = (work, done, loop, self._finished)
+        self._thread = threading.Thread(target=_into, args=args, name=f"folder:{self._name}", daemon=True)
         self._thread.start()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -48,7 +50,12 @@ class Detached:
             await asyncio.to_thread(thread.join, within_s)
 
 
-def _into(work: Callable[[], T], done: asyncio.Future[T], loop: asyncio.AbstractEventLoop) -> None:
+def _into(
+    work: Callable[[], T],
+    done: asyncio.Future[T],
+    loop: asyncio.AbstractEventLoop,
+    finished: threading.Event,
+) -> None:
     """Do it and tell the loop, if anybody still waits there."""
     result: T | None = None
     failure: BaseException | None = None
@@ -56,6 +63,7 @@ def _into(work: Callable[[], T], done: asyncio.Future[T], loop: asyncio.Abstract
         result = work()
     except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
         failure = error
+    finished.set()
 
     def tell() -> None:
         if done.done():
