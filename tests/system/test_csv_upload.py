@@ -8,10 +8,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.system.daemon import ROOT, Answer, Daemon, care_worker, secret_of, service_user
+from tests.system.daemon import (
+    ROOT,
+    Answer,
+    Daemon,
+    care_worker,
+    day_of,
+    in_s,
+    secret_of,
+    service_user,
+    visit,
+)
 from tests.waiting import until_sync
 
 FILE = ROOT / "tests" / "files" / "rota_twenty_mistakes.csv"
@@ -35,6 +46,12 @@ name = "acme-ecm"
 what = "checkins"
 columns = { visit = "Visit ID", worker = "Carer", arrived = ["Date", "In"], left = ["Date", "Out"], \
 edited = "Edited by" }
+
+[[mapping]]
+name = "acme-devices"
+what = "checkins"
+columns = { device = "Device", at = "Time" }
+fixed = { kind = "arrive" }
 """
 
 TWENTY = {
@@ -65,7 +82,8 @@ CSV = {"Content-Type": "text/csv"}
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with Daemon(tmp_path_factory.mktemp("csv"), tables=MAPPINGS) as running:
+    other = {"id": "other", "kind": "council", "name": "Another"}
+    with Daemon(tmp_path_factory.mktemp("csv"), tables=MAPPINGS, desks=[other]) as running:
         running.api().people(
             *(service_user(f"su-{n}", f"+44163296010{n}") for n in range(1, 5)),
             *(care_worker(name, f"+44770090010{n}") for n, name in enumerate(("A12", "B7", "C3", "D4"))),
@@ -189,3 +207,61 @@ def test_a_file_that_cannot_be_read_says_why(
 ) -> None:
     answer = daemon.api("intake").call("PUT", path, b"a,b\r\n1,2\r\n", **headers)
     assert (answer.status, answer.body["error"]["code"]) == (400, code)
+
+
+ECM = (
+    "Visit ID,Carer,Date,In,Out,Edited by\r\n"
+    "V900,A12,{day},{arrived},,\r\n"
+    "V901,B7,{day},{arrived},{left},J. Office\r\n"
+    "V902,,{day},,,\r\n"
+    "V903,A12,{day},half past,,\r\n"
+    ",,{day},{arrived},,\r\n"
+)
+
+
+def test_checkins_of_a_file_are_decided_and_the_whole_file_sent_again_is_only_repeats(daemon: Daemon) -> None:
+    api, start = daemon.api(), in_s(-600)
+    api.rota(
+        visit("V900", start, workers=["A12"], service_user="su-1"),
+        visit("V901", start, workers=["B7"], service_user="su-2"),
+    )
+    local = in_s(-60).astimezone(ZoneInfo("Europe/London"))
+    told = {"day": f"{local:%d/%m/%Y}", "arrived": f"{local:%H:%M:%S}", "left": ""}
+    feed = daemon.api("intake")
+    body = ECM.format(**told).encode()
+    answer = feed.call("POST", "./checkins?mapping=acme-ecm", body, **CSV)
+    assert answer.status == 200, answer
+    assert [(one["id"], one["outcome"], one["stored"]) for one in answer.body["results"]] == [
+        ("V900:arrive", "arrived", True),
+        ("V901:arrive", "arrived", True),
+    ]
+    assert [(one["line"], one["code"], one["severity"]) for one in answer.body["problems"]] == [
+        (5, "time_unreadable", "error"),
+        (6, "no_subject", "error"),
+    ]
+    seen = api.visits(day_of(start))
+    assert [seen[name]["places"][0]["evidence"] for name in ("V900", "V901")] == ["electronic", "manual"]
+    # the vendor exports the whole file anew, and one row has gained its departure
+    left = ECM.format(
+        **told | {"left": f"{in_s(-1).astimezone(ZoneInfo('Europe/London')):%H:%M:%S}"}
+    ).encode()
+    again = feed.call("POST", "./checkins?mapping=acme-ecm", left, **CSV).body["results"]
+    assert [one["outcome"] for one in again] == ["duplicate", "duplicate", "left_short"]
+    # entered by the office's own hand it is never electronic; a device speaks by no file
+    api.rota(visit("V904", start, workers=["D4"], service_user="su-4"))
+    by_hand = (
+        b"Visit ID,Carer,Date,In,Out,Edited by\r\nV904,D4,"
+        + f"{told['day']},{told['arrived']},,\r\n".encode()
+    )
+    assert api.call("POST", "./checkins?mapping=acme-ecm", by_hand, **CSV).status == 200
+    assert api.visits(day_of(start))["V904"]["places"][0]["evidence"] == "manual"
+
+
+def test_a_file_of_checkins_names_no_device_of_another_desk(daemon: Daemon) -> None:
+    daemon.api(desk="other").people(care_worker("x-1", devices=["callwatch:theirs"]))
+    body = f"Device,Time\r\ntheirs,{in_s(-5).astimezone(ZoneInfo('Europe/London')):%d/%m/%Y %H:%M:%S}\r\n".encode()
+    answer = daemon.api("intake").call("POST", "./checkins?mapping=acme-devices", body, **CSV)
+    assert answer.body["results"] == []
+    assert [(one["line"], one["code"], one["severity"]) for one in answer.body["problems"]] == [
+        (2, "identity", "error")
+    ]

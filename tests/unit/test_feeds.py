@@ -1,0 +1,116 @@
+"""Feeds of files among the ways in: whose visits they make dark, when the start may go on, whose trouble it is."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from config.policy import Calendar, Policy
+from connectors.ports import EvidenceRow
+from monitor.clock import SystemClock
+from monitor.directory import Directory
+from monitor.feeds import FedDesk, Feeds
+from monitor.rota_reader import SLICE, Reading, read_rota_in_slices
+
+OF_FILES = {
+    "ecm": FedDesk(desk="a", checkins=True),
+    "rota": FedDesk(desk="a", checkins=False),
+    "theirs": FedDesk(desk="b", checkins=True),
+}
+
+
+class Told:
+    def __init__(self) -> None:
+        self.said: list[tuple[str, str, bool, str | None]] = []
+
+    def __call__(self, cause: str, subject: str, *, dark: bool, desk: str | None = None) -> None:
+        self.said.append((cause, subject, dark, desk))
+
+
+@pytest.fixture(name="told")
+def _told() -> Told:
+    return Told()
+
+
+@pytest.fixture(name="feeds")
+def _feeds(told: Told) -> Feeds:
+    feeds = Feeds(SystemClock(), ["mqtt", *OF_FILES], OF_FILES)
+    feeds.tell = told
+    return feeds
+
+
+async def test_a_feed_of_files_darkens_its_own_desk_at_once_and_a_rota_nobody(
+    feeds: Feeds, told: Told
+) -> None:
+    feeds.changed("ecm", "down")
+    feeds.changed("rota", "down")
+    feeds.changed("ecm", "drained")
+    assert told.said == [("feed", "ecm", True, "a"), ("feed", "ecm", False, "a")]
+
+
+async def test_the_start_waits_for_each_feeds_first_word_whatever_it_is(feeds: Feeds) -> None:
+    for feed, state in (("ecm", "down"), ("rota", "unknown"), ("theirs", "drained")):
+        feeds.changed(feed, state)  # type: ignore[arg-type]
+        assert not feeds.drained
+    feeds.changed("mqtt", "up")
+    assert not feeds.drained, "the broker's backlog is not read yet"
+    feeds.changed("mqtt", "drained")
+    assert feeds.drained
+
+
+async def test_silence_counts_from_the_newest_content_and_never_goes_back(feeds: Feeds) -> None:
+    now = datetime.now(UTC)
+    feeds.proved("ecm", now - timedelta(seconds=100))
+    feeds.proved("ecm", now - timedelta(seconds=300))
+    assert 99 < feeds.silence()["ecm"] < 110
+    assert feeds.silence()["theirs"] < 10, "of one that has not spoken it counts from the start"
+
+
+async def test_a_trouble_ends_when_every_feed_of_the_desk_has_said_that_it_is_over(feeds: Feeds) -> None:
+    def say(feed: str, begun: bool) -> bool:
+        feeds.changed(feed, "drained")
+        return feeds.troubled(feed, "a", "file_refused", begun=begun)
+
+    assert not say("ecm", False), "after a restart: the other one may still be in it"
+    assert say("rota", False)
+    assert say("rota", True)
+    assert not say("rota", True), "said already"
+    assert say("ecm", True)
+    assert not say("ecm", False)
+    assert feeds.trouble_of("a", "file_refused")
+    assert say("rota", False)
+    assert not feeds.trouble_of("a", "file_refused")
+
+
+async def test_a_big_rota_is_read_in_slices_with_the_loop_free_in_between() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    rows = [{"id": f"v{n}", "service_user": "s", "start": "2031-03-31T07:30"} for n in range(10 * SLICE)]
+    body: dict[str, Any] = {"visits": rows}
+    busy = asyncio.create_task(others())
+    read = await read_rota_in_slices(body, reading())
+    busy.cancel()
+    assert len(read.rows) == 10 * SLICE
+    assert turns >= 9
+
+
+def reading() -> Reading:
+    count = iter(range(1_000_000))
+    return Reading(
+        directory=Directory(lambda prefix: f"{prefix}{next(count)}", "Europe/London", 150.0),
+        calendar=Calendar(),
+        policy=Policy(),
+        upload="u",
+        evidence=EvidenceRow(id="e", subject="rota", keep_until="", salt=b"", body=b""),
+        digest="",
+        by="test",
+    )
