@@ -501,18 +501,21 @@ class Directory:
         return self.people[ref]
 
     def _displace(self, ref: str) -> None:
-        for line in self.people[ref].numbers if ref in self.people else ():
-            self._on_line.get(line, set()).discard(ref)
         old = self.people.get(ref)
         if old is None:
             return
+        # looked up before anything goes: what cannot be read leaves the person as they were
+        devices = [self.known("device", device) for device in old.given.devices]
+        fixed = [_line_number(device) or "" for device in old.given.devices]
+        for line in old.numbers:
+            self._on_line.get(line, set()).discard(ref)
         self._by_pin.pop(old.given.pin or "", None)
         self._by_home_number.pop(old.given.home_number or "", None)
-        for device in old.given.devices:
-            device_ref = self._refs[("device", device)]
-            if self._owner.get(device_ref) == ref:
+        for device_ref in devices:
+            if device_ref is not None and self._owner.get(device_ref) == ref:
                 del self._owner[device_ref]
-            self._line_devices.get(_line_number(device) or "", set()).discard(ref)
+        for number in fixed:
+            self._line_devices.get(number, set()).discard(ref)
 
 
 def _line_number(device: str) -> str | None:

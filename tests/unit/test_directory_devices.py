@@ -59,6 +59,26 @@ def test_a_device_that_is_handed_on_is_the_new_person_s_alone_also_after_a_resta
         assert (owner(one, PHONE), owner(one, "traccar:1")) == ("cw-2", "cw-1")
 
 
+def test_whose_tag_is_spelled_with_colons_can_be_changed_and_harms_nobody_after_her() -> None:
+    made = directory()
+    line, tag = "+441632960101", "TAG:04:A2:11:22"
+    phones = [{"number": line, "kind": "mobile"}]
+    edna = service_user(devices=[tag, f"line:{line}"], phones=phones, home_number="471")
+    dee = worker(devices=["Tag:99-A2-11-22"], pin="4711")
+    put(made, edna, dee)
+    changed = ({"name": "Edna Quill-Vale"}, {"name": "Dee V"})
+    assert put(made, edna | changed[0], dee | changed[1], worker("cw-2")) == ()
+    for one in (made, restarted(made)):
+        assert owner(one, "tag:04a21122") == "su-1"
+        assert one.outside(one.card_holder("99a21122") or "") == "cw-1"
+        assert one.outside(one.worker_by_pin("4711") or "") == "cw-1"
+        ref = one.known("person", "su-1") or ""
+        assert (one.full_name(ref), one.home_by_number("471")) == ("Edna Quill-Vale", ref)
+        assert one.persons_on(line) == (one.known("line", line), (ref,))
+        assert one.homes_on(line) == ((ref,), True)
+        assert one.known("person", "cw-2") in one.people
+
+
 def test_the_rows_of_two_who_claimed_one_phone_agree_in_any_order() -> None:
     made = directory()
     put(made, worker(devices=[PHONE]), worker("cw-2", devices=[PHONE]))
