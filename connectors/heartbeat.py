@@ -40,10 +40,18 @@ class Heartbeat:
         async with aiohttp.ClientSession(timeout=self._timeout) as session:
             next_at = loop.time()
             while True:
-                if self._well():
-                    self._told(await self._beat(session))
+                await self._one(session)
                 next_at = max(next_at + self._every_s, loop.time())
                 await asyncio.sleep(next_at - loop.time())
+
+    async def _one(self, session: aiohttp.ClientSession) -> None:
+        """Whatever goes wrong in it costs this one beat: a fault here must not end the watch that it vouches for."""
+        try:
+            if self._well():
+                self._told(await self._beat(session))
+        except Exception as error:  # noqa: BLE001 - no thread for the resolver, a fault of ours: the next one is tried
+            log.error("a beat failed", error=type(error).__name__)
+            self._told("other")
 
     async def _beat(self, session: aiohttp.ClientSession) -> str:
         reason: Reason

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -153,6 +154,45 @@ async def test_nobody_there_ends_nothing() -> None:
 async def test_a_watch_that_is_not_well_sends_nothing() -> None:
     async with answering() as url:
         assert await beaten(url, well=False) == []
+
+
+async def test_a_host_that_has_no_thread_left_costs_beats_and_nothing_else() -> None:
+    """What the resolver gets then is a RuntimeError, which is nobody's `ClientError`."""
+    loop, none_left = asyncio.get_running_loop(), ThreadPoolExecutor(1)
+    none_left.shutdown()
+    told: list[str] = []
+    async with answering() as url:
+        loop.set_default_executor(none_left)
+        named = url.replace(LOOPBACK, "localhost")
+        task = asyncio.create_task(Heartbeat(named, 0.02, lambda: True, told.append).run())
+        try:
+            await until(lambda: told.count("other") >= 2 or task.done(), what="beats that fail")
+            loop.set_default_executor(ThreadPoolExecutor(1))
+            await until(lambda: "ok" in told or task.done(), what="a beat that is taken")
+        finally:
+            task.cancel()
+            (ended,) = await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(ended, asyncio.CancelledError), "only we end it"
+
+
+async def test_a_watch_that_cannot_say_whether_it_is_well_sends_nothing_and_is_asked_again() -> None:
+    asked: list[str] = []
+
+    def well() -> bool:
+        asked.append("")
+        if len(asked) < 3:
+            raise KeyError(asked[0])
+        return True
+
+    told: list[str] = []
+    async with answering() as url:
+        task = asyncio.create_task(Heartbeat(url, 0.02, well, told.append).run())
+        try:
+            await until(lambda: "ok" in told or task.done(), what="a beat after two that failed")
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert told[:3] == ["other", "other", "ok"]
 
 
 @pytest.mark.parametrize("every", ["999ms", "61m", "soon"])
