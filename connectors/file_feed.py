@@ -320,8 +320,9 @@ class FileFeed:
         if verdict != self._said:
             self._desks.feed_changed(self.name, verdict)
         if (verdict, stale) != (self._said, self._stale_said):
-            self._said, self._stale_said = verdict, stale
             self._tell_troubles()
+        # what could not be told is no news that was told: it is told with the next judgement
+        self._said, self._stale_said = verdict, stale
 
     def _tell_troubles(self) -> None:
         desk, what = self._config.desk, self._mapping().what

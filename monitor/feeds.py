@@ -7,7 +7,7 @@ Dark is told to the desks (design rule 4): a broker that is away, or whose backl
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -112,21 +112,26 @@ class Feeds:
         elif fed.checkins:
             self.tell("feed", feed, dark=dark, desk=fed.desk)
 
-    def troubled(self, feed: str, desk: str, trouble: str, *, begun: bool) -> bool:
-        """Note what a feed says of its files. True: the desk should be told how it is now: some feed is in trouble, or
-        every feed that can be has said that it is not."""
-        before = self._troubles.get((desk, trouble, feed))
-        self._troubles[desk, trouble, feed] = begun
-        if begun == before:
-            return False
+    def troubled(
+        self, feed: str, desk: str, trouble: str, *, begun: bool, tell: Callable[[bool], None]
+    ) -> None:
+        """Note what a feed says of its files, after `tell` has told the desk how it is now: some feed is in trouble, or
+        every feed that can be has said that it is not. Whatever `tell` raises is raised: nothing is noted then."""
+        if self._troubles.get((desk, trouble, feed)) == begun:
+            return
         own = [name for name, fed in self._of_files.items() if fed.desk == desk]
         # after a restart the alarm of one must not end with the first word of another
         all_said = all(name in self._spoken or name == feed for name in own)
-        return begun or (all_said and not self.trouble_of(desk, trouble))
+        if begun or (all_said and not self._trouble_elsewhere(feed, desk, trouble)):
+            tell(begun)
+        self._troubles[desk, trouble, feed] = begun
 
-    def trouble_of(self, desk: str, trouble: str) -> bool:
-        """Whether any feed of the desk is in this trouble."""
-        return any(begun for (of, what, _), begun in self._troubles.items() if (of, what) == (desk, trouble))
+    def _trouble_elsewhere(self, feed: str, desk: str, trouble: str) -> bool:
+        return any(
+            begun and of != feed
+            for (at, what, of), begun in self._troubles.items()
+            if (at, what) == (desk, trouble)
+        )
 
     def proved(self, feed: str, at: datetime) -> None:
         """The newest content of a feed of files is of this time; its silence counts from then."""

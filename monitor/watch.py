@@ -307,11 +307,12 @@ class Watch:
     def feed_trouble(self, feed: str, desk: str, trouble: FileTrouble, *, begun: bool) -> None:
         """What a feed brings to this desk cannot be used, or is too old; or no longer so."""
         shell = self.shells.get(desk)
-        if not self.feeds.troubled(feed, desk, trouble, begun=begun):
-            return
-        begun = self.feeds.trouble_of(desk, trouble)
-        if shell is not None and not shell.engine.lost:
-            shell.tell(FilesTroubled(trouble=trouble, begun=begun))
+
+        def tell(begun: bool) -> None:
+            if shell is not None and not shell.engine.lost:
+                shell.tell(FilesTroubled(trouble=trouble, begun=begun))
+
+        self.feeds.troubled(feed, desk, trouble, begun=begun, tell=tell)
 
     def calendar(self, desk: str) -> Calendar:
         """The desk's zone and holidays."""

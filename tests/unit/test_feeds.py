@@ -70,19 +70,37 @@ async def test_silence_counts_from_the_newest_content_and_never_goes_back(feeds:
 
 
 async def test_a_trouble_ends_when_every_feed_of_the_desk_has_said_that_it_is_over(feeds: Feeds) -> None:
-    def say(feed: str, begun: bool) -> bool:
+    def say(feed: str, begun: bool) -> list[bool]:
+        told: list[bool] = []
         feeds.changed(feed, "drained")
-        return feeds.troubled(feed, "a", "file_refused", begun=begun)
+        feeds.troubled(feed, "a", "file_refused", begun=begun, tell=told.append)
+        return told
 
-    assert not say("ecm", False), "after a restart: the other one may still be in it"
-    assert say("rota", False)
-    assert say("rota", True)
-    assert not say("rota", True), "said already"
-    assert say("ecm", True)
-    assert not say("ecm", False)
-    assert feeds.trouble_of("a", "file_refused")
-    assert say("rota", False)
-    assert not feeds.trouble_of("a", "file_refused")
+    assert say("ecm", False) == [], "after a restart: the other one may still be in it"
+    assert say("rota", False) == [False]
+    assert say("rota", True) == [True]
+    assert say("rota", True) == [], "said already"
+    assert say("ecm", True) == [True]
+    assert say("ecm", False) == [], "the other one still is"
+    assert say("rota", False) == [False]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_trouble_that_could_not_be_told_is_told_again(feeds: Feeds, begun: bool) -> None:
+    def fails(begun: bool) -> None:
+        raise RuntimeError("the desk cannot take it now")
+
+    told: list[bool] = []
+    for feed in ("ecm", "rota"):
+        feeds.changed(feed, "drained")
+        feeds.troubled(feed, "a", "file_refused", begun=False, tell=lambda _: None)
+    if not begun:
+        feeds.troubled("rota", "a", "file_refused", begun=True, tell=lambda _: None)
+    with pytest.raises(RuntimeError):
+        feeds.troubled("rota", "a", "file_refused", begun=begun, tell=fails)
+    feeds.troubled("rota", "a", "file_refused", begun=begun, tell=told.append)
+    feeds.troubled("rota", "a", "file_refused", begun=begun, tell=told.append)
+    assert told == [begun]
 
 
 async def test_a_big_rota_is_read_in_slices_with_the_loop_free_in_between() -> None:
