@@ -200,6 +200,7 @@ def device_of_topic(topic: str) -> str | None:
 def _location(message: dict[str, Any], item: bytes, received: _Received) -> SeenCheckIn:
     where = place(message, "lat", "lon", "acc")
     inside = (("rid", message.get("inrids")), ("desc", message.get("inregions")))
+    poi, lasting = _poi(message), _lasting_tag(message, where)
     return _seen(
         "fix",
         message,
@@ -215,7 +216,8 @@ def _location(message: dict[str, Any], item: bytes, received: _Received) -> Seen
             for name in names[:_REGIONS]
             if (claim := _region(key, name)) is not None
         ),
-        tag=_tag(message, where),
+        tag=poi or lasting,
+        tag_lasts=poi is None and lasting is not None,
     )
 
 
@@ -238,7 +240,8 @@ def _transition(message: dict[str, Any], item: bytes, received: _Received) -> Se
         # of leaving too: the position is by nature outside the home by then
         region_enter=True,
         regions=tuple(claim for claim in claims if claim is not None),
-        tag=_tag(message, where),
+        # a tag that lasts may be left from the last home, and this names its own place
+        tag=_poi(message),
     )
 
 
@@ -281,6 +284,7 @@ def _seen(
     region_enter: bool = False,
     regions: tuple[str, ...] = (),
     tag: str | None = None,
+    tag_lasts: bool = False,
 ) -> SeenCheckIn:
     tst = _seconds(message, "tst")
     return SeenCheckIn(
@@ -296,6 +300,7 @@ def _seen(
         region_enter=region_enter,
         regions=regions,
         tag=tag,
+        tag_lasts=tag_lasts,
         retained=received.retained,
     )
 
@@ -322,12 +327,19 @@ def _natural_key(message: dict[str, Any], received: _Received, tst: float | None
     return "|".join(map(str, parts))
 
 
-def _tag(message: dict[str, Any], where: Place) -> str | None:
-    """A `poi` is said once. A `tag` stays on every message until somebody clears it on the phone (the booklet, "POI
-    and tags"), so that it says nothing without a position that may contradict it."""
-    poi, tag = message.get("poi"), message.get("tag")
-    found = (poi, tag if where.lat is not None else None)
-    return next((value for value in found if isinstance(value, str) and _TAG.fullmatch(value)), None)
+def _poi(message: dict[str, Any]) -> str | None:
+    """Said once, by hand (the booklet, "POI and tags")."""
+    return _like_a_tag(message.get("poi"))
+
+
+def _lasting_tag(message: dict[str, Any], where: Place) -> str | None:
+    """A `tag` stays on every message until somebody clears it on the phone (the booklet, "POI and tags"), so that it
+    says nothing without a position that may contradict it."""
+    return None if where.lat is None else _like_a_tag(message.get("tag"))
+
+
+def _like_a_tag(value: object) -> str | None:
+    return value if isinstance(value, str) and _TAG.fullmatch(value) else None
 
 
 def _seconds(message: dict[str, Any], name: str) -> float | None:

@@ -400,6 +400,8 @@ class SeenCheckIn(Struct, frozen=True, kw_only=True):
     service_user: str | None = None
     visit: str | None = None
     tag: str | None = None
+    tag_lasts: bool = False
+    """The app repeats it on every message until somebody clears it: it counts only where the position agrees."""
     card: str | None = None
     """A care worker's card that the device has read: whose it is where the device itself belongs to nobody."""
     lat: float | None = None

@@ -189,6 +189,8 @@ class DeskShell:
         person = known("person", seen.service_user) if seen.service_user else None
         tag = self._tagged(seen.tag)
         home = self.directory.home_of(seen.regions) if seen.regions else None
+        if seen.tag_lasts and home is not None and home != tag:
+            tag = None  # left from the last home: the region that they are inside says more
         # whose home it was is not known, nor where: it could be any region on the phone, the care worker's own home too
         nowhere = bool(seen.regions) and home is None and seen.lat is None and seen.kind != "fix"
         unknown = (
@@ -213,6 +215,7 @@ class DeskShell:
             service_user=tag or person or home,
             visit=visit,
             tag=tag is not None or seen.line,
+            tag_lasts=tag is not None and seen.tag_lasts,
             unknown_device=seen.device is not None and owner is None and worker is None,
             claims_unknown=unknown,
             position=_position(seen),

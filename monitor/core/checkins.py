@@ -184,7 +184,7 @@ def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
 
 
 def _place(work: Work, seen: Seen, visit: Visit) -> PlaceVerdict:
-    if seen.check.tag:
+    if seen.check.tag and not seen.check.tag_lasts:
         return "none"
     if seen.check.source == "phone":
         return "unclear"  # a home's number was keyed on a line that is not the home's
@@ -513,7 +513,9 @@ def _fix(work: Work, seen: Seen) -> Decision:
     _passed_by(work, seen)
     inside = _inside_named(work, seen)
     if seen.check.service_user is not None and not inside:
-        seen = structs.replace(seen, check=structs.replace(seen.check, service_user=None, tag=False))
+        seen = structs.replace(
+            seen, check=structs.replace(seen.check, service_user=None, tag=False, tag_lasts=False)
+        )
     match = _find(work, seen)
     place = match.visit.places[match.index] if match else None
     there = match is not None and (match.place == "consistent" or (inside and match.place == "none"))
@@ -535,13 +537,14 @@ def _fix(work: Work, seen: Seen) -> Decision:
 
 def _inside_named(work: Work, seen: Seen) -> bool:
     """A fix that says in whose home it is, by a tag or by the region of that home, and whose position does not say
-    otherwise: transitions get lost, and some apps leave a tag on every message until it is cleared (devices.md)."""
+    otherwise: transitions get lost. A tag that some apps leave on every message until it is cleared (devices.md)
+    proves nothing where no position of the home could contradict it."""
     check = seen.check
     if check.service_user is None:
         return False
     homes = work.ctx.people.homes(check.service_user, seen.at)
     place = place_verdict(check.position, homes)
-    return place == "consistent" or (check.tag and place == "none")
+    return place == "consistent" or (check.tag and not check.tag_lasts and place == "none")
 
 
 def _passed_by(work: Work, seen: Seen) -> None:

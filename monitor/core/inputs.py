@@ -113,6 +113,8 @@ class CheckInSeen(Struct, frozen=True, kw_only=True, gc=False):
     visit: str | None = None
     tag: bool = False
     """The home was proved by a tag or line, so the position says nothing more."""
+    tag_lasts: bool = False
+    """The device repeats the tag until somebody clears it: it counts only where the position agrees."""
     unknown_device: bool = False
     """It names a device that belongs to nobody, and no care worker who would vouch for it."""
     claims_unknown: bool = False

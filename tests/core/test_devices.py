@@ -84,6 +84,42 @@ def test_a_tag_that_stays_on_every_message_proves_nothing_from_elsewhere() -> No
     assert not desk.visit().anybody_there
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["before the alert", "with the alert open"])
+def test_a_tag_that_stays_proves_nothing_where_no_position_of_the_home_could_contradict_it(
+    late: bool,
+) -> None:
+    desk = planned()
+    desk.people.home["ed"] = ()
+    desk.advance(minutes=40 if late else 1)
+    assert len(desk.alerts("late_visit")) == late
+    stays = desk.check("fix", service_user="ed", tag=True, tag_lasts=True, position=AWAY)
+    assert (stays.outcome, desk.visit().anybody_there) == ("unplanned", False)
+    desk.advance(minutes=40)
+    assert [alert.state in ("open", "taken") for alert in desk.alerts("late_visit")] == [True]
+
+
+def test_a_tag_that_is_said_once_counts_where_the_home_has_no_position() -> None:
+    desk = planned()
+    desk.people.home["ed"] = ()
+    assert desk.check("fix", service_user="ed", tag=True, position=AWAY).outcome == "arrived"
+
+
+def test_a_tag_that_stays_counts_inside_the_home_whose_it_is() -> None:
+    desk = planned()
+    assert desk.check("fix", service_user="ed", tag=True, tag_lasts=True, position=THERE).outcome == "arrived"
+    (arrival,) = desk.bodies(f.ArrivalRecorded)
+    assert arrival.proof == "tag"
+
+
+def test_a_tag_that_stays_does_not_hide_that_they_only_drove_past() -> None:
+    desk = planned()
+    for position, outcome in ((THERE, "near"), (AWAY, "unplanned"), (THERE, "near")):
+        told = desk.check("fix", service_user="fay", tag=True, tag_lasts=True, position=position)
+        assert told.outcome == outcome
+        desk.advance(minutes=2)
+    assert not desk.visit().anybody_there
+
+
 def test_a_tag_left_on_from_the_last_home_does_not_hide_the_next_one() -> None:
     desk = planned()
     desk.plan("v2", start=MONDAY + 40 * MINUTE, service_user="fay")

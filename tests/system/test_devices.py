@@ -290,6 +290,26 @@ def test_a_tag_in_owntracks_far_from_its_home_is_only_a_word_that_stayed(daemon:
     assert arrived(daemon) is None
 
 
+def test_a_tag_that_stayed_is_no_arrival_at_a_home_without_a_position_and_a_poi_is(daemon: Daemon) -> None:
+    daemon.api().people(service_user(devices=["tag:04:A2:B1:C3"], homes=[]))
+    api = daemon.api(device=OWNTRACKS)
+    api.call("POST", "/owntracks", location(tag="tag:04a2b1c3", **OFF))
+    assert arrived(daemon) is None
+    api.call("POST", "/owntracks", location(tag="tag:04a2b1c3", poi="tag:04a2b1c3", _id="b", **OFF))
+    assert arrived(daemon) == "cw-1"
+
+
+@pytest.mark.parametrize("inside", ["inrids", "inregions"])
+def test_a_tag_that_stayed_from_elsewhere_does_not_hide_the_region(daemon: Daemon, inside: str) -> None:
+    api = daemon.api(device=OWNTRACKS)
+    daemon.api().people(service_user("su-2", "+441632960102", homes=[NEXT_DOOR], devices=["tag:99A2B1C3"]))
+    (command,) = api.call("POST", "/owntracks", location(**OFF)).body
+    home = {one["desc"]: one for one in command["waypoints"]["waypoints"]}["su-1"]
+    name = home["rid"] if inside == "inrids" else home["desc"]
+    api.call("POST", "/owntracks", location(tag="99:a2:b1:c3", **{inside: [name]}))
+    assert arrived(daemon) == "cw-1"
+
+
 def published(broker: Mosquitto, topic: str, message: Any) -> None:
     """By Debian's own mosquitto_pub, at QoS 1."""
     words = ["mosquitto_pub", "-h", LOOPBACK, "-p", str(broker.port), "-q", "1", "-t", topic, "-s"]

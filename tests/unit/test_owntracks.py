@@ -262,6 +262,25 @@ def test_a_tag_that_looks_like_one_is_kept_untouched(tag: str) -> None:
     assert one(LOCATION | {"poi": tag}).tag == tag
 
 
+def test_a_tag_lasts_and_a_poi_is_said_once() -> None:
+    read = [
+        one(LOCATION | said)
+        for said in ({"tag": "tag:a"}, {"poi": "tag:b"}, {"tag": "tag:a", "poi": "tag:b"})
+    ]
+    assert [(seen.tag, seen.tag_lasts) for seen in read] == [
+        ("tag:a", True),
+        ("tag:b", False),
+        ("tag:b", False),
+    ]
+    note = one(LOCATION | {"tag": "tag:a", "poi": "lunch"})
+    assert (note.tag, note.tag_lasts) == ("tag:a", True)
+
+
+def test_a_tag_that_lasts_says_nothing_beside_a_transition_which_names_its_own_place() -> None:
+    beside = [one(ENTER | said) for said in ({"tag": "tag:a"}, {"poi": "tag:b"})]
+    assert [(seen.tag, seen.tag_lasts) for seen in beside] == [(None, False), ("tag:b", False)]
+
+
 @pytest.mark.parametrize("tag", ["Mrs Example", "04a2b1", "tag:", "tag:a b", 4, None, ["tag:04a2b1"]])
 def test_a_note_is_no_tag(tag: Any) -> None:
     assert one(LOCATION | {"tag": tag, "poi": tag}).tag is None
