@@ -14,7 +14,7 @@ import os
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +22,7 @@ from typing import Any
 
 import uvloop
 
+from benching import rows
 from benching.phones import check_in, now
 from config.load import load
 from connectors import sqlite_threads
@@ -36,7 +37,7 @@ class Stages:
     """Seconds by stage; a stage within another counts for itself alone."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = defaultdict(float)
         self._inner: list[float] = []
 
     def around(
@@ -81,8 +82,6 @@ duty = [{{ person = "st-1", role = "office", hours = "otherwise" }}]
 
 
 async def measure(count: int, folder: Path, profile: str | None) -> dict[str, float]:
-    from benching import rows
-
     loaded = load(configuration(folder), os.environ, now=datetime.now(UTC))
     app = App(loaded)
     ready = asyncio.Event()
@@ -104,7 +103,7 @@ async def measure(count: int, folder: Path, profile: str | None) -> dict[str, fl
         stages.around(engine.Engine, "_now_durable", "release")
         stages.around(desk_shell.DeskShell, "_as_input", "prepare")
         stages.around(desk_shell.DeskShell, "put_aside", "prepare")
-    commit = Counter[str]()
+    commit: dict[str, float] = defaultdict(float)
     serve = sqlite_threads.Writer._serve
 
     def served(self: Any, group: Any) -> None:
@@ -146,7 +145,7 @@ async def measure(count: int, folder: Path, profile: str | None) -> dict[str, fl
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=20_000)
-    parser.add_argument("--profile", nargs="?", const="yes")
+    parser.add_argument("--profile", nargs="?", const="tottime", help="cProfile's list, in this order")
     options = parser.parse_args()
     sys.setswitchinterval(0.0005)
     with tempfile.TemporaryDirectory(prefix="callwatch-stages-") as folder:
