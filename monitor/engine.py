@@ -54,7 +54,10 @@ from monitor.directory import Directory
 log = structlog.get_logger("engine")
 
 SNAPSHOT_EVERY = 20_000
-"""Facts between two snapshots."""
+"""Facts between two snapshots, at least."""
+PER_VALUE = 2
+"""And as many facts for each value of the state: a snapshot costs what the state is large, a start what lies behind it
+in the journal. So neither grows faster than the other."""
 RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """Pauses between two tries of a failed append; the last one goes on."""
 RELEASED_AT_ONCE = 500
@@ -321,7 +324,7 @@ class Engine:
             self._wake.clear()
             while self._pending or self._people:
                 await self._commit()
-            if self.head.seq - self._snapshot_seq >= SNAPSHOT_EVERY:
+            if self._seq - self._snapshot_seq >= max(SNAPSHOT_EVERY, PER_VALUE * self.state.size):
                 await self.snapshot()
 
     async def _commit(self) -> None:

@@ -280,6 +280,12 @@ class State:
         """After an upload, a policy, or the alarm itself."""
         self.ask_again(ROTA, rota_deadline(self.values), urgent=False)
 
+    @property
+    def size(self) -> int:
+        """How many values a snapshot holds."""
+        values = self.values
+        return len(values.visits) + len(values.alerts) + len(values.messages) + len(values.devices)
+
     def refresh_calendar(self) -> None:
         """After a policy or holiday table was adopted."""
         values = self.values
