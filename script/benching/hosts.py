@@ -175,7 +175,7 @@ class Journal:
 
     def __init__(self, daemon: Daemon) -> None:
         (path,) = (daemon.folder / "data").glob("*.db")
-        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
         self._desks = [row[0] for row in self._db.execute("SELECT id FROM desk")]
         self._heads = {desk: self._head(desk) for desk in self._desks}
 
@@ -204,7 +204,7 @@ class Journal:
                 (head, (desk + 1) << SEQ_BITS),
             ):
                 late = datetime.fromisoformat(at) - datetime.fromisoformat(due_at)
-                found.append((late.total_seconds(), bool(json.loads(body)["time_critical"])))
+                found.append((late.total_seconds(), bool(json.loads(body).get("time_critical"))))
         return found
 
     def close(self) -> None:
