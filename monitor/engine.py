@@ -478,7 +478,9 @@ def as_fact(record: Record) -> f.Happened:
 
 def instant(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as it stands in the journal."""
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if at.tzinfo is not UTC:
+        at = at.astimezone(UTC)
+    return at.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _cause(seen: Input) -> str:

@@ -142,10 +142,13 @@ class Work:
 
     def stopped(self, line: str) -> bool:
         """Whether STOP came from the line, also if just now."""
-        return line in self.state.values.stopped_lines or any(
-            isinstance(draft.body, f.ReplyKept) and draft.body.word == "stop" and draft.subject == line
-            for draft in self.drafts
-        )
+        if line in self.state.values.stopped_lines:
+            return True
+        for draft in self.drafts:
+            body = draft.body
+            if type(body) is f.ReplyKept and body.word == "stop" and draft.subject == line:
+                return True
+        return False
 
     def policy(self, alert: Alert | None = None) -> Policy:
         """The policy under which the alert opened, else the desk's present one."""
