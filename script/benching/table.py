@@ -147,7 +147,8 @@ async def storm(desks: int, visits: int, due: int, bar: str, goal: str) -> list[
         say(f"{desks:,} desks of {visits:,} visits are laid on")
         for number, desk in enumerate(host.desks):
             prefix = f"x{number}"
-            await asked.put(desk, "people", rows.day_people(prefix, visits))
+            for part in rows.in_parts(rows.day_people(prefix, visits)):
+                await asked.put(desk, "people", part)
             for part in rows.in_parts(rows.day_visits(prefix, visits, begins)):
                 await asked.put(desk, "rota", part)
             if number % 100 == 99:
@@ -219,21 +220,41 @@ async def hundred_thousand(_: int) -> list[Row]:
 # --- memory and restart ---
 
 
-async def restart(desks: int, visits: int) -> tuple[float, float, float]:
-    """Seconds to /readyz after an orderly end, after a kill -9, and bytes a visit after the restart."""
+class Restart(Struct, frozen=True, kw_only=True):
+    """Seconds to /readyz after an orderly end and after a kill -9; resident bytes a visit, each time after an orderly
+    end and a start: alone, and with the people that a visit brings with it (five for twelve)."""
+
+    ready_s: float
+    ready_after_kill_s: float
+    bytes_alone: float
+    bytes_with_people: float
+
+
+async def restart(desks: int, visits: int) -> Restart:
     async with daemon(desks, mqtt=False) as (host, asked, _):
         begins = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=2)
-        empty = host.resident_bytes()
+        nothing = host.resident_bytes()
         for number, desk in enumerate(host.desks):
             for part in rows.in_parts(rows.day_people(f"x{number}", visits)):
                 await asked.put(desk, "people", part)
-            for part in rows.in_parts(rows.day_visits(f"x{number}", visits, begins)):
-                await asked.put(desk, "rota", part)
-        host.stop(signal.SIGKILL)
-        killed = await _ready(host)
         host.stop()
-        stopped = await _ready(host)
-        return stopped, killed, (host.resident_bytes() - empty) / (desks * visits)
+        await _ready(host)
+        people = host.resident_bytes()
+        async with client(host) as again:
+            for number, desk in enumerate(host.desks):
+                for part in rows.in_parts(rows.day_visits(f"x{number}", visits, begins)):
+                    await again.put(desk, "rota", part)
+        host.stop(signal.SIGKILL)
+        killed_s = await _ready(host)
+        host.stop()
+        ready_s = await _ready(host)
+        whole, count = host.resident_bytes(), desks * visits
+        return Restart(
+            ready_s=ready_s,
+            ready_after_kill_s=killed_s,
+            bytes_alone=(whole - people) / count,
+            bytes_with_people=(whole - nothing) / count,
+        )
 
 
 async def _ready(host: Daemon) -> float:
@@ -245,20 +266,21 @@ async def _ready(host: Daemon) -> float:
 
 
 async def after_a_restart(_: int) -> list[Row]:
-    stopped, killed, each = await restart(100, 1_000)
+    found = await restart(100, 1_000)
     return [
         Row(
-            work="memory per open visit, its people with it",
+            work="memory per open visit, of 100,000 after a restart",
             bar="2 kB",
             goal="1.5 kB",
-            measured=f"{each / 1000:.2f} kB",
+            measured=f"{found.bytes_alone / 1000:.2f} kB",
+            note=f"with the people that it brings (five for twelve visits): {found.bytes_with_people / 1000:.2f} kB",
         ),
         Row(
             work="ready after a restart with 100,000 open visits (100 desks)",
             bar="5 s",
             goal="3 s",
-            measured=f"{stopped:.1f} s",
-            note=f"after a kill -9, from the journal alone: {killed:.1f} s",
+            measured=f"{found.ready_s:.1f} s",
+            note=f"after a kill -9, from the journal alone: {found.ready_after_kill_s:.1f} s",
         ),
     ]
 
