@@ -44,6 +44,7 @@ from connectors.ports import (
     Degraded,
     Desks,
     EdgeError,
+    NotTaken,
     Reason,
     SeenCheckIn,
     StoreFenced,
@@ -649,7 +650,12 @@ class MqttFeed:
         error = decided.future.exception()
         if error is None:
             return
-        if isinstance(error, Degraded):
+        if isinstance(error, NotTaken) and error.reason == "fenced":
+            # led elsewhere: kept for a person to look at, so that the other desks' messages are not held up
+            await self._put_aside(_aside(decided.seen.source, "fenced", decided.seen.raw, taken.desk))
+        elif isinstance(error, NotTaken):
+            raise ConnectionDropped(error.reason) from error
+        elif isinstance(error, Degraded):
             await self._on_disk_again(link, taken)
         elif isinstance(error, StoreFenced) or (isinstance(error, EdgeError) and not error.permanent):
             raise ConnectionDropped(error.reason) from error

@@ -17,7 +17,7 @@ from msgspec import Struct
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-_CHUNK = 1 << 16
+_CHUNK, _LARGE = 1 << 16, 1 << 20
 _PUBLISH = 0x30
 _LONGEST_LENGTH = 4
 """Bytes of a packet's length, by the standard."""
@@ -59,6 +59,9 @@ class Reader:
     def __init__(self, link: paho.Client, *, v5: bool, take: Callable[[Arrived], None]) -> None:
         self._link, self._v5, self._take = link, v5, take
         self._buffer, self._at = b"", 0
+        self._pieces: list[bytes] = []
+        self._missing = 0
+        """Bytes of the packet at the head that have not come: a large one is put together once, not at every piece."""
         self._sock_recv = link._sock_recv
         link._sock_recv = self._recv  # type: ignore[method-assign]
 
@@ -98,24 +101,28 @@ class Reader:
         if sock is None:
             return False
         try:
-            data = sock.recv(_CHUNK)
+            data = sock.recv(max(_CHUNK, min(self._missing, _LARGE)))
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         except OSError:
             data = b""
         if not data:
             # paho meets the same end, and clears away
-            self._buffer, self._at = b"", 0
+            self._buffer, self._at, self._pieces, self._missing = b"", 0, [], 0
             self._link.loop_read()
             return False
-        self._buffer, self._at = self._buffer[self._at :] + data, 0
         self._link._last_bytes_received = time.monotonic()
+        self._pieces.append(data)
+        self._missing -= len(data)
+        if self._missing <= 0:
+            self._buffer, self._at = b"".join([self._buffer[self._at :], *self._pieces]), 0
+            self._pieces, self._missing = [], 0
         return True
 
     def _packet(self) -> Arrived | Literal["missing", "theirs"]:
         """The PUBLISH at the head of the buffer; `missing`: not whole yet; `theirs`: any other packet, or a bad one."""
         buffer, at = self._buffer, self._at
-        if at >= len(buffer):
+        if self._missing or at >= len(buffer):
             return "missing"
         if buffer[at] & 0xF0 != _PUBLISH or buffer[at] & 0x06 == 0x04:
             return "theirs"
@@ -124,11 +131,14 @@ class Reader:
             return "missing" if len(buffer) - at <= _LONGEST_LENGTH else "theirs"
         size, head = length
         if head + size > len(buffer):
+            self._missing = head + size - len(buffer)
             return "missing"
         found = _publish(buffer[at], buffer[head : head + size], v5=self._v5)
         if found is None:
             return "theirs"
         self._at = head + size
+        if self._at == len(buffer):
+            self._buffer, self._at = b"", 0  # a large one is not kept until the next comes
         return found
 
 

@@ -96,6 +96,10 @@ class Degraded(EdgeError):
     """The input was applied in memory but is not on disk: 503, no receipt, to be sent again."""
 
 
+class NotTaken(Degraded):
+    """The input was not even applied: the desk is led elsewhere, or too much waits for the disk. To be sent again."""
+
+
 class ApiProblem(Exception):
     """An answer of the HTTP contract that is not 2xx: status, code, message, path, and what else the body says."""
 

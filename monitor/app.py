@@ -32,7 +32,7 @@ from connectors.heartbeat import Heartbeat
 from connectors.http_api import build_app, serve
 from connectors.mqtt import MqttFeed
 from connectors.owntracks_secret import Keys
-from connectors.ports import EdgeError, Sender, Store, StoreFenced
+from connectors.ports import EdgeError, Sender, Store, StoreFenced, StoreRefused
 from connectors.redis_link import configured_address
 from connectors.redis_store import RedisStore
 from connectors.sqlite_store import SqliteStore
@@ -431,11 +431,12 @@ def _spare_the_collector() -> None:
 
 
 async def _guarded(engine: Engine) -> None:
-    """One desk's committer. A fenced desk is given up; the others go on."""
+    """One desk's committer. A desk that is led elsewhere, or whose store must not be used, is given up alone; the
+    others go on, and health and metrics say which one it is."""
     try:
         await engine.run()
-    except StoreFenced:
-        log.critical("another process leads the desk", desk=engine.desk)
+    except (StoreFenced, StoreRefused) as error:
+        log.critical("the desk is not led here any more", desk=engine.desk, reason=error.reason)
 
 
 def _session_key(folder: Path, random_bytes: Callable[[int], bytes]) -> bytes:

@@ -8,7 +8,6 @@ degraded mode (docs/architecture.md): summons to staff leave unrecorded, and say
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from connectors.ports import (
     Head,
     Leadership,
     Loaded,
+    NotTaken,
     PeopleRow,
     Reason,
     Record,
@@ -101,6 +101,7 @@ class _Waiter(Struct, kw_only=True, gc=False):
     seq: int
     done: Callable[[], None]
     degraded: Callable[[EdgeError], None] | None
+    lost: Callable[[EdgeError], None] | None
 
 
 class Engine:
@@ -137,7 +138,7 @@ class Engine:
         self._people: list[PeopleRow] = []
         self._evidence: list[EvidenceRow] = []
         self._waiters: deque[_Waiter] = deque()
-        self._wake = asyncio.Event()
+        self._wake, self._saving = asyncio.Event(), asyncio.Lock()
         self._snapshot_seq = 0
         self._inflight = 0
 
@@ -176,9 +177,9 @@ class Engine:
         """Decide, evolve, buffer. Never awaits. Raises DecideFailedError (nothing was changed), Degraded when the
         buffer of a store that does not answer is full."""
         if self.lost:
-            raise Degraded("fenced", "this process no longer leads the desk")
+            raise NotTaken("fenced", "this process no longer leads the desk")
         if len(self._pending) > BUFFER_MARK:
-            raise Degraded(self.reason or "unreachable", "too many facts wait for the store")
+            raise NotTaken(self.reason or "unreachable", "too many facts wait for the store")
         self._people += people
         if people:
             self._wake.set()
@@ -266,11 +267,19 @@ class Engine:
 
     def fire_due(self, limit: int, until: Asked | None = None) -> int:
         """Ask the core about every deadline that has come, at most `limit`, and none whose turn comes after `until`.
-        Returns how many were asked."""
+        Returns how many were asked. Raises NotTaken when nothing can be decided; no deadline is lost by it."""
         due = self.state.take_due(self._clock.now(), limit, until)
-        for subject, due_at in due:
-            self._fire(subject, due_at)
-        return len(due)
+        asked = 0
+        try:
+            while due:
+                self._fire(*due[0])
+                due.popleft()
+                asked += 1
+        finally:
+            # whatever stopped us: what was taken and not answered wants to be asked again
+            for subject, due_at in due:
+                self.state.still_asks(subject, due_at)
+        return asked
 
     def _fire(self, subject: str, due_at: datetime) -> None:
         try:
@@ -287,21 +296,27 @@ class Engine:
     # --- waiting for the disk ---
 
     def when_durable(
-        self, seq: int, done: Callable[[], None], degraded: Callable[[EdgeError], None] | None = None
+        self,
+        seq: int,
+        done: Callable[[], None],
+        degraded: Callable[[EdgeError], None] | None = None,
+        lost: Callable[[EdgeError], None] | None = None,
     ) -> None:
         """Call `done` once everything up to `seq` is on disk (now, if it is). `degraded` is called instead, at once,
-        while the store does not answer; who gives none waits through it. `seq` never goes back between calls."""
-        if self.lost and degraded is not None:
-            degraded(Degraded("fenced"))
+        while the store does not answer; who gives none waits through it, and hears by `lost` that the desk was given
+        up. `seq` never goes back between calls."""
+        if self.lost and (told := degraded or lost) is not None:
+            told(Degraded("fenced"))
         elif seq <= self.durable_seq:
             done()
         elif self.reason is not None and degraded is not None:
             degraded(Degraded(self.reason))
         else:
-            self._waiters.append(_Waiter(seq=seq, done=done, degraded=degraded))
+            self._waiters.append(_Waiter(seq=seq, done=done, degraded=degraded, lost=lost))
 
     async def durable(self, seq: int | None = None, *, patient: bool = False) -> None:
-        """Return when everything up to `seq` (all that is decided now) is on disk. Raises Degraded unless patient."""
+        """Return when everything up to `seq` (all that is decided now) is on disk. Raises Degraded; when patient, only
+        for a desk that was given up."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def done() -> None:
@@ -312,20 +327,27 @@ class Engine:
             if not future.done():
                 future.set_exception(error)
 
-        self.when_durable(self.state.seq if seq is None else seq, done, None if patient else failed)
+        self.when_durable(self.state.seq if seq is None else seq, done, None if patient else failed, failed)
         await future
 
     # --- the committer ---
 
     async def run(self) -> None:
         """Append what is decided, in groups, until cancelled or fenced. Raises StoreFenced, StoreRefused."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._pending or self._people:
-                await self._commit()
-            if self._seq - self._snapshot_seq >= max(SNAPSHOT_EVERY, PER_VALUE * self.state.size):
-                await self.snapshot()
+        saving: asyncio.Task[None] | None = None
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._pending or self._people:
+                    await self._commit()
+                enough = self._seq - self._snapshot_seq >= max(SNAPSHOT_EVERY, PER_VALUE * self.state.size)
+                if enough and (saving is None or saving.done()):
+                    # beside us: appends go on while a large state is encoded and saved
+                    saving = asyncio.create_task(self.snapshot(), name=f"snapshot:{self.desk}")
+        finally:
+            if saving is not None:
+                saving.cancel()
 
     async def _commit(self) -> None:
         facts, self._pending = self._pending, []
@@ -404,23 +426,37 @@ class Engine:
         """Another process leads, or the store must not be used: the in-memory desk is thrown away."""
         self.lost = True
         log.critical("desk given up", desk=self.desk, reason=error.reason)
-        self._refuse_waiters(Degraded("fenced"))
+        waiters, self._waiters = self._waiters, deque()
+        for waiter in waiters:
+            if (told := waiter.degraded or waiter.lost) is not None:
+                told(Degraded("fenced"))
 
     # --- snapshots and reads ---
 
     async def snapshot(self) -> None:
-        """A copy of the state at this fact, encoded off the loop, saved once the fact is on disk."""
-        head = self.head
-        values = snapshots.shallow(self.state.values)
+        """A copy of the state at this fact, encoded off the loop, saved once the fact is on disk. One at a time.
+
+        It only saves time at the next start: without one the journal is folded. So whatever goes wrong with it is
+        logged and ends nothing; a desk that was taken from us finds that out by its next append.
+        """
+        async with self._saving:
+            if self.lost or self._seq == self._snapshot_seq:
+                return
+            try:
+                await self._save_snapshot()
+            except Exception as error:  # noqa: BLE001  see above: the appends must go on
+                reason = error.reason if isinstance(error, EdgeError) else "other"
+                log.error("snapshot not saved", desk=self.desk, reason=reason, error=type(error).__name__)
+
+    async def _save_snapshot(self) -> None:
+        head, values = self.head, snapshots.shallow(self.state.values)
         body = await self._off_loop(lambda: snapshots.encode(values))
-        with contextlib.suppress(StoreUnavailable, Degraded):
-            # a snapshot only saves time at the next start: without one the journal is folded
-            await self.durable(head.seq)
-            assert self._leadership is not None
-            await self._store.save_snapshot(
-                self._leadership, Snapshot(version=STATE_VERSION, head=head, body=body)
-            )
-            self._snapshot_seq = head.seq
+        await self.durable(head.seq)
+        assert self._leadership is not None
+        await self._store.save_snapshot(
+            self._leadership, Snapshot(version=STATE_VERSION, head=head, body=body)
+        )
+        self._snapshot_seq = head.seq
 
     async def drain(self) -> None:
         """Everything decided is on disk, or the store has been given `drain_s` in vain (the caller bounds it)."""

@@ -19,6 +19,7 @@ from apscheduler.triggers.cron import CronTrigger
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
+from connectors.ports import NotTaken
 from monitor.clock import Clock
 from monitor.core.inputs import DayRolled
 from monitor.core.state import Asked
@@ -35,6 +36,8 @@ LONGEST_SLEEP = timedelta(milliseconds=500)
 STALL_S = 1.0
 """Woken this much later than asked: what waits in the sockets is read before any deadline fires."""
 SETTLE_S = 2.0
+BEATS_TO_A_LOOK = 20
+"""Every ten seconds."""
 CLOCK_STEP_S = 30.0
 ROLL_OVER_HOUR = 4
 JOB = {"misfire_grace_time": None, "coalesce": True, "max_instances": 8}
@@ -96,6 +99,7 @@ class Scheduler:
         """The machine's time of one of ours: APScheduler sleeps by the machine's clock."""
         self._agenda = Agenda()
         self._armed_for: datetime | None = None
+        self._beats = 0
         self._beat: asyncio.TimerHandle | None = None
         self._firing = False
         self._stopped = True
@@ -114,8 +118,7 @@ class Scheduler:
             )
         self._jobs.add_job(self._snapshots, IntervalTrigger(hours=1), id="snapshots")
         self._jobs.start()
-        for desk, shell in self._shells().items():
-            self._agenda.note(desk, shell.engine.state.next_asked())
+        self._look_at_all()
         self._arm(self._clock.now())
         self._watch_clock()
 
@@ -132,8 +135,17 @@ class Scheduler:
         the loop's own clock looks whether the wake-up has moved away."""
         if self._armed_for is not None and self._armed_for - self._clock.now() > 2 * LONGEST_SLEEP:
             self._arm(self._clock.now())
+        self._beats += 1
+        if self._beats % BEATS_TO_A_LOOK == 0:
+            self._look_at_all()
         loop = asyncio.get_running_loop()
         self._beat = loop.call_later(LONGEST_SLEEP.total_seconds(), self._watch_clock)
+
+    def _look_at_all(self) -> None:
+        """Every desk's own word on when it wants to be asked: should the agenda ever have missed one, for seconds."""
+        for desk, shell in self._shells().items():
+            self._agenda.note(desk, shell.engine.state.next_asked())
+        self._arm_earlier()
 
     def decided(self, desk: str, wanted: Asked | None) -> None:
         """The desk's next deadline may be another one, also an earlier one than the wake-up is armed for."""
@@ -207,9 +219,13 @@ class Scheduler:
         shell = self._shells().get(desk)
         if shell is None or not shell.engine.started:
             return 0  # given up: another process asks its core
-        engine = shell.engine
-        after = self._agenda.first()
-        asked = engine.fire_due(min(limit, PER_DESK), after[0] if after else None)
+        engine, after = shell.engine, self._agenda.first()
+        try:
+            asked = engine.fire_due(min(limit, PER_DESK), after[0] if after else None)
+        except NotTaken as error:
+            # nothing can be decided now: its next append, or the look at all desks, puts it back
+            log.error("deadlines wait", desk=desk, reason=error.reason)
+            return 0
         self._agenda.note(desk, engine.state.next_asked())
         return asked
 

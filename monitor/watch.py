@@ -212,6 +212,7 @@ class Watch:
         self._metrics.appended(seconds)
         self._metrics.journal_seq(engine.desk, engine.durable_seq)
         self._moved[engine.desk].set()
+        self.on_decided(engine.desk, engine.state.next_asked())
 
     def decided(self, engine: Engine, wanted: Asked | None) -> None:
         """The desk's next deadline is this one now."""

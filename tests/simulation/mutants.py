@@ -39,7 +39,9 @@ class Mutant:
 
 
 def _acknowledges_early() -> AbstractContextManager[Any]:
-    def when_durable(self: Engine, seq: int, done: Callable[[], None], degraded: Any = None) -> None:
+    def when_durable(
+        self: Engine, seq: int, done: Callable[[], None], degraded: Any = None, lost: Any = None
+    ) -> None:
         done()
 
     return patch.object(Engine, "when_durable", when_durable)

@@ -26,7 +26,16 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from connectors import mqtt
 from connectors.embedded_broker import embedded_broker
 from connectors.mqtt import Acknowledgements, Broker, MqttFeed, Ticket
-from connectors.ports import ApiProblem, Degraded, Desks, Reason, SeenCheckIn, StoreFenced, StoreUnavailable
+from connectors.ports import (
+    ApiProblem,
+    Degraded,
+    Desks,
+    NotTaken,
+    Reason,
+    SeenCheckIn,
+    StoreFenced,
+    StoreUnavailable,
+)
 from monitor.core.inputs import Outcome
 from monitor.core.views import CheckInAnswer
 from tests.system.broker import (
@@ -663,6 +672,31 @@ async def test_a_desk_that_is_given_up_drops_the_connection(broker: Mosquitto) -
         desks.held[0].cancel()
         await until(lambda: desks.ids == ["c-1", "c-1"])
         await acknowledged(feed)
+
+
+@pytest.mark.usefixtures("quick_back_off")
+async def test_what_was_not_even_applied_comes_again_and_is_decided_then(broker: Mosquitto) -> None:
+    desks = OurDesks(hold=True)
+    async with Wire(broker) as wire, watching(desks, wire) as feed:
+        await sent(broker, (CHECKIN, arrival(1)))
+        await until(lambda: len(desks.held) == 1)
+        desks.on_disk.set()  # all that was decided is: that says nothing of what was not
+        desks.fail(NotTaken("full"))
+        await until(lambda: desks.ids == ["c-1", "c-1"])
+        await acknowledged(feed)
+    assert desks.aside == []
+
+
+async def test_a_desk_that_is_led_elsewhere_holds_up_no_other(broker: Mosquitto) -> None:
+    desks = OurDesks(hold=True)
+    async with Wire(broker) as wire, watching(desks, wire) as feed:
+        await sent(broker, (CHECKIN, arrival(1)), (CHECKIN, arrival(2)))
+        await until(lambda: len(desks.held) == 2)
+        desks.held[0].set_exception(NotTaken("fenced"))
+        desks.held[1].set_result(answer_to(desks.seen[1], 2))
+        await acknowledged(feed)
+        assert wire.opened == 1
+    assert [(reason, desk) for _, reason, _, desk in desks.aside] == [("fenced", "north")]
 
 
 async def test_rubbish_is_acknowledged_only_when_it_is_kept(

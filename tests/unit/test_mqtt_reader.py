@@ -97,6 +97,18 @@ def test_a_large_packet_comes_whole(connection: Connection) -> None:
     assert came.payload == body
 
 
+def test_a_large_packet_is_put_together_once() -> None:
+    """Sixteen megabytes, the most that the shipped broker lets through."""
+    connection = Connection(v5=False)
+    whole = publish(b"t", b"x" * (16 << 20))
+    for begin in range(0, len(whole), 50_000):
+        connection.brokers.sendall(whole[begin : begin + 50_000])
+        connection.reader.turn(100, lambda: True)
+        assert len(connection.reader._buffer) < 100_000  # what has come is not copied again for each piece
+    assert [len(a.payload) for a in connection.came] == [16 << 20]
+    connection.close()
+
+
 def test_a_topic_that_is_no_text_is_named_so(connection: Connection) -> None:
     connection.hears(publish(b"\xff\xfe", b"x", props=none(connection)))
     assert connection.came[0].topic is None
