@@ -28,6 +28,11 @@ WRONG_PINS = 3
 TRIES_AT_MOST = 10
 TRIES_WITHIN = timedelta(minutes=15)
 """So many wrong PINs from one line, or at one desk, are somebody guessing: an alarm, and no more guesses (ours)."""
+TRIES_A_DAY = 30
+A_DAY = timedelta(hours=24)
+"""So many in so long are somebody who guesses slowly: nine in each quarter of an hour were 864 a day."""
+TRIES_KEPT = 1_000
+"""So many of a desk are counted, at most."""
 HOUSEHOLD = 8
 """So many people of one line can be offered by key 1-8; beyond that the home's number is asked for."""
 NUMBER_DIGITS = 8
@@ -289,7 +294,17 @@ def not_joined(call: FreeCall) -> Heard:
 
 def guessing(tries: Sequence[datetime], now: datetime) -> bool:
     """Whether these wrong PINs (of one line, or of one desk) are more than people make who cannot remember theirs."""
-    return sum(1 for at in tries if now - TRIES_WITHIN < at <= now) >= TRIES_AT_MOST
+    return _since(tries, now, TRIES_WITHIN) >= TRIES_AT_MOST
+
+
+def guessing_slowly(tries: Sequence[datetime], now: datetime, pins: int = 0) -> bool:
+    """Whether they are more than a day's slips. `pins`, for those of a desk: how many it has, since one slip of each
+    care worker is nobody's guess."""
+    return _since(tries, now, A_DAY) >= min(max(TRIES_A_DAY, pins), TRIES_KEPT)
+
+
+def _since(tries: Sequence[datetime], now: datetime, within: timedelta) -> int:
+    return sum(1 for at in tries if now - within < at <= now)
 
 
 # --- the check ---

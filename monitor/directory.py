@@ -281,6 +281,11 @@ class Directory:
         """The service user in whose folder this number stands."""
         return self._by_home_number.get(number)
 
+    @property
+    def pins(self) -> int:
+        """How many people have a PIN."""
+        return len(self._by_pin)
+
     def pin_digits(self) -> int:
         """The length of the longest PIN; 8 while there is none."""
         return max((int(kept.partition(":")[0]) for kept in self._by_pin), default=8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -55,7 +55,8 @@ class FreeCalls:
         self._desk, self._words, self._clock, self._metrics = desk, words, clock, metrics
         self._calls: dict[str, Live] = {}
         self._wrong: dict[str, deque[datetime]] = {}
-        self._wrong_here: deque[datetime] = deque(maxlen=free_number.TRIES_AT_MOST)
+        self._wrong_here: deque[datetime] = deque(maxlen=free_number.TRIES_KEPT)
+        self._alarmed_at: datetime | None = None
 
     def knows(self, ref: str) -> bool:
         """Whether this call is one of ours."""
@@ -151,24 +152,43 @@ class FreeCalls:
         now = self._clock.now()
         self._metrics.quarantined("phone", "wrong_pin")
         key = live.number or ""
-        tries = self._wrong.pop(key, deque(maxlen=free_number.TRIES_AT_MOST))
+        tries = self._wrong.pop(key, deque(maxlen=free_number.TRIES_A_DAY))
         tries.append(now)
         self._wrong[key] = tries
         self._wrong_here.append(now)
         if len(self._wrong) > LINES_KEPT:
             del self._wrong[next(iter(self._wrong))]
-        if free_number.guessing(tries, now) or free_number.guessing(self._wrong_here, now):
+        if self._is_alarming(tries, now):
             log.warning("many wrong PINs on the free number", desk=self._desk.id)
             with contextlib.suppress(DecideFailedError, Degraded):  # counted and logged where they are raised
                 self._desk.tell(PinsGuessed())
+                self._alarmed_at = now
         return free_number.want(heard.call, "wrong_pins") if self._too_many(live) else heard
+
+    def _is_alarming(self, tries: Sequence[datetime], now: datetime) -> bool:
+        """A day is long: what an alarm was about that somebody has closed is not an alarm again at the next slip."""
+        told = self._alarmed_at
+        since = told if told is not None and told <= now else None  # not a clock that was set back since
+        of_line, here = (
+            [at for at in counted if since is None or at > since] for counted in (tries, self._wrong_here)
+        )
+        return (
+            free_number.guessing(tries, now)
+            or free_number.guessing(self._wrong_here, now)
+            or free_number.guessing_slowly(of_line, now)
+            or free_number.guessing_slowly(here, now, self._desk.directory.pins)
+        )
 
     def _too_many(self, live: Live) -> bool:
         """No more guesses from here. A service user's fixed line answers for itself alone: otherwise whoever rings ten
         times could take the free number away from everybody."""
-        now = self._clock.now()
-        here = not live.call.placed and free_number.guessing(self._wrong_here, now)
-        return here or free_number.guessing(self._wrong.get(live.number or "", ()), now)
+        now, here, of_line = self._clock.now(), self._wrong_here, self._wrong.get(live.number or "", ())
+        if free_number.guessing(of_line, now) or free_number.guessing_slowly(of_line, now):
+            return True
+        pins = self._desk.directory.pins
+        return not live.call.placed and (
+            free_number.guessing(here, now) or free_number.guessing_slowly(here, now, pins)
+        )
 
     async def _check_in(self, live: Live, call: FreeCall, act: CheckIn, raw: bytes) -> str | None:
         """The outcome once it is on disk; None when it is not."""

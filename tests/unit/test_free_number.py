@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from escalation.free_number import (
+    A_DAY,
     HOUSEHOLD,
     STAGES,
+    TRIES_A_DAY,
     TRIES_AT_MOST,
+    TRIES_KEPT,
     TRIES_WITHIN,
     CheckIn,
     FreeCall,
@@ -24,6 +27,7 @@ from escalation.free_number import (
     check_free_number,
     checked,
     guessing,
+    guessing_slowly,
     heard,
     joining,
     not_joined,
@@ -261,6 +265,37 @@ def test_ten_wrong_pins_within_a_quarter_of_an_hour_are_guesses(
     tries: int, ago: timedelta, guesses: bool
 ) -> None:
     assert guessing([NOW - ago] * tries, NOW) is guesses
+
+
+@pytest.mark.parametrize(
+    ("tries", "ago", "pins", "guesses"),
+    [
+        (TRIES_A_DAY - 1, timedelta(), 0, False),
+        (TRIES_A_DAY, timedelta(), 0, True),
+        (TRIES_A_DAY, A_DAY - timedelta(seconds=1), 0, True),
+        (TRIES_A_DAY, A_DAY, 0, False),
+        (TRIES_A_DAY, -timedelta(seconds=1), 0, False),
+        (TRIES_A_DAY, timedelta(), TRIES_A_DAY, True),
+        (TRIES_A_DAY, timedelta(), TRIES_A_DAY + 1, False),
+        (TRIES_A_DAY + 1, timedelta(), TRIES_A_DAY + 1, True),
+        (TRIES_KEPT, timedelta(), TRIES_KEPT + 1, True),
+    ],
+    ids=[
+        "29",
+        "30",
+        "30, a day less a second ago",
+        "30, a day ago",
+        "a clock that was set back",
+        "30 of 30",
+        "30 of 31",
+        "31 of 31",
+        "more PINs than tries are kept",
+    ],
+)
+def test_thirty_wrong_pins_within_a_day_are_guesses_and_one_of_each_care_worker_is_not(
+    tries: int, ago: timedelta, pins: int, guesses: bool
+) -> None:
+    assert guessing_slowly([NOW - ago] * tries, NOW, pins) is guesses
 
 
 # --- words ---
