@@ -77,6 +77,10 @@ _STANDS_FOR: dict[str, frozenset[str]] = {
 WHY = frozenset({"time_unreadable", "date_not_day_first", "cell_error", "value_unknown"})
 """Problems for which a row may bring no check-in at all."""
 KINDS = ("arrive", "leave", "no_reply", "refused")
+DAMAGE = frozenset({"number_damaged", "cell_error"})
+"""Problems for which a list is shorter than the one that was meant."""
+MISPLACED = frozenset({"cells_extra", "quote_open"})
+"""Problems of a row for which any of its cells may be another column's."""
 
 
 class FileProblem(Struct, frozen=True, kw_only=True):
@@ -258,6 +262,7 @@ class _Values:
 
     def __init__(self, reader: _Reader, row: Row) -> None:
         self.reader, self._row = reader, row
+        self._damaged: set[str] = set()
         self._cells = {
             field: tuple(reader.clean(row.cells[place]) if place < len(row.cells) else "" for place in places)
             for field, places in reader.places.items()
@@ -282,7 +287,20 @@ class _Values:
         return any(place >= len(self._row.cells) for place in places)
 
     def note(self, code: str, field: str = "", **more: Any) -> None:
+        if code in DAMAGE:
+            self._damaged.add(field)
         self.reader.note(self._row.line, code, _STANDS_FOR.get(field, frozenset()), **more)
+
+    def damaged(self, field: str) -> bool:
+        """Whether something of it was lost, as far as it has been read: what is left is not all that was meant."""
+        columns, places = self.reader.mapping.columns.get(field, ()), self.reader.places.get(field, ())
+        return bool(places) and (
+            field in self._damaged
+            or len(places) < len(columns)
+            or self.cut(places)
+            or self._row.trouble in MISPLACED
+            or any(UNREADABLE in cell for cell in self._cells[field])
+        )
 
     def fail(self, code: str, about: str | None) -> None:
         """The row has no effect: what was wrong with it is why, else `code`."""
@@ -475,7 +493,10 @@ def _covers(reader: _Reader, days: Sequence[date]) -> tuple[str, str] | None:
 
 
 def read_people_file(mapping: CsvMapping, body: bytes) -> Items:
-    """The people of an export; a person has only the fields that the mapping names. Raises BadFile."""
+    """The people of an export; a person has only the fields that the mapping names. Raises BadFile.
+
+    Two keys are not those of the JSON: `phones_by_kind`, with the kinds that the mapping names, and `damaged`, the
+    lists (and kinds) of which a cell could not be read. `Directory.completed` makes `phones` of them."""
     reader = _Reader(mapping, body)
     items, lines = [], []
     for row, values in reader.rows():
@@ -497,8 +518,12 @@ def _person(values: _Values) -> dict[str, Any]:
     for field in ("next_of_kin", "devices", "skills"):
         if values.has(field):
             item[field] = values.several(field)
-    if values.has("mobile") or values.has("landline"):
-        item["phones"] = [*_phones(values, "mobile"), *_phones(values, "landline")]
+    by_kind = {kind: _phones(values, kind) for kind in ("mobile", "landline") if values.has(kind)}
+    if by_kind:
+        item["phones_by_kind"] = by_kind
+    lists = ("next_of_kin", "devices", "skills", "mobile", "landline")
+    if damaged := [field for field in lists if values.damaged(field)]:
+        item["damaged"] = damaged
     _home(values, item)
     plan: dict[str, Any] = {}
     if (public := values.text("public")) is not None:
@@ -511,8 +536,14 @@ def _person(values: _Values) -> dict[str, Any]:
 
 
 def _phones(values: _Values, kind: str) -> list[dict[str, str]]:
-    cells = [part.strip() for cell in values.texts(kind) for part in re.split(r"[;|/\n]+", cell)]
-    return [{"number": _number(cell), "kind": kind} for cell in cells if cell]
+    fixed = values.reader.mapping.fixed.get(kind)
+    cells = [str(fixed)] if fixed is not None else values.texts(kind)
+    parts = [part.strip() for cell in cells for part in re.split(r"[;|/\n]+", cell)]
+    for part in parts:
+        if _ROUNDED.fullmatch(part):
+            values.note("number_damaged", kind)
+    usable = [part for part in parts if part and not _ROUNDED.fullmatch(part)]
+    return [{"number": _number(part), "kind": kind} for part in usable]
 
 
 def _number(text: str) -> str:

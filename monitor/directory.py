@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +17,7 @@ import msgspec
 import phonenumbers
 from msgspec import UNSET, Struct, UnsetType
 
-from connectors.ports import ContactPlanIn, HomeIn, PeopleRow, PersonIn
+from connectors.ports import ContactPlanIn, HomeIn, PeopleRow, PersonIn, PhoneIn
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core.places import Home
 from monitor.core.views import PeopleProblem
@@ -78,6 +78,7 @@ class Person(Struct, frozen=True, kw_only=True):
     """Where none of them is dated; None: it depends on the day."""
 
 
+_OF_FILES = frozenset({"phones_by_kind", "damaged"})
 NO_HOME = Home(lat=0.0, lon=0.0, radius_m=0.0)
 _OLDEST_REGION, _REGION_SPAN = 1_000_000_000, 600_000_000
 
@@ -316,14 +317,21 @@ class Directory:
 
     def completed(self, item: Any) -> Any:
         """An item that has only what it changes, with the rest as it is known: a file of names and numbers must not
-        take anybody's telephone away."""
-        known = self.people.get(self.known("person", str(item.get("id"))) or "") if _is_item(item) else None
-        if known is None:
+        take anybody's telephone away. `phones_by_kind` and `damaged` are those of `csv_files.read_people_file`."""
+        if not _is_item(item):
             return item
+        known = self.people.get(self.known("person", item["id"]) or "")
+        damaged = frozenset(item.get("damaged", ())) if known is not None else frozenset[str]()
+        brought = {key: value for key, value in item.items() if key not in damaged | _OF_FILES}
+        if "phones_by_kind" in item:
+            by_kind = {kind: them for kind, them in item["phones_by_kind"].items() if kind not in damaged}
+            brought["phones"] = _phones_of(known.given.phones if known is not None else (), by_kind)
+        if known is None:
+            return brought
         before = msgspec.to_builtins(known.given)
-        if isinstance(item.get("contact_plan"), dict) and before["contact_plan"] is not None:
-            item = item | {"contact_plan": before["contact_plan"] | item["contact_plan"]}
-        return before | item
+        if isinstance(brought.get("contact_plan"), dict) and before["contact_plan"] is not None:
+            brought["contact_plan"] = before["contact_plan"] | brought["contact_plan"]
+        return before | brought
 
     def read(
         self, items: Sequence[Any], lines: Sequence[int] | None = None
@@ -548,6 +556,44 @@ def _plan(given: ContactPlanIn | None) -> PlanView:
         keypad=given.keypad,
         understands_keys=given.understands_keys,
     )
+
+
+def _phones_of(
+    known: Sequence[PhoneIn], by_kind: Mapping[str, Sequence[dict[str, str]]]
+) -> list[dict[str, str]]:
+    """The kinds that are brought in the places of the known ones, so that who is rung first stays so; of another kind
+    what is known."""
+    before = [msgspec.to_builtins(phone) for phone in known]
+    coming = {
+        kind: _phones_of_kind([phone for phone in before if phone["kind"] == kind], brought)
+        for kind, brought in by_kind.items()
+    }
+    found = []
+    for phone in before:
+        if phone["kind"] not in coming:
+            found.append(phone)
+        elif coming[phone["kind"]]:
+            found.append(coming[phone["kind"]].pop(0))
+    return [*found, *(phone for left in coming.values() for phone in left)]
+
+
+def _phones_of_kind(
+    known: Sequence[dict[str, str]], brought: Sequence[dict[str, str]]
+) -> list[dict[str, str]]:
+    """A number that is brought again stays as it is known, with its use; what no network could ring replaces none."""
+    numbers = {number: phone for phone in known if (number := _ringable(phone["number"])) is not None}
+    unusable = [phone for phone in brought if _ringable(phone["number"]) is None]
+    if unusable:
+        # it is kept beside them for its `bad_number`
+        return [*numbers.values(), *unusable]
+    return [numbers.get(_ringable(phone["number"]) or "", phone) for phone in brought]
+
+
+def _ringable(number: str) -> str | None:
+    try:
+        return e164(number)
+    except BadNumberError:
+        return None
 
 
 def _is_item(item: Any) -> bool:

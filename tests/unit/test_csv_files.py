@@ -397,21 +397,58 @@ def people(*rows: str, header: str, **more: Any) -> Items:
     return read_people_file(of, "\n".join([header, *rows]).encode())
 
 
+def numbers(item: dict[str, Any], kind: str) -> list[str]:
+    return [phone["number"] for phone in item["phones_by_kind"][kind]]
+
+
 def test_telephones_get_back_what_a_spreadsheet_took() -> None:
     read = people(
         "cw-1,Ann,7700900123,447700900124,'01632 960123,51.4,0.01",
         "cw-2,Bea,4.47701E+11,,+44 1632 960124 / 1632960125,,",
         header="Ref,Name,Mobile,Mobile 2,Home,Lat,Lon",
     )
-    assert [phone["number"] for phone in read.items[0]["phones"]] == [
-        "07700900123",
-        "447700900124",
-        "01632960123",
-    ]
-    assert [phone["number"] for phone in read.items[1]["phones"]] == ["+441632960124", "01632960125"]
+    assert numbers(read.items[0], "mobile") == ["07700900123", "447700900124"]
+    assert numbers(read.items[0], "landline") == ["01632960123"]
+    assert numbers(read.items[1], "landline") == ["+441632960124", "01632960125"]
     assert read.items[0]["homes"] == [{"lat": 51.4, "lon": 0.01}]
     assert "homes" not in read.items[1]
     assert said(read) == [(3, "number_damaged")]
+
+
+def test_a_mapping_without_a_kind_of_telephone_says_nothing_of_it() -> None:
+    read = read_people_file(
+        mapping("people", {"id": "Ref", "role": "Role", "mobile": "Mobile"}),
+        b"Ref,Role,Mobile\nom-1,staff,07700900123\n",
+    )
+    assert read.items[0]["phones_by_kind"].keys() == {"mobile"}
+
+
+@pytest.mark.parametrize(
+    ("row", "damaged", "code"),
+    [
+        ("om-1,staff,07700900123,01632960123,tag:04", set(), None),
+        ("om-1,staff,,,", set(), None),
+        ("om-1,staff,4.47701E+11,01632960123,tag:04", {"mobile"}, "number_damaged"),
+        ("om-1,staff,07700900123;4.47701E+11,01632960123,tag:04", {"mobile"}, "number_damaged"),
+        ("om-1,staff,07700900123,#REF!,tag:04", {"landline"}, "cell_error"),
+        ("om-1,staff,07700900123,########,tag:04", {"landline"}, "cell_error"),
+        ("om-1,staff,07700900123,01632960123,tag:04;1.2E+10", {"devices"}, "number_damaged"),
+        ("om-1,staff,07700900123,01632960123,#N/A", {"devices"}, "cell_error"),
+        ("om-1,staff,07700900123", {"landline", "devices"}, "cells_missing"),
+    ],
+)
+def test_a_list_of_which_a_cell_is_damaged_says_so(row: str, damaged: set[str], code: str | None) -> None:
+    columns = {"id": "Ref", "role": "Role", "mobile": "M", "landline": "L", "devices": "D"}
+    read = read_people_file(mapping("people", columns), f"Ref,Role,M,L,D\n{row}\n".encode())
+    assert set(read.items[0].get("damaged", ())) == damaged
+    assert [found for _, found in said(read)] == ([code] if code is not None else [])
+
+
+def test_a_list_whose_column_is_not_in_the_file_is_left_as_it_is() -> None:
+    columns = {"id": "Ref", "role": "Role", "mobile": ["M", "M2"], "landline": "L", "devices": ["D", "D2"]}
+    read = read_people_file(mapping("people", columns), b"Ref,Role,M,D\nom-1,staff,,\n")
+    assert set(read.items[0]["damaged"]) == {"mobile", "devices"}
+    assert read.items[0]["phones_by_kind"].keys() == {"mobile"}
 
 
 def test_a_position_of_nought_or_outside_the_world_is_none() -> None:

@@ -116,6 +116,91 @@ def test_a_file_that_names_no_pin_takes_none_away_and_is_no_problem() -> None:
     assert made.worker_by_pin("4711") is not None
 
 
+MOBILE, LANDLINE = "+447700900123", "+441632960123"
+
+
+def manager(**more: Any) -> dict[str, Any]:
+    phones = [
+        {"number": MOBILE, "kind": "mobile", "use": "then"},
+        {"number": LANDLINE, "kind": "landline", "use": "first"},
+    ]
+    return {"id": "om-1", "role": "staff", "phones": phones, "devices": ["tag:04", "tag:05"]} | more
+
+
+def kept_numbers(made: Directory) -> list[str]:
+    [person] = made.people.values()
+    return [phone.number for phone in person.given.phones]
+
+
+@pytest.mark.parametrize(
+    ("brought", "phones", "devices"),
+    [
+        ({"phones_by_kind": {"mobile": []}}, [LANDLINE], 2),
+        ({"phones_by_kind": {"mobile": [{"number": EDNA, "kind": "mobile"}]}}, [EDNA, LANDLINE], 2),
+        ({"phones_by_kind": {"landline": []}}, [MOBILE], 2),
+        ({"phones_by_kind": {"mobile": [], "landline": []}}, [], 2),
+        ({"phones_by_kind": {"mobile": []}, "damaged": ["mobile"]}, [MOBILE, LANDLINE], 2),
+        (
+            {"phones_by_kind": {"mobile": [], "landline": []}, "damaged": ["mobile"]},
+            [MOBILE],
+            2,
+        ),
+        ({"devices": []}, [MOBILE, LANDLINE], 0),
+        ({"devices": ["tag:06"], "damaged": ["devices"]}, [MOBILE, LANDLINE], 2),
+    ],
+)
+def test_a_file_takes_no_telephone_and_no_device_that_it_does_not_plainly_speak_of(
+    brought: dict[str, Any], phones: list[str], devices: int
+) -> None:
+    made = directory()
+    put(made, manager())
+    assert put(made, made.completed({"id": "om-1"} | brought)) == ()
+    assert kept_numbers(made) == phones
+    [person] = made.people.values()
+    assert len(person.given.devices) == devices
+
+
+def test_a_number_that_a_file_brings_again_keeps_its_use_and_is_no_change() -> None:
+    made = directory()
+    put(made, manager())
+    again = [{"number": "07700 900123", "kind": "mobile"}]
+    good, problems = made.read([made.completed({"id": "om-1", "phones_by_kind": {"mobile": again}})])
+    assert made.apply(good, problems).unchanged == 1
+
+
+def test_what_no_network_could_ring_takes_the_place_of_no_number_and_is_named() -> None:
+    made = directory()
+    put(made, manager())
+    noted = {"id": "om-1", "phones_by_kind": {"mobile": [{"number": "seefile", "kind": "mobile"}]}}
+    assert [p.code for p in put(made, made.completed(noted))] == ["bad_number"]
+    put(made, made.completed(noted))
+    assert sorted(kept_numbers(made)) == sorted([MOBILE, LANDLINE, "seefile"])
+
+
+def test_who_is_rung_first_stays_so_when_a_file_brings_the_numbers_again() -> None:
+    made = directory()
+    phones = [
+        {"number": number, "kind": kind}
+        for number, kind in ((LANDLINE, "landline"), (MOBILE, "mobile"), (EDNA, "landline"))
+    ]
+    put(made, manager(phones=phones))
+    again = {"mobile": [{"number": FRED, "kind": "mobile"}], "landline": [phones[0], phones[2]]}
+    put(made, made.completed({"id": "om-1", "phones_by_kind": again}))
+    assert kept_numbers(made) == [LANDLINE, FRED, EDNA]
+
+
+def test_of_somebody_new_everything_is_taken_that_could_be_read() -> None:
+    made = directory()
+    brought = {
+        "phones_by_kind": {"mobile": [], "landline": [{"number": LANDLINE, "kind": "landline"}]},
+        "devices": ["tag:04"],
+        "damaged": ["mobile", "devices"],
+    }
+    assert put(made, made.completed({"id": "om-1", "role": "staff"} | brought)) == ()
+    assert kept_numbers(made) == [LANDLINE]
+    assert len(made.devices()) == 1
+
+
 def test_after_a_restart_everything_is_found_again() -> None:
     made, again = directory(), directory()
     put(made, worker(pin="4711"), at_home(home_number="118", devices=["line:01632 960 777"]))
