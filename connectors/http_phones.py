@@ -98,12 +98,14 @@ class PhoneApps:
         self, desk: str, seen: Sequence[SeenCheckIn]
     ) -> tuple[list[SeenCheckIn], list[BadMessage]]:
         """A feed speaks for any device of its desk, and for no other desk's."""
-        own = [one for one in seen if self._desks.desk_of_device(one.device or "") in (None, desk)]
-        others = [
-            BadMessage(reason="identity", text="id: expected a device of this desk", raw=one.raw)
-            for one in seen
-            if one not in own
-        ]
+        own: list[SeenCheckIn] = []
+        others: list[BadMessage] = []
+        for one in seen:
+            if self._desks.desk_of_device(one.device or "") in (None, desk):
+                own.append(one)
+            else:
+                text = "id: expected a device of this desk"
+                others.append(BadMessage(reason="identity", text=text, raw=one.raw))
         return own, others
 
     async def _body(self, request: web.Request, who: Credential, app: App) -> bytes | None:

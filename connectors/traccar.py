@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, structs
 
 from connectors.checkin_json import decode_bounded
 from connectors.ports import EdgeError, SeenCheckIn
@@ -23,6 +23,7 @@ from connectors.tolerant import NOWHERE, BadMessage, Place, bad, bad_message, nu
 from monitor.core.inputs import CheckInKind
 
 MAX_ITEMS = 1000
+"""Messages of one body, and locations of its lists: a shift's fixes at two a minute (ours)."""
 SMALL_M = 250.0
 """A geofence no larger than this says where it is better than the fix at its edge does (ours)."""
 
@@ -43,6 +44,9 @@ _CIRCLE = re.compile(r"\s*CIRCLE\s*\(\s*(\S+)\s+(\S+?)\s*,\s*(\S+?)\s*\)\s*", re
 
 _LOST_PLUS = re.compile(r"(T\S+) (\d\d:?\d\d)$")
 
+_CALLS = 10
+"""Calls for help that are taken out of what is too much."""
+
 _RAW_LIST = msgspec.json.Decoder(list[Raw])
 _ANY: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 T = TypeVar("T")
@@ -55,6 +59,18 @@ class TraccarBody(Struct, frozen=True, kw_only=True):
     check_ins: tuple[SeenCheckIn, ...] = ()
     nothing: tuple[NoCheckIn, ...] = ()
     bad: tuple[BadMessage, ...] = ()
+
+
+class _Several(Struct, frozen=True, gc=False):
+    """A body of the Client with a list of locations."""
+
+    location: list[Raw]
+    device_id: object = None
+    position: object = None
+    event: object = None
+
+
+_SEVERAL = msgspec.json.Decoder(_Several)
 
 
 class _Received(Struct, frozen=True, kw_only=True):
@@ -99,7 +115,14 @@ def _json(body: bytes, received: _Received) -> TraccarBody:
         return TraccarBody(bad=(bad_message(error, body),))
     if not items:
         return TraccarBody(nothing=("empty",))
-    return _gathered(items, lambda item: _of_json(item, received))
+    singles, over = _one_by_one(items)
+    read = _gathered(singles, lambda item: _of_json(item, received))
+    if not over:
+        return read
+    refusal = bad(
+        "too_large", f"expected at most {MAX_ITEMS} locations in one body; the last ones were taken"
+    )
+    return structs.replace(read, bad=(*read.bad, bad_message(refusal, b"[" + b",".join(over) + b"]")))
 
 
 def _items(body: bytes) -> list[bytes]:
@@ -109,6 +132,42 @@ def _items(body: bytes) -> list[bytes]:
     if len(items) > MAX_ITEMS:
         raise bad("too_large", f"expected at most {MAX_ITEMS} messages in an array")
     return [bytes(item) for item in items]
+
+
+def _one_by_one(items: list[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """Each location as a body of its own, and those that are too many.
+
+    The last ones count: apps write the oldest first, and where somebody is now matters most. A call for help is heard
+    however old it is.
+    """
+    kept: list[bytes] = []
+    over: list[bytes] = []
+    calls: list[bytes] = []
+    for item in reversed(items):
+        several = _several(item)
+        if several is None:
+            kept.append(item)
+            continue
+        device = msgspec.json.encode(_text({"id": several.device_id}, "id"))
+        first = max(len(several.location) - max(MAX_ITEMS - len(kept), 0), 0)
+        kept += [_single(one, device) for one in reversed(several.location[first:])]
+        too_many = [bytes(one) for one in reversed(several.location[:first])]
+        over += too_many
+        calls += [_single(one, device) for one in too_many if b"sos" in one.lower()]
+    return [*reversed(calls[:_CALLS]), *reversed(kept)], over[::-1]
+
+
+def _several(item: bytes) -> _Several | None:
+    try:
+        found = decode_bounded(item, _SEVERAL)
+    except EdgeError:
+        return None  # no list: whoever reads it says what is wrong, if anything is
+    of_a_server = isinstance(found.event, dict) or isinstance(found.position, dict)
+    return found if found.location and not of_a_server else None
+
+
+def _single(location: Raw | bytes, device: bytes) -> bytes:
+    return b'{"location":' + bytes(location) + b',"device_id":' + device + b"}"
 
 
 def _gathered(items: Iterable[bytes], read: Callable[[bytes], list[SeenCheckIn]]) -> TraccarBody:
@@ -136,11 +195,10 @@ def _of_json(item: bytes, received: _Received) -> list[SeenCheckIn]:
         return [] if report is None else _seen(report, item, received)
     if isinstance(message.get("position"), dict):
         return _seen(_of_position(message), item, received)
-    located = message.get("location")
-    several = [one for one in (located if isinstance(located, list) else [located]) if isinstance(one, dict)]
-    if not several:
+    location = message.get("location")
+    if not isinstance(location, dict):
         raise bad("bad_body", "expected location, position or event")
-    return [seen for one in several for seen in _seen(_of_client(one, message), item, received)]
+    return _seen(_of_client(location, message), item, received)
 
 
 # --- the three writers ---

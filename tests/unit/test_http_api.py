@@ -740,6 +740,24 @@ async def test_a_wrong_credential_is_401_and_its_body_is_not_kept(client: Client
     assert desks.put_aside == [("owntracks", "unauthorised", b"", None)] * 3
 
 
+async def test_a_feed_s_locations_are_taken_and_those_of_another_desk_put_aside_each_by_itself(
+    client: Client, desks: FakeDesks
+) -> None:
+    desks.devices["traccar:2"] = "eve"
+    bodies = [
+        {"device_id": str(of), "location": [{"timestamp": f"2026-11-23T07:3{n}:00Z"} for n in range(3)]}
+        for of in (1, 2)
+    ]
+    answer = await client.post("/traccar/s-intake", json=bodies)
+    assert answer.status == 200
+    assert [(seen.device, seen.at.minute) for _, seen in desks.seen] == [
+        ("traccar:1", minute) for minute in (30, 31, 32)
+    ]
+    assert [(row[1], json.loads(row[2])["location"]["timestamp"][14:16]) for row in desks.put_aside] == [
+        ("identity", minute) for minute in ("30", "31", "32")
+    ]
+
+
 @pytest.mark.parametrize("size", [(1 << 20) + 1, 10 << 20])
 async def test_a_body_over_the_limit_is_200_and_its_first_4_kib_are_kept(
     client: Client, desks: FakeDesks, size: int

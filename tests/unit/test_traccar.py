@@ -150,6 +150,50 @@ def test_several_locations_in_one_body_are_several_fixes() -> None:
     assert [seen.at.minute for seen in read.check_ins] == [31, 35]
 
 
+def located(count: int, **last: Any) -> list[dict[str, Any]]:
+    """The oldest first, as apps write them."""
+    places = [
+        {"timestamp": SECONDS + n, "coords": {"latitude": 51.0, "longitude": 0.1}} for n in range(count)
+    ]
+    return [*places[:-1], places[-1] | last]
+
+
+def test_each_of_several_locations_is_kept_by_itself_and_can_be_read_again() -> None:
+    body = {"device_id": 'p"17', "secret": "x" * 5000, "location": [CLIENT["location"], *located(2)]}
+    read = parse(body, device=None)
+    assert len(read.check_ins) == 3
+    for seen in read.check_ins:
+        assert len(seen.raw) < 1000
+        assert one(seen.raw, device=None) == seen
+
+
+def test_a_bad_location_of_several_harms_no_other() -> None:
+    read = parse(CLIENT | {"location": [*located(1, timestamp="yesterday"), 5, *located(1)]})
+    assert [seen.kind for seen in read.check_ins] == ["fix"]
+    assert [wrong.reason for wrong in read.bad] == ["wrong_type", "bad_body"]
+
+
+@pytest.mark.parametrize("bodies", [1, 3])
+@pytest.mark.parametrize("over", [0, 1, 14_000])
+def test_the_last_of_too_many_locations_count_and_what_is_over_is_put_aside_once(
+    bodies: int, over: int
+) -> None:
+    places = located(MAX_ITEMS + over)
+    third = len(places) // bodies
+    parts = [CLIENT | {"location": places[n * third : (n + 1) * third]} for n in range(bodies - 1)]
+    last = CLIENT | {"location": places[(bodies - 1) * third :]}
+    read = parse(json.dumps([*parts, last], separators=(",", ":")).encode())
+    assert [seen.at.timestamp() for seen in read.check_ins] == [SECONDS + over + n for n in range(MAX_ITEMS)]
+    assert [wrong.reason for wrong in read.bad] == ["too_large"] * (over > 0)
+    assert [json.loads(wrong.raw) for wrong in read.bad] == [places[:over]] * (over > 0)
+
+
+def test_a_call_for_help_among_too_many_locations_is_heard() -> None:
+    places = [*located(1, extras={"alarm": "SOS"}), *located(MAX_ITEMS + 5)]
+    read = parse(CLIENT | {"location": places})
+    assert [seen.kind for seen in read.check_ins] == ["help", *["fix"] * (MAX_ITEMS + 1)]
+
+
 def test_an_array_of_bodies_is_taken_one_by_one_and_a_bad_one_harms_no_other() -> None:
     read = parse([CLIENT, {"device_id": "8612"}, ENTER])
     assert [seen.kind for seen in read.check_ins] == ["fix", "arrive"]
