@@ -29,6 +29,8 @@ class Unplaced(Struct, frozen=True, kw_only=True):
 
     tries: int
     again_at: datetime
+    file: str = ""
+    """The file that was last seen to hold it; "" when that has gone, or was not noted."""
 
 
 class Memory(Struct, kw_only=True):

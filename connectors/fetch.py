@@ -7,6 +7,7 @@ time, who renames into place loses none. What is being written elsewhere under a
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -21,7 +22,7 @@ SETTLE_S = 2.0
 OLDEST_S = 7 * 86_400
 """Files that nobody touched for this long are history: an archive of exports is not read again."""
 MOST_FILES = 200
-"""Files read in one look, the oldest first; the others in the next one."""
+"""Files read in one look; what was never read, and what changed, before what is to be read again."""
 FRESHLY_WRITTEN_S = 5.0
 """A file read this soon after its own time is read once more: a clock of whole seconds shows no second change."""
 _UNFINISHED = (".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", "~", ".writing")
@@ -58,9 +59,11 @@ class Fetched(Struct, frozen=True, kw_only=True):
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """One look: what is new, when the newest of what is there was written, and the names of all that is there."""
+    """One look: what is new, when the newest of what is there was written, and the names of all that is there. `more`:
+    files are left that were never read as they are now; the next look should come at once."""
 
     files: tuple[Fetched, ...] = ()
+    more: bool = False
     newest: datetime | None = None
     there: frozenset[str] = frozenset()
     etag: str | None = None
@@ -113,15 +116,29 @@ async def look_through(
         second = _wanted(await place.scan(), pattern, now)
     else:
         second = first
-    steady = [name for name, mark in second.items() if first.get(name) == mark and _is_new(name, mark, seen)]
-    steady.sort(key=lambda name: (second[name].mtime_ns, name))
+    steady = {name: mark for name, mark in second.items() if first.get(name) == mark}
+    unread, again = _to_read(steady, seen)
     files = [
         fetched
-        for name in steady[:MOST_FILES]
+        for name in [*unread[:MOST_FILES], *again]
         if (fetched := await _fetch(place, name, second[name], most_bytes)) is not None
     ]
     newest = max((mark.at for mark in second.values()), default=None)
-    return Look(files=tuple(files), newest=newest, there=frozenset(second))
+    return Look(files=tuple(files), more=len(unread) > MOST_FILES, newest=newest, there=frozenset(second))
+
+
+def _to_read(steady: Mapping[str, Mark], seen: Seen) -> tuple[list[str], list[str]]:
+    """All that was never read as it is now, and some of what is to be read again, each the oldest first."""
+    new = [name for name, mark in steady.items() if _is_new(name, mark, seen)]
+    unread = [name for name in new if name not in seen.files or seen.files[name].mark != steady[name]]
+    again = sorted(set(new).difference(unread))
+    # by lot: always the same ones would leave the others out for ever
+    again = random.sample(again, min(len(again), max(MOST_FILES - len(unread), 0)))
+
+    def by_age(name: str) -> tuple[int, str]:
+        return steady[name].mtime_ns, name
+
+    return sorted(unread, key=by_age), sorted(again, key=by_age)
 
 
 def _wanted(marks: Mapping[str, Mark], pattern: str, now: datetime) -> dict[str, Mark]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ OLDEST = timedelta(hours=36)
 TRIES = 5
 """How often a check-in that found no visit is given again, after uploads that may have brought it."""
 MOST_DONE = 100_000
+MOST_PORTIONS = 500
+"""Looks that follow each other at once: 100,000 files. Who writes faster than we read is never said to be read."""
 AGAIN = "|again:"
 LOOK_FOR_STALENESS_S = 1.0
 Verdict = Literal["drained", "down", "unknown"]
@@ -65,7 +67,9 @@ class FileFeed:
         self._done: dict[int, None] = {}
         self._stale_said = False
         self._plan_rev = -1
-        """The uploads after which this feed last handed something over."""
+        """The uploads after which this feed last put a rota."""
+        self._tried: dict[str, int] = {}
+        """The uploads after which a check-in that waits was last given."""
         self._changed = False
         self._failing: str | None = None
 
@@ -106,22 +110,42 @@ class FileFeed:
     # --- one look ---
 
     async def _one_look(self) -> None:
-        memory = self._memory
-        seen = Seen(files=memory.files, etag=memory.etag, last_modified=memory.last_modified)
         try:
-            look = await self._fetcher.look(seen)
-            whole = await self._take(look)
-            self._reached = True
+            for _ in range(MOST_PORTIONS):
+                if not await self._one_portion():
+                    break
             self._note_failing(None)
-            # what was not stored, or waits for a visit or a confirmation, is to be had again
-            again = not whole or self._waits()
-            memory.etag, memory.last_modified = (None, None) if again else (look.etag, look.last_modified)
-            await asyncio.to_thread(self._drawer.keep, memory)
         except EdgeError as error:
             self._note_failing(error.reason)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look is made; it is counted as a failed one
             self._note_failing(type(error).__name__)
         self._judge_safely()
+
+    async def _one_portion(self) -> bool:
+        """Read what one look brings. Whether to go on at once: files are left that were never read, and until they are,
+        nobody knows what they say."""
+        memory = self._memory
+        look = await self._fetcher.look(self._seen())
+        whole = await self._take(look)
+        self._reached = self._reached or not look.more
+        # what was not stored, or waits for a visit or a confirmation, is to be had again
+        again = not whole or self._waits()
+        memory.etag, memory.last_modified = (None, None) if again else (look.etag, look.last_modified)
+        await asyncio.to_thread(self._drawer.keep, memory)
+        return look.more and whole and bool(look.files)
+
+    def _seen(self) -> Seen:
+        """What was read; of that, what holds something that may find its place now is to be read again."""
+        memory, now, rev = self._memory, self._now(), self._desks.plan_rev(self._config.desk)
+        due = {one.file for key, one in memory.unplaced.items() if self._is_due(key, one, now, rev)}
+        files = {
+            name: structs.replace(known, sure=False) if name in due or name in memory.unconfirmed else known
+            for name, known in memory.files.items()
+        }
+        return Seen(files=files, etag=memory.etag, last_modified=memory.last_modified)
+
+    def _is_due(self, key: str, one: Unplaced, now: datetime, rev: int) -> bool:
+        return one.tries < TRIES and one.again_at <= now and self._tried.get(key) != rev
 
     def _note_failing(self, reason: str | None) -> None:
         if reason != self._failing:
@@ -144,8 +168,11 @@ class FileFeed:
                 # not on disk: not remembered, so that it is read again
                 whole = False
         self._memory.unplaced = still_unplaced(self._memory.unplaced, self._now() - OLDEST)
+        self._tried = {key: rev for key, rev in self._tried.items() if key in self._memory.unplaced}
         self._forget_what_is_gone(look)
-        self._prove(mapping, look)
+        if not look.more:
+            # the newest file proves nothing while it has not been read
+            self._prove(mapping, look)
         self._tell_troubles()
         return whole
 
@@ -173,11 +200,17 @@ class FileFeed:
 
     def _wants_again(self, mapping: CsvMapping, name: str) -> bool:
         """Whether the same content is worth handing over once more."""
-        others_did = self._plan_rev != self._desks.plan_rev(self._config.desk)
+        now, rev = self._now(), self._desks.plan_rev(self._config.desk)
         if mapping.what == "checkins":
-            return others_did and self._waits()
+            waiting = self._memory.unplaced.items()
+            return any(
+                one.tries < TRIES
+                and (not one.file or (one.file == name and self._is_due(key, one, now, rev)))
+                for key, one in waiting
+            )
+        others_did = self._plan_rev != rev
         put_at = self._memory.put_at
-        old = put_at is None or self._now() - put_at > PUT_AGAIN
+        old = put_at is None or now - put_at > PUT_AGAIN
         # somebody uploaded something: the confirmation that was waited for, perhaps
         return mapping.what == "rota" and (old or (others_did and name in self._memory.unconfirmed))
 
@@ -190,7 +223,7 @@ class FileFeed:
         if fetched.mark is None:
             return
         age_s = (self._now() - fetched.mark.at).total_seconds()
-        sure = age_s > FRESHLY_WRITTEN_S and not self._waits()
+        sure = age_s > FRESHLY_WRITTEN_S
         self._memory.files[fetched.name] = Known(mark=fetched.mark, digest=digest, sure=sure)
 
     async def _refuse(self, fetched: Fetched, digest: str, problem: ApiProblem) -> None:
@@ -207,6 +240,8 @@ class FileFeed:
         for kept in (memory.files, memory.refused, memory.unconfirmed):
             for name in [name for name in kept if name not in look.there]:
                 del kept[name]
+        waiting = memory.unplaced.items()
+        self._search([key for key, one in waiting if one.file and one.file not in look.there])
 
     # --- what the file holds ---
 
@@ -248,25 +283,47 @@ class FileFeed:
         desk = self._config.desk
         read = await csv_intake.read_checkins(self._desks, desk, mapping, fetched.body, manual=False)
         now, rev = self._now(), self._desks.plan_rev(desk)
+        self._note_holder(fetched, read.seen, rev)
         fresh = [self._again(one) for one in read.seen if self._is_wanted(one, now, rev)]
         outcomes: dict[str, int] = {}
 
         def taken(one: SeenCheckIn, answer: CheckInAnswer) -> None:
             outcomes[answer.outcome] = outcomes.get(answer.outcome, 0) + 1
-            self._note_done(one, answer, now)
+            self._note_done(one, answer, now, fetched.name, rev)
 
         await csv_intake.hand_in(self._desks, desk, fresh, taken)
-        self._plan_rev = rev
         newest = read.heartbeat if mapping.fresh == "heartbeat" else read.newest
         if mapping.fresh in ("rows", "heartbeat") and newest is not None:
             self._proved(newest)
         return {"checkins": len(read.seen), "outcomes": outcomes, "problems": read.problems}
 
+    def _note_holder(self, fetched: Fetched, seen: Sequence[SeenCheckIn], rev: int) -> None:
+        """Which of those that wait this file holds, and which it holds no more."""
+        waiting = self._memory.unplaced
+        if not waiting:
+            return
+        held = {f"{_key(one):x}" for one in seen}
+        for key in held & waiting.keys():
+            waiting[key] = structs.replace(waiting[key], file=fetched.name)
+        dropped = [key for key, one in waiting.items() if one.file == fetched.name and key not in held]
+        if fetched.mark is None:
+            # there is no other file to look into
+            self._tried |= dict.fromkeys(dropped, rev)
+        else:
+            self._search(dropped)
+
+    def _search(self, lost: Sequence[str]) -> None:
+        """The file that held them has gone or changed, and another may hold them too: each is read once more."""
+        memory = self._memory
+        if lost:
+            memory.unplaced |= {key: structs.replace(memory.unplaced[key], file="") for key in lost}
+            memory.files = {name: structs.replace(known, sure=False) for name, known in memory.files.items()}
+
     def _is_wanted(self, one: SeenCheckIn, now: datetime, rev: int) -> bool:
         key = _key(one)
         waiting = self._memory.unplaced.get(f"{key:x}")
         if waiting is not None:
-            return rev != self._plan_rev and waiting.tries < TRIES and waiting.again_at <= now
+            return self._is_due(f"{key:x}", waiting, now, rev)
         return key not in self._done and now - one.at < OLDEST
 
     def _again(self, one: SeenCheckIn) -> SeenCheckIn:
@@ -276,13 +333,14 @@ class FileFeed:
             return one
         return structs.replace(one, natural_key=f"{one.natural_key}{AGAIN}{waiting.tries + 1}")
 
-    def _note_done(self, one: SeenCheckIn, answer: CheckInAnswer, now: datetime) -> None:
+    def _note_done(self, one: SeenCheckIn, answer: CheckInAnswer, now: datetime, file: str, rev: int) -> None:
         key = _key(one)
         before = self._memory.unplaced.pop(f"{key:x}", None)
         if answer.outcome in ("unplanned", "unknown_person", "unknown_device"):
             tries = before.tries + 1 if before is not None else 0
             again = now + timedelta(minutes=tries * tries)
-            self._memory.unplaced[f"{key:x}"] = Unplaced(tries=tries, again_at=again)
+            self._memory.unplaced[f"{key:x}"] = Unplaced(tries=tries, again_at=again, file=file)
+            self._tried[f"{key:x}"] = rev
             return
         self._done[key] = None
         if len(self._done) > MOST_DONE:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import asyncssh
 import pytest
 
+from connectors.fetch import MOST_FILES
 from tests.system.daemon import Daemon, care_worker, in_s, now, of_kind, service_user, table
 from tests.system.vendors import LOOPBACK, TOKEN, USER, Https, Sftp
 from tests.waiting import until_sync
@@ -181,6 +182,64 @@ def test_a_checkin_that_came_before_its_rota_finds_its_visit_afterwards(
     until_sync(lambda: watching.api().metric("callwatch_checkins_total", **unknown) == 1, what="it was read")
     moved_in(incoming / "rota.csv", rota_of(("v-1", in_s(-60))))
     until_sync(lambda: watching.api().visits() and places(watching, "v-1")["arrived"], what="the arrival")
+
+
+def test_two_files_that_came_before_their_rota_both_find_their_visits(
+    watching: Daemon, incoming: Path
+) -> None:
+    watching.api().people(care_worker("cw-2"))
+    moved_in(incoming / "ecm-1.csv", ecm_of(("v-1", in_s(-30), None, "")))
+    moved_in(incoming / "ecm-2.csv", ecm_of(("v-2", in_s(-30), None, "")).replace(b"cw-1", b"cw-2"))
+    unknown = {"desk": "bright", "source": "file", "outcome": "unknown_person"}
+    until_sync(
+        lambda: watching.api().metric("callwatch_checkins_total", **unknown) == 2, what="both were read"
+    )
+    both = rota_of(("v-1", in_s(-60))) + rota_of(("v-2", in_s(-60))).replace(b"cw-1", b"cw-2")
+    moved_in(incoming / "rota.csv", both)
+    for visit in ("v-1", "v-2"):
+        until_sync(
+            lambda visit=visit: watching.api().visit(visit) and places(watching, visit)["arrived"],  # type: ignore[misc]
+            what="the arrival",
+        )
+
+
+def test_one_that_waits_is_found_in_the_other_file_when_the_one_that_brought_it_last_has_gone(
+    watching: Daemon, incoming: Path
+) -> None:
+    row = ecm_of(("v-1", in_s(-30), None, ""))
+    memory = watching.data / "feeds" / "ecm-in" / "memory.json"
+    for name in ("ecm-1.csv", "ecm-2.csv"):
+        moved_in(incoming / name, row)
+        until_sync(lambda name=name: memory.exists() and name in memory.read_text(), what=name)  # type: ignore[misc]
+    (incoming / "ecm-2.csv").unlink()
+    until_sync(lambda: "ecm-2.csv" not in memory.read_text(), what="it has gone")
+    moved_in(incoming / "rota.csv", rota_of(("v-1", in_s(-60))))
+    until_sync(lambda: watching.api().visits() and places(watching, "v-1")["arrived"], what="the arrival")
+
+
+def test_a_feed_with_more_files_than_one_look_reads_starves_none_of_them_behind_those_that_wait(
+    tmp_path: Path, incoming: Path
+) -> None:
+    for n in range(MOST_FILES + 30):
+        at = in_s(-3600 + n)
+        moved_in(incoming / f"ecm-{n:04}.csv", ecm_of((f"v-unknown-{n}", at, None, "")), at)
+    feeds = feed("ecm-in", "folder", "ecm", path=str(incoming), pattern="ecm*.csv")
+    with Daemon(tmp_path, tables=MAPPINGS + feeds) as daemon:
+        # drained means that all of it was read, not the first part
+        assert state_of(daemon, "ecm-in") == "drained"
+        assert daemon.api().metric("callwatch_checkins_total", source="file") == MOST_FILES + 30
+        people(daemon)
+        daemon.api().rota(
+            {
+                "id": "v-1",
+                "service_user": "su-1",
+                "start": in_s(-60).isoformat(),
+                "end": in_s(1800).isoformat(),
+                "workers": ["cw-1"],
+            }
+        )
+        moved_in(incoming / "ecm-new.csv", ecm_of(("v-1", in_s(-30), None, "")))
+        until_sync(lambda: places(daemon, "v-1")["arrived"], what="the arrival of the newest file")
 
 
 def test_a_row_that_says_cancelled_calls_its_visit_off_and_one_that_is_near_waits_for_a_person(

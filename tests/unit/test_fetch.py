@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from connectors.feed_memory import KEEP_ASIDE, Drawer, Memory, Unplaced
-from connectors.fetch import Known, Look, Mark, Seen, is_wanted
+from connectors.fetch import MOST_FILES, Known, Look, Mark, Seen, is_wanted
 from connectors.fetch_folder import Detached, FolderFetcher
 from connectors.ports import EdgeError
 from tests.waiting import until
@@ -71,6 +71,40 @@ async def test_one_that_was_read_right_after_it_was_written_is_read_once_more(tm
     assert file.mark is not None
     unsure = Seen(files={"a.csv": Known(mark=file.mark, digest="", sure=False)})
     assert names(await fetcher(tmp_path).look(unsure)) == ["a.csv"]
+
+
+def written(folder: Path, name: str, age_s: float) -> Mark:
+    (folder / name).write_text(name)
+    at = utc_now().timestamp() - age_s
+    os.utime(folder / name, (at, at))
+    found = (folder / name).stat()
+    return Mark(found.st_size, found.st_mtime_ns, found.st_ino)
+
+
+async def test_what_was_never_read_and_what_changed_come_before_what_is_to_be_read_again(
+    tmp_path: Path,
+) -> None:
+    known = {
+        f"a-{n:03}.csv": Known(mark=written(tmp_path, f"a-{n:03}.csv", 900), digest="", sure=False)
+        for n in range(MOST_FILES)
+    }
+    written(tmp_path, "a-007.csv", 30)
+    written(tmp_path, "new.csv", 20)
+    look = await fetcher(tmp_path).look(Seen(files=known))
+    assert names(look)[:2] == ["a-007.csv", "new.csv"]
+    assert len(look.files) == MOST_FILES
+    assert not look.more, "what was read once already keeps nobody waiting"
+
+
+@pytest.mark.parametrize(("there", "more"), [(MOST_FILES, False), (MOST_FILES + 1, True)])
+async def test_a_look_says_whether_it_left_files_that_were_never_read(
+    tmp_path: Path, there: int, more: bool
+) -> None:
+    for n in range(there):
+        written(tmp_path, f"a-{n:03}.csv", 900 - n)
+    look = await fetcher(tmp_path).look(Seen())
+    assert (len(look.files), look.more) == (MOST_FILES, more)
+    assert look.files[0].name == "a-000.csv"
 
 
 async def test_one_that_grows_between_the_two_looks_is_read_by_neither(tmp_path: Path) -> None:
