@@ -76,15 +76,22 @@ class FileFeed:
     async def run(self) -> None:
         """Until cancelled. A look that fails is the next one's to make good."""
         self._began = self._now()
-        self._memory = await asyncio.to_thread(self._drawer.memory)
-        if self._memory.proved_at is not None:
-            self._proved(self._memory.proved_at)
+        await self._remember_all()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._look_again_and_again(), name=f"looks:{self.name}")
                 group.create_task(self._judge_again_and_again(), name=f"bound:{self.name}")
         finally:
             await self._fetcher.close()
+
+    async def _remember_all(self) -> None:
+        try:
+            self._memory = await asyncio.to_thread(self._drawer.memory)
+            if self._memory.proved_at is not None:
+                self._proved(self._memory.proved_at)
+        except Exception as error:  # noqa: BLE001 - everything is read again then, and that changes nothing
+            log.error("what a feed had kept cannot be used", feed=self.name, error=type(error).__name__)
+            self._memory = Memory()
 
     async def _look_again_and_again(self) -> None:
         every_s = self._config.every.total_seconds()

@@ -74,7 +74,7 @@ class Feeds:
         """Nothing was heard of the broker in time: what it holds is unknown, and the watch begins all the same."""
         for name, state in list(self._states.items()):
             if state in ("down", "up"):
-                self._dark(name)
+                self._dark_or_later(name)
         self._settled.set()
 
     def changed(self, feed: str, state: FeedState) -> None:
@@ -90,7 +90,7 @@ class Feeds:
             # a feed of files is down when its bound has passed: that is its grace
             self._dark(feed)
         elif state == "down" and feed not in self._timers and self._settled.is_set():
-            timer = asyncio.get_running_loop().call_later(GRACE_S, self._dark, feed)
+            timer = asyncio.get_running_loop().call_later(GRACE_S, self._dark_or_later, feed)
             self._timers[feed] = timer
 
     def _is_settled(self, feed: str, state: FeedState) -> bool:
@@ -98,8 +98,22 @@ class Feeds:
         return state in ("drained", "unknown") or (feed in self._of_files and feed in self._spoken)
 
     def _dark(self, feed: str) -> None:
-        self._timers.pop(feed, None)
+        self._no_grace(feed)
         self._say(feed, dark=True)
+
+    def _no_grace(self, feed: str) -> None:
+        timer = self._timers.pop(feed, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _dark_or_later(self, feed: str) -> None:
+        """For a timer and for the start, which can take no error: a desk that could not be told is told again."""
+        try:
+            self._dark(feed)
+        except Exception as error:  # noqa: BLE001 - said again after another grace, unless it is back by then
+            log.error("what is dark could not be told", feed=feed, error=type(error).__name__)
+            timer = asyncio.get_running_loop().call_later(GRACE_S, self._dark_or_later, feed)
+            self._timers[feed] = timer
 
     def _say(self, feed: str, *, dark: bool) -> None:
         if self.tell is None:
@@ -138,9 +152,7 @@ class Feeds:
         self._proved[feed] = max(at, self._proved.get(feed, at))
 
     def _light(self, feed: str) -> None:
-        timer = self._timers.pop(feed, None)
-        if timer is not None:
-            timer.cancel()
+        self._no_grace(feed)
         self._say(feed, dark=False)
 
     def doubt_clock(self) -> None:

@@ -330,10 +330,17 @@ class Watch:
     def signal(
         self, cause: Literal["feed", "broker", "clock"], subject: str, *, dark: bool, desk: str | None = None
     ) -> None:
-        """Tell every desk, or the one that it feeds, that something is dark, or back."""
+        """Tell every desk, or the one that it feeds, that something is dark, or back. Raises what the last one raised
+        that could not take it, after all the others were told."""
+        failed: Exception | None = None
         for shell in self.shells.values():
             if not shell.engine.lost and desk in (None, shell.id):
-                shell.tell(SignalChanged(cause=cause, subject=subject, dark=dark))
+                try:
+                    shell.tell(SignalChanged(cause=cause, subject=subject, dark=dark))
+                except Exception as error:  # noqa: BLE001 - raised below
+                    failed = error
+        if failed is not None:
+            raise failed
 
     # --- people, rota, reads ---
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,9 +12,14 @@ import pytest
 from config.policy import Calendar, Policy
 from connectors.ports import EvidenceRow
 from monitor.clock import SystemClock
+from monitor.core.inputs import SignalChanged
 from monitor.directory import Directory
+from monitor.engine import DecideFailedError
 from monitor.feeds import FedDesk, Feeds
+from monitor.metrics import Metrics
 from monitor.rota_reader import SLICE, Reading, read_rota_in_slices
+from monitor.watch import Watch
+from tests.waiting import until
 
 OF_FILES = {
     "ecm": FedDesk(desk="a", checkins=True),
@@ -49,6 +55,72 @@ async def test_a_feed_of_files_darkens_its_own_desk_at_once_and_a_rota_nobody(
     feeds.changed("rota", "down")
     feeds.changed("ecm", "drained")
     assert told.said == [("feed", "ecm", True, "a"), ("feed", "ecm", False, "a")]
+
+
+class Deaf(Told):
+    """Takes it at the third time."""
+
+    tries = 0
+
+    def __call__(self, cause: str, subject: str, *, dark: bool, desk: str | None = None) -> None:
+        self.tries += 1
+        if self.tries < 3:
+            raise DecideFailedError("KeyError")
+        super().__call__(cause, subject, dark=dark, desk=desk)
+
+
+async def test_what_is_dark_and_could_not_be_told_at_the_start_ends_nothing_and_is_told_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("monitor.feeds.GRACE_S", 0.01)
+    feeds = Feeds(SystemClock(), ["mqtt"], {})
+    feeds.tell = told = Deaf()
+    feeds.give_up_waiting()
+    assert feeds.drained, "the watch begins"
+    await until(lambda: told.said, what="it was told")
+    assert told.said == [("broker", "", True, None)]
+
+
+async def test_what_is_back_is_not_called_dark_by_an_earlier_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.feeds.GRACE_S", 0.01)
+    feeds = Feeds(SystemClock(), ["mqtt"], {})
+    feeds.tell = told = Deaf()
+    feeds.give_up_waiting()
+    told.tries = 2
+    feeds.changed("mqtt", "drained")
+    assert not feeds._timers
+    assert told.said == [("broker", "", False, None)]
+
+
+async def test_a_grace_that_was_cut_short_does_not_end_after_the_feed_is_back(told: Told) -> None:
+    feeds = Feeds(SystemClock(), ["mqtt"], {})
+    feeds.tell = told
+    feeds.changed("mqtt", "drained")
+    feeds.changed("mqtt", "down")
+    (grace,) = feeds._timers.values()
+    feeds.changed("mqtt", "unknown")
+    feeds.changed("mqtt", "drained")
+    assert grace.cancelled()
+    assert [dark for _, _, dark, _ in told.said] == [False, True, False]
+
+
+def test_a_desk_that_cannot_be_told_keeps_the_others_from_nothing() -> None:
+    told: list[str] = []
+
+    def desk(name: str, error: Exception | None = None) -> Any:
+        def tell(seen: SignalChanged) -> None:
+            if error is not None:
+                raise error
+            told.append(name)
+
+        return SimpleNamespace(id=name, engine=SimpleNamespace(lost=False), tell=tell)
+
+    unused: Any = None
+    watch = Watch(unused, unused, Metrics([], []), unused, unused, unused)
+    watch.shells = {"a": desk("a"), "b": desk("b", DecideFailedError("KeyError")), "c": desk("c")}
+    with pytest.raises(DecideFailedError):
+        watch.signal("broker", "", dark=True)
+    assert told == ["a", "c"]
 
 
 async def test_the_start_waits_for_each_feeds_first_word_whatever_it_is(feeds: Feeds) -> None:
