@@ -390,10 +390,8 @@ class App:
         log.info("watching", desks=len(self.watch.shells))
 
     async def _new_day(self, zone: str) -> None:
-        for shell in self.watch.shells.values():
-            if shell.config.policy.zone == zone:
-                shell.adopt(shell.config, self._holidays())
-                await roll_over(shell, self.clock.now())
+        of_zone = [one for one in self.watch.shells.values() if one.config.policy.zone == zone]
+        roll_over(of_zone, self._holidays(), self.clock.now())
 
     async def _end(
         self, tasks: Sequence[asyncio.Task[None]], committers: Sequence[asyncio.Task[None]]

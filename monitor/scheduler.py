@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -241,6 +241,11 @@ class Scheduler:
                 await shell.engine.snapshot()
 
 
-async def roll_over(shell: DeskShell, now: datetime) -> None:
-    """04:00 local: a new day for the desk; open visits are never touched."""
-    shell.tell(DayRolled(day=shell.engine.state.calendar.day(now)))
+def roll_over(shells: Iterable[DeskShell], holidays: Sequence[date], now: datetime) -> None:
+    """04:00 local: a new day for each of these desks; open visits are never touched."""
+    for shell in shells:
+        try:
+            shell.adopt(shell.config, holidays)
+            shell.tell(DayRolled(day=shell.engine.state.calendar.day(now)))
+        except Exception as error:  # noqa: BLE001 - one that is led elsewhere, or fails at it, is one desk
+            log.error("a desk's day could not begin", desk=shell.id, error=type(error).__name__)
