@@ -21,6 +21,9 @@ from tests.waiting import until
 class FedDesks(FakeDesks):
     """What a feed says of itself is taken, and no file comes."""
 
+    def plan_rev(self, desk: str) -> int:
+        return 0
+
     def feed_proved(self, feed: str, at: datetime) -> None:
         """Not asked about here."""
 
