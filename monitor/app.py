@@ -306,7 +306,7 @@ class App:
             shell = self.watch.shells.get(config.id)
             if shell is None:
                 log.warning("a new desk needs a restart", desk=config.id)
-            else:
+            elif not shell.engine.lost:
                 shell.adopt(config, self._holidays())
         if loaded.settings.feed != self.settings.feed:
             log.warning("feeds that were changed need a restart")

@@ -33,7 +33,7 @@ from monitor.core.inputs import (
     SendReported,
     SendTurn,
 )
-from monitor.core.state import Message, Visit
+from monitor.core.state import ROTA, Message, Visit
 from monitor.core.views import PeopleProblem, RotaProblem
 from monitor.directory import Directory
 from monitor.rota_reader import Reading, answer, read_rota
@@ -176,8 +176,7 @@ def _holidays(rows: Iterable[RotaRow], now: datetime) -> tuple[date, ...]:
 def _loaded(config: DeskConfig, directory: Directory, holidays: tuple[date, ...]) -> PolicyLoaded:
     ref = directory.ref
     return PolicyLoaded(
-        # each visit is played as if its rota were uploaded again and again: an old one would summon in its timeline
-        policy=msgspec.structs.replace(config.policy, rota_old_after=timedelta(days=14)),
+        policy=config.policy,
         duty=tuple(Duty(person=ref("person", d.person), role=d.role, hours=d.hours) for d in config.duty),
         council_desks=tuple(
             CouncilDesk(ref=ref("council_desk", c.name), hours=c.hours, contract=c.contract)
@@ -193,6 +192,8 @@ def _loaded(config: DeskConfig, directory: Directory, holidays: tuple[date, ...]
 
 def _visit(desk: _Desk, upload: RotaReceived, row: RotaRow) -> VisitPreview:
     desk.tell(msgspec.structs.replace(upload, rows=(row,), complete=False, confirm=True))
+    # as if the rota were uploaded again and again: an old one would summon in the timeline of a visit in the spring
+    desk.state.ask_again(ROTA, None, urgent=False)
     (visit,) = desk.state.values.visits.values()
     outside = desk.directory.outside
     duty = applying(desk.state.values.duty, visit.late_at, desk.state.calendar)
