@@ -157,8 +157,7 @@ async def _pass(app: App, clock: Jumping, events: list[Event], seen: list[tuple[
                 break
             await asyncio.sleep(0)
         if quarter == 15:
-            for shell in app.watch.shells.values():
-                await roll_over(shell, clock.at)
+            roll_over(list(app.watch.shells.values()), (), clock.at)
         for engine in engines:
             await engine.durable()
             raised |= _alerts(engine.state)
