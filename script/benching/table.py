@@ -9,7 +9,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -58,6 +58,32 @@ async def prepare(asked: Client, desk: Desk, count: int) -> None:
         await asked.put(desk, "people", part)
     for part in rows.in_parts(rows.visits("x", count, start)):
         await asked.put(desk, "rota", part)
+
+
+Upload = tuple[str, list[dict[str, Any]]]
+
+
+def people_of(prefix: str, visits: int) -> Upload:
+    return "people", rows.day_people(prefix, visits)
+
+
+def visits_of(prefix: str, visits: int) -> Upload:
+    begins = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=2)
+    return "rota", rows.day_visits(prefix, visits, begins)
+
+
+async def lay_on(
+    asked: Client, desks: Sequence[Desk], visits: int, uploads: Sequence[Callable[[str, int], Upload]]
+) -> None:
+    """An office's day of so many visits at each desk, from two hours on."""
+    say(f"{len(desks):,} desks of {visits:,} visits are laid on")
+    for number, desk in enumerate(desks):
+        for upload in uploads:
+            what, items = upload(f"x{number}", visits)
+            for part in rows.in_parts(items):
+                await asked.put(desk, what, part)
+        if number % 100 == 99:
+            say(f"  {number + 1:,} desks")
 
 
 async def arrivals(journal: Journal, count: int) -> None:
@@ -143,16 +169,7 @@ async def storm(desks: int, visits: int, due: int, bar: str, goal: str) -> list[
     second come in at the first desk."""
     each = due // desks
     async with daemon(desks, mqtt=True) as (host, asked, port):
-        begins = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=2)
-        say(f"{desks:,} desks of {visits:,} visits are laid on")
-        for number, desk in enumerate(host.desks):
-            prefix = f"x{number}"
-            for part in rows.in_parts(rows.day_people(prefix, visits)):
-                await asked.put(desk, "people", part)
-            for part in rows.in_parts(rows.day_visits(prefix, visits, begins)):
-                await asked.put(desk, "rota", part)
-            if number % 100 == 99:
-                say(f"  {number + 1:,} desks")
+        await lay_on(asked, host.desks, visits, (people_of, visits_of))
         seconds = 4 + due // 20_000
         await prepare(asked, host.desks[0], 1_000 * (seconds + 8))
         wait_s = 5 + due / 4_000
@@ -232,18 +249,13 @@ class Restart(Struct, frozen=True, kw_only=True):
 
 async def restart(desks: int, visits: int) -> Restart:
     async with daemon(desks, mqtt=False) as (host, asked, _):
-        begins = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=2)
         nothing = host.resident_bytes()
-        for number, desk in enumerate(host.desks):
-            for part in rows.in_parts(rows.day_people(f"x{number}", visits)):
-                await asked.put(desk, "people", part)
+        await lay_on(asked, host.desks, visits, (people_of,))
         host.stop()
         await _ready(host)
         people = host.resident_bytes()
         async with client(host) as again:
-            for number, desk in enumerate(host.desks):
-                for part in rows.in_parts(rows.day_visits(f"x{number}", visits, begins)):
-                    await again.put(desk, "rota", part)
+            await lay_on(again, host.desks, visits, (visits_of,))
         host.stop(signal.SIGKILL)
         killed_s = await _ready(host)
         host.stop()
