@@ -27,7 +27,7 @@ from benching.phones import check_in, now
 from config.load import load
 from connectors import sqlite_threads
 from connectors.checkin_json import read_checkin
-from monitor import desk_shell, engine
+from monitor import desk_shell, engine, watch
 from monitor.app import App
 
 DESK = "bench"
@@ -100,7 +100,8 @@ async def measure(count: int, folder: Path, profile: str | None) -> dict[str, fl
     if profile is None:
         stages.around(engine, "decide", "decide")
         stages.around(engine.Engine, "_take", "evolve")
-        stages.around(engine.Engine, "_now_durable", "release")
+        stages.around(watch.Watch, "released", "release")
+        stages.around(watch.Watch, "appended", "release")
         stages.around(desk_shell.DeskShell, "_as_input", "prepare")
         stages.around(desk_shell.DeskShell, "put_aside", "prepare")
     commit: dict[str, float] = defaultdict(float)

@@ -323,7 +323,7 @@ async def apart(count: int) -> list[Row]:
         "prepare": "look up who and what it is, put the body aside as evidence",
         "evolve": "evolve, and seal into the chain",
         "commit": "commit (the store's thread)",
-        "release": "release what waited",
+        "release": "release: what a durable fact sets off",
     }
     return [
         Row(
