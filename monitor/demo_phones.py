@@ -8,8 +8,9 @@ fell due while everything was off is then delivered late with its true times, as
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from monitor.clock import Clock
 from monitor.synthetic import PhoneMessage, PhonePlan, SyntheticDay
 
 CONNECT_S = 10.0
+GOODBYE_S = 1.0
 PUBLISH_S = 20.0
 LONGEST_SLEEP_S = 1.0
 FIRST_RETRY_S = 0.5
@@ -118,6 +120,26 @@ class _Broker:
         )
 
 
+def _end_if_cancelled() -> None:
+    """aiomqtt waits by `asyncio.wait_for`, which in Python 3.11 forgets a cancellation that comes together with what
+    it waited for."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+@contextlib.asynccontextmanager
+async def _connected(client: aiomqtt.Client) -> AsyncIterator[aiomqtt.Client]:
+    """A broker that does not answer the goodbye is left standing: Ctrl-C must not wait for it ten seconds."""
+    await client.__aenter__()
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+            async with asyncio.timeout(GOODBYE_S):
+                await client.__aexit__(None, None, None)
+
+
 class _Phone:
     def __init__(
         self,
@@ -149,8 +171,9 @@ class _Phone:
 
     async def _talk(self) -> None:
         """One connection: one message at a time, each counted when the broker has acknowledged it."""
-        async with self._broker.client(self._plan.user) as client:
+        async with _connected(self._broker.client(self._plan.user)) as client:
             for number, message in enumerate(self._plan.messages[self._next() :], self._next() + 1):
+                _end_if_cancelled()
                 await self._wait_until(message.due_at)
                 await self._publish(client, message)
                 self._done.sent(self._plan.user, number)
