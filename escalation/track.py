@@ -38,6 +38,8 @@ class Contact(Struct, frozen=True, kw_only=True, gc=False):
     rehearsed: bool = False
     about: str | None = None
     count: int = 0
+    at: datetime | None = None
+    """A moment of which the words speak: when somebody will be there, until when an offer stands."""
 
 
 class Move(Struct, frozen=True, kw_only=True):

@@ -230,6 +230,7 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None) -> str:
             visit=alert.visit if alert else None,
             about=contact.about,
             count=contact.count,
+            at=contact.at,
         ),
         policy=alert.policy if alert else "",
     )

@@ -494,6 +494,7 @@ def _intended(fact: Happened, body: f.MessageIntended) -> Message:
         visit=body.visit,
         about=body.about,
         count=body.count,
+        at=body.at,
         slot=body.slot,
         bare=body.bare,
         ring_s=body.ring_s,

@@ -302,6 +302,8 @@ class MessageIntended(FactBody, frozen=True, kw_only=True):
     about: str | None = None
     """A person of whom the words speak: a minted id."""
     count: int = 0
+    at: datetime | None = None
+    """A moment of which the words speak: when somebody will be there, or until when an offer stands."""
 
 
 class MessageAttempted(FactBody, frozen=True, kw_only=True):

@@ -181,6 +181,7 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     visit: str | None = None
     about: str | None = None
     count: int = 0
+    at: datetime | None = None
     slot: int | None = None
     bare: bool = False
     ring_s: int = 25
