@@ -456,16 +456,29 @@ class ContactPlanIn(Struct, frozen=True, kw_only=True):
     """The contract's `contact_plan`."""
 
     public: Literal["off", "ask", "auto"] | None = None
+    public_by: str | None = None
+    """The member of staff who said that the machine may contact them by itself."""
     channels: tuple[Literal["voice", "text", "person"], ...] = ()
     ring_s: int | None = None
     keypad: bool = True
     language: str = "en-GB"
     hours: str | None = None
+    """In these hours a machine may contact them; outside them it is quiet."""
+    outside_hours: Literal["nobody", "time_critical"] = "nobody"
+    """What may contact them in the quiet hours all the same: nothing, or an alert about a time-critical visit."""
     voicemail: bool = False
     understands_keys: bool = True
     spokesperson: str | None = None
     never_tell: tuple[str, ...] = ()
+    never_tell_reason: str | None = None
+    """For managers only: the next of kin may be the alleged abuser."""
     lives_alone: bool = False
+    household_line: str | None = None
+    """A number in the home that others answer too; rung after their own."""
+    agreed_by: str | None = None
+    """With whom the plan was agreed, in words or as an id."""
+    agreed_on: date | None = None
+    end_of_life: bool = False
 
 
 class PersonIn(Struct, frozen=True, kw_only=True):
@@ -482,7 +495,21 @@ class PersonIn(Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...] = ()
     contact_plan: ContactPlanIn | None = None
     skills: tuple[str, ...] = ()
+    """What a care worker can do."""
+    needs: tuple[str, ...] = ()
+    """What a care worker must be able to do for this service user."""
+    not_with: tuple[str, ...] = ()
+    """Care workers who do not go to this service user."""
+    prefers: Literal["female", "male"] | None = None
+    gender: Literal["female", "male", "other"] | None = None
+    hours_week: float | None = None
+    """So many hours a care worker works in a week."""
+    offer_hours: str | None = None
+    """In these hours a care worker wants to be offered visits."""
     contract: str | None = None
+    client_group: str | None = None
+    born: date | None = None
+    """Only whether they are under 18 decides anything."""
     home_number: str | None = None
     """Of a service user: 3-8 digits, printed in the folder, keyed when the free number does not know the line."""
     pin: str | UnsetType | None = UNSET

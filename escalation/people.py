@@ -1,12 +1,14 @@
-"""What the escalation may know of a person: kinds of lines and the contact plan; no number, no name."""
+"""What the escalation may know of a person: kinds of lines, the contact plan, who may be told; no number, no name."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from config.policy import PublicMode
+from config.policy import Calendar, Hours, PublicMode
 
 
 class LineView(Struct, frozen=True, kw_only=True):
@@ -30,17 +32,34 @@ class LineView(Struct, frozen=True, kw_only=True):
 
 
 class PlanView(Struct, frozen=True, kw_only=True):
-    """The part of a contact plan that decides anything today (domain.md, "The contact plan is the safety device")."""
+    """The part of a contact plan that decides anything (domain.md, "The contact plan is the safety device")."""
 
     public: PublicMode | None = None
     channels: tuple[Literal["voice", "text", "person"], ...] = ()
     ring_s: int | None = None
     keypad: bool = True
+    """Their telephone sends tones; some old ones cannot."""
     understands_keys: bool = True
+    quiet: Hours | None = None
+    """Quiet is OUTSIDE these hours; None: a machine may contact them at any hour. See `is_quiet`."""
+    quiet_but_time_critical: bool = False
+    """An alert about a time-critical visit contacts them in the quiet hours too."""
+    voicemail: bool = False
+    """The neutral line may be left on their answering machine."""
+    language: str = "en-GB"
+    spokesperson: str | None = None
+    """Who speaks for them and is contacted in their place; never one of `never_tell`."""
+    never_tell: frozenset[str] = frozenset()
+    """Who must not hear of them, whatever their role: ask `may_be_told`."""
+    lives_alone: bool = False
+    minor: bool = False
+    """Under 18: the parent is contacted."""
+    end_of_life: bool = False
+    """A person rings, never a machine."""
 
 
 class PersonView(Struct, frozen=True, kw_only=True):
-    """A person as a decision may see them."""
+    """A person as a decision may see them. All refs are minted ids."""
 
     ref: str
     role: Literal["service_user", "care_worker", "staff", "contact"]
@@ -48,6 +67,21 @@ class PersonView(Struct, frozen=True, kw_only=True):
     plan: PlanView = PlanView()
     mail: bool = False
     """May be written to: a member of staff with an address, on a host with a mail relay."""
+    next_of_kin: tuple[str, ...] = ()
+    """In the order in which they are told, without those who are never to be told."""
+    needs: frozenset[str] = frozenset()
+    """Of a service user: the skills that their care worker must have."""
+    not_with: frozenset[str] = frozenset()
+    """Of a service user: care workers who do not go there."""
+    prefers: Literal["female", "male"] | None = None
+    skills: frozenset[str] = frozenset()
+    gender: Literal["female", "male", "other"] | None = None
+    hours_week: float | None = None
+    """Of a care worker: hours in a week; None: not said."""
+    offer_hours: Hours | None = None
+    """Of a care worker: when they want to be offered visits; None: not said."""
+    contract: str | None = None
+    client_group: str | None = None
 
     def text_line(self) -> LineView | None:
         """The line to which a text goes, or None."""
@@ -63,3 +97,37 @@ class People(Protocol):
 
     def person(self, ref: str) -> PersonView | None:
         """The person, or None when nothing is known but the id."""
+
+    def on_line(self, line: str) -> Collection[str]:
+        """Everybody who uses the line, also as a household."""
+
+
+def may_be_told(people: People, about: str | None, person: str, line: str = "") -> bool:
+    """Whether `person`, on `line`, may hear anything about the service user `about`: the one rule of *never to be
+    told*. It holds against every path, role and list, and against a line that somebody who is not to be told uses too.
+
+    `about` None: it is about nobody. (domain.md, "The contact plan is the safety device".)
+    """
+    known = people.person(about) if about is not None else None
+    if known is None or not known.plan.never_tell:
+        return True
+    never = known.plan.never_tell
+    return person not in never and (not line or never.isdisjoint(people.on_line(line)))
+
+
+def told_lines(people: People, about: str | None, person: PersonView) -> PersonView:
+    """The person with only those lines on which they may hear of `about`; without any when they may not at all."""
+    known = people.person(about) if about is not None else None
+    if known is None or not known.plan.never_tell:
+        return person
+    if person.ref in known.plan.never_tell:
+        return structs.replace(person, lines=(), mail=False)
+    kept = tuple(line for line in person.lines if may_be_told(people, about, person.ref, line.ref))
+    return person if kept == person.lines else structs.replace(person, lines=kept)
+
+
+def is_quiet(plan: PlanView, at: datetime, calendar: Calendar, *, time_critical: bool) -> bool:
+    """Whether a machine leaves this person alone now."""
+    if plan.quiet is None or (time_critical and plan.quiet_but_time_critical):
+        return False
+    return not calendar.in_hours(plan.quiet, at)

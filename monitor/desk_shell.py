@@ -122,6 +122,7 @@ class DeskShell:
     def adopt(self, config: DeskConfig, holidays: Sequence[Any]) -> None:
         """Policy, duty list, council desks and bank holidays as configured, as an input (design: three stores)."""
         self.config = config
+        self.directory.new_day(self._clock.now())
         ref = self.directory.ref
         duty = tuple(Duty(person=ref("person", d.person), role=d.role, hours=d.hours) for d in config.duty)
         councils = tuple(

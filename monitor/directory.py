@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import msgspec
 import phonenumbers
 from msgspec import UNSET, Struct, UnsetType
 
+from config.policy import HOURS_EXPECTED, Hours, parse_hours
 from connectors.ports import ContactPlanIn, HomeIn, PeopleRow, PersonIn, PhoneIn
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core.places import Home
 from monitor.core.views import PeopleProblem
 
+_Same = TypeVar("_Same")
 EMERGENCY = frozenset({"999", "112", "+44999", "+44112"})
 PREFIXES = {"person": "p", "visit": "v", "device": "d", "line": "l", "council_desk": "c"}
 
@@ -79,6 +81,8 @@ class Person(Struct, frozen=True, kw_only=True):
 
 
 _OF_FILES = frozenset({"phones_by_kind", "damaged"})
+ADULT = 18
+NO_PLAN, NO_PLAN_GIVEN = PlanView(), ContactPlanIn()
 NO_HOME = Home(lat=0.0, lon=0.0, radius_m=0.0)
 _OLDEST_REGION, _REGION_SPAN = 1_000_000_000, 600_000_000
 
@@ -145,6 +149,12 @@ class Directory:
         self._line_devices: dict[str, set[str]] = {}
         self._changes: list[PeopleRow] = []
         self._marks: dict[str, str | None] = {}
+        self._workers: tuple[PersonView, ...] | None = None
+        self._same: dict[Any, Any] = {}
+        """One value for all who have the same plan or skills: a hundred thousand people have few different ones."""
+        self.today: date | None = None
+        """The local day, which says who is under 18; `new_day` moves it on."""
+        self._minors: set[str] = set()
 
     # --- loading and persisting ---
 
@@ -214,6 +224,34 @@ class Directory:
     def worker_of(self, device: str) -> str | None:
         """The person to whom a device (minted) belongs."""
         return self._owner.get(device)
+
+    def care_workers(self) -> tuple[PersonView, ...]:
+        """Every care worker; the same tuple until one of them changes."""
+        if self._workers is None:
+            found = (person.view for person in self.people.values())
+            self._workers = tuple(view for view in found if view.role == "care_worker")
+        return self._workers
+
+    def on_line(self, line: str) -> Collection[str]:
+        """Everybody who uses the line (minted)."""
+        return self._on_line.get(line, ())
+
+    def new_day(self, now: datetime) -> None:
+        """The local day of `now` is the one that says who is under 18: who turned 18 is a minor no more."""
+        today, before = now.astimezone(self._zone).date(), self.today
+        if today == before:
+            return
+        self.today = today
+        for ref in list(self._minors if before is not None else self.people):
+            person = self.people[ref]
+            view = self._view(ref, person.given, person.view.lines)
+            self.people[ref] = msgspec.structs.replace(person, view=view)
+
+    def _is_minor(self, given: PersonIn) -> bool:
+        born, today = given.born, self.today
+        if born is None or today is None:
+            return False
+        return (today.year - born.year) - ((today.month, today.day) < (born.month, born.day)) < ADULT
 
     def holds(self, device: str) -> bool:
         """Whether somebody of this desk carries the device (its outside id)."""
@@ -473,22 +511,23 @@ class Directory:
         self._displace(ref)
         numbers: dict[str, str] = {}
         lines: list[LineView] = []
-        for phone in given.phones:
+
+        def warned(code: str, message: str) -> None:
+            line = row if of_a_file else UNSET
+            problems.append(
+                PeopleProblem(row=row, id=given.id, code=code, severity="warning", message=message, line=line)
+            )
+
+        _check_plan(given, warned)
+        for phone in _phones(given):
             try:
                 number = e164(phone.number)
             except BadNumberError as error:
-                problems.append(
-                    PeopleProblem(
-                        row=row,
-                        id=given.id,
-                        code="bad_number",
-                        severity="warning",
-                        message=str(error),
-                        line=row if of_a_file else UNSET,
-                    )
-                )
+                warned("bad_number", str(error))
                 continue
             line = self.ref("line", number)
+            if line in numbers:
+                continue
             numbers[line] = number
             self._on_line.setdefault(line, set()).add(ref)
             lines.append(LineView(ref=line, kind=phone.kind, use=phone.use))
@@ -500,23 +539,71 @@ class Directory:
             self._by_pin[given.pin] = ref
         if given.home_number:
             self._by_home_number[given.home_number] = ref
-        view = PersonView(
-            ref=ref,
-            role=given.role,
-            lines=_in_order(lines),
-            plan=_plan(given.contact_plan),
-            mail=self._mail and given.role == "staff" and bool(given.email),
-        )
+        view = self._view(ref, given, _in_order(lines))
         dated = any(home.from_ is not None or home.to is not None for home in given.homes)
         homes = None if dated else tuple(self._home(home) for home in given.homes)
         self.people[ref] = Person(ref=ref, given=given, view=view, numbers=numbers, homes=homes)
         self._mark(given, ref)
         return self.people[ref]
 
+    def _view(self, ref: str, given: PersonIn, lines: tuple[LineView, ...]) -> PersonView:
+        plan = self._plan(given)
+        kin = dict.fromkeys(self.ref("person", one) for one in given.next_of_kin)
+        (self._minors.add if plan.minor else self._minors.discard)(ref)
+        if given.role == "care_worker":
+            self._workers = None
+        return PersonView(
+            ref=ref,
+            role=given.role,
+            lines=lines,
+            plan=plan,
+            mail=self._mail and given.role == "staff" and bool(given.email),
+            next_of_kin=tuple(one for one in kin if one not in plan.never_tell),
+            needs=self._shared(frozenset(given.needs)),
+            not_with=frozenset(self.ref("person", one) for one in given.not_with),
+            prefers=given.prefers,
+            skills=self._shared(frozenset(given.skills)),
+            gender=given.gender,
+            hours_week=given.hours_week,
+            offer_hours=_hours(given.offer_hours),
+            contract=self._shared(given.contract),
+            client_group=self._shared(given.client_group),
+        )
+
+    def _plan(self, person: PersonIn) -> PlanView:
+        given = person.contact_plan
+        if given is None:
+            return self._shared(PlanView(minor=True)) if self._is_minor(person) else NO_PLAN
+        never = frozenset(self.ref("person", one) for one in given.never_tell if one != person.id)
+        speaks = self.ref("person", given.spokesperson) if given.spokesperson else None
+        plan = PlanView(
+            public=given.public,
+            channels=given.channels,
+            ring_s=min(max(given.ring_s, 30), 90) if given.ring_s is not None else None,
+            keypad=given.keypad,
+            understands_keys=given.understands_keys,
+            quiet=_hours(given.hours),
+            quiet_but_time_critical=given.outside_hours == "time_critical",
+            voicemail=given.voicemail,
+            language=given.language,
+            spokesperson=speaks if speaks not in never else None,
+            never_tell=never,
+            lives_alone=given.lives_alone,
+            minor=self._is_minor(person),
+            end_of_life=given.end_of_life,
+        )
+        return self._shared(plan)
+
+    def _shared(self, value: _Same) -> _Same:
+        known: _Same = self._same.setdefault(value, value)
+        return known
+
     def _displace(self, ref: str) -> None:
         old = self.people.get(ref)
         if old is None:
             return
+        if old.view.role == "care_worker":
+            self._workers = None
         # looked up before anything goes: what cannot be read leaves the person as they were
         devices = [self.known("device", device) for device in old.given.devices]
         fixed = [_line_number(device) or "" for device in old.given.devices]
@@ -546,16 +633,34 @@ def _in_order(lines: list[LineView]) -> tuple[LineView, ...]:
     return tuple(sorted(lines, key=lambda line: 0 if line.use == "first" else 1))
 
 
-def _plan(given: ContactPlanIn | None) -> PlanView:
-    if given is None:
-        return PlanView()
-    return PlanView(
-        public=given.public,
-        channels=given.channels,
-        ring_s=min(max(given.ring_s, 30), 90) if given.ring_s is not None else None,
-        keypad=given.keypad,
-        understands_keys=given.understands_keys,
-    )
+def _phones(given: PersonIn) -> tuple[PhoneIn, ...]:
+    """Their own numbers, and then the household's."""
+    plan = given.contact_plan
+    if plan is None or plan.household_line is None:
+        return given.phones
+    return (*given.phones, PhoneIn(number=plan.household_line, kind="landline", use="then"))
+
+
+def _check_plan(given: PersonIn, warned: Callable[[str, str], None]) -> None:
+    """What of a contact plan cannot be meant. Each is taken in the way that contacts the right person."""
+    plan = given.contact_plan or NO_PLAN_GIVEN
+    for name, text in (("contact_plan.hours", plan.hours), ("offer_hours", given.offer_hours)):
+        if text and _hours(text) is None:
+            warned(
+                "bad_hours",
+                f"expected `{name}` as in {HOURS_EXPECTED.partition(',')[0]}; it is as if not given",
+            )
+    if any(one in plan.never_tell for one in (plan.spokesperson, *given.next_of_kin)):
+        warned("never_told", "somebody in `never_tell` is also to be told: they are not told")
+
+
+def _hours(text: str | None) -> Hours | None:
+    """The hours; None when none are given, or they cannot be read (a warning says so: `bad_hours`)."""
+    try:
+        read = parse_hours(text) if text else None
+    except ValueError:
+        return None
+    return None if read is None or read.otherwise else read
 
 
 def _phones_of(

@@ -150,6 +150,7 @@ class Engine:
         loaded = await self._store.load(self.desk)
         self.secret = loaded.secret
         self.directory.secret = loaded.secret
+        self.directory.new_day(self._clock.now())
         self.directory.restore(loaded.people, loaded.people_rev)
         self.state = fold(loaded)
         self._seq, self._hash = loaded.head.seq, loaded.head.hash

@@ -105,6 +105,7 @@ def preview(
     now = (
         at or min((row.start for row in upload.rows if row.start), default=NO_VISIT + DAY_BEFORE) - DAY_BEFORE
     )
+    directory.new_day(now)
     loaded = _loaded(config, directory, _holidays(upload.rows, now))
     whole = _Desk(loaded, directory, now)
     said = whole.tell(msgspec.structs.replace(upload, confirm=True))

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from config.policy import Policy
-from escalation.people import People
+from escalation.people import People, PersonView
 from escalation.replies import Question
 from monitor.core import facts as f
 from monitor.core.evolve import (
@@ -39,6 +39,10 @@ class PeopleView(People):
 
     def worker_of(self, device: str) -> str | None:
         """The care worker to whom a device belongs."""
+        raise NotImplementedError
+
+    def care_workers(self) -> tuple[PersonView, ...]:
+        """Every care worker of the desk; the same tuple until one of them changes."""
         raise NotImplementedError
 
 

@@ -74,6 +74,12 @@ class Directory:
     def worker_of(self, device: str) -> str | None:
         return self.devices.get(device)
 
+    def on_line(self, line: str) -> set[str]:
+        return {ref for ref, person in self.people.items() if any(one.ref == line for one in person.lines)}
+
+    def care_workers(self) -> tuple[PersonView, ...]:
+        return tuple(person for person in self.people.values() if person.role == "care_worker")
+
 
 DUTY = (
     Duty(person="olga", role="office", hours="Mon-Fri 09:00-17:00"),
