@@ -19,11 +19,11 @@ import socket
 import ssl
 import struct
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, NoReturn, cast
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import aiomqtt
@@ -70,6 +70,7 @@ _CONNECT_S, _CLOSE_S = 15.0, 2.0
 _BACK_OFF_S, _BACK_OFF_CAP_S = 0.25, 30.0
 _QUARANTINE_AGAIN_S = 1.0
 
+T = TypeVar("T")
 Version = Literal["5", "3.1.1"]
 log = structlog.get_logger("mqtt")
 
@@ -412,15 +413,22 @@ class MqttFeed:
 
     async def _one_connection(self) -> str:
         """Returns the reason for which it ended, as one word."""
-        reason = "ended"
+        # in a task of its own: a task group that ends by an error leaves its own cancellation in its task's count
         try:
-            await _loud(self._connected())
-        except Exception as error:  # noqa: BLE001 - the watch must stand again whatever ended this connection
-            reason = _reason(error)
+            reason = await _loud(asyncio.create_task(self._until_lost(), name="mqtt-connection"))
+        except ConnectionDropped as given_up:
+            reason = given_up.reason
         if self._came_up.is_set() or self._failures == 0:
             self._desks.feed_changed(self.name, "down")
         self._came_up.clear()
         return reason
+
+    async def _until_lost(self) -> str:
+        try:
+            await self._connected()
+        except Exception as error:  # noqa: BLE001 - the watch must stand again whatever ended this connection
+            return _reason(error)
+        return "ended"
 
     async def _connected(self) -> None:
         client = await self._client()
@@ -492,9 +500,9 @@ class MqttFeed:
         if self._broker.protocol == "5":
             # 1: what was retained comes once for a new session, not again at each reconnection
             options = SubscribeOptions(qos=1, retainHandling=1)
-            granted = await client.subscribe([(topic, options) for topic in topics])
+            granted = await _loud(client.subscribe([(topic, options) for topic in topics]))
         else:
-            granted = await client.subscribe([(topic, 1) for topic in topics])
+            granted = await _loud(client.subscribe([(topic, 1) for topic in topics]))
         codes = [code if isinstance(code, int) else code.value for code in granted]
         if any(code >= 0x80 for code in codes):
             raise ConnectionDropped("subscription_refused")
@@ -765,16 +773,28 @@ def _tls(ca_file: str | Path | None) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
 
 
-async def _loud(work: Coroutine[Any, Any, None]) -> None:
-    """A future that somebody else cancelled (a desk given up) looks like our own end: a task group would take it
-    for one and go on without this task, and the feed would die without a word. Only our own end is silent."""
+async def _loud(work: Awaitable[T]) -> T:
+    """Our own end is always heard, and only ours is silent.
+
+    A future that somebody else cancelled (a desk given up) looks like our own end: a task group would take it for one
+    and go on without this task, and the feed would die without a word. And Python 3.11 forgets our own end when it
+    comes together with something: with the answer for which `asyncio.wait_for` waits (aiomqtt does), with the error
+    by which a task group already ends.
+    """
+    before = _cancellations()
     try:
-        await work
+        return await work
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
         raise ConnectionDropped("given_up") from None
+    finally:
+        if _cancellations() > before:
+            raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    """Of this task, which must not stand in a frame of its own error: the circle would keep a dead socket open."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 async def _opened(client: aiomqtt.Client, link: paho.Client) -> None:
@@ -790,7 +810,7 @@ async def _opened(client: aiomqtt.Client, link: paho.Client) -> None:
     client._client_connect = connect_unless_given_up  # type: ignore[method-assign]
     try:
         async with asyncio.timeout(_CONNECT_S):
-            await client.__aenter__()
+            await _loud(client.__aenter__())
     except BaseException:
         given_up = True
         _cut(link)

@@ -872,6 +872,82 @@ async def test_the_back_off_doubles_to_its_cap_with_jitter() -> None:
         assert ceiling / 2 <= min(waits) < max(waits) <= ceiling
 
 
+# --- the end of our own ---
+
+
+class _EndTogetherWith:
+    """The feed, cancelled in the very turn of the loop in which something came."""
+
+    def __init__(self, desks: OurDesks, url: str, **more: Any) -> None:
+        self._feed = feed_of(desks, url, **more)
+        self._task: asyncio.Task[None] | None = None
+        self._said = False
+
+    def after(self, come: Callable[..., Any]) -> Callable[..., None]:
+        """A callback that does what it did and then, once, ends the feed."""
+
+        def came(*said: Any, **more: Any) -> None:
+            come(*said, **more)
+            if self._task is not None and not self._said:
+                self._said = self._task.cancel()
+
+        return came
+
+    async def ended(self) -> bool:
+        """Runs until the end is heard; False when it was not."""
+        self._task = asyncio.create_task(self._feed.run())
+        await asyncio.wait((self._task,), timeout=5)
+        heard = self._said and self._task.done()
+        while not self._task.done():
+            self._task.cancel()
+            await asyncio.wait((self._task,), timeout=1)
+        return heard and self._task.cancelled()
+
+
+@pytest.mark.parametrize("answer", ["_on_connect", "_on_subscribe"])
+async def test_an_end_that_comes_together_with_the_brokers_answer_is_heard(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    """Python 3.11's `asyncio.wait_for`, by which aiomqtt waits, forgets a cancellation that finds an answer there."""
+    desks = OurDesks()
+    end = _EndTogetherWith(desks, broker.url)
+    monkeypatch.setattr(aiomqtt.Client, answer, end.after(getattr(aiomqtt.Client, answer)))
+    assert await end.ended()
+    assert desks.feed == []
+
+
+@pytest.mark.usefixtures("quick_back_off")
+async def test_an_end_that_comes_together_with_a_refusal_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desks = OurDesks()
+    with Mosquitto(tmp_path, passwords={"callwatch": "right"}) as shipped:
+        end = _EndTogetherWith(desks, shipped.url, username="callwatch", password="wrong")
+        monkeypatch.setattr(aiomqtt.Client, "_on_connect", end.after(aiomqtt.Client._on_connect))
+        assert await end.ended()
+    assert desks.feed == []
+
+
+@pytest.mark.usefixtures("quick_back_off")
+async def test_an_end_that_comes_together_with_the_loss_of_the_connection_is_heard(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task group that already ends by an error forgets that somebody else has ended it too."""
+    desks = OurDesks()
+    end = _EndTogetherWith(desks, broker.url)
+    lost, ours = mqtt._lost, end.after(lambda: None)
+
+    async def lost_together(client: aiomqtt.Client) -> None:
+        try:
+            await lost(client)
+        finally:
+            asyncio.get_running_loop().call_soon(ours)
+
+    monkeypatch.setattr(mqtt, "_lost", lost_together)
+    asyncio.get_running_loop().create_task(desks.drained()).add_done_callback(lambda _: broker.kill())
+    assert await end.ended()
+
+
 # --- the shipped configuration ---
 
 
