@@ -32,6 +32,8 @@ class ReassureCase(Struct, frozen=True, kw_only=True):
     clock_doubted: bool = False
     """Our own clock is not believed: nobody outside is contacted until a second source agrees (design rule 8)."""
     claimed_there: bool = False
+    withheld: bool = False
+    """Lines of theirs are left out, because somebody who must not hear of them uses those too."""
 
 
 def mode(case: ReassureCase) -> PublicMode:
@@ -98,7 +100,7 @@ def _skip_reason(case: ReassureCase) -> str | None:
     if case.person.plan.channels and case.person.plan.channels[0] == "person":
         return "person_only"
     if not _contacts(case, 1):
-        return "no_line"
+        return "never_told" if case.withheld else "no_line"
     return None
 
 

@@ -347,6 +347,8 @@ class DeskShell:
     def _refused(self, code: str, detail: dict[str, Any]) -> ApiProblem:
         if code == "not_found":
             return ApiProblem(404, "not_found", "there is no such alert")
+        if code == "never_told":
+            return ApiProblem(403, code, "this person is not to be told anything about that service user")
         if code == "reason":
             return ApiProblem(
                 400, "bad_body", f"expected a reason code: {', '.join(detail['expected'])}", "reason"

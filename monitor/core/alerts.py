@@ -12,7 +12,7 @@ from msgspec import structs
 
 from config.policy import applying
 from escalation import reassure, summon
-from escalation.people import LineView, PersonView
+from escalation.people import LineView, PersonView, may_be_told, told_lines
 from escalation.replies import QUESTIONS, free_slot
 from escalation.track import Contact, Move, Track
 from monitor.core import facts as f
@@ -45,6 +45,8 @@ STOPPED_TEXTS = "stopped_texts"
 """Reason of the alarm that somebody whom we may have to text has sent STOP."""
 CALLER = "caller_"
 """The reasons of alerts about a caller on the free number begin with this; then `free_number.WhyPerson`."""
+NEVER_TOLD = "never_told"
+"""Why a message about somebody did not leave: who would have heard it must not hear of them."""
 WRONG_PINS = "wrong_pins"
 """Reason of the alarm that somebody may be guessing PINs."""
 UNHEARD = timedelta(minutes=2)
@@ -127,7 +129,7 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
     sms, call = by_reason.get(alert.reason, by_phone)
     return summon.SummonCase(
         policy=work.policy(alert),
-        chain=duty_chain(work),
+        chain=duty_chain(work, alert.service_user),
         now=work.now,
         night=work.state.calendar.is_night(work.now, work.policy(alert)),
         sms=sms,
@@ -137,21 +139,26 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
     )
 
 
-def duty_chain(work: Work) -> tuple[PersonView, ...]:
-    """Those whose hours hold now, in order; then the managers, whatever their hours: the last rung inside (17.1)."""
+def duty_chain(work: Work, about: str | None) -> tuple[PersonView, ...]:
+    """Those whose hours hold now, in order; then the managers, whatever their hours: the last rung inside (17.1).
+
+    Who may not be told of the service user `about` stands in it without a line, so that nobody's place moves.
+    """
     duty = work.state.values.duty
     now = (entry for entry in applying(duty, work.now, work.state.calendar) if entry.role != "manager")
     managers = (entry for entry in duty if entry.role == "manager")
     refs = dict.fromkeys(entry.person for entry in (*now, *managers))
-    return tuple(_person(work, ref) for ref in refs)
+    return tuple(person_for(work, ref, about) for ref in refs)
 
 
-def _person(work: Work, ref: str) -> PersonView:
+def person_for(work: Work, ref: str, about: str | None) -> PersonView:
+    """The person as they may be contacted about the service user `about`: without a line on which somebody hears of
+    them who must not, and without any when they must not themselves."""
     person: PersonView | None = work.ctx.people.person(ref)
     if person is None:
         return PersonView(ref=ref, role="staff")
     lines = tuple(_with_stop(line, work.stopped(line.ref)) for line in person.lines)
-    return structs.replace(person, lines=lines)
+    return told_lines(work.ctx.people, about, structs.replace(person, lines=lines))
 
 
 def _with_stop(line: LineView, stopped: bool) -> LineView:
@@ -160,10 +167,13 @@ def _with_stop(line: LineView, stopped: bool) -> LineView:
 
 def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
     """The service user as the track sees them."""
-    known = alert.service_user is not None and work.ctx.people.person(alert.service_user) is not None
+    about = alert.service_user
+    known = work.ctx.people.person(about) if about is not None else None
+    person = person_for(work, about, about) if about is not None and known is not None else None
     return reassure.ReassureCase(
         policy=work.policy(alert),
-        person=_person(work, alert.service_user) if known and alert.service_user else None,
+        person=person,
+        withheld=person is not None and known is not None and len(person.lines) < len(known.lines),
         public=work.state.values.public,
         now=work.now,
         dark=_signal(work, alert) != "known",
@@ -234,9 +244,18 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None) -> str:
         ),
         policy=alert.policy if alert else "",
     )
-    if contact.rehearsed:
+    if not may_hear(work, alert, contact.person, contact.line):
+        # the tracks ask before; this is the wall behind them, on the one way to the telephone
+        work.emit(key, f.MessageSettled(result="cancelled", reason=NEVER_TOLD))
+    elif contact.rehearsed:
         work.emit(key, f.MessageSettled(result="rehearsed", reason="public_off"))
     return key
+
+
+def may_hear(work: Work, alert: Alert | None, person: str, line: str | None = None) -> bool:
+    """Whether this person, on this line, may hear of the service user whom the alert is about."""
+    about = alert.service_user if alert is not None else None
+    return may_be_told(work.ctx.people, about, person, line or "")
 
 
 def _lives(work: Work, contact: Contact, alert: Alert | None) -> timedelta:
@@ -331,7 +350,7 @@ def _holder_deadline(work: Work, alert: Alert, track: Track) -> None:
             round=track.round,
         )
         words = "OC-23" if alert.unrecorded else "OC-2"
-        _move(work, alert.ref, Move(track=asked, contacts=_to_person(work, holder, words)))
+        _move(work, alert.ref, Move(track=asked, contacts=_to_person(work, alert, holder, words)))
         return
     if holder is not None:
         work.emit(alert.ref, f.AlertLapsed(by=holder))
@@ -339,9 +358,9 @@ def _holder_deadline(work: Work, alert: Alert, track: Track) -> None:
 
 
 def _to_person(
-    work: Work, ref: str, template: str, *, count: int = 0, about: str | None = None
+    work: Work, alert: Alert, ref: str, template: str, *, count: int = 0, about: str | None = None
 ) -> tuple[Contact, ...]:
-    line = _person(work, ref).text_line()
+    line = person_for(work, ref, alert.service_user).text_line()
     if line is None:
         return ()
     return (
@@ -374,13 +393,13 @@ def tell_person(
     work: Work, alert: Alert, person: str, template: str, *, count: int = 0, about: str | None = None
 ) -> None:
     """One text to one member of staff about the alert."""
-    for contact in _to_person(work, person, template, count=count, about=about):
+    for contact in _to_person(work, alert, person, template, count=count, about=about):
         intend(work, contact, alert=alert)
 
 
 def tell_staff(work: Work, alert: Alert, template: str, *, count: int = 0) -> None:
     """A word to whoever has it, else to the rung being summoned."""
-    chain = duty_chain(work)
+    chain = [person for person in duty_chain(work, alert.service_user) if may_hear(work, alert, person.ref)]
     track = alert.track("summon")
     ref = alert.taken_by or (chain[(track.index if track else 0) % len(chain)].ref if chain else None)
     if ref is not None:
@@ -524,7 +543,7 @@ def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> 
     track = alert.track("summon")
     if track is None or alert.kind == "help_asked" or not _on_this_rung(work, alert, message):
         return
-    if message.channel == "email" and _person(work, message.person).lines:
+    if message.channel == "email" and person_for(work, message.person, alert.service_user).lines:
         return  # a mail goes beside the telephone: what becomes of it moves no ladder
     case = summon_case(work, alert)
     rings = any(
@@ -539,7 +558,7 @@ def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> 
 
 def _on_this_rung(work: Work, alert: Alert, message: Message) -> bool:
     """Whether the ladder stands where this message was sent from; what comes late of an earlier step moves nothing."""
-    chain = duty_chain(work)
+    chain = duty_chain(work, alert.service_user)
     track = alert.track("summon")
     if not chain or track is None or track.phase == summon.ROUND_OVER:
         return False

@@ -34,7 +34,7 @@ def waits(work: Work, seen: CallerWaits) -> Decision:
         joining=True,
         tell_now=seen.why == "help",
     )
-    chain = alerts.duty_chain(work)
+    chain = alerts.duty_chain(work, alert.service_user)
     chain = tuple(sorted(chain, key=lambda person: person.ref != alert.taken_by))
     rungs = [Rung(person=person.ref, line=line.ref) for person in chain for line in person.voice_lines()[:1]]
     return work.decision(answer=Join(alert=alert.ref, rungs=tuple(rungs[:RUNG_AT_MOST])))

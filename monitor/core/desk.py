@@ -167,6 +167,8 @@ def _action(work: Work, seen: ActionTaken) -> Decision:
         return Decision(
             refusal=Refusal(code="already_ended", detail={"by": alert.taken_by, "at": alert.ended_at})
         )
+    if not all(alerts.may_hear(work, alert, person) for person in (seen.by, seen.to) if person is not None):
+        return Decision(refusal=Refusal(code=alerts.NEVER_TOLD))
     refusal = _ACTIONS.get(seen.action, _only_recorded)(work, alert, seen)
     if refusal is not None:
         return Decision(refusal=refusal)

@@ -14,9 +14,11 @@ from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match
 from monitor.core import facts as f
 from monitor.core.alerts import (
+    NEVER_TOLD,
     alarm_stopped,
     ask_for_help,
     cancel,
+    may_hear,
     on_settled,
     pass_on,
     reassure_case,
@@ -103,6 +105,8 @@ def pointless(work: Work, message: Message) -> str | None:
     alert = work.alert(message.alert)
     if message.expires_at <= work.now:
         return "expired"
+    if not may_hear(work, alert, message.person, message.line):
+        return NEVER_TOLD
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":
@@ -398,6 +402,9 @@ def _staff_answered(work: Work, alert: Alert, message: Message, answer: Answer, 
     if answer == "no_answer_key" and alert.state != "ended":
         pass_on(work, alert, by, "no_key")
     if answer not in ("take", "still_mine", "pass_on") or alert.state == "ended":
+        return
+    if not may_hear(work, alert, by):
+        # they were asked before somebody said that they must not be told
         return
     work.emit(
         alert.ref,
