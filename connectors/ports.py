@@ -450,6 +450,8 @@ class HomeIn(Struct, frozen=True, kw_only=True):
     radius_m: float | None = None
     from_: date | None = msgspec.field(default=None, name="from")
     to: date | None = None
+    area: str | None = None
+    """The district as people call it, for a care worker who is asked to go there: never the address."""
 
 
 class ContactPlanIn(Struct, frozen=True, kw_only=True):
@@ -508,6 +510,8 @@ class PersonIn(Struct, frozen=True, kw_only=True):
     """In these hours a care worker wants to be offered visits."""
     contract: str | None = None
     client_group: str | None = None
+    council_ref: str | None = None
+    """The council's own reference of a service user: what a report to the council names them by."""
     born: date | None = None
     """Only whether they are under 18 decides anything."""
     home_number: str | None = None

@@ -27,7 +27,8 @@ class Turn(Struct, frozen=True, kw_only=True):
 class Step(Struct, frozen=True, kw_only=True):
     """One row of a script. No `keys`: the call ends when the lines are said.
 
-    `silence` and `other` are what follows `wait_s` seconds without a key, and a key that means nothing here.
+    `silence` and `other` are what follows `wait_s` seconds without a key, and a key that means nothing here. Where
+    `digits` is more than one a number is keyed and ended with "#": from 1 to `most` it leads to `number`.
     """
 
     name: str
@@ -36,11 +37,21 @@ class Step(Struct, frozen=True, kw_only=True):
     silence: Turn | None = None
     other: Turn | None = None
     wait_s: int = 6
+    digits: int = 1
+    number: Turn | None = None
+    most: int = 0
 
     @property
     def awaits_key(self) -> bool:
         """Whether a key is awaited; otherwise the call ends after the lines."""
-        return bool(self.keys)
+        return bool(self.keys) or self.number is not None
+
+    @property
+    def named_keys(self) -> frozenset[str]:
+        """The keys that the prompt names as "press N"; a whole number that leads on like a key is never named."""
+        return frozenset(key for key in self.keys if len(key) == 1) | (
+            frozenset("#") if self.number else frozenset()
+        )
 
 
 class Dialog(Struct, frozen=True, kw_only=True):
@@ -88,15 +99,18 @@ def _first_call() -> Dialog:
 
 
 def _replacement_call() -> Dialog:
-    """SUV-2: who comes instead, and when (spec 22.5)."""
+    """SUV-2: who comes instead, or that the one who was expected is on the way, and when (spec 22.5)."""
     keys = {"1": _to("heard", "heard"), "2": _to("talk", "talk")}
     nobody = _to("ring_back", "no_key")
-    again = _to("again")
+    again, coming = _to("again"), _to("coming_again")
     return _dialog(
         "hello",
         Step(name="hello", lines=("hello", "menu"), keys=keys, silence=again, other=again),
         Step(name="again", lines=("hello", "menu"), keys=keys, silence=nobody, other=nobody),
-        *(_end(name) for name in ("heard", "talk", "ring_back")),
+        Step(name="coming", lines=("coming", "menu"), keys=keys, silence=coming, other=coming),
+        Step(name="coming_again", lines=("coming", "menu"), keys=keys, silence=nobody, other=nobody),
+        *(_end(name) for name in ("heard", "talk", "ring_back", "over")),
+        openings=("coming", "over"),
     )
 
 
@@ -153,6 +167,63 @@ def _next_of_kin_call() -> Dialog:
     )
 
 
+MINUTES = 3
+"""Digits of the minutes that a care worker keys."""
+LONGEST_WAY = 240
+"""Minutes. Nobody is on the way for longer than that: it was something else, or a slip."""
+
+
+def _minutes(name: str, otherwise: Turn) -> Step:
+    return Step(
+        name=name,
+        lines=("minutes",),
+        keys={"999": _to("help", "help")},
+        silence=otherwise,
+        other=otherwise,
+        wait_s=8,
+        digits=MINUTES,
+        number=_to("on_my_way", "on_my_way"),
+        most=LONGEST_WAY,
+    )
+
+
+def _locate_call() -> Dialog:
+    """CWV-1: there, on the way with minutes, cannot, or help for themselves (spec 22.3).
+
+    Who keys no minutes is on the way all the same. 999 is no number of minutes.
+    """
+    keys = {
+        "1": _to("here", "there"),
+        "2": _to("minutes"),
+        "3": _to("cannot", "cannot"),
+        "9": _to("help", "help"),
+    }
+    nobody = _to("no_key", "no_answer_key")
+    again, unsaid = _to("again"), _to("on_my_way", "on_my_way")
+    return _dialog(
+        "hello",
+        Step(name="hello", lines=("hello", "menu"), keys=keys, silence=again, other=again),
+        Step(name="again", lines=("menu",), keys=keys, silence=nobody, other=nobody),
+        _minutes("minutes", _to("minutes_again")),
+        _minutes("minutes_again", unsaid),
+        *(_end(name) for name in ("here", "on_my_way", "cannot", "help", "no_key", "over")),
+        openings=("over",),
+    )
+
+
+def _council_call() -> Dialog:
+    """COV-1: nobody of ours has taken it, and the desk has agreed to such calls. No key, or music: not told."""
+    keys = {"1": _to("joining", "talk"), "2": _to("reference"), "3": _to("noted", "noted")}
+    again, nobody = _to("again"), _to("no_key", "no_key")
+    return _dialog(
+        "hello",
+        Step(name="hello", lines=("hello",), keys=keys, silence=again, other=again),
+        Step(name="again", lines=("hello",), keys=keys, silence=nobody, other=nobody),
+        Step(name="reference", lines=("reference", "after"), keys=keys, silence=nobody, other=nobody),
+        *(_end(name) for name in ("joining", "noted", "no_key")),
+    )
+
+
 def _offer_call() -> Dialog:
     """CWV-2: two keys to take a visit; silence is no, and nothing is held against it."""
     keys = {"1": _to("confirm"), "2": _to("thanks", "no")}
@@ -195,7 +266,9 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "SUV-4": _practice_call(),
         "SUV-5": _inbound_call(),
         "NOKV-1": _next_of_kin_call(),
+        "CWV-1": _locate_call(),
         "CWV-2": _offer_call(),
+        "COV-1": _council_call(),
         "OCV-1": _summon_call(),
         "OCV-2": _summon_call(),
         "OCV-3": _summon_call(),
@@ -203,8 +276,8 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "FREE-2": _whisper_call(),
     }
 )
-"""By template. CWV-1 (minutes are keyed) and COV-1 (a live join) wait for their issues; the free number is a machine
-of its own (`escalation.free_number`), since its care worker keys numbers."""
+"""By template. The free number is a machine of its own (`escalation.free_number`): who is asked what depends on the
+line and on what was keyed before."""
 
 
 def step_named(template: str, step: str) -> Step:
@@ -219,13 +292,29 @@ def begin(template: str) -> Step:
 
 
 def next_step(template: str, step: str, digit: str) -> Turn:
-    """What a key (0-9, "*", "#") or silence ("") at a step leads to.
+    """What a key (0-9, "*", "#"), a keyed number or silence ("") at a step leads to.
 
     At a step that awaits no key it leads nowhere: the same step, no answer. Raises KeyError as `step_named` does.
     """
     at = step_named(template, step)
-    turn = at.silence if digit == "" else at.keys.get(digit, at.other)
+    if digit == "":
+        turn = at.silence
+    elif number_keyed(template, step, digit) is not None:
+        turn = at.number
+    else:
+        turn = at.keys.get(digit, at.other)
     return turn or Turn(step=at.name)
+
+
+def number_keyed(template: str, step: str, digits: str) -> int | None:
+    """The number that was keyed at a step that asks for one, from 1 to its `most`; else None.
+
+    Raises KeyError as `step_named` does.
+    """
+    at = step_named(template, step)
+    if at.number is None or not (digits.isascii() and digits.isdigit()):
+        return None
+    return int(digits) if 1 <= int(digits) <= at.most else None
 
 
 def script(wording: Wording, template: str, step: str, values: Mapping[str, str]) -> tuple[str, ...]:
@@ -262,8 +351,8 @@ def _step_problems(wording: Wording, template: str, step: Step) -> list[Problem]
             _problem(f"{path}.{line}", "missing", "this line is not there", "its words") for line in missing
         ]
     named = keys_named(" ".join(lines[line] for line in step.lines))
-    if named != set(step.keys):
-        offered = ", ".join(sorted(step.keys)) or "no key"
+    if named != step.named_keys:
+        offered = ", ".join(sorted(step.named_keys)) or "no key"
         return [_problem(path, "keys", f"names the keys {sorted(named)}", f'"press N" for {offered}')]
     return []
 

@@ -43,6 +43,8 @@ Answer = Literal[
     "knows_where",
     "can_go",
     "wrong_number",
+    # a council desk
+    "noted",
     # staff
     "take",
     "pass_on",

@@ -50,6 +50,23 @@ class Voicemail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     audience: Audience
 
 
+class Mail(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An e-mail. A line of the body whose value has several rows is written once for each."""
+
+    subject: str
+    body: str
+    clause: str
+    audience: Audience
+
+
+class Page(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one of our people reads aloud; `audience` is who listens."""
+
+    text: str
+    clause: str
+    audience: Audience
+
+
 class Wording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every word of one language. `phrase` are the pieces that go into {flags}, {doing}, {degraded}, {what}."""
 
@@ -57,6 +74,8 @@ class Wording(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sms: dict[str, Sms]
     call: dict[str, Call]
     voicemail: dict[str, Voicemail]
+    mail: dict[str, Mail]
+    page: dict[str, Page]
     phrase: dict[str, str]
 
 
@@ -69,8 +88,10 @@ class Problem(Struct, frozen=True, kw_only=True):
     expected: str
 
 
-_Entry = TypeVar("_Entry", Sms, Call, Voicemail)
-_SECTIONS = ("sms", "call", "voicemail", "phrase")
+_Entry = TypeVar("_Entry", Sms, Call, Voicemail, Mail, Page)
+_SECTIONS = ("sms", "call", "voicemail", "mail", "page", "phrase")
+FOR_COUNCIL = "council_"
+"""Phrases whose name begins so are told to a council; all others to staff alone."""
 
 
 def decode_wording(data: Mapping[str, Any], base: Wording | None = None) -> Wording:
@@ -95,6 +116,8 @@ def decode_wording(data: Mapping[str, Any], base: Wording | None = None) -> Word
         voicemail=_entries(
             "voicemail", tables["voicemail"], Voicemail, base.voicemail if base else None, problems
         ),
+        mail=_entries("mail", tables["mail"], Mail, base.mail if base else None, problems),
+        page=_entries("page", tables["page"], Page, base.page if base else None, problems),
         phrase=_phrases(tables["phrase"], base.phrase if base else None, problems),
     )
     problems.extend(
@@ -132,10 +155,16 @@ def _entries(
     return read
 
 
+WORDS_OF: Mapping[type, tuple[str, ...]] = MappingProxyType(
+    {Sms: ("text",), Call: ("lines",), Voicemail: ("text",), Mail: ("subject", "body"), Page: ("text",)}
+)
+
+
 def _override(entry: _Entry, value: Any) -> _Entry:
-    words = {"lines"} if isinstance(entry, Call) else {"text"}
-    if not isinstance(value, Mapping) or set(value) - words:
-        raise ValueError(f"expected nothing but `{min(words)}`: an override changes words only")
+    words = WORDS_OF[type(entry)]
+    if not isinstance(value, Mapping) or set(value) - set(words):
+        allowed = "` and `".join(words)
+        raise ValueError(f"expected nothing but `{allowed}`: an override changes words only")
     if isinstance(entry, Call):
         value = {"lines": {**entry.lines, **_known_lines(entry, value.get("lines", {}))}}
     return msgspec.convert({**msgspec.structs.asdict(entry), **value}, type(entry))
@@ -160,7 +189,7 @@ def _phrases(table: Mapping[str, Any], base: Mapping[str, str] | None, problems:
 
 
 def _all_texts(wording: Wording) -> Iterator[tuple[str, Audience, str]]:
-    """Every text with its path and audience; phrases are for staff."""
+    """Every text with its path and audience."""
     for name, sms in wording.sms.items():
         yield f"sms.{name}.text", sms.audience, sms.text
     for name, call in wording.call.items():
@@ -168,8 +197,13 @@ def _all_texts(wording: Wording) -> Iterator[tuple[str, Audience, str]]:
             yield f"call.{name}.lines.{line}", call.audience, text
     for name, voicemail in wording.voicemail.items():
         yield f"voicemail.{name}.text", voicemail.audience, voicemail.text
+    for name, mail in wording.mail.items():
+        yield f"mail.{name}.subject", mail.audience, mail.subject
+        yield f"mail.{name}.body", mail.audience, mail.body
+    for name, page in wording.page.items():
+        yield f"page.{name}.text", page.audience, page.text
     for name, text in wording.phrase.items():
-        yield f"phrase.{name}", "staff", text
+        yield f"phrase.{name}", "council" if name.startswith(FOR_COUNCIL) else "staff", text
 
 
 # --- times as people say them ---
@@ -321,6 +355,7 @@ _EVERYBODY = frozenset(AUDIENCES)
 _OURS: frozenset[Audience] = frozenset({"care_worker", "staff"})
 _WORKING: frozenset[Audience] = frozenset({"care_worker", "staff", "council", "provider"})
 _STAFF: frozenset[Audience] = frozenset({"staff"})
+_TO_COUNCIL: frozenset[Audience] = frozenset({"staff", "council"})
 
 
 def _row(sample: str, audiences: frozenset[Audience], limit: int = 40) -> Placeholder:
@@ -336,16 +371,16 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "min": _row("45", _EVERYBODY),
         "day": _row("Wednesday", _EVERYBODY),
         "carer": _row("Christopher", _EVERYBODY - {"provider"}),
-        "new": _row("Bartholomew", PUBLIC | _OURS),
+        "new": _row("Bartholomew", PUBLIC | _OURS | {"council"}),
         "first": _row("Maximiliana", _OURS | {"next_of_kin"}),
         "nok": _row("Constantine", frozenset({"next_of_kin"})),
         "now": _row("11.45am", _WORKING),
         "since": _row("11.45am", _OURS),
-        "until": _row("11.45am", _OURS | {"provider"}),
+        "until": _row("11.45am", _WORKING),
         "from": _row("11.45pm", _STAFF),
         "to": _row("11.45am", _STAFF),
         "id": _row("SU-10427", _OURS),
-        "staff": _row("Christopher", _OURS),
+        "staff": _row("Christopher", _OURS | {"council"}),
         "link": _row("https://cw.example/a/" + "x" * 22, _OURS | {"provider"}, 300),
         "area": _row("Crystal Palace", _OURS),
         "len": _row("45", _OURS),
@@ -354,12 +389,36 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "doing": _row("", _STAFF, 80),
         "degraded": _row("", _STAFF, 90),
         "what": _row("", _STAFF, 160),
-        "n": _row("127", _OURS | {"provider"}),
+        "n": _row("127", _WORKING),
         "m": _row("12", _STAFF),
+        "free": _row("0800 123 4567", _OURS),
         "caller": _row("020 7946 0123", _STAFF),
         "reached": _row("not reached", _STAFF),
         "told": _row("told 11.45am", _STAFF),
         "ref": _row("BR-2026-01427", frozenset({"council", "provider"})),
+        **{
+            name: _row(sample, _TO_COUNCIL, limit)
+            for name, sample, limit in (
+                ("init", "MB", 8),
+                ("date", "Wednesday 25 November 2026", 40),
+                ("heading", "Not reached", 40),
+                ("procedure", "missed visit clause", 60),
+                ("found", "No arrival is recorded, and the person has not answered our calls", 200),
+                ("attempts", "11.45am, the care worker, telephone: answering machine", 200),
+                ("kin", "not reached so far", 60),
+                ("sending", "Bartholomew is on the way, due 11.45am", 200),
+                ("spoken", "rung at 11.45am, 11.55am, 12.05pm: NOT ANSWERED", 200),
+                ("rung", "11.45am, 11.55am, 12.05pm", 80),
+                ("mailed", "11.45am", 40),
+                ("desk", "Emergency Duty Team", 60),
+                ("ending", "seen by Christopher at 11.45am", 80),
+                ("record", "a1b2c3", 40),
+                ("alone", "not known", 40),
+                ("who", "the care worker", 40),
+                ("how", "telephone", 40),
+                ("result", "answering machine", 40),
+            )
+        },
         "ward": _row("Crystal Palace and Anerley", frozenset({"provider"})),
         "hours": _row("17.5", frozenset({"provider"})),
         **{f"c{n}": _row(f"9{n}", _EVERYBODY - {"council", "provider"}) for n in range(1, 10)},
@@ -411,6 +470,32 @@ def render_line(wording: Wording, template: str, line: str, values: Mapping[str,
 def render_voicemail(wording: Wording, template: str, values: Mapping[str, str]) -> str:
     """What is left on an answering machine. Raises as `render_sms` does."""
     return _render(template, wording.voicemail[template].text, _spoken(values), str)
+
+
+def render_mail(wording: Wording, template: str, values: Mapping[str, str]) -> str:
+    """A mail: the subject in the first line, then the body. Raises as `render_sms` does.
+
+    A line is left out when all that stands in it is a [part] without a value; a value of several rows makes as many
+    lines of its own.
+    """
+    mail = wording.mail[template]
+    lines = [_render(template, mail.subject, _row_of(values, 0), str), ""]
+    for line in mail.body.strip("\n").split("\n"):
+        named = set(_NAME.findall(line))
+        rows = max((len(values.get(name, "").split("\n")) for name in named), default=1)
+        written = [_render(template, line, _row_of(values, row), str) for row in range(rows)]
+        lines += [text for text in written if text or not line]
+    return "\n".join(lines)
+
+
+def _row_of(values: Mapping[str, str], row: int) -> dict[str, str]:
+    split = {name: value.split("\n") for name, value in values.items()}
+    return {name: rows[row] if row < len(rows) else rows[-1] for name, rows in split.items()}
+
+
+def render_page(wording: Wording, name: str, values: Mapping[str, str]) -> str:
+    """What one of our people reads aloud. Raises as `render_sms` does."""
+    return _render(name, wording.page[name].text, values, str)
 
 
 def render_phrase(wording: Wording, name: str, values: Mapping[str, str]) -> str:
@@ -536,6 +621,12 @@ RULES: tuple[TextRule, ...] = (
         audiences=PUBLIC,
         pattern=r"\b(?:key ?safe|address|diagnos\w+|dementia|lives? alone|medic\w+|incontinen\w+)\b",
         expected="no condition, no address, nothing about keys or living alone (rule 6)",
+    ),
+    TextRule(
+        code="private",
+        audiences=frozenset({"council"}),
+        pattern=r"\b(?:key ?safe|diagnos\w+|dementia|medic\w+|incontinen\w+|address(?:es)?|postcode)\b",
+        expected="reference and initials: ordinary e-mail and a duty desk's telephone are no place for more (CO-2)",
     ),
     TextRule(
         code="cold",

@@ -54,7 +54,7 @@ from monitor.scheduler import Scheduler, roll_over
 from monitor.watch import Watch
 from monitor.watchdog import LOOK_EVERY_S, Watchdog
 from monitor.wording_file import load_wording
-from monitor.words import Office, Words
+from monitor.words import Office, Words, national
 
 log = structlog.get_logger("app")
 
@@ -238,7 +238,11 @@ class App:
             current = shell.config
             tel = current.telephone or (current.numbers[0] if current.numbers else "")
             office = Office(
-                desk=current.id, agency=current.name, tel=tel, public_url=self.settings.http.public_url
+                desk=current.id,
+                agency=current.name,
+                tel=tel,
+                free=national(current.checkin_numbers[0]) if current.checkin_numbers else "",
+                public_url=self.settings.http.public_url,
             )
             return Words(self._wording, office, engine.state, directory)
 

@@ -393,7 +393,7 @@ class DeskShell:
         if template is None:
             return None
         alert = self.engine.state.values.alerts.get(said.alert or "")
-        return self._words().say_back(template, alert, said.person, self._clock.now())
+        return self._words().say_back(said, template, alert, self._clock.now())
 
     async def _recorded(self, seq: int) -> bool:
         """Whether it is on disk before the answer leaves; in degraded mode the answer says that it is not."""

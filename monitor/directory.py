@@ -218,6 +218,31 @@ class Directory:
             if (home.from_ is None or home.from_ <= day) and (home.to is None or day <= home.to)
         )
 
+    def area(self, ref: str, at: datetime) -> str:
+        """The district of the home that is valid on the local day of `at`; "" when it is not known."""
+        found = self.people.get(ref)
+        day = at.astimezone(self._zone).date()
+        valid = (
+            home.area
+            for home in (found.given.homes if found else ())
+            if (home.from_ is None or home.from_ <= day) and (home.to is None or day <= home.to)
+        )
+        return next((area for area in valid if area), "")
+
+    def initials(self, ref: str) -> str:
+        """Of the name as the office writes it, for a council desk that has the reference too."""
+        found = self.people.get(ref)
+        return (
+            "".join(word[0].upper() for word in found.given.name.split() if word[0].isalpha())
+            if found
+            else ""
+        )
+
+    def council_ref(self, ref: str) -> str:
+        """The council's own reference of a service user, or ""."""
+        found = self.people.get(ref)
+        return (found.given.council_ref or "") if found else ""
+
     def _home(self, given: HomeIn) -> Home:
         return Home(lat=given.lat, lon=given.lon, radius_m=given.radius_m or self.default_radius_m)
 

@@ -15,17 +15,22 @@ from escalation import dialog
 from escalation.free_number import TEMPLATE, WHISPER, FreeCall
 from escalation.replies import codes_for
 from escalation.wording import (
+    Audience,
     Wording,
     clock_time,
     render_line,
+    render_mail,
+    render_page,
     render_phrase,
     render_sms,
     spoken_time,
     text_time,
 )
-from monitor.core.state import Alert, Message, State, Visit
+from monitor.core.messages import SayBack
+from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import Script
 from monitor.directory import Directory
+from monitor.words_council import CouncilWords, declines
 
 DOING = {
     "trying": {"call": "doing_ringing", "sms": "doing_texting"},
@@ -43,6 +48,14 @@ BY_REASON = ("watch_fault", "rota", "help_asked", "incident")
 """Kinds of alert of which the reason chooses the words, where it has words of its own."""
 
 
+TELLS_OF_ARRIVAL = {"OC-19": None, "OC-29": None, "NOK-5": "NOK-5B", "CO-4": "CO-4B"}
+"""Texts that it is over, with what is said outside in their place when nobody is known to have arrived."""
+MOMENTS = frozenset({"SU-5", "SU-6", "SU-7", "SU-8", "SU-10", "SUV-2", "SUV-5", "CW-8"})
+"""Words whose {time} is when somebody will be there: the planned start would be a promise that nobody made."""
+NAMES_NEW = frozenset({"SU-6", "SU-10", "SUV-2", "CW-9", "CW-13", "CWV-2", "CO-2", "CO-5"})
+"""Words that are about the one who comes instead, or is missing; elsewhere `Message.about` is {carer}."""
+
+
 def national(number: str | None) -> str:
     """An E.164 number as it is dialled in Britain."""
     return "0" + number[3:] if number is not None and number.startswith("+44") else number or ""
@@ -54,6 +67,8 @@ class Office(Struct, frozen=True, kw_only=True):
     desk: str
     agency: str
     tel: str
+    free: str = ""
+    """The free number on which care workers check in; "" when there is none."""
     public_url: str | None = None
 
 
@@ -62,29 +77,45 @@ class Words:
 
     def __init__(self, wording: Wording, office: Office, state: State, directory: Directory) -> None:
         self._wording, self._office, self._state, self._directory = wording, office, state, directory
+        self._council = CouncilWords(wording, state, directory)
 
     def text(self, message: Message, now: datetime) -> str:
         """The text of an SMS, ready to be sent. Raises ValueError, KeyError: a template that cannot be filled."""
-        return render_sms(self._wording, message.template, self._values(message, now))
+        return render_sms(self._wording, self._template(message), self._values(message, now))
 
     def mail(self, message: Message, now: datetime) -> str:
-        """A mail to staff: the subject in the first line, then what has happened and where it stands."""
+        """A mail: the subject in the first line. To staff what has happened and where it stands; to a council its
+        own words, which name nobody. Raises as `text` does."""
         values = self._values(message, now)
+        if message.template in self._wording.mail:
+            return render_mail(self._wording, message.template, values)
         subject = f"{self._office.agency}: {values.get('what') or 'something needs you'}"
         reach = [f"The board: {values['link']}"] if values.get("link") else []
         lines = [subject, f"{subject}.", values.get("doing", ""), values.get("degraded", ""), *reach]
         return "\n".join(line for line in lines if line)
 
-    def say_back(self, template: str, alert: Alert | None, person: str, now: datetime) -> str:
-        """An automatic reply."""
-        values = self._about(alert, now) | self._to(person)
+    def council_script(self, alert: Alert, person: str, now: datetime) -> str:
+        """What our person reads to the duty officer (wording.md CO-1). `person`: who reads it."""
+        values = self._about(alert, self._visit(alert, None), now) | self._council.values(alert, now)
+        return render_page(self._wording, "CO-1", values | {"staff": self._directory.name(person)})
+
+    def say_back(self, said: SayBack, template: str, alert: Alert | None, now: datetime) -> str:
+        """An automatic reply. `template`: the words that are true now, which may not be those first meant."""
+        visit = self._visit(alert, said.visit)
+        values = self._about(alert, visit, now) | self._to(said.person)
+        person = self._directory.person(said.person)
+        if person is not None and person.role == "care_worker":
+            values |= {"carer": self._directory.name(said.person), "link": ""}
+            values["min"] = str(said.count) if said.count else ""
+        if template == "CW-4" and not self._tells_service_user(visit):
+            values["first"] = ""
         return render_sms(self._wording, template, values)
 
     def script(self, message: Message, step: str, now: datetime) -> Script:
         """One step of a call, by the dialog's row. "" is the first one."""
         row = dialog.step_named(message.template, step)
         said = dialog.script(self._wording, message.template, row.name, self._values(message, now))
-        return Script(say=said, keys=row.awaits_key, step=row.name, wait_s=row.wait_s)
+        return Script(say=said, keys=row.awaits_key, step=row.name, wait_s=row.wait_s, digits=row.digits)
 
     def plain_call(self, tel: str) -> Script:
         """A call to our own number: a person answers it (wording.md SUV-5)."""
@@ -112,7 +143,7 @@ class Words:
     def whisper(self, step: str, alert: Alert | None, now: datetime) -> Script:
         """What the person who is rung for that caller hears before they are joined."""
         row = dialog.step_named(WHISPER, step)
-        values = {"what": ""} | self._about(alert, now)
+        values = {"what": ""} | self._about(alert, self._visit(alert, None), now)
         said = dialog.script(self._wording, WHISPER, row.name, values)
         return Script(
             say=said, keys=row.awaits_key, step=row.name, wait_s=row.wait_s, hang_up=row.name != "tell"
@@ -122,32 +153,161 @@ class Words:
         """With which step a call begins that was answered now: the usual one, or that it is over or taken."""
         alert = self._state.values.alerts.get(message.alert or "")
         row = dialog.DIALOGS.get(message.template)
-        if alert is None or row is None:
+        if row is None:
             return ""
-        if alert.state == "ended" and "over" in row.openings:
+        if alert is not None and alert.state == "ended" and "over" in row.openings:
             return "over"
-        if message.purpose == "summon" and alert.state == "taken" and alert.taken_by != message.person:
-            return "gone" if "gone" in row.openings else ""
-        return ""
+        if alert is not None and message.purpose == "summon":
+            elsewhere = alert.state == "taken" and alert.taken_by != message.person
+            return "gone" if elsewhere and "gone" in row.openings else ""
+        visit = self._visit(alert, message.visit)
+        expected = message.about is None or (visit is not None and message.about in visit.workers)
+        return "coming" if "coming" in row.openings and expected else ""
 
     # --- values ---
 
+    def _template(self, message: Message) -> str:
+        """The words in which it is true: nobody is said to have come of whom no arrival is known."""
+        instead = TELLS_OF_ARRIVAL.get(message.template)
+        alert = self._state.values.alerts.get(message.alert or "")
+        return (
+            instead
+            if instead is not None and self._arrival(self._visit(alert, message.visit)) is None
+            else (message.template)
+        )
+
+    def _audience(self, message: Message) -> Audience | None:
+        wording = self._wording
+        entry = (
+            wording.call.get(message.template)
+            if message.channel == "call"
+            else (wording.sms.get(message.template) or wording.mail.get(message.template))
+        )
+        return entry.audience if entry is not None else None
+
     def _values(self, message: Message, now: datetime) -> dict[str, str]:
         alert = self._state.values.alerts.get(message.alert or "")
-        values = self._about(alert, now) | self._to(message.person)
+        visit = self._visit(alert, message.visit)
+        values = self._about(alert, visit, now) | self._to(message.person)
         values["n"] = str(self._count(message, alert))
         if message.purpose == "reassure":
             values["first"] = self._directory.name(message.person)
         if message.about is not None:
-            values["carer"] = self._directory.name(message.about)
-        if message.template in ("OC-19", "OC-29") and alert is not None:
+            values["new" if message.template in NAMES_NEW else "carer"] = self._directory.name(message.about)
+        audience = self._audience(message)
+        if audience == "care_worker":
+            values |= self._for_worker(message, visit, values)
+        elif audience == "service_user":
+            values |= self._for_service_user(message, visit)
+        elif audience == "council" and alert is not None:
+            values |= self._council.values(alert, now)
+        if audience != "staff":
+            values["link"] = ""
+        if message.template in MOMENTS:
+            values |= self._moment(message.at)
+        if message.template in TELLS_OF_ARRIVAL and alert is not None:
             values |= self._ending(alert)
+        if alert is not None and message.template in ("OC-6", "RM-1"):
+            values |= self._hour(alert, now)
         if message.unrecorded or message.template == "OC-13":
             # what is meant to be done for the service user waits for the disk: it must not be told as being done
             values |= {"degraded": self._wording.phrase["degraded"], "doing": ""}
         if message.slot is not None:
             values |= codes_for(message.template, message.slot, bare=message.bare)
         return values
+
+    def _visit(self, alert: Alert | None, ref: str | None) -> Visit | None:
+        return self._state.values.visits.get((alert.visit if alert is not None else None) or ref or "")
+
+    def _moment(self, at: datetime | None) -> dict[str, str]:
+        """When somebody will be there, or nothing: an invented time is worse than none."""
+        if at is None:
+            return {"time": "", "spoken_time": ""}
+        local = self._state.calendar.local(at)
+        return {"time": text_time(local), "spoken_time": spoken_time(local)}
+
+    def _for_worker(self, message: Message, visit: Visit | None, values: dict[str, str]) -> dict[str, str]:
+        """{carer} is who reads it. Of an offer: what one must know to say yes or no."""
+        local = self._state.calendar.local
+        filled = {
+            "min": str(message.count) if message.count else "",
+            "drive": str(message.count) if message.count else "",
+            "until": text_time(local(message.at or message.expires_at)),
+            "new": values["new"] if message.about is not None else "",
+        }
+        if message.template not in NAMES_NEW - {"CWV-2"}:
+            filled["carer"] = self._directory.name(message.person)
+        if visit is not None:
+            minutes = round((visit.end - visit.start).total_seconds() / 60)
+            filled |= {"area": self._directory.area(visit.service_user, visit.start), "len": str(minutes)}
+        if message.template == "CW-4" and not self._tells_service_user(visit):
+            filled["first"] = ""
+        if message.template == "CW-9":
+            filled["time"] = self._next_visit(message.person, visit)
+        return filled
+
+    def _next_visit(self, worker: str, visit: Visit | None) -> str:
+        """When the next visit of that care worker begins; "" when there is none today."""
+        after = visit.start if visit is not None else None
+        visits = (self._state.values.visits[ref] for ref in self._state.by_worker.get(worker, ()))
+        starts = [
+            v.start
+            for v in visits
+            if after is not None
+            and v.start > after
+            and worker in v.workers
+            and not v.over
+            and not v.anybody_there
+        ]
+        day = self._state.calendar.local
+        if after is None or not starts or day(min(starts)).date() != day(after).date():
+            return ""
+        return text_time(day(min(starts)))
+
+    def _for_service_user(self, message: Message, visit: Visit | None) -> dict[str, str]:
+        """{carer} is who was expected; how late they are is what was said, or follows from the promised time."""
+        filled = {"min": str(message.count) if message.count else ""}
+        if visit is not None and message.about in visit.workers:
+            filled["carer"] = self._directory.name(message.about)
+        if not message.count and message.at is not None and visit is not None and message.at > visit.start:
+            filled["min"] = str(round((message.at - visit.start).total_seconds() / 60))
+        return filled
+
+    def _tells_service_user(self, visit: Visit | None) -> bool:
+        """Whether a time for this visit is on its way to the service user, really and not as a rehearsal."""
+        return visit is not None and any(
+            m.visit == visit.ref
+            and m.template in ("SU-5", "SU-7", "SU-8", "SUV-2")
+            and m.result != "rehearsed"
+            for m in self._state.values.messages.values()
+        )
+
+    def _hour(self, alert: Alert, now: datetime) -> dict[str, str]:
+        """What is left of the hour in which somebody must be sent (spec 22.4), and how it stands."""
+        policy = self._state.policy_of(alert.policy)
+        left = (alert.opened_at + policy.replace_within - now).total_seconds() / 60
+        offers = [m for m in self._messages(alert) if m.purpose == "offer" and m.attempts]
+        declined = {m.person for m in offers if declines(m)}
+        return {
+            "min": str(max(0, round(left))),
+            "n": str(len({m.person for m in offers})),
+            "m": str(len(declined)),
+            "reached": self._reached(alert),
+            "told": self._council.told(alert),
+        }
+
+    def _messages(self, alert: Alert) -> list[Message]:
+        found = (self._state.values.messages.get(key) for key in alert.messages)
+        return [message for message in found if message is not None]
+
+    def _reached(self, alert: Alert) -> str:
+        track = alert.track("reassure")
+        name = "reached_no"
+        if track is not None and track.step == "reached":
+            name = "reached_yes"
+        elif track is None or track.step == "skipped" or track.reason == "public_off":
+            name = "reached_off"
+        return render_phrase(self._wording, name, {})
 
     def _count(self, message: Message, alert: Alert | None) -> int:
         """How many: alerts of a digest, rows of the rota, tries; taken now, not when it was decided."""
@@ -160,45 +320,54 @@ class Words:
             return len(values.unwatched)
         return message.count
 
-    def _about(self, alert: Alert | None, now: datetime) -> dict[str, str]:
+    def _about(self, alert: Alert | None, visit: Visit | None, now: datetime) -> dict[str, str]:
         office = self._office
         local = self._state.calendar.local
         values = {
             "agency": office.agency,
             "tel": office.tel,
+            "free": office.free,
             "now": text_time(local(now)),
             "min": str(round(self._state.values.policy.ack_expires.total_seconds() / 60)),
             "first": "",
             "id": "",
             "carer": self._wording.phrase["no_carer"],
+            "new": self._missing(visit),
             "staff": "",
             "n": "0",
         }
-        if alert is None:
-            return values
-        visit = self._state.values.visits.get(alert.visit or "")
+        if visit is not None:
+            values |= self._person(visit.service_user) | self._when(visit.start)
+            values["carer"] = self._planned(visit) or values["carer"]
+        return values if alert is None else values | self._about_alert(alert, visit, values)
+
+    def _about_alert(self, alert: Alert, visit: Visit | None, values: dict[str, str]) -> dict[str, str]:
+        office, local = self._office, self._state.calendar.local
         about = alert.service_user or alert.worker
         due = visit.start if visit else alert.due_at
         if alert.kind == "lone_worker" and visit:
             due = visit.end
-        values |= {
-            "first": self._directory.name(about),
-            "id": self._directory.outside(about) if about else "",
-            "time": text_time(local(due)),
+        found = self._person(about) | self._when(due)
+        found |= {
             "since": text_time(local(alert.taken_at or alert.opened_at)),
-            "spoken_time": spoken_time(local(due)),
             "staff": self._directory.name(alert.taken_by),
             "flags": self._flags(alert),
             "doing": self._doing(alert),
-            "new": self._missing(visit),
         }
         carer = self._carer(alert, visit)
         if carer:
-            values["carer"] = carer
+            found["carer"] = carer
         if office.public_url is not None:
-            values["link"] = f"{office.public_url}/board/{office.desk}/alerts/{alert.ref}"
-        values["what"] = self._what(alert, values)
-        return values
+            found["link"] = f"{office.public_url}/board/{office.desk}/alerts/{alert.ref}"
+        found["what"] = self._what(alert, values | found)
+        return found
+
+    def _person(self, ref: str | None) -> dict[str, str]:
+        return {"first": self._directory.name(ref), "id": self._directory.outside(ref) if ref else ""}
+
+    def _when(self, at: datetime) -> dict[str, str]:
+        local = self._state.calendar.local(at)
+        return {"time": text_time(local), "spoken_time": spoken_time(local)}
 
     def _to(self, person: str) -> dict[str, str]:
         return {"nok": self._directory.name(person)}
@@ -213,7 +382,10 @@ class Words:
         )
         if alert.kind == "second_worker_missing" and there is not None:
             return self._directory.name(there)
-        return " and ".join(self._directory.name(worker) for worker in visit.workers) if visit else ""
+        return self._planned(visit) if visit else ""
+
+    def _planned(self, visit: Visit) -> str:
+        return " and ".join(self._directory.name(worker) for worker in visit.workers)
 
     def _missing(self, visit: Visit | None) -> str:
         """The care worker who is planned and not there."""
@@ -274,10 +446,13 @@ class Words:
             "caller": national(self._directory.number(alert.line or "")) if unknown else "",
         }
 
+    def _arrival(self, visit: Visit | None) -> Place | None:
+        """The last one who came."""
+        arrived = [(p.arrived_at, p) for p in (visit.places if visit else ()) if p.arrived_at is not None]
+        return max(arrived, key=lambda pair: pair[0])[1] if arrived else None
+
     def _ending(self, alert: Alert) -> dict[str, str]:
-        visit = self._state.values.visits.get(alert.visit or "")
-        arrived = [p for p in visit.places if p.arrived_at is not None] if visit else []
-        last = max(arrived, key=lambda place: place.arrived_at or alert.opened_at, default=None)
+        last = self._arrival(self._visit(alert, None))
         values = {"staff": self._directory.name(alert.taken_by) or self._office.agency}
         if last is not None and last.arrived_at is not None:
             values["carer"] = self._directory.name(last.worker) or self._wording.phrase["no_carer"]

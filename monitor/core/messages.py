@@ -52,6 +52,10 @@ class SayBack(Struct, frozen=True, kw_only=True):
     template: str
     alert: str | None
     person: str
+    visit: str | None = None
+    """Where there is no alert yet."""
+    count: int = 0
+    """Minutes that were said."""
 
 
 # --- sending ---
@@ -209,8 +213,10 @@ def key_pressed(work: Work, pressed: KeyPressed) -> Decision:
     turn = dialog.next_step(message.template, pressed.step, pressed.digit)
     if turn.answer is not None:
         proof = f"key:{pressed.digit}" if pressed.digit else ""
-        work.emit(message.key, f.AnswerHeard(answer=turn.answer, proof=proof, person=message.person))
-        _answer(work, message, turn.answer, proof, None)
+        minutes = dialog.number_keyed(message.template, pressed.step, pressed.digit)
+        heard = f.AnswerHeard(answer=turn.answer, proof=proof, person=message.person, minutes=minutes)
+        work.emit(message.key, heard)
+        _answer(work, message, turn.answer, proof, minutes)
     return work.decision(answer=turn)
 
 

@@ -19,6 +19,7 @@ from escalation.dialog import (
     check_scripts,
     keys_named,
     next_step,
+    number_keyed,
     script,
     step_named,
 )
@@ -95,6 +96,98 @@ def test_without_a_key_she_is_told_that_somebody_rings(english: Wording) -> None
     (said,) = script(english, "SUV-1", "ring_back", {})
     assert "Somebody will ring you" in said
     assert "9 9 9" in said
+
+
+# --- who comes, and when ---
+
+
+@pytest.mark.parametrize(
+    ("digits", "heard", "answers"),
+    [
+        (["1"], ["hello", "heard"], ["heard"]),
+        (["2"], ["hello", "talk"], ["talk"]),
+        (["", "1"], ["hello", "again", "heard"], ["heard"]),
+        (["9", ""], ["hello", "again", "ring_back"], ["no_key"]),
+    ],
+)
+def test_who_comes_instead_is_told_twice_before_a_person_rings(
+    digits: list[str], heard: list[str], answers: list[str]
+) -> None:
+    assert call("SUV-2", *digits) == (heard, answers)
+
+
+def test_the_one_who_was_expected_is_told_of_in_a_beginning_of_its_own(english: Wording) -> None:
+    assert next_step("SUV-2", "coming", "") == Turn(step="coming_again")
+    assert next_step("SUV-2", "coming_again", "").answer == "no_key"
+    said = script(english, "SUV-2", "coming", {"agency": "Penge Care", "carer": "Ben"})
+    assert said[0] == "Hello. This is Penge Care. Ben is on the way."
+    assert "instead" not in " ".join(said)
+
+
+# --- a care worker who is late ---
+
+
+@pytest.mark.parametrize(
+    ("digits", "heard", "answers"),
+    [
+        (["1"], ["hello", "here"], ["there"]),
+        (["3"], ["hello", "cannot"], ["cannot"]),
+        (["9"], ["hello", "help"], ["help"]),
+        (["2", "15"], ["hello", "minutes", "on_my_way"], ["on_my_way"]),
+        (["2", "1"], ["hello", "minutes", "on_my_way"], ["on_my_way"]),
+        (["2", "240"], ["hello", "minutes", "on_my_way"], ["on_my_way"]),
+        (["2", "241", "20"], ["hello", "minutes", "minutes_again", "on_my_way"], ["on_my_way"]),
+        (["2", "0", ""], ["hello", "minutes", "minutes_again", "on_my_way"], ["on_my_way"]),
+        (["2", "", ""], ["hello", "minutes", "minutes_again", "on_my_way"], ["on_my_way"]),
+        (["2", "1*5", "15"], ["hello", "minutes", "minutes_again", "on_my_way"], ["on_my_way"]),
+        (["2", "999"], ["hello", "minutes", "help"], ["help"]),
+        (["", "2", "5"], ["hello", "again", "minutes", "on_my_way"], ["on_my_way"]),
+        (["", ""], ["hello", "again", "no_key"], ["no_answer_key"]),
+        (["7", "7"], ["hello", "again", "no_key"], ["no_answer_key"]),
+    ],
+)
+def test_a_late_care_worker_says_where_they_are(
+    digits: list[str], heard: list[str], answers: list[str]
+) -> None:
+    assert call("CWV-1", *digits) == (heard, answers)
+
+
+@pytest.mark.parametrize(
+    ("digits", "number"),
+    [
+        ("15", 15),
+        ("1", 1),
+        ("240", 240),
+        ("241", None),
+        ("0", None),
+        ("007", 7),
+        ("", None),
+        ("1*", None),
+        ("٣", None),
+    ],
+)
+def test_minutes_are_a_number_up_to_four_hours(digits: str, number: int | None) -> None:
+    assert number_keyed("CWV-1", "minutes", digits) == number
+    assert number_keyed("CWV-1", "hello", digits) is None
+
+
+# --- a council desk ---
+
+
+@pytest.mark.parametrize(
+    ("digits", "heard", "answers"),
+    [
+        (["1"], ["hello", "joining"], ["talk"]),
+        (["2", "3"], ["hello", "reference", "noted"], ["noted"]),
+        (["2", "2", "1"], ["hello", "reference", "reference", "joining"], ["talk"]),
+        (["", ""], ["hello", "again", "no_key"], ["no_key"]),
+        (["8", "3"], ["hello", "again", "noted"], ["noted"]),
+    ],
+)
+def test_a_council_desk_is_told_by_a_key_and_by_nothing_else(
+    digits: list[str], heard: list[str], answers: list[str]
+) -> None:
+    assert call("COV-1", *digits) == (heard, answers)
 
 
 # --- staff: two keys ---
@@ -238,7 +331,7 @@ def test_a_step_that_awaits_a_key_bears_silence_and_wrong_keys(template: str, st
 def test_every_prompt_names_its_keys_as_press_n(english: Wording, template: str, step: Step) -> None:
     said = script(english, template, step.name, VALUES)
     assert said != ()
-    assert keys_named(" ".join(said)) == set(step.keys)
+    assert keys_named(" ".join(said)) == step.named_keys
 
 
 @pytest.mark.parametrize("template", [name for name in sorted(DIALOGS) if name.startswith("SUV")])

@@ -19,7 +19,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.date import DateTrigger
 
 from connectors.ports import Record, Sender, record_hash
-from monitor.core.messages import SAY
+from monitor.core.messages import SAY, SayBack
 from monitor.core.state import State
 from monitor.directory import Directory
 from monitor.ids import minter
@@ -244,7 +244,7 @@ def test_every_automatic_reply_has_all_its_words(template: str) -> None:
     directory = Directory(minter(Random(1).randbytes, lambda: NOON), "Europe/London", 150)
     office = Office(desk="bright", agency="Bright Care", tel="+441632960900")
     words = Words(load_wording(), office, State(), directory)
-    assert words.say_back(template, None, "p1", NOON)
+    assert words.say_back(SayBack(template=template, alert=None, person="p1"), template, None, NOON)
 
 
 # --- the broker ---

@@ -1,0 +1,180 @@
+"""What a council desk is told of an alert: reference and initials, what was tried and when, who is on the way.
+
+Neither a name nor an address of the service user, no condition, nothing about keys: ordinary e-mail is a postcard
+(wording.md, CO-2). Read from the state at the moment of sending; who was told what stands in the facts.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from escalation.replies import QUESTIONS
+from escalation.wording import Wording, render_phrase, text_time
+from monitor.core.state import Alert, Message, State
+from monitor.directory import Directory
+
+WHO = {
+    "reassure": "council_who_person",
+    "ask_worker": "council_who_worker",
+    "locate": "council_who_worker",
+    "inform_next_of_kin": "council_who_kin",
+    "inform_council": "council_who_desk",
+}
+"""Attempts that are told, by purpose; staff of ours who were summoned are our own affair."""
+MOST_ATTEMPTS = 12
+"""A mail is read by somebody in a hurry: the newest of them."""
+NOT_RUNG = frozenset({"intended", "cancelled", "rehearsed"})
+"""Nothing went out: no attempt."""
+
+
+def declines(message: Message) -> bool:
+    """Whether an offer was answered with no, by key or code."""
+    digit = (message.proof or "")[-1:]
+    return message.proof == "key:2" or (
+        digit.isdigit() and QUESTIONS.get(message.template, {}).get(int(digit)) == "no"
+    )
+
+
+class CouncilWords:
+    """The values of CO-1, CO-2, CO-4, CO-5 and COV-1. Reads state and directory; changes nothing."""
+
+    def __init__(self, wording: Wording, state: State, directory: Directory) -> None:
+        self._wording, self._state, self._directory = wording, state, directory
+
+    def values(self, alert: Alert, now: datetime) -> dict[str, str]:
+        """Everything that may stand in a report to the council."""
+        person, local = alert.service_user or "", self._state.calendar.local
+        visit = self._state.values.visits.get(alert.visit or "")
+        due = local(visit.start if visit else alert.due_at)
+        door = alert.kind == "no_reply"
+        return {
+            "ref": self._directory.council_ref(person) or self._say("council_no_reference"),
+            "init": self._directory.initials(person),
+            "date": f"{due:%A} {due.day} {due:%B %Y}",
+            "time": text_time(due),
+            "heading": self._say("council_heading_no_reply" if door else "council_heading_not_reached"),
+            "procedure": self._say("council_procedure_no_reply" if door else "council_procedure_late"),
+            "found": self._found(alert),
+            "attempts": "\n".join(self._attempts(alert)),
+            "kin": self._kin(alert),
+            "sending": self._sending(alert),
+            "spoken": self._spoken(alert),
+            "rung": self._rung(alert),
+            "mailed": self._mailed(alert),
+            "desk": self._desk(alert),
+            "ending": self._ending(alert, now),
+            "record": alert.ref,
+            "alone": self._alone(person),
+        }
+
+    def told(self, alert: Alert) -> str:
+        """Whether the council was spoken to, for the registered manager."""
+        reached = [m for m in self._to_desk(alert, "call") if m.proof is not None]
+        if reached:
+            return self._say("told_at", time=self._clock(reached[0].settled_at or reached[0].intended_at))
+        return self._say("told_not" if self._state.values.council_desks else "told_nobody")
+
+    # --- pieces ---
+
+    def _say(self, phrase: str, **values: str) -> str:
+        return render_phrase(self._wording, phrase, values)
+
+    def _clock(self, at: datetime) -> str:
+        return text_time(self._state.calendar.local(at))
+
+    def _messages(self, alert: Alert) -> list[Message]:
+        found = (self._state.values.messages.get(key) for key in alert.messages)
+        return [message for message in found if message is not None]
+
+    def _to_desk(self, alert: Alert, channel: str) -> list[Message]:
+        return [
+            m
+            for m in self._messages(alert)
+            if m.purpose == "inform_council" and m.channel == channel and m.attempts
+        ]
+
+    def _found(self, alert: Alert) -> str:
+        if alert.kind == "no_reply":
+            return self._say("council_found_no_reply")
+        track = alert.track("reassure")
+        reached = track is not None and track.step == "reached"
+        return self._say("council_found_reached" if reached else "council_found_late")
+
+    def _attempts(self, alert: Alert) -> list[str]:
+        told = [m for m in self._messages(alert) if m.purpose in WHO and m.result not in NOT_RUNG]
+        return [
+            self._say(
+                "council_attempt",
+                time=self._clock(m.attempted_at or m.intended_at),
+                who=self._say(WHO[m.purpose]),
+                how=self._say(f"council_how_{m.channel}"),
+                result=self._result(m),
+            )
+            for m in told[-MOST_ATTEMPTS:]
+        ]
+
+    def _result(self, message: Message) -> str:
+        if message.result == "answered" and message.proof is None:
+            return self._say(
+                "council_result_no_answer"
+            )  # the line was open and nobody pressed anything: not contact
+        name = f"council_result_{message.result}"
+        return self._say(name if name in self._wording.phrase else "council_result_out")
+
+    def _kin(self, alert: Alert) -> str:
+        mine = [m for m in self._messages(alert) if m.purpose == "inform_next_of_kin"]
+        told = [m for m in mine if m.proof is not None]
+        if told:
+            return self._say("council_kin_told", time=self._clock(told[0].settled_at or told[0].intended_at))
+        if any(m.attempts for m in mine):
+            return self._say("council_kin_not_reached")
+        person = self._directory.people.get(alert.service_user or "")
+        return self._say(
+            "council_kin_not_told" if person and person.given.next_of_kin else "council_kin_none"
+        )
+
+    def _sending(self, alert: Alert) -> str:
+        asked = {m.person for m in self._messages(alert) if m.purpose == "offer" and m.attempts}
+        if asked:
+            return self._say("council_sending_asking", n=str(len(asked)))
+        return self._say("council_sending_nobody")
+
+    def _spoken(self, alert: Alert) -> str:
+        calls = self._to_desk(alert, "call")
+        reached = [m for m in calls if m.proof is not None]
+        if reached:
+            at = self._clock(reached[0].settled_at or reached[0].intended_at)
+            return self._say("council_spoken_at", time=at)
+        return (
+            self._say("council_not_answered", rung=self._rung(alert))
+            if calls
+            else self._say("council_not_rung")
+        )
+
+    def _rung(self, alert: Alert) -> str:
+        calls = self._to_desk(alert, "call")
+        return ", ".join(self._clock(m.attempted_at or m.intended_at) for m in calls)
+
+    def _mailed(self, alert: Alert) -> str:
+        mails = self._to_desk(alert, "email")
+        return self._clock(mails[0].attempted_at or mails[0].intended_at) if mails else ""
+
+    def _desk(self, alert: Alert) -> str:
+        told = [m for m in self._messages(alert) if m.purpose == "inform_council"]
+        return self._directory.outside(told[-1].person) if told else ""
+
+    def _ending(self, alert: Alert, now: datetime) -> str:
+        visit = self._state.values.visits.get(alert.visit or "")
+        there = [
+            (p.arrived_at, p.worker) for p in (visit.places if visit else ()) if p.arrived_at is not None
+        ]
+        if not there:
+            return self._say("council_ending_closed", now=self._clock(now))
+        at, worker = max(there, key=lambda pair: pair[0])
+        carer = self._directory.name(worker) or self._say("no_carer")
+        return self._say("council_ending_seen", carer=carer, time=self._clock(at))
+
+    def _alone(self, person: str) -> str:
+        found = self._directory.people.get(person)
+        plan = found.given.contact_plan if found else None
+        return self._say("not_known" if plan is None else "yes" if plan.lives_alone else "no")

@@ -1,0 +1,496 @@
+"""The words, filled with what one desk knows: each reads as a person would say it, and promises nothing unknown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from escalation.dialog import DIALOGS
+from escalation.track import Track
+from monitor.core.messages import SayBack
+from monitor.core.state import Alert, Message, Place, State, Values, Visit
+from monitor.directory import Directory
+from monitor.wording_file import load_wording
+from monitor.words import Office, Words
+
+START = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
+NOW = START + timedelta(minutes=42)
+ETA = START + timedelta(minutes=55)
+OFFICE = Office(desk="bright", agency="Bright Care", tel="01632 960900", free="0800 123 4567")
+
+PEOPLE: list[dict[str, Any]] = [
+    {
+        "id": "SU-7",
+        "role": "service_user",
+        "name": "Edna Rushbrook",
+        "council_ref": "BR-1427",
+        "homes": [{"lat": 51.4, "lon": -0.05, "area": "Anerley"}],
+        "next_of_kin": ["kin"],
+        "contact_plan": {"lives_alone": True},
+    },
+    {"id": "cw-1", "role": "care_worker", "name": "Dee Vale"},
+    {"id": "cw-2", "role": "care_worker", "name": "Nia Okafor"},
+    {"id": "cw-3", "role": "care_worker", "name": "Ray Pell"},
+    {"id": "st-1", "role": "staff", "name": "Pat Moss"},
+    {"id": "kin", "role": "contact", "name": "Tom Rushbrook"},
+]
+
+
+class Story:
+    """A visit at half past seven that nobody came to, an alert about it, and words for what follows."""
+
+    def __init__(self, *, office: Office = OFFICE) -> None:
+        numbers = count(1)
+        self.directory = Directory(lambda prefix: f"{prefix}{next(numbers)}", "Europe/London", 150.0)
+        self.directory.apply(*self.directory.read(PEOPLE))
+        visit = Visit(
+            ref="v1",
+            service_user=self.ref("SU-7"),
+            start=START,
+            end=START + timedelta(minutes=45),
+            agreed_start=START,
+            late_at=START + timedelta(minutes=30),
+            missed_at=START + timedelta(hours=2),
+            overrun_at=START + timedelta(hours=2),
+            places=(Place(planned=self.ref("cw-1")),),
+        )
+        later = structs.replace(
+            visit, ref="v2", start=START + timedelta(hours=1), end=START + timedelta(hours=2)
+        )
+        alert = Alert(
+            ref="a1",
+            kind="late_visit",
+            due_at=visit.late_at,
+            opened_at=visit.late_at,
+            policy="",
+            visit="v1",
+            service_user=visit.service_user,
+        )
+        values = Values(visits={"v1": visit, "v2": later}, alerts={"a1": alert})
+        self.state = State(values)
+        self.words = Words(load_wording(), office, self.state, self.directory)
+        self._keys = count(1)
+
+    def ref(self, outside: str) -> str:
+        return self.directory.ref("person", outside)
+
+    def message(self, template: str, to: str, purpose: Any = "notice", **more: Any) -> Message:
+        given: dict[str, Any] = {"channel": "sms", "alert": "a1", "visit": "v1"} | more
+        if "about" in given:
+            given["about"] = self.ref(given["about"])
+        return Message(
+            key=f"m{next(self._keys)}",
+            person=self.ref(to),
+            line="l1",
+            purpose=purpose,
+            template=template,
+            priority="repeat",
+            intended_at=NOW,
+            expires_at=NOW + timedelta(minutes=10),
+            policy="",
+            **given,
+        )
+
+    def sent(self, template: str, to: str, purpose: Any, minutes: int, **more: Any) -> None:
+        """A message that left so many minutes after the start."""
+        at = START + timedelta(minutes=minutes)
+        message = self.message(template, to, purpose, attempts=1, attempted_at=at, phase="settled", **more)
+        self.state.values.messages[message.key] = structs.replace(message, settled_at=at)
+        alert = self.state.values.alerts["a1"]
+        self.state.values.alerts["a1"] = structs.replace(alert, messages=(*alert.messages, message.key))
+
+    def alert(self, **more: Any) -> None:
+        self.state.values.alerts["a1"] = structs.replace(self.state.values.alerts["a1"], **more)
+
+    def arrives(self, who: str, minutes: int) -> None:
+        place = Place(
+            planned=self.ref("cw-1"), worker=self.ref(who), arrived_at=START + timedelta(minutes=minutes)
+        )
+        visits = self.state.values.visits
+        visits["v1"] = structs.replace(visits["v1"], places=(place,))
+
+    def text(self, template: str, to: str, purpose: Any = "notice", **more: Any) -> str:
+        return self.words.text(self.message(template, to, purpose, **more), NOW)
+
+    def said(
+        self, template: str, to: str, purpose: Any = "notice", step: str | None = None, **more: Any
+    ) -> str:
+        message = self.message(template, to, purpose, channel="call", **more)
+        begun = self.words.opening(message) if step is None else step
+        return " ".join(self.words.script(message, begun, NOW).say)
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+ROWS: list[tuple[str, str, str, dict[str, Any], str]] = [
+    (
+        "SU-5",
+        "SU-7",
+        "reassure",
+        {"about": "cw-1", "at": ETA},
+        "Bright Care: Dee is on the way and should be with you by about 8.25am. To talk to us ring 01632 960900",
+    ),
+    (
+        "SU-5",
+        "SU-7",
+        "reassure",
+        {"about": "cw-1"},
+        "Bright Care: Dee is on the way. To talk to us ring 01632 960900",
+    ),
+    (
+        "SU-6",
+        "SU-7",
+        "tell_replacement",
+        {"about": "cw-2", "at": ETA},
+        "Bright Care: Nia is coming to you today instead of Dee, by about 8.25am, and will show you a badge. "
+        "To talk to us ring 01632 960900",
+    ),
+    (
+        "SU-7",
+        "SU-7",
+        "reassure",
+        {"about": "cw-2", "at": ETA},
+        "Bright Care: sorry, Nia is later than we said. New time about 8.25am. To talk to us ring 01632 960900",
+    ),
+    (
+        "SU-8",
+        "SU-7",
+        "notice",
+        {"at": ETA, "alert": None},
+        "Bright Care: Dee is running about 55 minutes late today and should be with you by about 8.25am. "
+        "Tel 01632 960900",
+    ),
+    (
+        "SU-9",
+        "SU-7",
+        "notice",
+        {"count": 20, "alert": None},
+        "Bright Care: your carer has been held up and will be about 20 minutes late. We will tell you if that "
+        "changes. Tel 01632 960900",
+    ),
+    (
+        "NOK-1",
+        "kin",
+        "inform_next_of_kin",
+        {"slot": 2},
+        "Bright Care: Edna's carer, due 7.30am, has not signed in and Edna has not answered. We are dealing with it. "
+        "Reply 21 I have spoken to Edna, 22 ring me, 23 I can go. Tel 01632 960900",
+    ),
+    (
+        "CW-1",
+        "cw-1",
+        "ask_worker",
+        {"slot": 1, "alert": None},
+        "Dee, no check-in yet: Edna SU-7 7.30am. Reply 11 I am there, 12 + minutes if on my way (12 15), "
+        "13 cannot get there. Driving? Stop first",
+    ),
+    (
+        "CW-2",
+        "cw-1",
+        "locate",
+        {"slot": 1},
+        "Dee: Edna SU-7, due 7.30am, is now an alert. Reply 11 there, 12 + minutes, 13 cannot get there. "
+        "In trouble? Ring 01632 960900",
+    ),
+    (
+        "CW-3",
+        "cw-1",
+        "notice",
+        {},
+        "Thank you Dee. Please check in now with the tag or on 0800 123 4567 from any phone. "
+        "It is not logged until you do.",
+    ),
+    ("CW-4", "cw-1", "notice", {"count": 15}, "Thank you, 15 minutes. We are telling Edna. No need to rush."),
+    (
+        "CW-5",
+        "cw-1",
+        "notice",
+        {"slot": 1},
+        "Thank you for telling us. We are finding cover for Edna SU-7. Are you all right? Reply 14 if not and we "
+        "ring you at once.",
+    ),
+    (
+        "CW-7",
+        "cw-2",
+        "offer",
+        {"slot": 3, "count": 12, "at": START + timedelta(minutes=90)},
+        "Cover wanted: Edna SU-7, Anerley, 7.30am, 45 min, about 12 min away. Reply 31 I will go, 32 no. "
+        "First answer has it, until 9am. No reply is fine",
+    ),
+    (
+        "CW-8",
+        "cw-2",
+        "notice",
+        {"slot": 3, "at": ETA},
+        "It is yours: Edna SU-7, by 8.25am. The office knows the rest: 01632 960900. If you cannot after all reply "
+        "33 straight away.",
+    ),
+    ("CW-8B", "cw-3", "stand_down", {}, "Thank you Ray, Edna SU-7 is covered now. Nothing more to do."),
+    (
+        "CW-9",
+        "cw-1",
+        "stand_down",
+        {"about": "cw-2"},
+        "Nia is now going to Edna SU-7. Please go on to your next visit at 8.30am. Already there? Check in and ring "
+        "01632 960900",
+    ),
+    (
+        "CW-13",
+        "cw-1",
+        "ask_worker",
+        {"about": "cw-3", "slot": 2},
+        "Ray has not checked in at Edna SU-7. Please do not hoist alone. Tell Edna a second carer is coming. "
+        "Reply 27 Ray is here, 28 not here",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("template", "to", "purpose", "more", "reads"), ROWS, ids=[f"{row[0]}-{n}" for n, row in enumerate(ROWS)]
+)
+def test_a_text_says_what_is_known(
+    story: Story, template: str, to: str, purpose: str, more: dict[str, Any], reads: str
+) -> None:
+    if template == "CW-4":
+        story.sent("SU-5", "SU-7", "reassure", 40)
+    assert story.text(template, to, purpose, **more) == reads
+
+
+def test_what_is_not_known_is_left_out_of_an_offer(story: Story) -> None:
+    person = story.directory.people[story.ref("SU-7")]
+    story.directory.people[person.ref] = structs.replace(
+        person, given=structs.replace(person.given, homes=())
+    )
+    assert "Edna SU-7, 7.30am, 45 min. Reply 31" in story.text("CW-7", "cw-2", "offer", slot=3, at=ETA)
+
+
+def test_nobody_is_told_that_the_service_user_hears_of_it_while_public_messages_are_off(story: Story) -> None:
+    story.sent("SU-5", "SU-7", "reassure", 40, result="rehearsed")
+    assert story.text("CW-4", "cw-1", count=15) == "Thank you, 15 minutes. No need to rush."
+
+
+def test_a_link_goes_to_staff_alone() -> None:
+    """The board knows no care worker: a page that asks for a password is no help to somebody in a street."""
+    story = Story(office=structs.replace(OFFICE, public_url="https://cw.example"))
+    assert "https" not in story.text("CW-8", "cw-2", slot=3, at=ETA)
+    assert "https" not in story.text("CW-3", "cw-1")
+    assert story.text("OC-6", "st-1").endswith(
+        "Send someone: https://cw.example/board/bright/alerts/a1 or ring 01632 960900"
+    )
+
+
+# --- the automatic replies to a care worker ---
+
+
+def test_the_reply_to_minutes_repeats_them_and_promises_only_what_happens(story: Story) -> None:
+    said = SayBack(template="CW-4", alert=None, visit="v1", person=story.ref("cw-1"), count=15)
+    assert story.words.say_back(said, "CW-4", None, NOW) == "Thank you, 15 minutes. No need to rush."
+    story.sent("SU-8", "SU-7", "notice", 41)
+    assert story.words.say_back(said, "CW-4", None, NOW) == (
+        "Thank you, 15 minutes. We are telling Edna. No need to rush."
+    )
+    unsaid = structs.replace(said, count=0)
+    assert story.words.say_back(unsaid, "CW-4", None, NOW).startswith("Thank you. We are")
+
+
+def test_the_reply_to_there_asks_for_the_check_in(story: Story) -> None:
+    said = SayBack(template="CW-3", alert="a1", person=story.ref("cw-1"))
+    alert = story.state.values.alerts["a1"]
+    assert story.words.say_back(said, "CW-3", alert, NOW).startswith("Thank you Dee. Please check in now")
+
+
+# --- staff ---
+
+
+def test_the_hour_says_what_is_left_and_how_many_were_asked(story: Story) -> None:
+    story.sent("CW-7", "cw-2", "offer", 33, slot=3, proof="reply:32")
+    story.sent("CW-7", "cw-3", "offer", 33, slot=3)
+    story.sent("CWV-2", "cw-3", "offer", 35, channel="call", result="voicemail")
+    assert story.text("OC-6", "st-1", "summon") == (
+        "Edna SU-7: 48 min left of the hour, nobody sent yet. 2 asked, 1 said no. Send someone or ring 01632 960900"
+    )
+
+
+def test_a_no_by_key_is_counted_too(story: Story) -> None:
+    story.sent("CWV-2", "cw-3", "offer", 35, channel="call", result="answered", proof="key:2")
+    assert "1 asked, 1 said no" in story.text("OC-6", "st-1", "summon")
+
+
+def test_the_breach_says_who_has_it_and_who_was_told(story: Story) -> None:
+    story.alert(
+        tracks=(Track(name="reassure", step="not_reached", reason="silent"),), taken_by=story.ref("st-1")
+    )
+    story.sent("CO-1", "edt", "inform_council", 40, channel="call", proof="key:1")
+    assert story.text("RM-1", "st-1", "summon") == (
+        "HOUR PASSED Edna SU-7, due 7.30am, nobody sent. Pat has it. Edna: not reached. Council: told 8.10am."
+    )
+    story.alert(tracks=(Track(name="reassure", step="reached", reason="key"),), taken_by=None, messages=())
+    assert story.text("RM-1", "st-1", "summon") == (
+        "HOUR PASSED Edna SU-7, due 7.30am, nobody sent. Edna: answered us. Council: no desk to tell."
+    )
+
+
+# --- it is over ---
+
+
+def test_next_of_kin_and_council_hear_who_came_and_when(story: Story) -> None:
+    story.arrives("cw-2", 57)
+    assert story.text("NOK-5", "kin", "stand_down") == (
+        "Bright Care: Nia has been with Edna since 8.27am. Thank you. If you want to talk to us ring 01632 960900"
+    )
+    assert story.text("CO-4", "edt", "stand_down") == (
+        "Bright Care: your ref BR-1427, seen by Nia at 8.27am. E-mail follows. 01632 960900"
+    )
+    assert "How it ended: seen by Nia at 8.27am." in story.words.mail(
+        story.message("CO-4", "edt", "stand_down", channel="email"), NOW
+    )
+
+
+def test_nobody_is_said_to_have_come_who_did_not(story: Story) -> None:
+    assert story.text("NOK-5", "kin", "stand_down") == (
+        "Bright Care: what we told you about Edna is dealt with. Please ring 01632 960900 to hear how. Thank you."
+    )
+    assert "seen by" not in story.text("CO-4", "edt", "stand_down")
+    mail = story.words.mail(story.message("CO-4", "edt", "stand_down", channel="email"), NOW)
+    assert "How it ended: closed by our office at 8.12am." in mail
+
+
+# --- calls ---
+
+
+def test_a_replacement_is_announced_by_name_and_time(story: Story) -> None:
+    assert story.said("SUV-2", "SU-7", "reassure", about="cw-2", at=ETA).startswith(
+        "Hello. This is Bright Care. Nia is coming to you instead of Dee, at about twenty-five past eight."
+    )
+
+
+def test_the_one_who_was_expected_is_not_announced_as_somebody_else(story: Story) -> None:
+    said = story.said("SUV-2", "SU-7", "reassure", about="cw-1", at=ETA)
+    assert said.startswith(
+        "Hello. This is Bright Care. Dee is on the way and should be with you at about twenty-five"
+    )
+    assert "instead" not in said
+
+
+def test_a_call_that_is_answered_after_the_arrival_says_that_it_is_over(story: Story) -> None:
+    story.alert(state="ended", ended_reason="arrived")
+    assert "has signed in" in story.said("SUV-2", "SU-7", "reassure", about="cw-2", at=ETA)
+    assert "dealt with" in story.said("CWV-1", "cw-1", "locate")
+
+
+def test_a_late_care_worker_is_asked_for_minutes_that_are_ended_with_hash(story: Story) -> None:
+    assert "no check-in at your half past seven visit" in story.said("CWV-1", "cw-1", "locate")
+    message = story.message("CWV-1", "cw-1", "locate", channel="call")
+    minutes = story.words.script(message, "minutes", NOW)
+    assert (minutes.digits, minutes.keys) == (3, True)
+    assert story.words.script(message, "", NOW).digits == 1
+
+
+def test_an_offer_by_telephone_says_where_and_how_far(story: Story) -> None:
+    said = story.said("CWV-2", "cw-2", "offer", count=12, at=ETA)
+    assert said.startswith("Hello Nia, Bright Care. Driving?")
+    assert "Edna SU, 7, Anerley, at half past seven, about 12 minutes from you." in said
+    assert "Nia" in story.said("CWV-2", "cw-3", "offer", step="gone", about="cw-2")
+
+
+def test_next_of_kin_hear_their_own_name_before_anything_else(story: Story) -> None:
+    said = story.said("NOKV-1", "kin", "inform_next_of_kin")
+    assert "Is this Tom? Press 1 for yes." in said
+    assert "Edna" not in said
+    assert "The carer due at half past seven has not signed in" in story.said(
+        "NOKV-1", "kin", "inform_next_of_kin", step="why"
+    )
+
+
+@pytest.mark.parametrize("template", sorted(set(DIALOGS) - {"FREE-2", "SUV-4", "SUV-5"}))
+def test_every_step_of_every_call_of_the_procedure_can_be_filled_in(story: Story, template: str) -> None:
+    for step in DIALOGS[template].steps:
+        assert story.said(template, "st-1", "summon", step=step)
+
+
+# --- the council ---
+
+
+def council_mail(story: Story) -> str:
+    return story.words.mail(story.message("CO-2", "edt", "inform_council", channel="email"), NOW)
+
+
+def test_the_report_to_the_council_says_what_was_tried_and_when(story: Story) -> None:
+    story.alert(taken_by=story.ref("st-1"))
+    story.sent("SUV-1", "SU-7", "reassure", 30, channel="call", result="no_answer")
+    story.sent("SU-1", "SU-7", "reassure", 31, result="cancelled")
+    story.sent("SUV-1", "SU-7", "reassure", 34, channel="call", result="answered")
+    story.sent("OC-1", "st-1", "summon", 30, result="delivered")
+    story.sent("CWV-1", "cw-1", "locate", 35, channel="call", result="voicemail")
+    story.sent("NOKV-1", "kin", "inform_next_of_kin", 38, channel="call", result="busy")
+    story.sent("CW-7", "cw-2", "offer", 36, slot=3)
+    assert council_mail(story).split("\n") == [
+        "Not reached BR-1427 Bright Care Monday 23 November 2026 7.30am - for the duty officer",
+        "",
+        "Your reference: BR-1427, initials ER.",
+        "Visit due: 7.30am on Monday 23 November 2026.",
+        "What we found: No arrival is recorded, and the person has not answered our calls.",
+        "- 8am, the person, telephone: not answered",
+        "- 8.04am, the person, telephone: not answered",
+        "- 8.05am, the care worker, telephone: answering machine",
+        "- 8.08am, next of kin, telephone: engaged",
+        "Next of kin: not reached so far.",
+        "What we are doing: care workers asked to go so far: 1.",
+        "What we ask of you: please ring us if you know anything, such as a hospital admission, and tell us your name "
+        "and reference.",
+        "Our person on duty: Pat, 01632 960900.",
+        "At your desk: not rung yet.",
+        "Our record: a1.",
+        "",
+        "Bright Care",
+    ]
+
+
+def test_a_council_desk_that_does_not_answer_is_said_so_in_the_mail(story: Story) -> None:
+    for minutes in (40, 50, 60):
+        story.sent("CO-1", "edt", "inform_council", minutes, channel="call", result="no_answer")
+    assert "At your desk: rung at 8.10am, 8.20am, 8.30am: NOT ANSWERED." in council_mail(story)
+    notice = story.words.mail(story.message("CO-5", "edt", "inform_council", channel="email"), NOW)
+    assert "we rang edt at 8.10am, 8.20am, 8.30am to report BR-1427 and were not answered." in notice
+
+
+def test_the_council_learns_neither_name_nor_telephone_nor_home_of_the_service_user(story: Story) -> None:
+    story.sent("SUV-1", "SU-7", "reassure", 30, channel="call", result="no_answer")
+    told = [
+        council_mail(story),
+        story.words.council_script(story.state.values.alerts["a1"], story.ref("st-1"), NOW),
+        story.said("COV-1", "edt", "inform_council", step="reference"),
+        story.text("CO-3", "edt", "inform_council"),
+    ]
+    for text in told:
+        assert not {"Edna", "Rushbrook", "SU-7", "Anerley", "Tom"} & set(text.replace(",", " ").split()), text
+
+
+def test_our_person_reads_a_whole_report_aloud(story: Story) -> None:
+    read = story.words.council_script(story.state.values.alerts["a1"], story.ref("st-1"), NOW)
+    assert read.startswith(
+        "My name is Pat, on call for Bright Care. I am reporting under your missed visit clause. Your reference "
+        "BR-1427, initials ER. Visit due 7.30am today."
+    )
+    assert "Lives alone: yes." in read
+
+
+def test_at_the_door_the_mail_says_no_reply(story: Story) -> None:
+    story.alert(kind="no_reply")
+    mail = council_mail(story)
+    assert mail.startswith("No reply BR-1427")
+    assert "Our carer is at the door and has no answer." in mail
+
+
+def test_without_a_reference_the_mail_says_that_there_is_none(story: Story) -> None:
+    person = story.directory.people[story.ref("SU-7")]
+    given = structs.replace(person.given, council_ref=None)
+    story.directory.people[person.ref] = structs.replace(person, given=given)
+    assert "Your reference: (no reference known to us), initials ER." in council_mail(story)
