@@ -81,6 +81,15 @@ class RedisServer:
         """CONFIG SET, while it runs."""
         assert self.ask("CONFIG", "SET", name, value) == b"+OK"
 
+    def told(self, name: str) -> str:
+        """One line of INFO, without its name."""
+        with socket.create_connection((LOOPBACK, self.port), timeout=10) as wire:
+            wire.sendall(b"*1\r\n$4\r\nINFO\r\n")
+            answer = wire.makefile("rb")
+            lines = answer.read(int(answer.readline()[1:])).decode().splitlines()
+        (value,) = [line.partition(":")[2] for line in lines if line.partition(":")[0] == name]
+        return value
+
     @property
     def running(self) -> bool:
         """Whether it has been started and not ended."""

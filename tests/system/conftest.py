@@ -6,20 +6,56 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.system.stores import end_servers, on_redis
+from tests.journals import journals_below
+from tests.system.stores import (
+    ONCE,
+    SQLITE_ALONE,
+    asked_for_a_server,
+    end_servers,
+    on_redis,
+    unsaid,
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is of SQLite alone is not collected when the tests run on Redis: it is no test of it."""
+    """On Redis all is collected but what is marked; a mark without its reason ends the run."""
+    wrong = {problem for item in items for problem in unsaid(item)}
+    if wrong:
+        raise pytest.UsageError("; ".join(sorted(wrong)))
     if not on_redis():
         return
-    alone = [item for item in items if item.get_closest_marker("sqlite_alone")]
-    if alone:
-        config.hook.pytest_deselected(items=alone)
-        items[:] = [item for item in items if item not in alone]
+    left = [item for item in items if item.get_closest_marker(SQLITE_ALONE) or item.get_closest_marker(ONCE)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _servers_end_with_their_module() -> Iterator[None]:
+def _the_store_is_the_one_that_was_asked_for(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """After each module: nothing ran on another store than this pass is about, and no mark is untrue."""
+    base = tmp_path_factory.getbasetemp()
+    before = set(base.iterdir())
     yield
+    asked = asked_for_a_server()
     end_servers()
+    items = [item for item in request.session.items if item.path == request.path]
+    found = [
+        str(path.relative_to(base)) for new in set(base.iterdir()) - before for path in journals_below(new)
+    ]
+    if on_redis():
+        assert found == [], (
+            "a journal of SQLite on the pass of Redis: use the server, or mark it sqlite_alone"
+        )
+        assert asked or not _whole(request.config), "it uses no store: mark it store_once"
+    elif all(item.get_closest_marker(ONCE) for item in items):
+        assert found == [], "it is marked store_once and opens a store: it belongs into the pass of Redis too"
+
+
+def _whole(config: pytest.Config) -> bool:
+    """Whether modules are run as they are, and not single tests out of them."""
+    chosen = ("keyword", "markexpr", "lf", "failedfirst", "deselect")
+    return not any(config.getoption(name, None) for name in chosen) and not any(
+        "::" in one for one in config.args
+    )

@@ -15,6 +15,8 @@ import yaml
 from monitor.metrics import Metrics
 from tests.unit.test_docs import anchors_of
 
+pytestmark = pytest.mark.store_once("promtool and files: no store is opened")
+
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "config" / "prometheus"
 RULES = SHIPPED / "callwatch.rules.yml"

@@ -25,6 +25,8 @@ from monitor.core.views import BoardVisit, DarkView, UnwatchedRow, VisitView
 from tests.fakes.desks import NOW, FakeDesks, alert_view, board_view, contact, on_board
 from tests.waiting import until
 
+pytestmark = pytest.mark.store_once("the desks behind the pages are fakes: no store is opened")
+
 PASSWORD = "a long walk before breakfast"
 HASH = argon2.PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
 STAFF = {"st-1": "Anna Weber", "st-2": "Priya Nair"}

@@ -36,7 +36,9 @@ from config.tokens import hash_token
 from connectors.sqlite_files import DATABASE
 from monitor.__main__ import main
 from monitor.commands import rota as rota_command
-from tests.system.disks import fill, tmpfs
+from tests.system.disks import tmpfs
+from tests.system.stores import store_block
+from tests.system.test_degraded import full
 from tests.waiting import until_sync
 
 ROOT = Path(__file__).parents[2]
@@ -209,7 +211,7 @@ def site(folder: Path, data: Path | str = "data", more: str = "") -> Iterator[Si
     made = callwatch(folder, "token", "--role", "office", "--desk", "bright")
     assert made.returncode == 0, made.stderr
     secret, block = made.stdout.split("\n", 1)
-    config = configured(folder, block, data=data, desks=more)
+    config = configured(folder, block + store_block(folder / data), data=data, desks=more)
     with running(folder, "run", "--config", config) as daemon:
         yield Site(folder, config, secret, daemon)
 
@@ -354,7 +356,7 @@ def test_a_second_daemon_on_the_same_data_ends_with_3_and_names_the_first(here: 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_daemon_with_0_within_drain_s_and_it_starts_again(tmp_path: Path, number: int):
-    config = configured(tmp_path)
+    config = configured(tmp_path, store_block(tmp_path / "data"))
     for _ in range(2):
         with running(tmp_path, "run", "--config", config) as daemon:
             assert daemon.ready is not None
@@ -369,6 +371,7 @@ def test_sighup_takes_a_new_configuration_whole_or_not_at_all(tmp_path: Path):
     rota = written(tmp_path, "rota.json", {"visits": [visit("v-1", SOON)]})
     with site(tmp_path) as one:
         secret, block = quick("token", "--role", "intake", "--desk", "bright").stdout.split("\n", 1)
+        block += store_block(tmp_path / "data")
         configured(tmp_path, block, desks="[[desk]]")
         one.daemon.process.send_signal(signal.SIGHUP)
         until_sync(lambda: one.daemon.logged("configuration refused"), what="the refusal in the log")
@@ -525,17 +528,17 @@ def test_what_is_no_callwatch_is_2_and_a_redirect_is_not_followed(desk: str, tmp
 
 
 def test_a_daemon_whose_disk_is_full_says_3_and_the_same_file_goes_in_when_there_is_room(tmp_path: Path):
-    with tmpfs(tmp_path / "disk", "3m") as disk, site(tmp_path, disk / "data") as one:
+    with full(tmp_path, "3m") as disk, site(tmp_path, disk.data) as one:
         people = written(tmp_path, "people.json", PEOPLE)
         assert one.load(people).returncode == 0
-        ballast = fill(disk)
+        disk.breaks()
         rota = written(tmp_path, "rota.json", {"visits": [visit(f"v-{n}", SOON) for n in range(2_000)]})
-        full = one.load(rota)
-        assert full.returncode == 3, full.stderr
-        assert "503" in full.stderr
-        ballast.write_bytes(b"")
+        refused = one.load(rota)
+        assert refused.returncode == 3, refused.stderr
+        assert "503" in refused.stderr
+        disk.mends()
         until_sync(lambda: one.load(rota).returncode == 0, 30, every=0.5, what="the rota is taken")
-        assert code_of("verify", "--data", disk / "data") == 0
+        assert code_of("verify", "--config", one.config) == 0
         assert one.daemon.ends()[0] == 0
 
 
@@ -543,7 +546,7 @@ def test_a_daemon_whose_disk_is_full_says_3_and_the_same_file_goes_in_when_there
 
 
 def test_verify_looks_on_while_the_daemon_runs(here: Site):
-    said = callwatch(here.folder, "verify", "--json")  # ./data
+    said = callwatch(here.folder, "verify", "--config", here.config, "--json")
     assert said.returncode == 0
     answer = json.loads(said.stdout)
     assert answer["ok"] is True
@@ -553,11 +556,20 @@ def test_verify_looks_on_while_the_daemon_runs(here: Site):
     assert len(bytes.fromhex(desk["head"])) == 32
     last = here.get(f"/v1/desks/bright/facts?after={desk['facts'] - 1}")["facts"][0]
     assert last["hash"] == desk["head"]
-    assert code_of("verify", "--data", here.folder / "data") == 0
-    assert code_of("verify", "--config", here.config) == 0
     assert here.daemon.process.poll() is None
 
 
+@pytest.mark.sqlite_alone("the folder is the store", instead=None)
+def test_verify_needs_no_configuration_where_the_folder_is_the_store(here: Site):
+    said = callwatch(here.folder, "verify", "--json")  # ./data
+    assert (said.returncode, json.loads(said.stdout)["ok"]) == (0, True)
+    assert code_of("verify", "--data", here.folder / "data") == 0
+
+
+@pytest.mark.sqlite_alone(
+    "a server makes its own copies",
+    instead="tests/system/test_redis.py::test_a_copy_of_the_servers_folder_is_whole_and_a_daemon_starts_from_it",
+)
 def test_a_backup_of_a_running_store_is_whole_and_a_daemon_starts_from_it(here: Site, tmp_path: Path):
     copy = tmp_path / "copy"
     made = callwatch(here.folder, "backup", copy, "--json")
@@ -572,6 +584,10 @@ def test_a_backup_of_a_running_store_is_whole_and_a_daemon_starts_from_it(here: 
     assert json.loads(after.stdout)["desks"][0]["facts"] > told["facts"]
 
 
+@pytest.mark.sqlite_alone(
+    "it is broken by its own language",
+    instead="tests/contract/test_redis_store.py::test_verify_names_the_broken_fact_and_clears_the_other_desk",
+)
 def test_verify_names_the_broken_fact(here: Site, tmp_path: Path):
     copy = tmp_path / "copy"
     assert code_of("backup", copy, "--config", here.config) == 0
@@ -588,6 +604,10 @@ def test_verify_names_the_broken_fact(here: Site, tmp_path: Path):
     assert code_of("backup", tmp_path / "again", "--data", copy) == 1
 
 
+@pytest.mark.sqlite_alone(
+    "the folder is the store",
+    instead="tests/contract/test_redis_store.py::test_verify_of_a_server_without_a_store_says_so",
+)
 def test_no_store_is_2_and_a_damaged_one_is_1(tmp_path: Path):
     assert code_of("verify", "--data", tmp_path) == 2
     assert code_of("backup", tmp_path / "copy", "--data", tmp_path) == 2
@@ -599,6 +619,7 @@ def test_no_store_is_2_and_a_damaged_one_is_1(tmp_path: Path):
     assert (answer["ok"], answer["error"]["code"]) == (False, "corrupt")
 
 
+@pytest.mark.sqlite_alone("a server makes its own copies", instead=None)
 def test_a_backup_onto_a_full_disk_is_3_and_leaves_no_database(here: Site, tmp_path: Path):
     with tmpfs(tmp_path / "disk", "64k") as disk:
         said = quick("backup", disk / "copy", "--config", here.config)
@@ -606,6 +627,7 @@ def test_a_backup_onto_a_full_disk_is_3_and_leaves_no_database(here: Site, tmp_p
         assert not (disk / "copy" / DATABASE).exists()
 
 
+@pytest.mark.sqlite_alone("the folder is the store", instead=None)
 def test_without_a_word_the_store_is_where_the_environment_says(here: Site):
     assert code_of("verify", CALLWATCH_DATA_DIR=str(here.folder / "data")) == 0
     assert code_of("verify", CALLWATCH_DATA_DIR=str(here.folder / "nowhere")) == 2

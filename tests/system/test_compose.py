@@ -25,6 +25,8 @@ from tests.system.broker import LOOPBACK, MOSQUITTO, accepts
 from tests.system.daemon import ROOT, Daemon
 from tests.waiting import until_sync
 
+pytestmark = pytest.mark.store_once("its daemon is on the Redis of compose.yaml whatever was asked for")
+
 HOST = "watch.example.org"
 REDIS = shutil.which("redis-server") or "/usr/bin/redis-server"
 PINNED = re.compile(r"[\w./-]+:v?\d+\.\d+\.\d+(-[a-z]+)?")

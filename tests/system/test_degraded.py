@@ -67,12 +67,12 @@ class Disk(NamedTuple):
 
 
 @contextmanager
-def full(folder: Path) -> Iterator[Disk]:
+def full(folder: Path, size: str = "2m") -> Iterator[Disk]:
     """A small disk on which no byte is left.
 
     Somebody reads the database meanwhile: otherwise SQLite finds room of its own, in the log that it copies back.
     """
-    with tmpfs(folder / "disk", "2m") as at, contextlib.ExitStack() as reading:
+    with tmpfs(folder / "disk", size) as at, contextlib.ExitStack() as reading:
 
         def breaks() -> None:
             where = f"{(at / 'data' / DATABASE).as_uri()}?mode=ro"
@@ -138,8 +138,8 @@ def locked(folder: Path) -> Iterator[Disk]:
 
 
 @contextmanager
-def out_of_memory(folder: Path) -> Iterator[Disk]:
-    """A Redis that has reached its maxmemory, and throws nothing away."""
+def out_of_memory(folder: Path, size: str = "") -> Iterator[Disk]:
+    """A Redis that has reached its maxmemory, and throws nothing away; `size` is for disks."""
     server = server_of(folder / "data")
     yield Disk(folder / "data", lambda: server.set("maxmemory", "1"), lambda: server.set("maxmemory", "0"))
 
@@ -630,27 +630,28 @@ def test_a_service_user_on_the_line_when_the_disk_goes_is_not_told_of_our_troubl
         whole(office)
 
 
-@pytest.mark.sqlite_alone  # its disk is full: what is put aside lies in the data folder, not in the store
 def test_what_nobody_can_read_is_acknowledged_only_when_it_is_kept(
     tmp_path: Path, broker: Mosquitto, warm: WarmStart
 ) -> None:
     phone = "owntracks:u17/phone"
+    # what is put aside lies in the data folder whatever the store is: its disk is full, a Redis is well
+    well = server_of(tmp_path / "data") if on_redis() else None
     with (
-        full(tmp_path) as disk,
-        Daemon(disk.data.parent, data=disk.data, warm=warm, devices=(phone,)) as daemon,
+        tmpfs(tmp_path / "disk", "2m") as at,
+        Daemon(at, data=at / "data", warm=warm, devices=(phone,), redis=well) as daemon,
     ):
         cast(daemon.api())
         rubbish = daemon.api(device=phone)
         assert rubbish.call("POST", "/owntracks", b"before").status == 200
-        disk.breaks()
+        ballast = fill(at)
         lost = rubbish.call("POST", "/owntracks", b"\x00 rubbish that fills no disk")
         assert lost.status == 503
         assert "retry-after" in lost.headers
-        disk.mends()
+        ballast.unlink()
         until_sync(
             lambda: rubbish.call("POST", "/owntracks", b"\x00 rubbish").status == 200, 20, what="kept again"
         )
-        kept = [file.read_bytes() for file in (disk.data / "quarantine").iterdir()]
+        kept = [file.read_bytes() for file in (at / "data" / "quarantine").iterdir()]
         assert sorted(kept) == [b"\x00 rubbish", b"before"]
 
 

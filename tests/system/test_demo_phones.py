@@ -16,6 +16,8 @@ from monitor.demo_phones import Progress, run_phones
 from monitor.synthetic import SyntheticDay, synthetic_day
 from tests.waiting import until
 
+pytestmark = pytest.mark.store_once("phones and a broker: no store is opened")
+
 NOW = datetime(2026, 11, 23, 10, 7, 13, tzinfo=UTC)
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 

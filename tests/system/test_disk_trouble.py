@@ -20,7 +20,9 @@ from tests.system.disks import ext4, fill, run, tmpfs
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.sqlite_alone
+pytestmark = pytest.mark.sqlite_alone(
+    "the store's own disk, lock and files", instead="tests/contract/test_redis_store.py"
+)
 BIG = '{"n":"' + "x" * 900 + '"}'
 
 

@@ -11,6 +11,8 @@ from aiosmtpd.controller import Controller
 from connectors.email import MailSender
 from connectors.ports import EdgeError, OutboundMessage
 
+pytestmark = pytest.mark.store_once("a relay and a sender: no store is opened")
+
 
 class Relay:
     """A relay that keeps what it takes, or refuses."""

@@ -15,7 +15,17 @@ import asyncssh
 import pytest
 
 from connectors.fetch import MOST_FILES
-from tests.system.daemon import Daemon, care_worker, in_s, now, of_kind, service_user, table
+from tests.system.daemon import (
+    Daemon,
+    WarmStart,
+    care_worker,
+    in_s,
+    now,
+    of_kind,
+    service_user,
+    table,
+    warm_start,
+)
 from tests.system.vendors import LOOPBACK, TOKEN, USER, Https, Sftp
 from tests.waiting import until_sync
 
@@ -96,6 +106,12 @@ def places(daemon: Daemon, visit: str) -> Mapping[str, Any]:
     return dict(place)
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmStart]:
+    with warm_start() as warm:
+        yield warm
+
+
 @pytest.fixture(name="incoming")
 def _incoming(tmp_path: Path) -> Path:
     folder = tmp_path / "incoming"
@@ -104,10 +120,10 @@ def _incoming(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(name="watching")
-def _watching(tmp_path: Path, incoming: Path) -> Iterator[Daemon]:
+def _watching(tmp_path: Path, incoming: Path, warm: WarmStart) -> Iterator[Daemon]:
     feeds = feed("rota-in", "folder", "rota", path=str(incoming), pattern="rota*.csv")
     feeds += feed("ecm-in", "folder", "ecm", path=str(incoming), pattern="ecm*.csv")
-    with Daemon(tmp_path, tables=MAPPINGS + feeds) as daemon:
+    with Daemon(tmp_path, tables=MAPPINGS + feeds, warm=warm) as daemon:
         people(daemon)
         yield daemon
 
@@ -218,13 +234,13 @@ def test_one_that_waits_is_found_in_the_other_file_when_the_one_that_brought_it_
 
 
 def test_a_feed_with_more_files_than_one_look_reads_starves_none_of_them_behind_those_that_wait(
-    tmp_path: Path, incoming: Path
+    tmp_path: Path, incoming: Path, warm: WarmStart
 ) -> None:
     for n in range(MOST_FILES + 30):
         at = in_s(-3600 + n)
         moved_in(incoming / f"ecm-{n:04}.csv", ecm_of((f"v-unknown-{n}", at, None, "")), at)
     feeds = feed("ecm-in", "folder", "ecm", path=str(incoming), pattern="ecm*.csv")
-    with Daemon(tmp_path, tables=MAPPINGS + feeds) as daemon:
+    with Daemon(tmp_path, tables=MAPPINGS + feeds, warm=warm) as daemon:
         # drained means that all of it was read, not the first part
         assert state_of(daemon, "ecm-in") == "drained"
         assert daemon.api().metric("callwatch_checkins_total", source="file") == MOST_FILES + 30
@@ -290,12 +306,12 @@ def test_what_was_read_is_not_told_again_after_a_kill(watching: Daemon, incoming
 
 
 def test_a_feed_that_falls_silent_makes_its_visits_dark_and_comes_back(
-    tmp_path: Path, incoming: Path
+    tmp_path: Path, incoming: Path, warm: WarmStart
 ) -> None:
     feeds = feed("ecm-in", "folder", "ecm", path=str(incoming), fresh_within="2s")
     moved_in(incoming / "ecm.csv", ecm_of())
     council = {"id": "other", "kind": "council", "name": "Another", "policy": "bromley"}
-    with Daemon(tmp_path, tables=MAPPINGS + feeds, desks=[council]) as daemon:
+    with Daemon(tmp_path, tables=MAPPINGS + feeds, desks=[council], warm=warm) as daemon:
         people(daemon)
         daemon.api().rota(
             {
@@ -338,13 +354,13 @@ def test_a_feed_that_falls_silent_makes_its_visits_dark_and_comes_back(
 
 
 def test_rows_or_a_heartbeat_prove_freshness_where_the_mapping_says_so(
-    tmp_path: Path, incoming: Path
+    tmp_path: Path, incoming: Path, warm: WarmStart
 ) -> None:
     feeds = feed("by-rows", "folder", "ecm-rows", path=str(incoming), pattern="a.csv", fresh_within="10m")
     feeds += feed("by-beat", "folder", "ecm-beat", path=str(incoming), pattern="b.csv", fresh_within="10m")
     moved_in(incoming / "a.csv", ecm_of(("v-9", in_s(-1200), None, "")))
     moved_in(incoming / "b.csv", f"Visit,Carer,In,Out,Alive\n,,,,{local(in_s(-1200))}\n".encode())
-    with Daemon(tmp_path, tables=MAPPINGS + feeds) as daemon:
+    with Daemon(tmp_path, tables=MAPPINGS + feeds, warm=warm) as daemon:
         assert (state_of(daemon, "by-rows"), state_of(daemon, "by-beat")) == ("down", "down")
         assert daemon.api().metric("callwatch_feed_silence_seconds", feed="by-beat") > 1100
         moved_in(incoming / "a.csv", ecm_of(("v-9", in_s(-60), None, "")))
@@ -355,11 +371,11 @@ def test_rows_or_a_heartbeat_prove_freshness_where_the_mapping_says_so(
 
 
 def test_a_rota_that_does_not_come_any_more_is_an_alarm_and_nothing_is_dark(
-    tmp_path: Path, incoming: Path
+    tmp_path: Path, incoming: Path, warm: WarmStart
 ) -> None:
     feeds = feed("rota-in", "folder", "rota", path=str(incoming), fresh_within="2s")
     moved_in(incoming / "rota.csv", rota_of(("v-1", in_s(3600))))
-    with Daemon(tmp_path, tables=MAPPINGS + feeds) as daemon:
+    with Daemon(tmp_path, tables=MAPPINGS + feeds, warm=warm) as daemon:
         people(daemon)
         (alert,) = until_sync(lambda: daemon.api().alerts(kind="rota", state="open"), what="the alarm")
         assert alert["reason"] == "rota_feed_old"
@@ -369,10 +385,10 @@ def test_a_rota_that_does_not_come_any_more_is_an_alarm_and_nothing_is_dark(
 
 
 def test_a_folder_that_is_gone_is_unknown_from_the_start_and_the_watch_begins(
-    tmp_path: Path, incoming: Path
+    tmp_path: Path, incoming: Path, warm: WarmStart
 ) -> None:
     feeds = feed("ecm-in", "folder", "ecm", path=str(incoming / "mounted"))
-    with Daemon(tmp_path, tables=MAPPINGS + feeds) as daemon:
+    with Daemon(tmp_path, tables=MAPPINGS + feeds, warm=warm) as daemon:
         assert state_of(daemon, "ecm-in") == "unknown"
         (incoming / "mounted").mkdir()
         until_sync(lambda: state_of(daemon, "ecm-in") == "drained", what="it is mounted")
@@ -392,11 +408,13 @@ def sftp_feed(server: Sftp, **more: Any) -> str:
     return feed("ecm-in", "sftp", "ecm", key_file=str(server.key_file), **place, **more)
 
 
-def test_checkins_are_fetched_from_an_sftp_server_that_goes_away_and_is_back(tmp_path: Path) -> None:
+def test_checkins_are_fetched_from_an_sftp_server_that_goes_away_and_is_back(
+    tmp_path: Path, warm: WarmStart
+) -> None:
     with Sftp(tmp_path) as server:
         moved_in(server.root / "ecm.csv", ecm_of(("v-1", in_s(-30), None, "")))
         (server.root / "ecm-later.csv.filepart").write_bytes(b"half of")
-        with Daemon(tmp_path, tables=MAPPINGS + sftp_feed(server, fresh_within="4s")) as daemon:
+        with Daemon(tmp_path, tables=MAPPINGS + sftp_feed(server, fresh_within="4s"), warm=warm) as daemon:
             people(daemon)
             daemon.api().rota(
                 {
@@ -416,11 +434,11 @@ def test_checkins_are_fetched_from_an_sftp_server_that_goes_away_and_is_back(tmp
             until_sync(lambda: signal(daemon, "v-1") == "known", what="it is back")
 
 
-def test_a_server_with_another_host_key_is_not_believed(tmp_path: Path) -> None:
+def test_a_server_with_another_host_key_is_not_believed(tmp_path: Path, warm: WarmStart) -> None:
     with Sftp(tmp_path) as server:
         server.write_known_hosts(asyncssh.generate_private_key("ssh-ed25519"))
         moved_in(server.root / "ecm.csv", ecm_of(("v-1", in_s(-30), None, "")))
-        with Daemon(tmp_path, tables=MAPPINGS + sftp_feed(server)) as daemon:
+        with Daemon(tmp_path, tables=MAPPINGS + sftp_feed(server), warm=warm) as daemon:
             assert state_of(daemon, "ecm-in") == "unknown"
             until_sync(lambda: '"reason":"identity"' in daemon.log.replace(" ", ""), what="the log says why")
             assert daemon.api().metric("callwatch_checkins_total", source="file") == 0
@@ -435,10 +453,12 @@ def https_feed(server: Https, folder: Path, **more: Any) -> str:
     return feed("ecm-in", "https", "ecm", **(place | more))
 
 
-def test_checkins_are_pulled_over_https_and_only_when_they_changed(tmp_path: Path) -> None:
+def test_checkins_are_pulled_over_https_and_only_when_they_changed(tmp_path: Path, warm: WarmStart) -> None:
     with Https(tmp_path) as server:
         server.serve(ecm_of(("v-1", in_s(-30), None, "")), modified=now())
-        with Daemon(tmp_path, tables=MAPPINGS + https_feed(server, tmp_path, fresh_within="4s")) as daemon:
+        with Daemon(
+            tmp_path, tables=MAPPINGS + https_feed(server, tmp_path, fresh_within="4s"), warm=warm
+        ) as daemon:
             people(daemon)
             daemon.api().rota(
                 {
@@ -460,10 +480,10 @@ def test_checkins_are_pulled_over_https_and_only_when_they_changed(tmp_path: Pat
             assert TOKEN not in daemon.log
 
 
-def test_a_certificate_of_nobody_we_know_is_not_believed(tmp_path: Path) -> None:
+def test_a_certificate_of_nobody_we_know_is_not_believed(tmp_path: Path, warm: WarmStart) -> None:
     with Https(tmp_path) as server:
         more = {"ca_file": "/etc/ssl/certs/ca-certificates.crt"}
-        with Daemon(tmp_path, tables=MAPPINGS + https_feed(server, tmp_path, **more)) as daemon:
+        with Daemon(tmp_path, tables=MAPPINGS + https_feed(server, tmp_path, **more), warm=warm) as daemon:
             assert state_of(daemon, "ecm-in") == "unknown"
             until_sync(lambda: '"reason":"identity"' in daemon.log.replace(" ", ""), what="the log says why")
             assert server.asked == []

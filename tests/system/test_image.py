@@ -17,11 +17,14 @@ from connectors.probe import main as probe
 from tests.ports import free_port
 from tests.system.daemon import ROOT, Daemon, in_s, rfc, table, toml
 from tests.system.image import Container, Image, Step, built, context, stages
+from tests.system.stores import server_of
 from tests.waiting import until_sync
 
+WIRE = "/run/redis.sock"
 OPERATOR = "an-operator-of-the-image"
 DRAIN_S = 10.0
 pytestmark = pytest.mark.timeout(240)  # the packages are installed anew
+of_the_image = pytest.mark.store_once("it is built once, and runs on both stores")
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,21 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         yield one
 
 
-@pytest.fixture(scope="module")
-def container(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
+@pytest.fixture(params=["sqlite", "redis"])
+def container(
+    request: pytest.FixtureRequest, image: Image, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Container]:
     folder = tmp_path_factory.mktemp("container")
     config, secret = folder / "callwatch.toml", folder / "operator"
     config.write_text(_configuration())
     secret.write_text(OPERATOR + "\n")
     files = {"/etc/callwatch/callwatch.toml": config, "/run/secrets/callwatch_operator": secret}
+    if request.param == "redis":
+        # its network is its own: the server is reached by a file, whose path must be short
+        wire = tmp_path_factory.mktemp("s") / "redis.sock"
+        server_of(folder / "volume", unixsocket=str(wire), unixsocketperm="777")
+        config.write_text(_configuration() + table("store", {"url": f"unix://{WIRE}"}))
+        files[WIRE] = wire
     one = Container(image, folder, files)
     yield one
     one.remove()
@@ -56,6 +67,7 @@ def _configuration() -> str:
     )
 
 
+@of_the_image
 def test_it_runs_read_only_as_nobody_in_particular_is_well_and_ends_in_order(container: Container) -> None:
     container.start()
     until_sync(lambda: container.health() == 0, 40, 0.2, "the health check is 0")
@@ -77,11 +89,13 @@ def test_it_runs_read_only_as_nobody_in_particular_is_well_and_ends_in_order(con
     began = time.monotonic()
     assert container.stop() == 0, container.said()
     assert time.monotonic() - began < DRAIN_S
-    assert (container.volume / "callwatch.db").stat().st_uid == 10_001
+    (kept,) = [name for name in ("callwatch.db", "instance.id") if (container.volume / name).exists()]
+    assert (container.volume / kept).stat().st_uid == 10_001
     assert stat.S_IMODE(container.volume.stat().st_mode) == 0o700
     assert '"event":"ready"' in container.said()
 
 
+@of_the_image
 def test_the_image_has_the_locked_packages_and_nothing_to_build_with(image: Image) -> None:
     found = image.stage.root / "opt/callwatch/lib"
     (packages,) = found.glob("python*/site-packages")
@@ -98,6 +112,7 @@ def test_the_image_has_the_locked_packages_and_nothing_to_build_with(image: Imag
     assert not (packages / "tests").exists()
 
 
+@of_the_image
 def test_it_is_labelled_and_its_words_are_for_no_shell(image: Image) -> None:
     stage = image.stage
     assert stage.labels["org.opencontainers.image.title"] == "callwatch"

@@ -49,6 +49,8 @@ from tests.system.broker import (
 )
 from tests.waiting import until, until_sync
 
+pytestmark = pytest.mark.store_once("the desk behind the reader is the test's: no store is opened")
+
 NOW = datetime(2026, 3, 29, 9, 0, tzinfo=UTC)
 TST = 1774769460
 PHONE = "callwatch/north/phone-17"

@@ -7,6 +7,7 @@ work on Redis too is shown by running those very tests on it (tests/system/store
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -38,6 +39,8 @@ from tests.system.daemon import (
     warm_start,
 )
 from tests.waiting import until_sync
+
+pytestmark = pytest.mark.store_once("it is on Redis whatever was asked for")
 
 TOPIC = f"callwatch/{DESK}/phone-17/checkin"
 CALM = {"late_after": "30m"}
@@ -219,6 +222,31 @@ def test_the_command_line_knows_a_shared_store(tmp_path: Path, redis: RedisServe
         assert not (tmp_path / "copy").exists()
         redis.kill()
         assert run(daemon, "verify", "--config", daemon.config).returncode == 3
+
+
+def test_a_copy_of_the_servers_folder_is_whole_and_a_daemon_starts_from_it(
+    tmp_path: Path, redis: RedisServer, warm: WarmStart
+) -> None:
+    """As docs/operations.md says how: rewritten, and then `appendonlydir` as a whole, while the daemon runs."""
+    there = tmp_path / "there"
+    there.mkdir()
+    with Daemon(tmp_path, redis=redis, warm=warm) as daemon:
+        cast(daemon, ["v-1"])
+        assert redis.ask("BGREWRITEAOF").startswith(b"+")
+        until_sync(lambda: redis.told("aof_rewrite_in_progress") == "0", what="it is rewritten")
+        assert redis.told("aof_last_bgrewrite_status") == "ok"
+        facts = daemon.api().facts()
+        copied = RedisServer(there / "copy")
+        shutil.copytree(redis.folder / "appendonlydir", copied.folder / "appendonlydir")
+    try:
+        elsewhere = Daemon(there, redis=copied.start(), data=daemon.data, warm=warm)
+        (told,) = elsewhere.verify()["desks"]
+        assert (told["broken"], told["facts"] >= len(facts)) == (None, True)
+        with elsewhere:
+            assert elsewhere.api().facts()[: len(facts)] == facts
+            assert elsewhere.api().visit("v-1") is not None
+    finally:
+        copied.kill()
 
 
 def test_a_daemon_elsewhere_waits_for_the_lease_and_is_told_who_leads(

@@ -31,6 +31,8 @@ from tests.fakes.telephones import (
 )
 from tests.waiting import until
 
+pytestmark = pytest.mark.store_once("the desk behind the telephones is a fake: no store is opened")
+
 HELLO = "Hello. This is Bright Care, your care company. Take your time."
 QUESTION = "If you are all right, press 1. If you want to talk to somebody, press 2."
 ASK = Script(say=(HELLO, QUESTION), keys=True, step="ask", wait_s=6)
