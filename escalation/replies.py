@@ -103,18 +103,46 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-43": _SUMMON,
         "OC-33": _SUMMON,
         "OC-34": _SUMMON,
+        "OC-35": _SUMMON,
     }
 )
 
 # --- reading a text ---
 
-Word = Literal["help", "stop", "other"]
+Word = Literal["help", "stop", "dont_come", "other"]
 
 STOP_WORDS = frozenset({"stop", "stopall", "unsubscribe", "cancel", "end", "quit", "revoke", "optout"})
 HELP_WORDS = frozenset({"help", "info", "sos", "999"})
 """The HELP family, and what a person in need sends. 999 is no code: no question has nine answers; 112 may be one."""
 START_WORDS = frozenset({"start", "yes", "unstop"})
 """Twilio acts on these too. To us they are words for a person to read: YES is no answer to "are you all right"."""
+
+_TODAY = r"(?:today|tonight|tomorrow|now|this (?:morning|afternoon|evening|time))"
+_ANYBODY = (
+    r"(?:you|u|him|her|them|any(?:one|body|thing|more)|any one|any more|some(?:one|body)|no one|nobody|it|"
+    r"(?:a |the |my |your |this |any )?(?:carers?|care workers?|visit|visits|call|calls|help|care))"
+)
+_DONT = r"(?:do not|dont)"
+_NOT = r"(?:do not|dont|no longer|wont|will not)"
+DONT_COME: tuple[str, ...] = (
+    rf"{_DONT} (?:come|bother|visit|call (?:round|today|in)|turn up|send {_ANYBODY})",
+    rf"{_NOT} (?:really |actually )?(?:need|want|require) {_ANYBODY}",
+    rf"not {_TODAY}",
+    r"stop coming",
+    r"cancel\w*",
+    r"(?:call|put) (?:it|the visit|my visit|the call|him|her|them) off|call off",
+    rf"no need (?:to|for) (?:come|call|visit|bother|{_ANYBODY})",
+    rf"no need {_TODAY}",
+    r"no (?:carer|care worker|visit|call) (?:needed|wanted|required|necessary|please)",
+    r"(?:not|isnt|arent) (?:needed|wanted|required|necessary)",
+    rf"leave (?:it|me|us) {_TODAY}",
+    rf"skip (?:it|me|us|{_TODAY}|the visit|my visit)",
+    r"(?:stay|keep) away",
+    rf"(?:manage|cope|do) without {_ANYBODY}",
+)
+"""What somebody says who wants nobody to come, a row each, with the apostrophes gone. It calls nothing off: a person
+rings, and the visit stays in place (spec 22.2, 7.26; wording.md SU-12). What is missed here is read by a person too."""
+_DONT_COME = re.compile(rf"\b(?:{'|'.join(row.replace(' ', '[^a-z0-9]+') for row in DONT_COME)})\b")
 
 POLITE = frozenset(
     re.findall(
@@ -140,7 +168,8 @@ _LONGEST = 1600
 class Reply(Struct, frozen=True, kw_only=True):
     """A text as it reads by itself, before any question is looked at.
 
-    `number` is minutes. `word` is "other" when a person should read the text, also beside a code.
+    `number` is minutes. `word` is "other" when a person should read the text, also beside a code; "dont_come" when it
+    says that nobody should come (`DONT_COME`).
     """
 
     code: str | None = None
@@ -161,11 +190,12 @@ def read_reply(text: str) -> Reply:
     if squeezed in HELP_WORDS or re.match(r"999\b", plain):
         return Reply(word="help")
     helped = re.search(r"(?<![a-z])(?:help|sos)(?![a-z])", plain) is not None
+    kind: Word = "help" if helped else "dont_come" if _DONT_COME.search(plain) else "other"
     found = _CODE.match(plain)
     if found is None or _CLOCK.match(plain) or _UNIT.match(plain, found.end()):
-        return Reply(word="help" if helped else "other", number=_leading_minutes(plain))
+        return Reply(word=kind, number=_leading_minutes(plain))
     reply = _with_code(found[1], plain[found.end() :])
-    return Reply(code=reply.code, number=reply.number, word="help") if helped else reply
+    return reply if kind == "other" else Reply(code=reply.code, number=reply.number, word=kind)
 
 
 def _with_code(code: str, rest: str) -> Reply:
@@ -254,6 +284,7 @@ class Stale(Struct, frozen=True, kw_only=True):
 UnmatchedReason = Literal[
     "stop",
     "help",
+    "dont_come",
     "free_text",
     "no_open_question",
     "several_open",
@@ -269,6 +300,8 @@ class Unmatched(Struct, frozen=True, kw_only=True):
 
     reason: UnmatchedReason
 
+
+_REASONS: Mapping[Word | None, UnmatchedReason] = MappingProxyType({"help": "help", "dont_come": "dont_come"})
 
 CALMING: frozenset[Answer] = frozenset({"all_right", "carer_here"})
 """Beside other words or a second number these are not taken: free text is never classified as all right."""
@@ -288,7 +321,7 @@ def match(questions: Sequence[Question], reply: Reply, now: datetime) -> Matched
     if reply.word == "help" and (called := _call_for_person(questions)):
         return called
     if reply.code is None:
-        return Unmatched(reason="help" if reply.word == "help" else "free_text")
+        return Unmatched(reason=_REASONS.get(reply.word, "free_text"))
     found = _bare(questions, now) if len(reply.code) == 1 else _by_slot(questions, int(reply.code[:-1]))
     return found if isinstance(found, Unmatched) else _answered(found, reply)
 
@@ -322,7 +355,7 @@ def _answered(question: Question, reply: Reply) -> Matched | Stale | Unmatched:
     if answer is None:
         return Unmatched(reason="no_such_answer")
     if answer in CALMING and (reply.word is not None or reply.number is not None):
-        return Unmatched(reason="free_text")
+        return Unmatched(reason="dont_come" if reply.word == "dont_come" else "free_text")
     if reply.number is not None and answer not in TAKES_NUMBER:
         return Unmatched(reason="unclear")  # "51 52": taking it by mistake would stop the ringing
     if not question.open:

@@ -39,6 +39,8 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
 WITH_REASSURE: frozenset[AlertKind] = frozenset({"late_visit"})
 """Kinds that contact the service user. With one of two care workers present no machine rings them (domain.md)."""
 
+DONT_COME = "dont_come"
+"""Reason of the alert that a service user has texted that nobody should come: the visit stays in place (7.26)."""
 WHILE_DOWN = "while_down"
 """Reason of the alerts that became due long ago while we were down, and of the one digest about them."""
 STOPPED_TEXTS = "stopped_texts"
@@ -124,6 +126,7 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
         "rota_feed_old": ("OC-43", "OCV-3"),
         ROTA_OLD: ("OC-43", "OCV-3"),
         WRONG_PINS: ("OC-34", "OCV-3"),
+        DONT_COME: ("OC-35", "OCV-3"),
     }
     by_phone = ("OC-33", "OCV-4") if alert.reason.startswith(CALLER) else SUMMON_WORDS[alert.kind]
     sms, call = by_reason.get(alert.reason, by_phone)

@@ -360,7 +360,7 @@ class ReplyKept(FactBody, frozen=True, kw_only=True):
 
     line: str
     persons: tuple[str, ...]
-    word: Literal["help", "stop", "other"]
+    word: Literal["help", "stop", "dont_come", "other"]
     evidence: Evidence
     answered: bool = False
     """An automatic reply went back."""

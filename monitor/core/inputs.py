@@ -277,7 +277,7 @@ class ReplyReceived(Struct, frozen=True, kw_only=True, gc=False):
     persons: tuple[str, ...]
     code: str | None = None
     """Its leading digits, if it starts with digits."""
-    word: Literal["help", "stop", "other"] | None = None
+    word: Literal["help", "stop", "dont_come", "other"] | None = None
     number: int | None = None
     """A second number after the code: minutes."""
     evidence: Evidence

@@ -301,7 +301,10 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     """Words that no question asked for. From a service user they go before a person at once."""
     person = _speaker(work, received)
     role = _role(work, person)
-    template = "SU-11" if role == "service_user" else "OC-26" if role == "staff" else None
+    refused = found.reason == "dont_come"
+    template = (
+        ("SU-12" if refused else "SU-11") if role == "service_user" else "OC-26" if role == "staff" else None
+    )
     stopped = received.word == "stop"
     said = None if stopped or template is None else _allowed(work, received, template)
     work.emit(
@@ -319,7 +322,8 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     if stopped and role in ("service_user", "staff"):
         alarm_stopped(work, service_user=mine, worker=theirs)
     elif not stopped and (mine or found.reason == "help" or received.word == "help"):
-        reason = "help" if found.reason == "help" else "free_text"
+        # nothing is called off by a text: a person rings, and only a supervisor's confirmation counts (7.26)
+        reason = found.reason if found.reason in ("help", "dont_come") else "free_text"
         ask_for_help(work, _open_alert_of(work, person), mine, reason, worker=theirs)
     answer = SayBack(template=said, alert=None, person=person) if said else None
     return work.decision(answer=answer)

@@ -138,7 +138,7 @@ def _text(desk: Desk, a: int, b: int, c: int) -> None:
     if b % 4:
         desk.text(person, pick(("1", "2", "11", "12", "21", "13"), c))
     else:
-        desk.text(person, word=pick(("help", "stop", "other"), c))
+        desk.text(person, word=pick(("help", "stop", "dont_come", "other"), c))
 
 
 def _act(desk: Desk, a: int, b: int, c: int) -> None:

@@ -450,6 +450,28 @@ def test_their_own_words_go_before_a_person_and_are_never_all_right() -> None:
     assert track(desk)[0] == "trying"
 
 
+def test_do_not_come_calls_nothing_off_and_a_person_rings() -> None:
+    """Spec 7.26: it counts when a supervisor has confirmed it with them, and until then the visit stands."""
+    desk = texted()
+    visits = dict(desk.state.values.visits)
+    assert reply(desk, word="dont_come").template == "SU-12"
+    asked = desk.alert("help_asked")
+    assert asked.reason == "dont_come"
+    assert {m.template for m in desk.messages("summon") if m.alert == asked.ref} <= {"OC-35", "OCV-3"}
+    assert {ref: (v.start, v.cancelled, v.resolved) for ref, v in desk.state.values.visits.items()} == {
+        ref: (v.start, v.cancelled, v.resolved) for ref, v in visits.items()
+    }
+    assert desk.alert("late_visit").state == "open"
+    assert track(desk)[0] == "trying"
+
+
+def test_all_right_and_do_not_come_in_one_text_is_not_all_right() -> None:
+    desk = texted()
+    assert reply(desk, "1", word="dont_come").template == "SU-12"
+    assert desk.alert("help_asked").reason == "dont_come"
+    assert track(desk)[0] == "trying"
+
+
 def test_asked_again_the_older_text_s_code_still_answers() -> None:
     desk = texted()
     desk.deliver(last(desk), "delivered")

@@ -149,11 +149,109 @@ def answered(text: str, *questions: Question) -> str:
         ("UNSUBSCRIBE", Reply(word="stop")),
         ("please stop", Reply(word="other")),
         ("the carer cannot stop", Reply(word="other")),
-        ("don't come", Reply(word="other")),
+        ("don't come", Reply(word="dont_come")),
     ],
 )
 def test_a_reply_reads_as_a_person_meant_it(text: str, read: Reply) -> None:
     assert read_reply(text) == read
+
+
+# --- nobody should come ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "don't come",
+        "Don\N{RIGHT SINGLE QUOTATION MARK}t come today please",
+        "do not come",
+        "DONT COME",
+        "please dont bother",
+        "don't send anyone",
+        "dont send the carer today",
+        "do not visit",
+        "I don't need you today",
+        "I do not need a carer",
+        "we no longer require the visit",
+        "wont need anybody",
+        "not today",
+        "Not today thank you",
+        "not this morning, my son is here",
+        "stop coming",
+        "cancel today",
+        "please cancel my visit",
+        "Cancelled please",
+        "call it off",
+        "can you put the visit off",
+        "no need to come",
+        "no need for a visit",
+        "No need today",
+        "no carer needed",
+        "visit not required",
+        "leave it today",
+        "leave me tonight",
+        "skip it",
+        "skip today",
+        "stay away",
+        "I can manage without you",
+        "I'll do without the carer",
+    ],
+)
+def test_words_that_nobody_should_come_are_read_as_such(text: str) -> None:
+    assert read_reply(text).word == "dont_come"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "she did not come",
+        "my carer didn't come",
+        "nobody came",
+        "why has nobody come",
+        "why are you not coming",
+        "no carer today",
+        "don't know where she is",
+        "dont worry",
+        "I don't feel well",
+        "please dont be long",
+        "come today please",
+        "I am not well today",
+        "not well this morning",
+        "I cannot come to the door",
+        "I need you today",
+        "needs her tablets",
+        "the pain will not go away",
+        "when will you come",
+        "do not hang up",
+        "I have not eaten today",
+        "is anybody coming",
+        "knot today",
+    ],
+)
+def test_words_that_only_sound_like_it_are_words_for_a_person(text: str) -> None:
+    assert read_reply(text).word == "other"
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("stop", "stop"),
+        ("cancel", "stop"),
+        ("CANCEL!", "stop"),
+        ("help, don't come in by the back", "help"),
+        ("help don't cancel", "help"),
+    ],
+)
+def test_stop_and_help_go_first(text: str, word: str) -> None:
+    assert read_reply(text).word == word
+
+
+def test_a_code_beside_it_is_kept_and_calms_nobody() -> None:
+    assert read_reply("1 but don't come today") == Reply(code="1", word="dont_come")
+    assert answered("1 but don't come today", asked("SU-1")) == "dont_come"
+    assert answered("don't come", asked("SU-1")) == "dont_come"
+    assert answered("2 don't come, ring me", asked("SU-1")) == "talk"
+    assert answered("13 not today", asked("CW-2")) == "cannot"
 
 
 @given(st.text(max_size=2000))
