@@ -138,7 +138,7 @@ DONT_COME: tuple[str, ...] = (
     rf"leave (?:it|me|us) {_TODAY}",
     rf"skip (?:it|me|us|{_TODAY}|the visit|my visit)",
     r"(?:stay|keep) away",
-    rf"(?:manage|cope|do) without {_ANYBODY}",
+    rf"(?:do|manage|cope) without {_ANYBODY}",
 )
 """What somebody says who wants nobody to come, a row each, with the apostrophes gone. It calls nothing off: a person
 rings, and the visit stays in place (spec 22.2, 7.26; wording.md SU-12). What is missed here is read by a person too."""
