@@ -224,6 +224,28 @@ def _council_call() -> Dialog:
     )
 
 
+def _speaker_call() -> Dialog:
+    """SPV-1: who speaks for the service user, or the parent of a child; nobody's name before they say who they are."""
+    yes = {"1": _to("why"), "9": _to("wrong", "wrong_number")}
+    keys = {
+        "1": _to("all_right", "all_right"),
+        "2": _to("talk", "talk"),
+        "3": _to("carer_here", "carer_here"),
+        "*": _to("why"),
+    }
+    nobody = _to("ring_back", "no_key")
+    again = _to("again")
+    return _dialog(
+        "hello",
+        Step(name="hello", lines=("hello",), keys=yes, silence=_to("hello_again"), other=_to("hello_again")),
+        Step(name="hello_again", lines=("hello",), keys=yes, silence=nobody, other=nobody),
+        Step(name="why", lines=("why", "menu"), keys=keys, silence=again, other=again),
+        Step(name="again", lines=("menu",), keys=keys, silence=nobody, other=nobody),
+        *(_end(name) for name in ("wrong", "all_right", "talk", "carer_here", "ring_back", "over")),
+        openings=("over",),
+    )
+
+
 def _offer_call() -> Dialog:
     """CWV-2: two keys to take a visit; silence is no, and nothing is held against it."""
     keys = {"1": _to("confirm"), "2": _to("thanks", "no")}
@@ -265,6 +287,7 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "SUV-2": _replacement_call(),
         "SUV-4": _practice_call(),
         "SUV-5": _inbound_call(),
+        "SPV-1": _speaker_call(),
         "NOKV-1": _next_of_kin_call(),
         "CWV-1": _locate_call(),
         "CWV-2": _offer_call(),

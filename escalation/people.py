@@ -131,3 +131,14 @@ def is_quiet(plan: PlanView, at: datetime, calendar: Calendar, *, time_critical:
     if plan.quiet is None or (time_critical and plan.quiet_but_time_critical):
         return False
     return not calendar.in_hours(plan.quiet, at)
+
+
+def speaker_of(people: People, person: PersonView) -> str | None:
+    """Who is contacted in their place: the one who speaks for them; under 18 else the first next of kin. None: they
+    themselves, or, of a minor, nobody."""
+    if person.plan.spokesperson is not None:
+        return person.plan.spokesperson
+    if not person.plan.minor:
+        return None
+    told = (ref for ref in person.next_of_kin if may_be_told(people, person.ref, ref))
+    return next((ref for ref in told if people.person(ref) is not None), None)

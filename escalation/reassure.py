@@ -15,6 +15,8 @@ from escalation.people import LineView, PersonView
 from escalation.track import Contact, ContactChannel, Move, Priority, Step, Track
 
 MODES: dict[PublicMode, int] = {"off": 0, "ask": 1, "auto": 2}
+SAME_LINE = "same_line"
+"""Reason of the wait for the answer to another alert's question on the same line; `phase` names that alert."""
 CLOCK_DOUBTED = "clock_doubted"
 """Reason of a hold that ends when a second source agrees with our clock."""
 
@@ -34,12 +36,42 @@ class ReassureCase(Struct, frozen=True, kw_only=True):
     claimed_there: bool = False
     withheld: bool = False
     """Lines of theirs are left out, because somebody who must not hear of them uses those too."""
+    speaker: PersonView | None = None
+    """Who is contacted in their place: the one who speaks for them, or the parent."""
+    quiet: bool = False
+    """It is a quiet hour of whoever would be contacted."""
+    practised: bool = True
+    """Their practice call was answered with a key, or the desk's policy does not ask for one."""
 
 
 def mode(case: ReassureCase) -> PublicMode:
+    """What a machine may do for this person now; who has not practised waits until a person could stop it."""
+    found = mode_of(case.person, case.public)
+    return "ask" if found == "auto" and not case.practised else found
+
+
+def mode_of(person: PersonView | None, desk: PublicMode) -> PublicMode:
     """The lower of the desk's and the person's public mode (domain.md, "Public messages: off, ask, auto")."""
-    own = case.person.plan.public if case.person else None
-    return case.public if own is None else min(case.public, own, key=MODES.__getitem__)
+    own = person.plan.public if person else None
+    return desk if own is None else min(desk, own, key=MODES.__getitem__)
+
+
+def addressed(case: ReassureCase) -> PersonView | None:
+    """Who is contacted: they themselves, or who speaks for them."""
+    return case.speaker or case.person
+
+
+def left_alone(case: ReassureCase) -> str | None:
+    """Why the plan lets no machine contact them now, or None. That is not "cannot be reached" (domain.md)."""
+    who = addressed(case)
+    if case.person is None or who is None:
+        return None
+    # why a person rings stays out of the reason: it goes into a fact, and may be somebody's health
+    if case.person.plan.end_of_life or who.plan.channels[:1] == ("person",):
+        return "person_only"
+    if case.person.plan.minor and case.speaker is None:
+        return "nobody_speaks"
+    return "quiet_hours" if case.quiet else None
 
 
 def begin(case: ReassureCase) -> Move:
@@ -60,12 +92,16 @@ def begin(case: ReassureCase) -> Move:
 
 def on_deadline(case: ReassureCase, track: Track) -> Move:
     """A hold is over, or it is time to try again."""
+    alone = left_alone(case)
+    if alone is not None:
+        return Move(track=_track("skipped", alone, round_=track.round, index=track.index))
     doubted = case.clock_doubted or track.reason == CLOCK_DOUBTED
     if mode(case) == "off" or (doubted and track.round == 0):
         return begin(case)
     if track.round >= case.policy.reassure_rounds:
         return not_reached(track, "unanswered")
-    return _attempt(case, track.round + 1, "unanswered" if track.round else track.reason)
+    held = "line_free" if track.reason == SAME_LINE else track.reason
+    return _attempt(case, track.round + 1, "unanswered" if track.round else held)
 
 
 def on_unanswered(case: ReassureCase, track: Track, *, failed: bool) -> Move | None:
@@ -97,8 +133,9 @@ def _skip_reason(case: ReassureCase) -> str | None:
         return "nobody_known"
     if case.claimed_there:
         return "claimed_there"
-    if case.person.plan.channels and case.person.plan.channels[0] == "person":
-        return "person_only"
+    alone = left_alone(case)
+    if alone is not None:
+        return alone
     if not _contacts(case, 1):
         return "never_told" if case.withheld else "no_line"
     return None
@@ -126,33 +163,63 @@ def _attempt(case: ReassureCase, round_: int, reason: str) -> Move:
 
 def _contacts(case: ReassureCase, round_: int) -> tuple[Contact, ...]:
     """One number at a time: round by round through the ways of the plan."""
-    ways = _ways(case.person) if case.person else ()
-    if not ways or case.person is None:
+    who = addressed(case)
+    found = ways(who) if who else ()
+    if not found or who is None:
         return ()
-    channel, line = ways[(round_ - 1) % len(ways)]
-    ring = case.person.plan.ring_s or round(case.policy.ring_public.total_seconds())
+    channel, line = found[(round_ - 1) % len(found)]
+    ring = who.plan.ring_s or round(case.policy.ring_public.total_seconds())
     return (
         Contact(
-            person=case.person.ref,
+            person=who.ref,
             line=line.ref,
             channel=channel,
             purpose="reassure",
-            template="SU-1" if channel == "sms" else "SUV-1",
+            template=WORDS[channel, who is case.person],
             priority=_priority(case, round_),
             ring_s=ring,
         ),
     )
 
 
-def _ways(person: PersonView) -> tuple[tuple[ContactChannel, LineView], ...]:
-    """Voice before text unless the plan says otherwise: old people are reached by the telephone."""
-    ways: list[tuple[ContactChannel, LineView]] = []
-    for channel in person.plan.channels or ("voice", "text"):
+WORDS: dict[tuple[ContactChannel, bool], str] = {
+    ("sms", True): "SU-1",
+    ("call", True): "SUV-1",
+    ("sms", False): "SP-1",
+    ("call", False): "SPV-1",
+}
+"""By channel, and whether it is they themselves who are contacted."""
+
+
+def ways(person: PersonView) -> tuple[tuple[ContactChannel, LineView], ...]:
+    """Voice before text unless the plan says otherwise: old people are reached by the telephone. Who has no telephone
+    that sends tones is texted first, where there is a mobile."""
+    usual = ("voice", "text") if person.plan.keypad else ("text", "voice")
+    found: list[tuple[ContactChannel, LineView]] = []
+    for channel in person.plan.channels or usual:
         if channel == "voice":
-            ways += [("call", line) for line in person.voice_lines()]
+            found += [("call", line) for line in person.voice_lines()]
         elif channel == "text":
-            ways += [("sms", line) for line in person.lines if line.texts]
-    return tuple(ways)
+            found += [("sms", line) for line in person.lines if line.texts]
+    return tuple(found)
+
+
+def waits_for(track: Track | None, case: ReassureCase, other: str) -> Move:
+    """Somebody is being asked on the same line already, for the alert `other`: one call, one question, and its answer
+    is this one's too (domain.md: "Two people on one line")."""
+    at = track or _track("waiting", "raised")
+    later = case.now + case.policy.reassure_retry
+    waits = _track("waiting", SAME_LINE, round_=at.round, index=at.index, next_at=later)
+    return Move(track=structs.replace(waits, phase=other))
+
+
+def on_line_silent(case: ReassureCase, track: Track, lines: frozenset[str]) -> Move:
+    """The other's calls on the shared line ended without an answer: theirs too, unless they have another line."""
+    who = addressed(case)
+    own = [at for at, (_, line) in enumerate(ways(who)) if line.ref not in lines] if who else []
+    if own and left_alone(case) is None:
+        return _attempt(case, own[0] + 1, SAME_LINE)
+    return not_reached(track, SAME_LINE)
 
 
 def _priority(case: ReassureCase, round_: int) -> Priority:

@@ -67,6 +67,7 @@ _WORKER = _answers(_1="there", _2="on_my_way", _3="cannot")
 QUESTIONS: Mapping[str, Answers] = MappingProxyType(
     {
         "SU-1": _answers(_1="all_right", _2="talk", _3="carer_here"),
+        "SP-1": _answers(_1="all_right", _2="talk", _3="carer_here"),
         "NOK-1": _answers(_1="spoke", _2="ring_me", _3="can_go"),
         "NOK-2": _answers(_1="knows_where", _2="ring_me", _3="can_go"),
         "CW-1": _WORKER,
@@ -102,6 +103,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-42": _SUMMON,
         "OC-43": _SUMMON,
         "OC-33": _SUMMON,
+        "OC-51": _SUMMON,
         "OC-34": _SUMMON,
         "OC-35": _SUMMON,
     }

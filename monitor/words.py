@@ -39,6 +39,10 @@ DOING = {
     "dark": "doing_dark",
     "clock_doubted": "doing_dark",
     "person_only": "doing_person",
+    "quiet_hours": "doing_quiet",
+    "never_told": "doing_withheld",
+    "nobody_speaks": "doing_nobody_speaks",
+    "same_line": "doing_same_line",
     "no_line": "doing_nobody",
     "nobody_known": "doing_nobody",
 }
@@ -190,8 +194,6 @@ class Words:
         visit = self._visit(alert, message.visit)
         values = self._about(alert, visit, now) | self._to(message.person)
         values["n"] = str(self._count(message, alert))
-        if message.purpose == "reassure":
-            values["first"] = self._directory.name(message.person)
         if message.about is not None:
             values["new" if message.template in NAMES_NEW else "carer"] = self._directory.name(message.about)
         audience = self._audience(message)

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from config.policy import applying
 from escalation import reassure, summon
-from escalation.people import LineView, PersonView, may_be_told, told_lines
+from escalation.people import LineView, PersonView, is_quiet, may_be_told, speaker_of, told_lines
 from escalation.replies import QUESTIONS, free_slot
 from escalation.track import Contact, Move, Track
 from monitor.core import facts as f
@@ -103,7 +103,7 @@ def _start_reassure(work: Work, ref: str, too_old: bool) -> None:
     if too_old:
         _move(work, ref, Move(track=Track(name="reassure", step="skipped", reason="too_old")))
         return
-    _move(work, ref, reassure.begin(reassure_case(work, _alert(work, ref))))
+    _reassure_move(work, _alert(work, ref), reassure.begin(reassure_case(work, _alert(work, ref))))
 
 
 def _alert(work: Work, ref: str) -> Alert:
@@ -170,19 +170,36 @@ def _with_stop(line: LineView, stopped: bool) -> LineView:
 
 def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
     """The service user as the track sees them."""
-    about = alert.service_user
-    known = work.ctx.people.person(about) if about is not None else None
-    person = person_for(work, about, about) if about is not None and known is not None else None
+    about = alert.service_user or ""
+    known = work.ctx.people.person(about)
+    speaks = speaker_of(work.ctx.people, known) if known is not None else None
+    person = person_for(work, about, about) if known is not None else None
+    speaker = person_for(work, speaks, about) if speaks is not None else None
+    addressed = speaker or person
     return reassure.ReassureCase(
         policy=work.policy(alert),
         person=person,
-        withheld=person is not None and known is not None and len(person.lines) < len(known.lines),
+        speaker=speaker,
+        withheld=addressed is not None and _has_fewer_lines(work, addressed),
+        quiet=known is not None and _is_quiet(work, alert, known, speaker),
         public=work.state.values.public,
         now=work.now,
         dark=_signal(work, alert) != "known",
         time_critical=alert.time_critical,
         clock_doubted="clock:" in work.state.values.dark,
     )
+
+
+def _has_fewer_lines(work: Work, person: PersonView) -> bool:
+    known = work.ctx.people.person(person.ref)
+    return known is not None and len(person.lines) < len(known.lines)
+
+
+def _is_quiet(work: Work, alert: Alert, person: PersonView, speaker: PersonView | None) -> bool:
+    """By the hours of whoever is contacted; who speaks for somebody and says nothing of hours has theirs."""
+    own = speaker is not None and speaker.plan.quiet is not None
+    plan = speaker.plan if own and speaker is not None else person.plan
+    return is_quiet(plan, work.now, work.state.calendar, time_critical=alert.time_critical)
 
 
 def _signal(work: Work, alert: Alert) -> Signal:
@@ -334,9 +351,70 @@ def _retime(work: Work, alert: Alert, track: Track, next_at: datetime, reason: s
 
 
 def _reassure_move(work: Work, alert: Alert, move: Move) -> None:
+    asked = _asked_already(work, alert, move.contacts)
+    if asked is not None:
+        move = reassure.waits_for(alert.track("reassure"), reassure_case(work, alert), asked.ref)
     _move(work, alert.ref, move)
     if move.track.step == "not_reached":
         tell_staff(work, _alert(work, alert.ref), "OC-15", count=move.track.round)
+        _line_was_silent(work, alert)
+
+
+# --- two people on one line: one call, one question ---
+
+
+def _asked_already(work: Work, alert: Alert, contacts: tuple[Contact, ...]) -> Alert | None:
+    """The alert about somebody else for whom this very line is being asked now."""
+    for contact in contacts:
+        for other in [] if contact.rehearsed else _others_on(work, alert, contact.line, contact.person):
+            track = other.track("reassure")
+            if track is not None and track.step == "trying" and contact.line in _lines_asked(work, other):
+                return other
+    return None
+
+
+def _lines_asked(work: Work, alert: Alert) -> frozenset[str]:
+    sent = (m for m in work.messages_of(alert) if m.purpose == "reassure" and m.result != "cancelled")
+    return frozenset(message.line for message in sent if message.line is not None)
+
+
+def _others_on(work: Work, alert: Alert, line: str, person: str) -> list[Alert]:
+    """The other open alerts about service users whose line this is, or for whom `person` speaks as well."""
+    if person != alert.service_user:
+        # seldom: who speaks for two is on the line of neither
+        return [other for other in work.all_open_alerts() if other.ref != alert.ref]
+    homes = [ref for ref in work.ctx.people.on_line(line) if ref != alert.service_user]
+    visits = [work.visit(v) for ref in sorted(homes) for v in sorted(work.state.by_service_user.get(ref, ()))]
+    return [other for visit in visits if visit is not None for other in work.open_alerts(visit)]
+
+
+def waiting_on(work: Work, alert: Alert) -> list[Alert]:
+    """The open alerts whose question is asked with this one's."""
+    person, lines = alert.service_user or "", sorted(_lines_asked(work, alert))
+    speaks = [m.person for m in work.messages_of(alert) if m.purpose == "reassure"]
+    found: dict[str, Alert] = {}
+    for line in lines:
+        for other in _others_on(work, alert, line, speaks[-1] if speaks else person):
+            track = other.track("reassure")
+            if track is not None and (track.reason, track.phase) == (reassure.SAME_LINE, alert.ref):
+                found[other.ref] = other
+    return list(found.values())
+
+
+def _line_was_silent(work: Work, alert: Alert) -> None:
+    lines = _lines_asked(work, alert)
+    for other in waiting_on(work, alert):
+        track = other.track("reassure")
+        if track is not None and track.step == "waiting":
+            _reassure_move(work, other, reassure.on_line_silent(reassure_case(work, other), track, lines))
+
+
+def _ask_now(work: Work, ref: str) -> None:
+    """The alert for whose answer this one waited has ended: they are asked themselves."""
+    alert = _alert(work, ref)
+    track = alert.track("reassure")
+    if alert.state != "ended" and track is not None and track.step == "waiting":
+        _reassure_move(work, alert, reassure.on_deadline(reassure_case(work, alert), track))
 
 
 def _holder_deadline(work: Work, alert: Alert, track: Track) -> None:
@@ -490,6 +568,16 @@ def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, me
         _move(work, alert.ref, reassure.reached(track, answer))
 
 
+def wrong_number(work: Work, alert: Alert) -> None:
+    """Whoever answered is somebody else: no contact, and the next way is tried at once."""
+    track = alert.track("reassure")
+    move = (
+        reassure.on_unanswered(reassure_case(work, alert), track, failed=True) if track is not None else None
+    )
+    if move is not None:
+        _reassure_move(work, alert, move)
+
+
 def ask_for_help(
     work: Work, alert: Alert | None, service_user: str | None, reason: str, *, worker: str | None = None
 ) -> None:
@@ -600,6 +688,7 @@ def end_alert(
 ) -> None:
     """It is over: what waits is cancelled, tracks stop, and those who were told are told (domain.md, "Ending")."""
     told = _told(work, alert)
+    waiting = waiting_on(work, alert)
     for message in work.messages_of(alert):
         if message.phase == "queued":
             cancel(work, message, "alert_ended")
@@ -613,6 +702,8 @@ def end_alert(
         if person != by:
             words = "OC-19" if about is not None else "OC-29"
             tell_person(work, _alert(work, alert.ref), person, words, about=about)
+    for other in waiting:
+        _ask_now(work, other.ref)
     _end_digest(work, alert, reason)
 
 

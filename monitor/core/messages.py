@@ -26,6 +26,8 @@ from monitor.core.alerts import (
     take,
     tell_person,
     tell_staff,
+    waiting_on,
+    wrong_number,
 )
 from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
 from monitor.core.state import Alert, Message
@@ -120,9 +122,13 @@ def pointless(work: Work, message: Message) -> str | None:
     track = alert.track("reassure")
     if message.purpose == "reassure" and track is not None and track.step == "reached":
         return "reached"
-    if message.purpose == "reassure" and reassure.mode(reassure_case(work, alert)) == "off":
-        return "public_off"
-    return None
+    return _plan_says(work, alert) if message.purpose == "reassure" else None
+
+
+def _plan_says(work: Work, alert: Alert) -> str | None:
+    """The plan or the mode may have changed since, and quiet hours begun."""
+    case = reassure_case(work, alert)
+    return "public_off" if reassure.mode(case) == "off" else reassure.left_alone(case)
 
 
 def send_reported(work: Work, report: SendReported) -> Decision:
@@ -260,7 +266,11 @@ def _replied(work: Work, received: ReplyReceived, found: Matched, message: Messa
         # who answers a text has had it: its callback is not waited for
         work.emit(message.key, f.MessageSettled(result="answered", proof=proof))
     _answer(work, message, found.answer, proof, found.number)
-    said = SAY.get(found.answer)
+    said = (
+        SPEAKER_SAY.get(found.answer, SAY.get(found.answer))
+        if message.template == "SP-1"
+        else SAY.get(found.answer)
+    )
     alert = work.alert(message.alert)
     if said == "OC-22" and (alert is None or alert.taken_by != message.person):
         said = None  # somebody else has it: OC-3 says who, as a message of its own
@@ -276,6 +286,10 @@ SAY: dict[Answer, str] = {
     "still_mine": "OC-22",
     "pass_on": "OC-24",
 }
+
+
+SPEAKER_SAY: dict[Answer, str] = {"all_right": "SP-2"}
+"""What who speaks for a service user hears instead."""
 
 
 def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
@@ -391,19 +405,32 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
 
 
 def _service_user_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
+    """They, or who speaks for them. Two people on one line have one answer."""
     if answer == "no_key":
         # the line was open and nobody pressed anything: not contact, and a person must ring (wording.md SUV-1)
-        ask_for_help(work, alert, message.person, "no_key")
+        ask_for_help(work, alert, alert.service_user, "no_key")
         return
-    known = work.ctx.people.person(message.person)
-    if proof.startswith("key:") and known is not None and not known.plan.understands_keys:
-        # a key was pressed, and nobody can say what was meant by it (domain.md, "The contact plan")
-        ask_for_help(work, alert, message.person, "keys_not_understood")
+    if answer == "wrong_number":
+        wrong_number(work, alert)
         return
-    reassured(work, alert, message.person, proof, answer, message.key)
+    for asked in (alert, *waiting_on(work, alert)):
+        _reassured(work, asked, message, answer, proof)
     if answer in ASKS_FOR_PERSON:
-        ask_for_help(work, alert, message.person, "asked")
-    elif answer == "carer_here" and alert.state != "ended":
+        ask_for_help(work, alert, alert.service_user, "asked")
+
+
+def _reassured(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
+    """A human answered. A key of somebody who does not understand the keys says no more than that (domain.md, "The
+    contact plan"): a person rings, and is told so."""
+    who = message.person if message.alert == alert.ref else alert.service_user or message.person
+    known = work.ctx.people.person(who)
+    if proof.startswith("key:") and known is not None and not known.plan.understands_keys:
+        reassured(work, alert, who, proof, "keys_not_understood", message.key)
+        if alert.state != "ended" and answer not in ASKS_FOR_PERSON:
+            tell_staff(work, alert, "OC-51")
+        return
+    reassured(work, alert, who, proof, answer, message.key)
+    if answer == "carer_here" and alert.state != "ended":
         tell_staff(work, alert, "OC-18")
 
 

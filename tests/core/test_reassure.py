@@ -373,12 +373,21 @@ def test_a_key_after_a_wrong_guess_of_voicemail_is_contact_all_the_same() -> Non
     assert track(desk) == ("reached", "all_right")
 
 
-def test_where_keys_are_not_understood_a_key_is_no_all_right_and_a_person_rings() -> None:
+@pytest.mark.parametrize("key", ["1", "3"])
+def test_where_keys_are_not_understood_a_key_is_answered_and_a_person_is_told_to_ring(key: str) -> None:
     desk = alerted(plan=PlanView(understands_keys=False))
     desk.send(last(desk))
-    desk.press(last(desk), "1")
-    assert desk.alert("help_asked").reason == "keys_not_understood"
-    assert desk.bodies(f.PersonReached) == []
+    desk.press(last(desk), key)
+    assert track(desk) == ("reached", "keys_not_understood")
+    assert [m.template for m in desk.messages("notice")] == ["OC-51"]
+    assert desk.alerts("help_asked") == []
+
+
+def test_where_keys_are_not_understood_key_two_is_help_all_the_same() -> None:
+    desk = alerted(plan=PlanView(understands_keys=False))
+    desk.send(last(desk))
+    desk.press(last(desk), "2")
+    assert desk.alert("help_asked").reason == "asked"
 
 
 def test_an_answer_after_they_were_not_reached_is_contact() -> None:
