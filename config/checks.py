@@ -60,6 +60,9 @@ Code = Literal[
     "unknown_policy",
     "policy_value",
     "policy_conflict",
+    # words
+    "bad_words",
+    "long_words",
     # addresses and credentials
     "bad_address",
     "bad_url",

@@ -74,6 +74,17 @@ class DeskConfig(Struct, frozen=True, kw_only=True):
     council_desks: tuple[CouncilDeskEntry, ...]
     checkin_numbers: tuple[str, ...] = ()
     """E.164: care workers check in by ringing these (decision 0012)."""
+    wording: dict[str, Any] = {}
+    """The desk's own words, as they stand in its file; `monitor.wording_file` lays them over the shipped ones."""
+
+
+class DeskWords(Struct, frozen=True, kw_only=True):
+    """What a desk's own words are checked with: where they stand, and what fills {agency} and {tel}."""
+
+    path: str
+    name: str
+    telephone: str
+    wording: dict[str, Any] = {}
 
 
 class Secrets(Struct, frozen=True, kw_only=True):
@@ -97,6 +108,8 @@ class Loaded(Struct, frozen=True, kw_only=True):
     desks: tuple[DeskConfig, ...] = ()
     problems: tuple[Problem, ...] = ()
     secrets: Secrets = Secrets()
+    words: tuple[DeskWords, ...] = ()
+    """Of each desk, also while something else is wrong. Whether they may be said is not known on this floor."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -137,34 +150,40 @@ def load_text(
     settings, shape = _read_settings(raw, variables)
     policies, policy = _read_policies(raw, Path(folder).absolute())
     secrets, unread = _read_secrets(raw, Path(folder).absolute())
-    problems += [*shape, *policy, *unread]
+    words, unworded = _read_words(raw, Path(folder).absolute())
+    problems += [*shape, *policy, *unread, *unworded]
     problems += [problem for check in (*CHECKS, *FILE_CHECKS) for problem in check(raw)]
     problems += expired_tokens(settings, now)
-    return _finish(settings, policies, secrets, problems, Path(folder).absolute())
+    finished = _finish(settings, policies, secrets, words, problems, Path(folder).absolute())
+    return msgspec.structs.replace(finished, words=words)
 
 
 def _finish(
     settings: Settings | None,
     policies: Mapping[str, Policy],
     secrets: Secrets,
+    words: tuple[DeskWords, ...],
     problems: list[Problem],
     folder: Path,
 ) -> Loaded:
-    ordered = tuple(sorted(problems, key=_in_order))
+    ordered = tuple(sorted(problems, key=in_order))
     if settings is None or any(problem.severity == "error" for problem in problems):
         return Loaded(problems=ordered)
-    desks = tuple(_desk_config(desk, policies[f"desk[{n}]"]) for n, desk in enumerate(settings.desk))
+    desks = tuple(
+        _desk_config(desk, policies[f"desk[{n}]"], own.wording)
+        for n, (desk, own) in enumerate(zip(settings.desk, words, strict=True))
+    )
     return Loaded(settings=_absolute(settings, folder), desks=desks, problems=ordered, secrets=secrets)
 
 
-def _in_order(problem: Problem) -> tuple[bool, list[tuple[bool, int, str]], str]:
+def in_order(problem: Problem) -> tuple[bool, list[tuple[bool, int, str]], str]:
     # desk[10] stands after desk[2]
     parts = re.findall(r"[0-9]+|[^0-9]+", problem.path)
     natural = [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
     return problem.severity == "warning", natural, problem.code
 
 
-def _desk_config(desk: Desk, policy: Policy) -> DeskConfig:
+def _desk_config(desk: Desk, policy: Policy, wording: Table) -> DeskConfig:
     senders = [number for number in desk.numbers if is_sender_name(number)]
     numbers = tuple(number for number in desk.numbers if not is_sender_name(number))
     return DeskConfig(
@@ -179,6 +198,7 @@ def _desk_config(desk: Desk, policy: Policy) -> DeskConfig:
         duty=tuple(DutyEntry(**line.model_dump()) for line in desk.duty),
         council_desks=tuple(CouncilDeskEntry(**line.model_dump()) for line in desk.council_desks),
         checkin_numbers=desk.checkin_numbers,
+        wording=wording,
     )
 
 
@@ -460,6 +480,30 @@ def _policy_named(name: str, folder: Path, at: str = "policy") -> tuple[Policy |
         return None, [Problem(path=at, code="toml_syntax", message=message, expected=syntax.expected)]
     problems = _policy_problems(values, at)
     return (None, problems) if problems else (decode_policy(values), [])
+
+
+def _read_words(raw: Table, folder: Path) -> tuple[tuple[DeskWords, ...], list[Problem]]:
+    found: list[DeskWords] = []
+    problems: list[Problem] = []
+    for at, desk in tables(raw, "desk"):
+        table: Table = {}
+        for path, name in texts(desk, "wording", at):
+            text, unread = _read_text(folder / name, path)
+            table, syntax = _read_toml(text) if unread is None else ({}, None)
+            if syntax is not None:
+                message = f"{syntax.message}, in the words at {syntax.path}"
+                unread = Problem(path=path, code="toml_syntax", message=message, expected=syntax.expected)
+            problems += [unread] if unread is not None else []
+        agency, telephone = desk.get("name"), desk.get("telephone")
+        found.append(
+            DeskWords(
+                path=at,
+                name=agency if isinstance(agency, str) else "",
+                telephone=telephone if isinstance(telephone, str) else "",
+                wording=table,
+            )
+        )
+    return tuple(found), problems
 
 
 def _unknown_policy(at: str) -> Problem:

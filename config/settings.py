@@ -447,6 +447,7 @@ class Desk(_Table):
     telephone: Number | None = None
     public: PublicMode = "off"
     overrides: dict[str, Any] = {}
+    wording: Path | None = None
     duty: tuple[DutyLine, ...] = ()
     council_desks: tuple[CouncilDeskLine, ...] = ()
 

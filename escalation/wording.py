@@ -762,7 +762,7 @@ def _voicemail_problems(path: str, text: str) -> Iterator[Problem]:
 
 
 def longest(wording: Wording, text: str, known: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The text with long names and the longest phrases filled in, every [part] kept: what the part count is of.
+    """The text with long names and the longest phrases filled in, every [part] that has a value kept: what the part count is of.
 
     {doing} and {degraded} are never said together: in degraded mode nobody but staff is contacted.
     """
@@ -770,7 +770,8 @@ def longest(wording: Wording, text: str, known: Mapping[str, str] = MappingProxy
     samples |= {name: fold_gsm7(value) for name, value in known.items()}
     samples |= _longest_phrases(wording, samples)
     samples["doing" if len(samples["doing"]) < len(samples["degraded"]) else "degraded"] = ""
-    return _NAME.sub(lambda hit: samples.get(hit[1], ""), _OPTIONAL.sub(r"\1", text))
+    kept = _OPTIONAL.sub(lambda part: _if_filled(part[1], samples), text)
+    return _NAME.sub(lambda hit: samples.get(hit[1], ""), kept)
 
 
 def _longest_phrases(wording: Wording, samples: Mapping[str, str]) -> dict[str, str]:

@@ -38,7 +38,6 @@ from connectors.redis_store import RedisStore
 from connectors.sqlite_store import SqliteStore
 from connectors.twilio.sending import NotConfigured, TwilioSender
 from connectors.twilio.webhooks import routes as twilio_routes
-from escalation.wording import Wording
 from monitor.clock import Clock, ScaledClock, SystemClock
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
@@ -53,7 +52,7 @@ from monitor.quarantine import Quarantine
 from monitor.scheduler import Scheduler, roll_over
 from monitor.watch import Watch
 from monitor.watchdog import LOOK_EVERY_S, Watchdog
-from monitor.wording_file import load_wording
+from monitor.wording_file import desk_wording
 from monitor.words import Office, Words, national
 
 log = structlog.get_logger("app")
@@ -115,7 +114,7 @@ class App:
         self.file_feeds = self._file_feeds()
         self.heartbeat = self._heartbeat()
         self.scheduler = self._scheduler()
-        self._wording: Wording = load_wording()
+        self._wordings = {desk.id: desk_wording(desk.wording) for desk in loaded.desks}
         self._stop = asyncio.Event()
 
     # --- building ---
@@ -244,7 +243,7 @@ class App:
                 free=national(current.checkin_numbers[0]) if current.checkin_numbers else "",
                 public_url=self.settings.http.public_url,
             )
-            return Words(self._wording, office, engine.state, directory)
+            return Words(self._wordings[current.id], office, engine.state, directory)
 
         shell = DeskShell(config, engine, words, self.clock, self.metrics, mint, self._small)
         return shell
@@ -306,6 +305,7 @@ class App:
         assert loaded.settings is not None
         self.downlink.enabled = loaded.settings.owntracks.downlink
         self.watch.trust(loaded.settings.http.token)
+        self._wordings |= {desk.id: desk_wording(desk.wording) for desk in loaded.desks}
         for config in loaded.desks:
             shell = self.watch.shells.get(config.id)
             if shell is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from config.load import PolicyRefused, Problem, describe, load, policy_named
 from config.policy import describe_policy
 from monitor.commands.common import OK, PROBLEMS, say, say_json
+from monitor.wording_file import with_words
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _file(args: argparse.Namespace) -> int:
-    loaded = load(args.path, os.environ, now=datetime.now(UTC))
+    loaded = with_words(load(args.path, os.environ, now=datetime.now(UTC)))
     if args.json:
         say_json({"problems": loaded.problems})
     else:

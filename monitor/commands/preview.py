@@ -27,15 +27,22 @@ from monitor.commands.common import (
     stopped,
 )
 from monitor.preview import Preview, VisitPreview, preview
+from monitor.preview_words import CallShown, MessagesShown, TextShown, preview_messages
 from monitor.rota_reader import read_moment
+from monitor.wording_file import with_words
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """`callwatch preview --config PATH [--desk D] [--policy P] --rota FILE [--at INSTANT] [--people FILE] [--json]`."""
-    parser.add_argument("--config", required=True, type=Path, metavar="PATH")
+    """`callwatch preview --config PATH [--desk D] [--policy P] --rota FILE [--at INSTANT] [--people FILE] [--json]`, or
+    `callwatch preview --messages [--config PATH] [--desk D] [--json]`."""
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--messages", action="store_true", help="every word that would be sent or said")
+    what.add_argument("--rota", type=Path, metavar="FILE", help="a body of PUT …/rota")
+    parser.add_argument(
+        "--config", type=Path, metavar="PATH", help="may be left out with --messages: the words as shipped"
+    )
     parser.add_argument("--desk", metavar="D", help="needed when the configuration has several")
     parser.add_argument("--policy", metavar="P", help="in place of the desk's own; its overrides stay")
-    parser.add_argument("--rota", required=True, type=Path, metavar="FILE", help="a body of PUT …/rota")
     parser.add_argument("--people", type=Path, metavar="FILE", help="a body of PUT …/people")
     parser.add_argument(
         "--at", metavar="INSTANT", help="the now for which the rota is read (the day before the first visit)"
@@ -44,9 +51,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0; 1 when a row would not be watched or the rota is none; 2 for usage or a configuration that cannot start."""
+    """0; 1 when a row would not be watched, the rota is none, or words may not be said; 2 for usage or a configuration
+    that cannot start."""
     reset_tzpath(())  # the pinned tzdata, as the daemon does
     try:
+        if args.messages:
+            return _messages(args)
         desk = _desk(args)
         found = preview(desk, read_object(args.rota), people=_people(args.people), at=_at(args.at, desk))
     except Stop as stop:
@@ -65,7 +75,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _desk(args: argparse.Namespace) -> DeskConfig:
+    if args.config is None:
+        raise Stop("--config: expected the path of a configuration")
     loaded = load(args.config, os.environ)
+    if not args.messages:  # where it is the words that are looked at, a problem of theirs is an answer
+        loaded = with_words(loaded)
     if loaded.settings is None:
         say_problems(loaded, args.config)
         raise Stop(f"{args.config} cannot be used")
@@ -108,6 +122,57 @@ def _at(text: str | None, desk: DeskConfig) -> datetime | None:
     if moment.at is None:
         raise Stop("--at: expected an RFC 3339 time, or a local time without an offset")
     return moment.at
+
+
+# --- messages ---
+
+
+def _messages(args: argparse.Namespace) -> int:
+    if args.config is None and args.desk is not None:
+        raise Stop("--desk: expected --config beside it")
+    shown = preview_messages(_desk(args) if args.config is not None else None)
+    if args.json:
+        say_json(shown)
+    else:
+        say(_all_words(shown))
+    return PROBLEMS if shown.refused else OK
+
+
+def _all_words(shown: MessagesShown) -> str:
+    blocks = [_text(text) for text in shown.texts]
+    blocks += [_call(call) for call in shown.calls]
+    blocks += [
+        f"{other.id}  {other.kind} to {other.audience}  [{other.clause}]\n" + _indented(other.example)
+        for other in shown.others
+    ]
+    blocks += [
+        f"{problem.severity}: {problem.path}: {problem.message}; expected {problem.expected} [{problem.code}]"
+        for problem in shown.problems
+    ]
+    return "\n\n".join(blocks)
+
+
+def _text(text: TextShown) -> str:
+    parts = f"{text.parts} part{'' if text.parts == 1 else 's'}, {text.length} characters of {text.alphabet}"
+    lines = [
+        f"{text.id}  text to {text.audience}  [{text.clause}]  {parts} at the longest",
+        f"    {text.example}",
+    ]
+    return "\n".join([*lines, *([f"    {text.longest}"] if text.longest != text.example else [])])
+
+
+def _call(call: CallShown) -> str:
+    lines = [f"{call.id}  call to {call.audience}  [{call.clause}]"]
+    for step in call.steps:
+        lines += [f"  {step.step}", *(f"    {said}" for said in step.say)]
+        turns = [*step.keys.items(), ("silence", step.silence), ("any other key", step.other)]
+        led = ", ".join(f"{key}: {to}" for key, to in turns if to is not None)
+        lines += [f"    ({led})"] if led else []
+    return "\n".join(lines)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}".rstrip() for line in text.split("\n"))
 
 
 # --- in words ---

@@ -20,6 +20,7 @@ from connectors.ports import StoreRefused, StoreUnavailable
 from monitor.app import App
 from monitor.logs import start_logs
 from monitor.notify import Notify
+from monitor.wording_file import with_words
 
 log = structlog.get_logger("run")
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
 def read(path: Path) -> Loaded:
     """The configuration as it stands in the file and the environment now."""
-    return load(path, os.environ, now=datetime.now(UTC))
+    return with_words(load(path, os.environ, now=datetime.now(UTC)))
 
 
 def print_problems(loaded: Loaded) -> None:
