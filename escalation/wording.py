@@ -762,7 +762,7 @@ def _voicemail_problems(path: str, text: str) -> Iterator[Problem]:
 
 
 def longest(wording: Wording, text: str, known: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The text with long names and the longest phrases filled in, every [part] that has a value kept: what the part count is of.
+    """The text with long names and the longest phrases: what the part count is of. An empty [part] is left out.
 
     {doing} and {degraded} are never said together: in degraded mode nobody but staff is contacted.
     """
