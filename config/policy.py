@@ -144,6 +144,15 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="unanswered tries before next of kin and council are told",
         ),
     ] = 2
+    join_within: Annotated[
+        timedelta,
+        _clause(
+            "spec 22.2 (the wait is ours)",
+            "an open line is kept this long for somebody to be joined to it",
+            least="100ms",
+            most="10m",
+        ),
+    ] = timedelta(seconds=60)
     hold_public: Annotated[
         timedelta,
         _clause(

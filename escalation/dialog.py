@@ -25,10 +25,12 @@ class Turn(Struct, frozen=True, kw_only=True):
 
 
 class Step(Struct, frozen=True, kw_only=True):
-    """One row of a script. No `keys`: the call ends when the lines are said.
+    """One row of a script. No `keys`, `came` or `room`: the call ends when the lines are said.
 
-    `silence` and `other` are what follows `wait_s` seconds without a key, and a key that means nothing here. Where
-    `digits` is more than one a number is keyed and ended with "#": from 1 to `most` it leads to `number`.
+    `silence` and `other` are what follows `wait_s` seconds without a key, and a key that means nothing here. `came`:
+    the line is kept open, and what has become of it (`LineCame` of the contract) leads on. `room`: it is joined to
+    another line; when that one goes, `back` follows.
+    Where `digits` is more than one a number is keyed and ended with "#": from 1 to `most` it leads to `number`.
     """
 
     name: str
@@ -40,10 +42,13 @@ class Step(Struct, frozen=True, kw_only=True):
     digits: int = 1
     number: Turn | None = None
     most: int = 0
+    came: Mapping[str, str] = MappingProxyType({})
+    room: bool = False
+    back: str = ""
 
     @property
     def awaits_key(self) -> bool:
-        """Whether a key is awaited; otherwise the call ends after the lines."""
+        """Whether a key is awaited; otherwise the call ends after the lines, or its line is kept."""
         return bool(self.keys) or self.number is not None
 
     @property
@@ -52,6 +57,11 @@ class Step(Struct, frozen=True, kw_only=True):
         return frozenset(key for key in self.keys if len(key) == 1) | (
             frozenset("#") if self.number else frozenset()
         )
+
+    @property
+    def kept(self) -> bool:
+        """Whether the line stays open until somebody is joined to it."""
+        return bool(self.came)
 
 
 class Dialog(Struct, frozen=True, kw_only=True):
@@ -74,11 +84,32 @@ def _to(step: str, answer: Answer | None = None) -> Turn:
     return Turn(step=step, answer=answer)
 
 
-def _first_call() -> Dialog:
-    """SUV-1: the menu, once more after silence, once more after each wrong key, then a person rings (wording.md 2).
+_KEPT = MappingProxyType(
+    {
+        "waiting": "waiting",
+        "joined": "line",
+        "spoke": "after",
+        "nobody": "kept",
+        "not_answered": "kept",
+        "hung_up": "kept",
+    }
+)
 
-    Until a call can be joined live, key 2 and the end without a key promise what is true: somebody rings.
-    """
+
+def _kept(*first: tuple[str, str]) -> tuple[Step, ...]:
+    """An open line is never dropped: each of `first` (step, line) keeps it, until somebody is joined to it or it has
+    been told who will ring (domain.md section 2)."""
+    return (
+        *(Step(name=name, lines=(line,), came=_KEPT) for name, line in first),
+        Step(name="waiting", lines=("waiting",), came=_KEPT),
+        Step(name="line", lines=(), room=True, back="after"),
+        _end("kept"),
+        _end("after"),
+    )
+
+
+def _first_call() -> Dialog:
+    """SUV-1: the menu, once more after silence, once more after each wrong key, then a person (wording.md 2)."""
     keys = {
         "1": _to("all_right", "all_right"),
         "2": _to("talk", "talk"),
@@ -94,8 +125,9 @@ def _first_call() -> Dialog:
     asked = (
         Step(name=n, lines=said, keys=keys, silence=quiet, other=wrong) for n, said, quiet, wrong in rows
     )
-    ends = (_end(name) for name in ("all_right", "talk", "carer_here", "ring_back", "over"))
-    return _dialog("hello", *asked, *ends, openings=("over",))
+    ends = (_end(name) for name in ("all_right", "carer_here", "over"))
+    kept = _kept(("talk", "talk"), ("ring_back", "stay_on"))
+    return _dialog("hello", *asked, *ends, *kept, openings=("over",))
 
 
 def _replacement_call() -> Dialog:
@@ -109,7 +141,8 @@ def _replacement_call() -> Dialog:
         Step(name="again", lines=("hello", "menu"), keys=keys, silence=nobody, other=nobody),
         Step(name="coming", lines=("coming", "menu"), keys=keys, silence=coming, other=coming),
         Step(name="coming_again", lines=("coming", "menu"), keys=keys, silence=nobody, other=nobody),
-        *(_end(name) for name in ("heard", "talk", "ring_back", "over")),
+        *(_end(name) for name in ("heard", "over")),
+        *_kept(("talk", "talk"), ("ring_back", "stay_on")),
         openings=("coming", "over"),
     )
 
@@ -128,8 +161,12 @@ def _practice_call() -> Dialog:
     )
 
 
-def _summon_call() -> Dialog:
-    """OCV-1, OCV-2, OCV-3: awake, told, then a second key that takes it or passes it on."""
+def _summon_call(parties: str = "", *, urgent: bool = False) -> Dialog:
+    """OCV-1 to OCV-4: awake, told, then a second key that takes it or passes it on.
+
+    `parties`: the keys with which who has taken it is joined to service user, care worker, council. `urgent`: somebody
+    is on the line, and the first key joins them (OCV-2).
+    """
     awake = {"1": _to("tell")}
     choose = {"2": _to("taken", "take"), "3": _to("passed", "pass_on"), "*": _to("tell")}
     nobody = _to("no_key", "no_answer_key")
@@ -145,25 +182,87 @@ def _summon_call() -> Dialog:
             other=_to("tell_again"),
         ),
         Step(name="tell_again", lines=("again", "tell", "choose"), keys=choose, silence=nobody, other=nobody),
-        *(_end(name) for name in ("taken", "passed", "no_key", "gone", "over")),
-        openings=("gone", "over"),
+        *(_end(name) for name in ("passed", "no_key", "gone", "over")),
+        *(_parties(parties) if parties else (_end("taken"),)),
+        *(_urgent() if urgent else ()),
+        openings=("gone", "over", *(("urgent",) if urgent else ())),
+    )
+
+
+_PARTIES: Mapping[str, Answer] = MappingProxyType(
+    {"4": "ring_service_user", "5": "ring_worker", "6": "ring_council"}
+)
+_CALLED = MappingProxyType(
+    {
+        "waiting": "calling_on",
+        "joined": "line",
+        "spoke": "back",
+        "nobody": "not_there",
+        "not_answered": "not_there",
+        "hung_up": "not_there",
+    }
+)
+
+
+def _parties(offered: str) -> tuple[Step, ...]:
+    """Who has taken it stays on the line: we ring a party and join them, as often as they like (OCV-1, step 4)."""
+    keys = {key: _to("calling", _PARTIES[key]) for key in offered}
+    council = ("back_council",) if "6" in offered else ()
+    return (
+        *(
+            Step(name=name, lines=(name, "stay"), keys=keys, silence=_to("bye"), other=_to("bye"), wait_s=8)
+            for name in ("taken", "back", *council, "not_there", "no_number")
+        ),
+        *(Step(name=name, lines=(name,), came=_CALLED) for name in ("calling", "calling_on")),
+        Step(name="line", lines=(), room=True, back="back"),
+        _end("bye"),
+    )
+
+
+def _urgent() -> tuple[Step, ...]:
+    """OCV-2 while somebody waits on the line: one key joins, since who presses it speaks to them at once."""
+    keys = {"1": _to("joined", "join"), "3": _to("passed", "pass_on")}
+    nobody = _to("no_key", "no_answer_key")
+    return (
+        Step(
+            name="urgent",
+            lines=("urgent",),
+            keys=keys,
+            silence=_to("urgent_again"),
+            other=_to("urgent_again"),
+        ),
+        Step(name="urgent_again", lines=("urgent",), keys=keys, silence=nobody, other=nobody),
+        Step(name="joined", lines=("joined",), room=True, back="back"),
+        Step(name="calling_back", lines=("calling_back",), came=_CALLED),
+    )
+
+
+def _joined_call() -> Dialog:
+    """JOIN-1, COV-2: one of ours waits on the line for who is rung; nothing is asked, and no key is needed."""
+    return _dialog(
+        "hello",
+        Step(name="hello", lines=("hello",), room=True, back="after"),
+        *(_end(name) for name in ("after", "gone")),
+        openings=("gone",),
     )
 
 
 def _next_of_kin_call() -> Dialog:
     """NOKV-1: nothing is said before somebody says who they are (wording.md 3)."""
     yes = {"1": _to("why"), "9": _to("wrong", "wrong_number")}
-    keys = {"1": _to("thanks", "spoke"), "2": _to("ring_back", "ring_me"), "3": _to("thanks", "can_go")}
+    keys = {"1": _to("thanks", "spoke"), "2": _to("talk", "ring_me"), "3": _to("thanks", "can_go")}
     keys["*"] = _to("why")
-    nobody = _to("ring_back", "no_key")
+    # before they have said who they are, nobody is called for them; afterwards their line is kept
+    unknown, nobody = _to("ring_back", "no_answer_key"), _to("stay_on", "no_key")
     again = _to("again")
     return _dialog(
         "hello",
         Step(name="hello", lines=("hello",), keys=yes, silence=_to("hello_again"), other=_to("hello_again")),
-        Step(name="hello_again", lines=("hello",), keys=yes, silence=nobody, other=nobody),
+        Step(name="hello_again", lines=("hello",), keys=yes, silence=unknown, other=unknown),
         Step(name="why", lines=("why", "menu"), keys=keys, silence=again, other=again),
         Step(name="again", lines=("menu",), keys=keys, silence=nobody, other=nobody),
         *(_end(name) for name in ("wrong", "thanks", "ring_back")),
+        *_kept(("talk", "talk"), ("stay_on", "stay_on")),
     )
 
 
@@ -206,7 +305,8 @@ def _locate_call() -> Dialog:
         Step(name="again", lines=("menu",), keys=keys, silence=nobody, other=nobody),
         _minutes("minutes", _to("minutes_again")),
         _minutes("minutes_again", unsaid),
-        *(_end(name) for name in ("here", "on_my_way", "cannot", "help", "no_key", "over")),
+        *(_end(name) for name in ("here", "on_my_way", "cannot", "no_key", "over")),
+        *_kept(("help", "help")),
         openings=("over",),
     )
 
@@ -219,8 +319,9 @@ def _council_call() -> Dialog:
         "hello",
         Step(name="hello", lines=("hello",), keys=keys, silence=again, other=again),
         Step(name="again", lines=("hello",), keys=keys, silence=nobody, other=nobody),
-        Step(name="reference", lines=("reference", "after"), keys=keys, silence=nobody, other=nobody),
-        *(_end(name) for name in ("joining", "noted", "no_key")),
+        Step(name="reference", lines=("reference", "menu"), keys=keys, silence=nobody, other=nobody),
+        *(_end(name) for name in ("noted", "no_key")),
+        *_kept(("joining", "joining")),
     )
 
 
@@ -269,7 +370,7 @@ def _inbound_call() -> Dialog:
 
 
 def _whisper_call() -> Dialog:
-    """FREE-2: who is rung for a caller on the free number is asked before they are joined: a voicemail is nobody."""
+    """FREE-2, INV-1: who is rung for a caller is asked before they are joined: a voicemail is nobody."""
     wake = {"1": _to("tell", "take"), "3": _to("passed", "pass_on")}
     nobody = _to("passed", "no_answer_key")
     return _dialog(
@@ -291,12 +392,15 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "NOKV-1": _next_of_kin_call(),
         "CWV-1": _locate_call(),
         "CWV-2": _offer_call(),
+        "JOIN-1": _joined_call(),
         "COV-1": _council_call(),
-        "OCV-1": _summon_call(),
-        "OCV-2": _summon_call(),
+        "COV-2": _joined_call(),
+        "OCV-1": _summon_call("456"),
+        "OCV-2": _summon_call("4", urgent=True),
         "OCV-3": _summon_call(),
         "OCV-4": _summon_call(),
         "FREE-2": _whisper_call(),
+        "INV-1": _whisper_call(),
     }
 )
 """By template. The free number is a machine of its own (`escalation.free_number`): who is asked what depends on the
@@ -391,13 +495,21 @@ def _early_problems(wording: Wording, template: str, dialog: Dialog) -> list[Pro
     call = wording.call[template]
     if call.audience in ("service_user", "care_worker"):
         return []
+    first = dict.fromkeys(
+        line
+        for name in (dialog.first, *dialog.openings)
+        for line in dialog.steps[name].lines
+        if name not in _TOLD
+    )
     return [
         _problem(f"call.{template}.lines.{line}", "too_early", f"says {{{name}}} before a key", "who we are")
-        for line in dialog.steps[dialog.first].lines
+        for line in first
         for name in sorted(set().union(*placeholders(call.lines.get(line, ""))) & _TELLING)
     ]
 
 
+_TOLD = frozenset({"gone"})
+"""Openings for somebody of ours who was summoned already: who has it is said to them."""
 _TELLING = frozenset({"first", "id", "carer", "new", "flags", "what", "doing", "time", "spoken_time", "area"})
 
 

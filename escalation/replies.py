@@ -51,6 +51,11 @@ Answer = Literal[
     "still_mine",
     "start_duty",
     "no_answer_key",
+    # staff, in a call alone
+    "join",
+    "ring_service_user",
+    "ring_worker",
+    "ring_council",
 ]
 ANSWERS: tuple[Answer, ...] = Answer.__args__  # type: ignore[attr-defined]
 

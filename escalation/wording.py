@@ -393,6 +393,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "m": _row("12", _STAFF),
         "free": _row("0800 123 4567", _OURS),
         "caller": _row("020 7946 0123", _STAFF),
+        "who": _row("Maximiliana", _STAFF),
         "reached": _row("not reached", _STAFF),
         "told": _row("told 11.45am", _STAFF),
         "ref": _row("BR-2026-01427", frozenset({"council", "provider"})),

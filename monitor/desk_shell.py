@@ -27,6 +27,7 @@ from connectors.ports import (
 from escalation import dialog
 from escalation.replies import read_reply
 from monitor.clock import Clock
+from monitor.core import lines
 from monitor.core import messages as core_messages
 from monitor.core.inputs import (
     ActionTaken,
@@ -35,6 +36,9 @@ from monitor.core.inputs import (
     Evidence,
     Input,
     KeyPressed,
+    LineAnswered,
+    LineBack,
+    LineTurn,
     PeopleReceived,
     PolicyLoaded,
     Position,
@@ -60,6 +64,12 @@ UNRECORDED: dict[str, str] = {"OC-22": "OC-20", "OC-24": "OC-24", "OC-25": "OC-2
 exception to "nothing leaves before it is durable" is staff)."""
 KEEP_EVIDENCE = timedelta(days=365)
 """How long evidence is kept until the desk's retention policy says otherwise (a later release)."""
+COUNCIL_CALLS = frozenset({"COV-1", "COV-2"})
+"""Calls to a council desk."""
+HOLD_S = 2
+"""How often a line that is kept comes back: who presses the key is joined within so long."""
+SAID_EVERY = 5
+"""Of so many times it is asked once to stay: silence would be a dead line, and more is a nuisance."""
 RandomBytes = Callable[[int], bytes]
 
 
@@ -405,20 +415,71 @@ class DeskShell:
 
     async def call_step(self, message: Message, step: str, digit: str | None) -> Script:
         """The next step of a call of ours, after what was pressed is on disk."""
-        words, now = self._words(), self._clock.now()
+        words = self._words()
+        if digit is None and message.purpose == "join":
+            return await self._party_picked_up(message)
         if digit is None:
-            return words.script(message, words.opening(message), now)
+            return self._step(message, words.opening(message))
+        row = dialog.step_named(message.template, step)
+        if row.kept or row.room:
+            return await self._line_back(message, row)
         ticket = self.tell(KeyPressed(key=message.key, step=step, digit=digit))
         recorded = await self._recorded(ticket.seq)
         turn = ticket.decision.answer or dialog.Turn(step=step)
         # meanwhile it may have ended, or be somebody else's: nobody is told "it is yours" who does not have it
         truth = words.opening(message) if turn.answer == "take" else ""
-        script = words.script(message, truth or turn.step, now)
+        script = self._step(message, truth or turn.step)
         if recorded or turn.answer is None or message.purpose != "summon":
             # a service user hears the script as it is: what troubles our disk is for staff
             return script
         unrecorded = "This cannot be recorded now, so we ask you again later. Nobody else is being told."
         return msgspec.structs.replace(script, say=(unrecorded, *script.say))
+
+    async def _line_back(self, message: Message, row: dialog.Step) -> Script:
+        """The line is open and asks on: it is kept, joined, or told what came of it; or it was joined, and is not."""
+        if row.room:
+            council = self._last_party(message) in {desk.ref for desk in self.state.values.council_desks}
+            ticket = self.tell(LineBack(key=message.key))
+            await self._recorded(ticket.seq)
+            named = f"{row.back}_council"
+            steps = dialog.DIALOGS[message.template].steps
+            return self._step(message, named if council and named in steps else row.back)
+        ticket = self.tell(LineTurn(key=message.key))
+        await self._recorded(ticket.seq)
+        stand = ticket.decision.answer
+        script = self._step(message, row.came[stand.came])
+        if stand.came == "waiting" and int(stand.waited_s) // HOLD_S % SAID_EVERY:
+            return msgspec.structs.replace(script, say=())
+        return script
+
+    async def _party_picked_up(self, message: Message) -> Script:
+        """Who was rung for one of ours is joined to them, if they still wait."""
+        ticket = self.tell(LineAnswered(key=message.key))
+        await self._recorded(ticket.seq)
+        return self._step(message, "" if ticket.decision.answer.came == "joined" else "gone")
+
+    def _last_party(self, message: Message) -> str | None:
+        alert = self.state.values.alerts.get(message.alert or "")
+        held = [held for held in (alert.lines if alert else ()) if held.call == message.key]
+        return held[-1].other if held else None
+
+    def _step(self, message: Message, step: str) -> Script:
+        """One step of a call, with what its line does: kept, or in the room of another one. When that has just gone,
+        the line goes on behind it: nobody is left in an empty room."""
+        row = dialog.step_named(message.template, step)
+        script = self._words().script(message, row.name, self._clock.now())
+        if row.kept:
+            return msgspec.structs.replace(script, hold_s=HOLD_S)
+        if not row.room:
+            return script
+        room = lines.room_of(self.state.values.alerts.get(message.alert or ""), message.key)
+        room = room or self._room_elsewhere(message.key)
+        return msgspec.structs.replace(script, room=room) if room else self._step(message, row.back)
+
+    def _room_elsewhere(self, key: str) -> str | None:
+        """Who asks for help in a call about a visit waits under the alert about the help."""
+        rooms = (lines.room_of(alert, key) for alert in self.state.values.alerts.values())
+        return next((room for room in rooms if room is not None), None)
 
     async def call_status(self, callback: StatusCallback) -> None:
         """A status callback, on disk before it is answered where that is possible."""
@@ -471,6 +532,8 @@ class DeskShell:
         if message is not None and message.channel == "email":
             return self._mail(message)
         number = self.directory.number(message.line) if message and message.line else None
+        if message is not None and message.template in COUNCIL_CALLS:
+            number = self._council_number(message.person)
         if message is None or number is None or not self.config.numbers:
             return None
         asks = message.channel == "call" or message.slot is not None
@@ -487,6 +550,11 @@ class DeskShell:
             ring_s=message.ring_s,
             validity_s=max(int((message.expires_at - self._clock.now()).total_seconds()), 1),
         )
+
+    def _council_number(self, desk: str) -> str | None:
+        """A council desk is no person: its number stands in the configuration."""
+        ref = self.directory.ref
+        return next((c.phone for c in self.config.council_desks if ref("council_desk", c.name) == desk), None)
 
     def _mail(self, message: Message) -> OutboundMessage | None:
         address = self.directory.address(message.person)

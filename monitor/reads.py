@@ -14,6 +14,7 @@ from monitor.core.views import (
     BoardVisit,
     ContactView,
     DarkView,
+    LineView,
     PlaceView,
     Signal,
     Stage,
@@ -106,6 +107,17 @@ class Reads:
             taken_at=alert.taken_at,
             time_critical=alert.time_critical,
             reason=alert.reason,
+            lines=tuple(
+                LineView(
+                    person=out(held.person),
+                    other=out(held.other) if held.other else None,
+                    since=held.since,
+                    joined_at=held.joined_at,
+                    ended_at=held.ended_at,
+                    came=held.came,
+                )
+                for held in alert.lines
+            ),
         )
 
     def _messages(self, alert: Alert) -> list[Message]:

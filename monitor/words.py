@@ -26,6 +26,7 @@ from escalation.wording import (
     spoken_time,
     text_time,
 )
+from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
 from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import Script
@@ -163,7 +164,9 @@ class Words:
             return "over"
         if alert is not None and message.purpose == "summon":
             elsewhere = alert.state == "taken" and alert.taken_by != message.person
-            return "gone" if elsewhere and "gone" in row.openings else ""
+            if elsewhere:
+                return "gone" if "gone" in row.openings else ""
+            return "urgent" if "urgent" in row.openings and waiting_on(alert) is not None else ""
         visit = self._visit(alert, message.visit)
         expected = message.about is None or (visit is not None and message.about in visit.workers)
         return "coming" if "coming" in row.openings and expected else ""
@@ -351,6 +354,7 @@ class Words:
             due = visit.end
         found = self._person(about) | self._when(due)
         found |= {
+            "who": self._who(alert) or self._directory.name(about),
             "since": text_time(local(alert.taken_at or alert.opened_at)),
             "staff": self._directory.name(alert.taken_by),
             "flags": self._flags(alert),
@@ -373,6 +377,11 @@ class Words:
 
     def _to(self, person: str) -> dict[str, str]:
         return {"nok": self._directory.name(person)}
+
+    def _who(self, alert: Alert) -> str:
+        """Who waits, or waited last, on an open line: it may be their next of kin."""
+        held = [held for held in alert.lines if held.call == held.room]
+        return self._directory.name(held[-1].person) if held else ""
 
     def _carer(self, alert: Alert, visit: Visit | None) -> str:
         if alert.worker is not None:

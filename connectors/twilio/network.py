@@ -37,6 +37,9 @@ ANONYMOUS = "+266696687"
 APPLICATION_ERROR = "We are sorry, an application error has occurred. Goodbye."
 """What Twilio itself says to the person when our TwiML cannot be had."""
 
+HELD_S = 2.0
+"""A pause this long is a line that waits; a shorter one is a breath."""
+
 STEPS = 500
 """Documents one call may ask for: a loop of redirects ends."""
 
@@ -139,6 +142,19 @@ class Text:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class Conference:
+    """Lines that talk to each other. It begins when the second one is in it and one of them may begin it; whoever is
+    in it before that hears music. It is over when somebody leaves whose leaving ends it, or the last one does."""
+
+    name: str
+    sid: str
+    members: list[Call] = field(default_factory=list)
+    may_begin: bool = False
+    begun: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Call:
     """One telephone call. `line` carries what the person does: digits, and None for putting it down."""
 
@@ -167,6 +183,10 @@ class Call:
     """A document said Hangup: it is joined to nobody."""
     bridged: bool = False
     """The two have talked."""
+    held: bool = False
+    """It is told to stay on the line: it says nothing and comes back by itself."""
+    conference: str | None = None
+    """The name of the conference in which it is now."""
     parent: str = ""
     """The call for which this one was made."""
     machine: bool = False
@@ -215,6 +235,8 @@ class TelephoneNetwork:
         self.account_sid = account_sid
         self.texts: dict[str, Text] = {}
         self.calls: dict[str, Call] = {}
+        self.conferences: dict[str, Conference] = {}
+        """By name, those that are not over."""
         self.faults = Faults()
         self.version = 0
         self.closing = False
@@ -240,6 +262,7 @@ class TelephoneNetwork:
         await self._stop()
         self.texts.clear()
         self.calls.clear()
+        self.conferences.clear()
         self._opted_out.clear()
         self.faults.clear()
         self._touch()
@@ -465,7 +488,7 @@ class TelephoneNetwork:
     def act(self, call: Call, action: str) -> None:
         """The person answers, lets it go to voicemail, is busy, lets it ring out, or puts it down. Raises NotNow."""
         if action == "hangup" and call.status == "in-progress":
-            call.asking = call.joined = False
+            call.asking = call.joined = call.held = False
             call.line.put_nowait(None)
             return
         if call.status != "ringing" or call.pickup.done() or call.direction == "inbound":
@@ -536,7 +559,7 @@ class TelephoneNetwork:
             self._report(courier, params, last=True)
 
     def _end(self, call: Call, status: str) -> None:
-        call.ended, call.asking, call.joined = now(), False, False
+        call.ended, call.asking, call.joined, call.held = now(), False, False, False
         self._call_status(call, status, "completed")
 
     def _call_status(self, call: Call, status: str, event: str) -> None:
@@ -581,13 +604,19 @@ class TelephoneNetwork:
                 case "Say":
                     await self._listen(call, self._hear(call, _words(verb)))
                 case "Pause":
-                    await self._listen(call, float(verb.get("length", "1")))
+                    length = float(verb.get("length", "1"))
+                    self._hold(call, length >= HELD_S)
+                    await self._listen(call, length)
                 case "Gather":
                     digits = await self._gather(call, verb)
                     if digits or verb.get("actionOnEmptyResult") == "true":
                         return urljoin(base, verb.get("action", base)), {"Digits": digits}
                 case "Dial":
-                    outcome, bridged = await self._join(call, verb, base)
+                    room = verb.find("Conference")
+                    if room is None:
+                        outcome, bridged = await self._join(call, verb, base)
+                    else:
+                        outcome, bridged = await self._confer(call, room), True
                     if verb.get("action"):
                         dialled = {"DialCallStatus": outcome, "DialBridged": str(bridged).lower()}
                         return urljoin(base, verb.get("action", "")), dialled
@@ -600,6 +629,11 @@ class TelephoneNetwork:
                     continue  # Twilio, too, skips what it does not know
         return None
 
+    def _hold(self, call: Call, held: bool) -> None:
+        if call.held != held:
+            call.held = held
+            self._touch()
+
     def _hear(self, call: Call, words: str) -> float:
         """The person hears it; how many seconds it takes to say."""
         call.heard.append(words)
@@ -607,6 +641,7 @@ class TelephoneNetwork:
         return 0.0 if self._speech_cps is None else len(words) / self._speech_cps
 
     async def _gather(self, call: Call, verb: ElementTree.Element) -> str:
+        self._hold(call, False)
         wait_s = float(verb.get("timeout", "5"))
         spoken_s = sum(self._hear(call, _words(say)) for say in verb.iter("Say"))
         spoken_s += sum(float(pause.get("length", "1")) for pause in verb.iter("Pause"))
@@ -716,6 +751,39 @@ class TelephoneNetwork:
             self._touch()
         child.bridged = True
         await self._gone(child)
+
+    async def _confer(self, call: Call, noun: ElementTree.Element) -> str:
+        """In the conference until it is over. Raises HungUp when the person goes."""
+        name = _words(noun)
+        room = self.conferences.setdefault(name, Conference(name=name, sid=_sid("CF")))
+        if len(room.members) >= int(noun.get("maxParticipants", "250")):
+            return "failed"
+        room.members.append(call)
+        room.may_begin = room.may_begin or noun.get("startConferenceOnEnter", "true") == "true"
+        room.begun = room.begun or (room.may_begin and len(room.members) > 1)
+        call.conference, call.joined, call.held = name, True, False
+        self._touch()
+        gone = self._spawn(self._gone(call), f"call {call.sid}: until put down")
+        over = self._spawn(room.over.wait(), f"conference {room.sid}")
+        try:
+            await asyncio.wait({gone, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+            hung_up = gone.done()
+            gone.cancel()
+            self._leave(call, room, ends=noun.get("endConferenceOnExit", "false") == "true")
+        if hung_up:
+            raise HungUp
+        return "answered"
+
+    def _leave(self, call: Call, room: Conference, *, ends: bool) -> None:
+        room.members.remove(call)
+        call.conference, call.joined = None, False
+        if ends or not room.members:
+            room.over.set()
+            if self.conferences.get(room.name) is room:
+                del self.conferences[room.name]
+        self._touch()
 
     async def _gone(self, call: Call) -> None:
         """Until this side puts the telephone down."""

@@ -8,6 +8,7 @@
 | `POST /phones/{number}/reply` `{"body","to"?}` | a text to us; `to` is who last wrote to it, unless given |
 | `POST /phones/{number}/call` `{"to"?,"withheld"?}` | rings us, with or without telling its number |
 | `POST /calls/{sid}/answer\\|voicemail\\|busy\\|no-answer\\|hangup`, `…/press` `{"digits"}` | what a person does |
+| `GET /conferences` | `{"conferences":[{"name","begun","calls":[sid]}]}`: who talks to whom |
 | `POST /faults` `{"kind","count"?,"status"?,"code"?}`, `GET`, `DELETE /faults[?kind=]` | what goes wrong on purpose |
 | `POST /numbers` `{"sms_url"?,"voice_url"?}`, `GET /numbers` | where what a phone begins is sent |
 | `POST /reset` | as new |
@@ -158,6 +159,7 @@ class Face:
             web.post("/calls/{sid}/press", self._press),
             web.post("/calls/{sid}/{action:answer|voicemail|busy|no-answer|hangup}", self._act),
             web.get("/calls/{sid}", self._one_call),
+            web.get("/conferences", self._conferences),
             web.get("/faults", self._faults),
             web.post("/faults", self._set_faults),
             web.delete("/faults", self._clear_faults),
@@ -269,6 +271,11 @@ class Face:
     async def _one_call(self, request: web.Request) -> web.Response:
         return _json(_seen_call(self._known_call(request)))
 
+    async def _conferences(self, _: web.Request) -> web.Response:
+        rooms = self._net.conferences.values()
+        seen = [{"name": r.name, "begun": r.begun, "calls": [call.sid for call in r.members]} for r in rooms]
+        return _json({"conferences": seen})
+
     async def _act(self, request: web.Request) -> web.Response:
         call = self._known_call(request)
         await self._net.until(lambda: call.status not in ("queued", "initiated"), SETTLE_S)
@@ -286,8 +293,12 @@ class Face:
         return _json(_seen_call(call))
 
     async def _settled(self, call: Call) -> None:
-        """Until the person is asked something, talks to somebody, or the call is over."""
-        await self._net.until(lambda: call.asking or call.joined or call.over or self._net.closing, SETTLE_S)
+        """Until the person is asked something, waits for somebody, talks to somebody, or the call is over."""
+
+        def settled() -> bool:
+            return call.asking or call.held or call.joined or call.over or self._net.closing
+
+        await self._net.until(settled, SETTLE_S)
 
     def _known_call(self, request: web.Request) -> Call:
         call = self._net.calls.get(request.match_info["sid"])
@@ -382,6 +393,8 @@ def _seen_call(call: Call) -> dict[str, Any]:
         "waiting_for_key": call.asking,
         "pressed": call.pressed,
         "answered_by": call.answered_by,
+        "conference": call.conference,
+        "held": call.held,
     }
 
 

@@ -43,6 +43,11 @@ def call_twiml(
         _say(_gather(response, script, action_url), script.say)
         return str(response)
     _say(response, script.say)
+    if script.room is not None:
+        _confer(response, script.room, action_url)
+    elif script.hold_s is not None and action_url is not None:
+        response.pause(length=script.hold_s)
+        response.redirect(action_url, method="POST")
     if script.dial is not None:
         _dial(response, script.dial, script.dial_from, after_dial_url, asked_first_url)
     if script.hang_up:
@@ -64,6 +69,20 @@ def _dial(
         return
     dial = response.dial(timeout=DIAL_RING_S, action=after_url, method="POST", caller_id=shown)
     dial.number(number, url=asked_first_url, method="POST")
+
+
+def _confer(response: VoiceResponse, room: str, action_url: str | None) -> None:
+    """Two lines and no more: when one goes, the other comes back to `action_url`. No music of Twilio's, no beep that
+    would frighten somebody who has fallen."""
+    dial = response.dial(action=action_url, method="POST")
+    dial.conference(
+        room,
+        beep="false",
+        start_conference_on_enter=True,
+        end_conference_on_exit=True,
+        max_participants=2,
+        wait_url="",
+    )
 
 
 def wait_twiml(url: str, pause_s: int = 1) -> str:

@@ -580,16 +580,26 @@ def wrong_number(work: Work, alert: Alert) -> None:
 
 def ask_for_help(
     work: Work, alert: Alert | None, service_user: str | None, reason: str, *, worker: str | None = None
-) -> None:
+) -> Alert:
     """Somebody wants a person now: the whole chain is rung together until somebody takes it. Asked once more while
     somebody has it: that person is told at once."""
     for asked in work.all_open_alerts():
         if (asked.kind, asked.service_user, asked.worker) == ("help_asked", service_user, worker):
             if asked.taken_by is not None:
                 tell_person(work, asked, asked.taken_by, "OC-12")
-            return
+            return asked
     visit = work.visit(alert.visit) if alert else None
-    raise_alert(work, "help_asked", visit=visit, service_user=service_user, worker=worker, reason=reason)
+    return raise_alert(
+        work, "help_asked", visit=visit, service_user=service_user, worker=worker, reason=reason
+    )
+
+
+def ring_for_line(work: Work, alert: Alert) -> None:
+    """Somebody waits on an open line about it: the whole chain is rung now, who has it among them."""
+    current = _alert(work, alert.ref)
+    if current.taken_by is not None:
+        work.emit(current.ref, f.AlertLapsed(by=current.taken_by))
+    _move(work, current.ref, summon.begin(summon_case(work, _alert(work, current.ref)), "line_waits"))
 
 
 def alarm_stopped(work: Work, *, service_user: str | None, worker: str | None) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from config.policy import encode_policy, policy_digest
-from monitor.core import alerts, callers, checkins, messages, rota, visits
+from monitor.core import alerts, callers, checkins, lines, messages, rota, visits
 from monitor.core import facts as f
 from monitor.core.evolve import evolve
 from monitor.core.inputs import (
@@ -28,6 +28,9 @@ from monitor.core.inputs import (
     Input,
     KeyPressed,
     LeadershipWon,
+    LineAnswered,
+    LineBack,
+    LineTurn,
     PeopleReceived,
     PinsGuessed,
     PolicyLoaded,
@@ -286,6 +289,9 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     CallerWaits: callers.waits,
     CallerJoined: callers.joined,
     CallerAlone: callers.alone,
+    LineTurn: lines.turn,
+    LineAnswered: lines.answered,
+    LineBack: lines.back,
     PinsGuessed: callers.guessed,
     DayRolled: _day,
 }

@@ -7,6 +7,7 @@ see what its own earlier facts have changed (`monitor.core.work`).
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from msgspec import structs
 
@@ -21,6 +22,7 @@ from monitor.core.state import (
     Alert,
     Dark,
     Device,
+    Held,
     Message,
     Place,
     State,
@@ -71,6 +73,9 @@ ALERT_FACTS: frozenset[type] = frozenset(
         f.AlertLapsed,
         f.AlertEnded,
         f.AlertClosed,
+        f.LineWaits,
+        f.LinesJoined,
+        f.LineLeft,
         f.TrackMoved,
     )
 )
@@ -307,6 +312,8 @@ def evolve_alert(alert: Alert | None, fact: Happened, closes_after: timedelta) -
             )
         case f.TrackMoved():
             return structs.replace(alert, tracks=_with_track(alert, body))
+        case f.LineWaits() | f.LinesJoined() | f.LineLeft():
+            return structs.replace(alert, lines=_lines(alert, fact, body))
         case f.MessageIntended():
             return structs.replace(alert, messages=(*alert.messages, fact.subject))
         case _:
@@ -328,6 +335,33 @@ def _raised(fact: Happened, body: f.AlertRaised) -> Alert:
         reason=body.reason,
         count=body.count,
         line=body.line,
+    )
+
+
+def _lines(alert: Alert, fact: Happened, body: f.LineWaits | f.LinesJoined | f.LineLeft) -> tuple[Held, ...]:
+    if isinstance(body, f.LineWaits):
+        held = Held(
+            call=body.call,
+            person=body.person,
+            room=body.room,
+            since=fact.at,
+            until=body.until,
+            other=body.other,
+        )
+        return (*alert.lines, held)
+    changed: dict[str, Any]
+    if isinstance(body, f.LinesJoined):
+        changed = {
+            "joined_at": fact.at,
+            "other": body.person,
+            "message": body.message,
+            "came": "joined",
+        }
+    else:
+        changed = {"ended_at": fact.at, "came": body.came}
+    return tuple(
+        structs.replace(held, **changed) if held.room == body.room and held.ended_at is None else held
+        for held in alert.lines
     )
 
 

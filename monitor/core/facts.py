@@ -30,6 +30,7 @@ from monitor.core.views import (
     AlertKind,
     Channel,
     EndedReason,
+    LineCame,
     Priority,
     Purpose,
     Result,
@@ -272,6 +273,37 @@ class AlertClosed(FactBody, frozen=True, kw_only=True):
     """The ended alert leaves the state."""
 
 
+class LineWaits(FactBody, frozen=True, kw_only=True):
+    """An open line is kept, with the alert as its subject, until somebody is joined to it in `room` or `until` is past.
+
+    `call` is the message whose call it is. `other` is who is rung for it alone; without it the whole chain is.
+    """
+
+    call: str
+    person: str
+    room: str
+    until: datetime
+    other: str | None = None
+
+
+class LinesJoined(FactBody, frozen=True, kw_only=True):
+    """Two lines talk to each other. `person` was joined to the one that waited; `message` is their call."""
+
+    call: str
+    room: str
+    person: str
+    message: str
+
+
+class LineLeft(FactBody, frozen=True, kw_only=True):
+    """A line that was kept is no longer. `came` is what came of it; `talked_s` how long the two were joined."""
+
+    call: str
+    room: str
+    came: LineCame
+    talked_s: int = 0
+
+
 class TrackMoved(FactBody, frozen=True, kw_only=True):
     """One track of an alert went on. `reason` is a name; `index`, `round`, `phase` say where in its ladder it is."""
 
@@ -437,6 +469,9 @@ AnyBody = (
     | AlertLapsed
     | AlertEnded
     | AlertClosed
+    | LineWaits
+    | LinesJoined
+    | LineLeft
     | TrackMoved
     | MessageIntended
     | MessageAttempted

@@ -338,6 +338,24 @@ class CallerAlone(Struct, frozen=True, kw_only=True):
     alert: str
 
 
+class LineTurn(Struct, frozen=True, kw_only=True, gc=False):
+    """The line of our call `key` is still open and asks what has become of it."""
+
+    key: str
+
+
+class LineAnswered(Struct, frozen=True, kw_only=True, gc=False):
+    """Who was rung to be joined to a line picked up: our call `key`."""
+
+    key: str
+
+
+class LineBack(Struct, frozen=True, kw_only=True, gc=False):
+    """The line of our call `key` was joined to another one, which has gone."""
+
+    key: str
+
+
 class PinsGuessed(Struct, frozen=True, kw_only=True):
     """So many wrong PINs on the free number that somebody may be guessing (`escalation.free_number.guessing`)."""
 
@@ -367,6 +385,9 @@ Input = (
     | CallerWaits
     | CallerJoined
     | CallerAlone
+    | LineTurn
+    | LineAnswered
+    | LineBack
     | PinsGuessed
     | DayRolled
 )

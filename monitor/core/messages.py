@@ -13,6 +13,7 @@ from msgspec import Struct
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match
 from monitor.core import facts as f
+from monitor.core import lines
 from monitor.core.alerts import (
     NEVER_TOLD,
     alarm_stopped,
@@ -90,6 +91,8 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
 
 def _line_is_busy(work: Work, message: Message) -> bool:
     """A call of ours to the same line is out and may still ring or be talked on."""
+    if message.line is None:
+        return False
     for key in work.state.values.messages:
         other = work.message(key)
         if other is None or other.key == message.key or other.line != message.line or other.channel != "call":
@@ -113,6 +116,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return "expired"
     if not may_hear(work, alert, message.person, message.line):
         return NEVER_TOLD
+    if message.purpose == "join":
+        return None if lines.wanted(work, message) else "hung_up"
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":
@@ -166,6 +171,8 @@ def _defer(work: Work, message: Message, report: SendReported) -> None:
 def _settle(work: Work, message: Message, result: Result, reason: str = "") -> None:
     work.emit(message.key, f.MessageSettled(result=result, reason=reason, proof=message.proof))
     on_settled(work, message, result)
+    if message.purpose == "join" and result == "failed" and lines.wanted(work, message):
+        lines.call_ended(work, message)
 
 
 def on_deadline(work: Work, message: Message) -> None:
@@ -191,10 +198,20 @@ SETTLES: dict[str, Result] = {
 def delivery(work: Work, report: DeliveryReported) -> Decision:
     """A callback. Doubled, late and reordered ones change nothing: a settled message stays as it is."""
     message = work.message(report.key)
-    if message is None or message.phase == "settled":
+    if message is None:
         return Decision()
-    if message.phase == "queued" and not _in_doubt(message, proves=True):
-        return Decision()
+    if message.phase != "settled" and (message.phase != "queued" or _in_doubt(message, proves=True)):
+        _delivered(work, message, report)
+    if message.channel == "call" and report.status in OVER:
+        lines.call_ended(work, message)
+    return work.decision()
+
+
+OVER = frozenset({"completed", "busy", "no_answer", "canceled", "failed"})
+"""Statuses with which a call has ended."""
+
+
+def _delivered(work: Work, message: Message, report: DeliveryReported) -> None:
     if message.phase != "accepted":
         # its callback overtook the answer to our POST, or we were killed in between: the provider has it
         work.emit(message.key, f.MessageAccepted(provider_ref=report.provider_ref or "", found=True))
@@ -205,7 +222,6 @@ def delivery(work: Work, report: DeliveryReported) -> Decision:
         _settle(work, message, "answered", "" if message.proof else "no_key")
     elif report.status in SETTLES:
         _settle(work, message, SETTLES[report.status], report.status)
-    return work.decision()
 
 
 # --- answers ---
@@ -217,13 +233,26 @@ def key_pressed(work: Work, pressed: KeyPressed) -> Decision:
     if message is None:
         return Decision()
     turn = dialog.next_step(message.template, pressed.step, pressed.digit)
+    if turn.answer in lines.PARTIES:
+        return work.decision(answer=_party_asked(work, message, turn))
     if turn.answer is not None:
         proof = f"key:{pressed.digit}" if pressed.digit else ""
         minutes = dialog.number_keyed(message.template, pressed.step, pressed.digit)
         heard = f.AnswerHeard(answer=turn.answer, proof=proof, person=message.person, minutes=minutes)
         work.emit(message.key, heard)
-        _answer(work, message, turn.answer, proof, minutes)
+        step = _answer(work, message, turn.answer, proof, minutes)
+        turn = dialog.Turn(step=step or turn.step, answer=turn.answer)
     return work.decision(answer=turn)
+
+
+def _party_asked(work: Work, message: Message, turn: dialog.Turn) -> dialog.Turn:
+    """Who has taken the alert asks to be joined to somebody. What follows is theirs to say: no answer of theirs."""
+    alert = work.alert(message.alert)
+    if alert is None or turn.answer is None:
+        return turn
+    return dialog.Turn(
+        step=lines.connect(work, alert, message, lines.PARTIES[turn.answer]), answer=turn.answer
+    )
 
 
 def reply(work: Work, received: ReplyReceived) -> Decision:
@@ -393,22 +422,56 @@ def _say(
     return work.decision(answer=answer)
 
 
-def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: int | None) -> None:
-    """One answer, whichever way it came."""
+def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: int | None) -> str | None:
+    """One answer, whichever way it came. Returns the step of the call that follows, where the answer decides it."""
     alert = work.alert(message.alert)
     if alert is None:
-        return
+        return None
     if message.purpose == "reassure":
         _service_user_answered(work, alert, message, answer, proof)
+    elif message.purpose in ("summon", "notice", "stand_down") and answer == "join":
+        return lines.join(work, alert, message, proof)
     elif message.purpose in ("summon", "notice", "stand_down"):
         _staff_answered(work, alert, message, answer, proof)
+    elif message.channel == "call" and _wants_person(message, answer):
+        _other_asked(work, alert, message, answer)
+    return None
+
+
+def _wants_person(message: Message, answer: Answer) -> bool:
+    """Silence on a council's line is music or a menu, and on any other somebody who does not know what to press."""
+    return answer in ASKS_FOR_PERSON or (answer == "no_key" and message.purpose != "inform_council")
+
+
+def _other_asked(work: Work, alert: Alert, message: Message, answer: Answer) -> None:
+    """Next of kin, a care worker, a council's officer on the line of our call, and a person is wanted."""
+    known = work.ctx.people.person(message.person)
+    worker = message.person if known is not None and known.role == "care_worker" else None
+    user = None if worker is not None else alert.service_user
+    _keep_open(work, alert, message, user, "no_key" if answer == "no_key" else "asked", worker=worker)
+
+
+def _keep_open(
+    work: Work,
+    alert: Alert,
+    message: Message,
+    service_user: str | None,
+    reason: str,
+    *,
+    worker: str | None = None,
+) -> None:
+    """Help is asked; where it is asked in a call, the line stays open for it."""
+    known = set(work.alert_refs())
+    asked = ask_for_help(work, alert, service_user, reason, worker=worker)
+    if message.channel == "call":
+        lines.keep(work, asked, message, fresh=asked.ref not in known)
 
 
 def _service_user_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
     """They, or who speaks for them. Two people on one line have one answer."""
     if answer == "no_key":
         # the line was open and nobody pressed anything: not contact, and a person must ring (wording.md SUV-1)
-        ask_for_help(work, alert, alert.service_user, "no_key")
+        _keep_open(work, alert, message, alert.service_user, "no_key")
         return
     if answer == "wrong_number":
         wrong_number(work, alert)
@@ -416,7 +479,7 @@ def _service_user_answered(work: Work, alert: Alert, message: Message, answer: A
     for asked in (alert, *waiting_on(work, alert)):
         _reassured(work, asked, message, answer, proof)
     if answer in ASKS_FOR_PERSON:
-        ask_for_help(work, alert, alert.service_user, "asked")
+        _keep_open(work, alert, message, alert.service_user, "asked")
 
 
 def _reassured(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:

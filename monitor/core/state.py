@@ -17,7 +17,16 @@ from escalation.replies import Question
 from escalation.track import Track, TrackName
 from monitor.core.facts import ArrivalProof, Verdict
 from monitor.core.inputs import RotaProblemCode
-from monitor.core.views import AlertKind, AlertState, Channel, EndedReason, Priority, Purpose, Result
+from monitor.core.views import (
+    AlertKind,
+    AlertState,
+    Channel,
+    EndedReason,
+    LineCame,
+    Priority,
+    Purpose,
+    Result,
+)
 
 STATE_VERSION = 1
 """Version of the snapshot's form. Another version is not read: the journal is folded instead."""
@@ -133,6 +142,27 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
         return tuple(dict.fromkeys((*self.workers, *there, *[worker for worker, _ in self.near])))
 
 
+class Held(Struct, frozen=True, kw_only=True, gc=False):
+    """An open line that was kept about an alert; `ended_at` None: it still is. `came` as in the contract."""
+
+    call: str
+    person: str
+    room: str
+    since: datetime
+    until: datetime
+    other: str | None = None
+    message: str | None = None
+    """The call of who was joined."""
+    joined_at: datetime | None = None
+    ended_at: datetime | None = None
+    came: LineCame = "waiting"
+
+    @property
+    def waits(self) -> bool:
+        """Nobody is joined to it yet."""
+        return self.ended_at is None and self.joined_at is None
+
+
 class Alert(Struct, frozen=True, kw_only=True, gc=False):
     """Something is wrong. `policy` is the digest under which it was raised and is run."""
 
@@ -158,6 +188,7 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     messages: tuple[str, ...] = ()
     closes_at: datetime | None = None
     line: str | None = None
+    lines: tuple[Held, ...] = ()
 
     def track(self, name: TrackName) -> Track | None:
         """The track of that name, if it runs at all."""

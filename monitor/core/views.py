@@ -53,6 +53,7 @@ Purpose = Literal[
     "inform_council",
     "stand_down",
     "notice",
+    "join",
 ]
 PURPOSES: tuple[Purpose, ...] = Purpose.__args__  # type: ignore[attr-defined]
 Channel = Literal["sms", "call", "email", "page", "person"]
@@ -127,6 +128,21 @@ class ContactView(Struct, frozen=True, kw_only=True):
     unrecorded_at_send: bool = False
 
 
+LineCame = Literal["waiting", "joined", "nobody", "hung_up", "not_answered", "spoke"]
+LINE_CAME: tuple[LineCame, ...] = LineCame.__args__  # type: ignore[attr-defined]
+
+
+class LineView(Struct, frozen=True, kw_only=True):
+    """A line that was kept open: `person`'s, for `other` to be joined to it. `came` says what came of it."""
+
+    person: str
+    other: str | None
+    since: datetime
+    joined_at: datetime | None
+    ended_at: datetime | None
+    came: LineCame
+
+
 class AlertView(Struct, frozen=True, kw_only=True):
     """An alert as `GET …/alerts/{id}` shows it."""
 
@@ -146,6 +162,8 @@ class AlertView(Struct, frozen=True, kw_only=True):
     taken_at: datetime | None
     time_critical: bool
     reason: str = ""
+    lines: tuple[LineView, ...] = ()
+    """The lines that were held about it, oldest first."""
 
 
 class RotaProblem(Struct, frozen=True, kw_only=True):
@@ -224,6 +242,12 @@ class Script(Struct, frozen=True, kw_only=True):
     """Of a call to the free number: which question this is. What is keyed comes back with it (`Desks.call_heard`)."""
     hang_up: bool = False
     """The call ends here, and is not joined to anybody."""
+    hold_s: int | None = None
+    """The line stays open and comes back for the next step after so many seconds; nothing is keyed meanwhile."""
+    room: str | None = None
+    """The two lines that are sent into the same room talk to each other; the call comes back when one of them goes."""
+    record: bool = False
+    """What the caller says now is recorded (`Desks.call_recorded`)."""
 
 
 class CallHeard(Struct, frozen=True, kw_only=True):

@@ -10,6 +10,9 @@ from monitor.core.inputs import (
     CheckInKind,
     DayRolled,
     DeadlineFailed,
+    LineAnswered,
+    LineBack,
+    LineTurn,
     PeopleReceived,
     PolicyLoaded,
     RotaRow,
@@ -50,6 +53,7 @@ OPS = (
     "refuse",
     "round",
     "check",
+    "line",
 )
 
 
@@ -131,6 +135,26 @@ def _press(desk: Desk, a: int, b: int, c: int) -> None:
     calls = [m for m in desk.messages() if m.channel == "call" and m.attempts]
     if calls:
         desk.press(pick(calls, a), pick(("1", "2", "3", ""), b), pick(("1", "2", "3", ""), c))
+
+
+def _line(desk: Desk, a: int, b: int, c: int) -> None:
+    """Somebody stays on the line and asks for a person; who is rung for them comes, or nobody, or they hang up."""
+    begun = desk.now - timedelta(minutes=40)
+    desk.plan("line", start=begun, service_user=pick(PEOPLE, a))
+    desk.advance(minutes=3)
+    desk.send_all()
+    waits = [m for m in desk.messages("reassure") if m.channel == "call" and m.phase == "accepted"]
+    if not waits:
+        return
+    desk.press(waits[-1], "2" if b % 2 else "", "2" if b % 3 else "")
+    desk.send_all()
+    joins = [m for m in desk.messages("summon") if m.template == "OCV-2" and m.attempts]
+    if joins and c % 3:
+        desk.press(joins[-1], "1")
+    for asks in (LineTurn, LineAnswered, LineBack)[: 1 + c % 3]:
+        desk.advance(seconds=pick((0, 20, 70), a))
+        desk.tell(asks(key=waits[-1].key))
+    desk.deliver(waits[-1], "completed")
 
 
 def _text(desk: Desk, a: int, b: int, c: int) -> None:

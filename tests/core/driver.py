@@ -12,6 +12,7 @@ from config.policy import CouncilDesk, Duty, Policy
 from escalation import dialog
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
+from monitor.core import lines
 from monitor.core.desk import Ctx, Decision, State, decide, evolve
 from monitor.core.inputs import (
     ActionTaken,
@@ -217,10 +218,16 @@ class Desk:
     def press(self, message: Message, *digits: str) -> Decision:
         """Somebody answers our call and presses these keys in turn ("" is silence)."""
         step, decision = dialog.begin(message.template).name, Decision()
+        if "urgent" in dialog.DIALOGS[message.template].openings and lines.waiting_on(self.about(message)):
+            step = "urgent"  # as `monitor.words.Words.opening` has it
         for digit in digits:
             decision = self.tell(KeyPressed(key=message.key, step=step, digit=digit))
             step = decision.answer.step
         return decision
+
+    def about(self, message: Message) -> Alert | None:
+        """The message's alert."""
+        return self.state.values.alerts.get(message.alert or "")
 
     def text(self, person: str, code: str | None = None, **more: Any) -> Decision:
         """A text comes from this person's line."""

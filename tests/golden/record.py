@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from monitor.core import facts as f
 from monitor.core.desk import JOURNAL_FORMAT, State, evolve
-from monitor.core.state import STATE_VERSION, Values
+from monitor.core.state import STATE_VERSION
 from tests.core.days import OPS, do
 from tests.core.driver import Desk
 
@@ -82,7 +83,7 @@ def write(desk: Desk, into: Path) -> None:
     (into / "state.json").write_bytes(msgspec.json.format(encoded(desk.state.values), indent=1) + b"\n")
 
 
-def encoded(values: Values) -> bytes:
+def encoded(values: Struct) -> bytes:
     """The values as text that a person can compare."""
     return msgspec.json.encode(values, order="deterministic")
 

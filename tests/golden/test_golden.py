@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from config.policy import Policy
 from monitor.core.desk import JOURNAL_FORMAT, State, evolve
 from monitor.core.state import STATE_VERSION, Values
 from tests.core.days import copy_of
@@ -71,8 +72,15 @@ def test_the_journal_is_rich_enough_to_mean_something() -> None:
 
 
 def test_the_stored_state_is_what_its_text_says() -> None:
-    text = (folder(JOURNAL_FORMAT) / "state.json").read_bytes()
-    assert within(msgspec.json.decode(text), msgspec.json.decode(encoded(expected(JOURNAL_FORMAT))))
+    old = msgspec.json.decode((folder(JOURNAL_FORMAT) / "state.json").read_bytes())
+    new = msgspec.json.decode(encoded(expected(JOURNAL_FORMAT)))
+    defaults = msgspec.json.decode(encoded(Policy()))
+    policies = [(old["policy"], new["policy"])]
+    policies += [(policy, new["policies"][digest]) for digest, policy in old["policies"].items()]
+    for known, policy in policies:
+        for key in policy.keys() - known.keys():
+            assert policy.pop(key) == defaults[key], "a key of the policy that came later has its default"
+    assert within(old, new)
 
 
 def within(old: Any, new: Any) -> bool:

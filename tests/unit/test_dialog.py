@@ -15,7 +15,6 @@ from escalation.dialog import (
     Dialog,
     Step,
     Turn,
-    begin,
     check_scripts,
     keys_named,
     next_step,
@@ -42,9 +41,9 @@ def english() -> Wording:
     return decode_wording(EN_GB)
 
 
-def call(template: str, *digits: str) -> tuple[list[str], list[str]]:
+def call(template: str, *digits: str, first: str = "") -> tuple[list[str], list[str]]:
     """Play a call: the steps that were heard, and the answers that were settled. "" is silence."""
-    at = begin(template)
+    at = step_named(template, first)
     heard, answers = [at.name], []
     for digit in digits:
         turn = next_step(template, at.name, digit)
@@ -93,7 +92,9 @@ def test_the_first_call_says_the_drafted_words(english: Wording) -> None:
 
 
 def test_without_a_key_she_is_told_that_somebody_rings(english: Wording) -> None:
-    (said,) = script(english, "SUV-1", "ring_back", {})
+    (stay,) = script(english, "SUV-1", "ring_back", {})
+    assert "Stay on the line" in stay
+    (said,) = script(english, "SUV-1", "kept", {})
     assert "Somebody will ring you" in said
     assert "9 9 9" in said
 
@@ -269,7 +270,8 @@ def test_who_presses_after_somebody_else_hears_who_has_it(english: Wording) -> N
         ("NOKV-1", ["1", "1"], ["spoke"]),
         ("NOKV-1", ["1", "*", "3"], ["can_go"]),
         ("NOKV-1", ["1", "", ""], ["no_key"]),
-        ("NOKV-1", ["", ""], ["no_key"]),
+        ("NOKV-1", ["1", "2"], ["ring_me"]),
+        ("NOKV-1", ["", ""], ["no_answer_key"]),
         ("CWV-2", ["1", "3"], ["go"]),
         ("CWV-2", ["1", ""], ["no_answer_key"]),
         ("CWV-2", ["2"], ["no"]),
@@ -288,6 +290,49 @@ def test_next_of_kin_hear_nothing_before_they_say_who_they_are(english: Wording)
 # --- what holds for every script ---
 
 
+SENT_BY_THE_CORE = {
+    "OCV-1": {"back_council", "no_number"},
+    "OCV-2": {"calling_back", "no_number"},
+}
+"""Steps that follow from what is known, not from a key: `monitor.core.lines`."""
+CAME = {"waiting", "joined", "nobody", "hung_up", "not_answered", "spoke"}
+
+
+@pytest.mark.parametrize(("template", "step"), EVERY_STEP, ids=lambda value: getattr(value, "name", value))
+def test_a_kept_line_knows_what_follows_whatever_comes_of_it(template: str, step: Step) -> None:
+    assert not step.kept or set(step.came) == CAME
+    assert {*step.came.values()} <= set(DIALOGS[template].steps)
+    assert bool(step.back) == step.room
+    assert [step.awaits_key, step.kept, step.room].count(True) <= 1
+
+
+@pytest.mark.parametrize(
+    "template", [t for t in sorted(DIALOGS) if t.startswith(("SUV", "NOK", "CWV", "COV"))]
+)
+def test_who_asks_for_a_person_is_never_hung_up_on(template: str) -> None:
+    wants = {"talk", "ring_me", "help"}
+    # a practice asks for nobody, and music at a council's desk is no person
+    wants |= {"no_key"} if template not in ("SUV-4", "COV-1") else set()
+    for _, turn in reachable(DIALOGS[template], keys=True):
+        if turn.answer in wants:
+            assert DIALOGS[template].steps[turn.step].kept
+
+
+@pytest.mark.parametrize(
+    ("digits", "heard", "answers"),
+    [
+        (["1"], ["urgent", "joined"], ["join"]),
+        (["3"], ["urgent", "passed"], ["pass_on"]),
+        (["", "1"], ["urgent", "urgent_again", "joined"], ["join"]),
+        (["2", ""], ["urgent", "urgent_again", "no_key"], ["no_answer_key"]),
+    ],
+)
+def test_while_somebody_is_on_the_line_one_key_joins_them(
+    digits: list[str], heard: list[str], answers: list[str]
+) -> None:
+    assert call("OCV-2", *digits, first="urgent") == (heard, answers)
+
+
 def reachable(dialog: Dialog, *, keys: bool) -> Iterator[tuple[Step, Turn]]:
     for step in dialog.steps.values():
         turns = [*step.keys.values()] if keys else []
@@ -299,7 +344,8 @@ def reachable(dialog: Dialog, *, keys: bool) -> Iterator[tuple[Step, Turn]]:
 def test_every_key_leads_to_a_step_and_every_step_can_be_reached(template: str) -> None:
     dialog = DIALOGS[template]
     led_to = {turn.step for _, turn in reachable(dialog, keys=True)} | {dialog.first, *dialog.openings}
-    assert led_to == set(dialog.steps)
+    led_to |= {to for step in dialog.steps.values() for to in (*step.came.values(), step.back) if to}
+    assert led_to | SENT_BY_THE_CORE.get(template, set()) == set(dialog.steps)
     assert {turn.answer for _, turn in reachable(dialog, keys=True)} <= {None, *ANSWERS}
 
 
@@ -330,7 +376,7 @@ def test_a_step_that_awaits_a_key_bears_silence_and_wrong_keys(template: str, st
 @pytest.mark.parametrize(("template", "step"), EVERY_STEP, ids=lambda value: getattr(value, "name", value))
 def test_every_prompt_names_its_keys_as_press_n(english: Wording, template: str, step: Step) -> None:
     said = script(english, template, step.name, VALUES)
-    assert said != ()
+    assert (said != ()) != (step.name == "line"), "who is joined hears a person"
     assert keys_named(" ".join(said)) == step.named_keys
 
 
@@ -338,8 +384,8 @@ def test_every_prompt_names_its_keys_as_press_n(english: Wording, template: str,
 def test_a_service_user_hears_that_the_call_is_over_or_joined(english: Wording, template: str) -> None:
     for step in DIALOGS[template].steps.values():
         said = " ".join(script(english, template, step.name, VALUES))
-        over = any(words in said for words in ("Goodbye", "put the phone down", "putting you through"))
-        assert over != step.awaits_key, step.name
+        over = any(words in said for words in ("Goodbye", "putting you through"))
+        assert over != (step.awaits_key or step.kept or step.room), step.name
 
 
 def test_no_service_user_is_given_more_than_three_choices() -> None:
@@ -380,7 +426,7 @@ def test_the_shipped_scripts_pass(english: Wording) -> None:
     [
         ("SUV-1", "menu", "If you are all right, press 1. To talk, press 2.", "keys"),
         ("SUV-1", "menu", "All right 1, talk 2, carer here 3.", "keys"),
-        ("SUV-1", "ring_back", "Press 5 to go on.", "keys"),
+        ("SUV-1", "stay_on", "Press 5 to go on.", "keys"),
         ("SUV-1", "menu", None, "missing"),
         ("OCV-1", "wake", "{first} was not visited. Press 1.", "too_early"),
         ("OCV-3", "wake", "{what}. Press 1.", "too_early"),

@@ -411,8 +411,8 @@ def test_next_of_kin_hear_their_own_name_before_anything_else(story: Story) -> N
 
 @pytest.mark.parametrize("template", sorted(set(DIALOGS) - {"FREE-2", "SUV-4", "SUV-5"}))
 def test_every_step_of_every_call_of_the_procedure_can_be_filled_in(story: Story, template: str) -> None:
-    for step in DIALOGS[template].steps:
-        assert story.said(template, "st-1", "summon", step=step)
+    for step, row in DIALOGS[template].steps.items():
+        assert bool(story.said(template, "st-1", "summon", step=step)) is bool(row.lines)
 
 
 # --- the council ---
