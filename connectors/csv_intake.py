@@ -87,7 +87,8 @@ async def put_rota_rows(
     if confirm:
         upload["confirm"] = True
     answer = await desks.put_rota(desk, upload, by, lines=lines)
-    return structs.replace(answer, problems=_rota_problems(answer, read))
+    # of 20,000 rows there may be 60,000
+    return structs.replace(answer, problems=await asyncio.to_thread(_rota_problems, answer, read))
 
 
 def _rota_problems(answer: RotaAnswer, read: Items) -> tuple[RotaProblem, ...]:

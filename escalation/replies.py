@@ -107,6 +107,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-41": _SUMMON,
         "OC-42": _SUMMON,
         "OC-43": _SUMMON,
+        "OC-44": _SUMMON,
         "OC-33": _SUMMON,
         "OC-51": _SUMMON,
         "OC-34": _SUMMON,

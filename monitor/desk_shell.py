@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from msgspec import structs
 
 from config.load import DeskConfig
 from config.policy import CouncilDesk, Duty
@@ -21,6 +22,7 @@ from connectors.ports import (
     EdgeError,
     EvidenceRow,
     OutboundMessage,
+    PersonIn,
     SeenCheckIn,
     StatusCallback,
 )
@@ -43,18 +45,21 @@ from monitor.core.inputs import (
     PolicyLoaded,
     Position,
     ReplyReceived,
+    RotaTaken,
     SendReported,
     SendTurn,
 )
 from monitor.core.messages import SayBack
 from monitor.core.state import Message, State
-from monitor.core.views import AlertView, CheckInAnswer, PeopleAnswer, RotaAnswer, Script
+from monitor.core.upload import AT_ONCE, Plan, Steps, outcome, portions, prepared
+from monitor.core.views import AlertView, CheckInAnswer, PeopleAnswer, PeopleProblem, RotaAnswer, Script
 from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
 from monitor.metrics import Metrics
 from monitor.reads import Reads
-from monitor.rota_reader import Reading, read_rota_in_slices
+from monitor.rota_reader import Reading, read_rota
 from monitor.rota_reader import answer as rota_answer
+from monitor.turns import in_turns, others_first
 from monitor.words import Words
 
 log = structlog.get_logger("desk")
@@ -70,6 +75,10 @@ HOLD_S = 2
 """How often a line that is kept comes back: who presses the key is joined within so long."""
 SAID_EVERY = 5
 """Of so many times it is asked once to stay: silence would be a dead line, and more is a nuisance."""
+PORTION = 200
+"""Rows of an upload that are decided in one turn of the loop, and then stand in one append: some 5 ms."""
+PEOPLE = 100
+"""People of an upload who are taken in in one turn: some 5 ms."""
 RandomBytes = Callable[[int], bytes]
 
 
@@ -90,7 +99,9 @@ class DeskShell:
         self._words, self._clock, self._metrics = words, clock, metrics
         self._mint, self._random = mint, random_bytes
         self._upload = asyncio.Lock()
-        """A rota is read in slices: uploads of one desk follow each other whole."""
+        """A rota is read and taken in by portions: uploads of one desk follow each other whole."""
+        self._people = asyncio.Lock()
+        """As do uploads of people."""
         self.plan_rev = 0
         """Rises with each upload of people or rota."""
 
@@ -125,9 +136,11 @@ class DeskShell:
     def put_aside(self, subject: str, body: bytes) -> tuple[EvidenceRow, str]:
         """A row for the evidence store, and the digest that the fact will hold."""
         salt = self._random(16)
+        return self._evidence(subject, salt, body), hashlib.sha256(salt + body).hexdigest()
+
+    def _evidence(self, subject: str, salt: bytes, body: bytes) -> EvidenceRow:
         keep = (self._clock.now() + KEEP_EVIDENCE).isoformat()
-        row = EvidenceRow(id=self._mint("e"), subject=subject, keep_until=keep, salt=salt, body=body)
-        return row, hashlib.sha256(salt + body).hexdigest()
+        return EvidenceRow(id=self._mint("e"), subject=subject, keep_until=keep, salt=salt, body=body)
 
     def adopt(self, config: DeskConfig, holidays: Sequence[Any]) -> None:
         """Policy, duty list, council desks and bank holidays as configured, as an input (design: three stores)."""
@@ -256,56 +269,110 @@ class DeskShell:
         partial: bool = False,
     ) -> PeopleAnswer:
         """Upsert people. Raises ApiProblem(409, device_taken) before anything is applied."""
-        items = [self.directory.completed(item) for item in items] if partial else items
-        good, problems = self.directory.read(items, lines)
+        async with self._people:
+            good, problems = await in_turns(self.directory.read(items, lines, partial=partial))
+            self._claim(good, taken, claim, of_a_file=lines is not None)
+            answer = await self._tell_people(good, problems, of_a_file=lines is not None)
+            self.plan_rev += 1
+        await self.engine.durable()
+        return answer
+
+    def _claim(
+        self,
+        good: Sequence[tuple[int, PersonIn]],
+        taken: Callable[[str], bool],
+        claim: Callable[[str], None],
+        *,
+        of_a_file: bool,
+    ) -> None:
+        """All devices of an upload or none, in one turn: of two desks that name the same one, one has it."""
         for row, person in good:
-            for device in person.devices:
-                if taken(device):
-                    log.error("a device of another desk was claimed", desk=self.id, row=row)
-                    self._metrics.quarantined("http" if lines is None else "file", "identity")
-                    raise ApiProblem(
-                        409,
-                        "device_taken",
-                        "another desk holds one of these devices",
-                        f"people[{row - 1}].devices" if lines is None else f"line {row}",
-                    )
+            if any(taken(device) for device in person.devices):
+                log.error("a device of another desk was claimed", desk=self.id, row=row)
+                self._metrics.quarantined("file" if of_a_file else "http", "identity")
+                raise ApiProblem(
+                    409,
+                    "device_taken",
+                    "another desk holds one of these devices",
+                    f"line {row}" if of_a_file else f"people[{row - 1}].devices",
+                )
         for device in (device for _, person in good for device in person.devices):
             claim(device)
-        change = self.directory.apply(good, problems, of_a_file=lines is not None)
-        self.plan_rev += 1
-        received = PeopleReceived(new=change.new, changed=change.changed, people_rev=self.directory.rev)
-        ticket = self.tell(received)
-        await self.engine.durable(ticket.seq)
-        return PeopleAnswer(
-            new=len(change.new),
-            changed=len(change.changed),
-            unchanged=change.unchanged,
-            problems=change.problems,
-        )
+
+    async def _tell_people(
+        self, good: list[tuple[int, PersonIn]], problems: list[PeopleProblem], *, of_a_file: bool
+    ) -> PeopleAnswer:
+        """Portion by portion, each whole: a person stands alone, and absence removes nobody."""
+        new = changed = unchanged = 0
+        for at in range(0, len(good), PEOPLE):
+            if at:
+                await others_first()
+            change = self.directory.apply(good[at : at + PEOPLE], problems, of_a_file=of_a_file)
+            self.tell(PeopleReceived(new=change.new, changed=change.changed, people_rev=self.directory.rev))
+            new, changed = new + len(change.new), changed + len(change.changed)
+            unchanged += change.unchanged
+        return PeopleAnswer(new=new, changed=changed, unchanged=unchanged, problems=tuple(problems))
 
     async def put_rota(
         self, body: dict[str, Any], by: str, *, lines: Sequence[int] | None = None
     ) -> RotaAnswer:
-        """One upload, one append. Raises ApiProblem(409, confirm_needed): nothing was applied."""
-        async with self._upload:
-            ticket = await self._tell_rota(body, by, lines)
-        self.plan_rev += 1
-        refusal = ticket.decision.refusal
-        await self.engine.durable(ticket.seq)
-        if refusal is not None:
-            cancels = [self.directory.outside(ref) for ref in refusal.detail["cancels"]]
-            raise ApiProblem(
-                409,
-                "confirm_needed",
-                "this upload would cancel visits; send it again with confirm if that is meant",
-                extra={"cancels": cancels},
-            )
-        self._metrics.rows_unwatched(self.id, len(self.engine.state.values.unwatched))
-        return rota_answer(ticket.decision.answer, self.directory, of_a_file=lines is not None)
+        """One upload, one answer when all of it is on disk.
 
-    async def _tell_rota(self, body: dict[str, Any], by: str, lines: Sequence[int] | None) -> Ticket:
-        row, digest = self.put_aside("rota", msgspec.json.encode(body))
-        reading = Reading(
+        Raises ApiProblem(409, confirm_needed): nothing was applied."""
+        async with self._upload:
+            row, digest = await in_turns(self._put_aside_rota(body))
+            upload = await in_turns(read_rota(body, self._reading(row, digest, by, lines)))
+            plan = await in_turns(prepared(self.state, upload, self._clock.now()))
+            if plan.confirm_needed:
+                # it speaks of what is planned now: that must be on disk too before it is told
+                await self.engine.durable()
+                raise self._confirm_needed(plan)
+            taken, seq = await self._tell_rota(plan, row)
+        self.plan_rev += 1
+        await self.engine.durable(seq)
+        self._metrics.rows_unwatched(self.id, len(self.engine.state.values.unwatched))
+        return await in_turns(rota_answer(outcome(plan, taken), self.directory, of_a_file=lines is not None))
+
+    async def _tell_rota(self, plan: Plan, row: EvidenceRow) -> tuple[RotaTaken, int]:
+        """Portion by portion, each decided against the state as it is by then; in between the loop is free. Cut off,
+        an upload has only added to the watch, and who sent it got no answer (docs/decisions/0014)."""
+        taken, seq = RotaTaken(), 0
+        for portion in portions(plan, PORTION):
+            if seq:
+                await others_first()
+            ticket = self.tell(structs.replace(portion, before=taken), () if seq else (row,))
+            taken, seq = ticket.decision.answer, ticket.seq
+        return taken, seq
+
+    def _confirm_needed(self, plan: Plan) -> ApiProblem:
+        cancels = [self.directory.outside(ref) for ref, _ in plan.cancel]
+        return ApiProblem(
+            409,
+            "confirm_needed",
+            "this upload would cancel visits; send it again with confirm if that is meant",
+            extra={"cancels": cancels},
+        )
+
+    def _put_aside_rota(self, body: dict[str, Any]) -> Steps[tuple[EvidenceRow, str]]:
+        """As `put_aside`, for a body that is too large to be written as JSON in one turn."""
+        visits = body.get("visits")
+        if not isinstance(visits, list) or len(visits) <= AT_ONCE:
+            return self.put_aside("rota", msgspec.json.encode(body))
+        salt = self._random(16)
+        digest, parts = hashlib.sha256(salt), []
+        head = msgspec.json.encode({key: value for key, value in body.items() if key != "visits"})
+        before = head[:-1] + (b"," if len(head) > 2 else b"") + b'"visits":['
+        for at in range(0, len(visits), AT_ONCE):
+            part = before + msgspec.json.encode(visits[at : at + AT_ONCE])[1:-1]
+            digest.update(part)
+            parts.append(part)
+            before = b","
+            yield
+        digest.update(b"]}")
+        return self._evidence("rota", salt, b"".join([*parts, b"]}"])), digest.hexdigest()
+
+    def _reading(self, row: EvidenceRow, digest: str, by: str, lines: Sequence[int] | None) -> Reading:
+        return Reading(
             directory=self.directory,
             calendar=self.engine.state.calendar,
             policy=self.engine.state.values.policy,
@@ -315,7 +382,6 @@ class DeskShell:
             by=by,
             lines=lines,
         )
-        return self.tell(await read_rota_in_slices(body, reading), (row,))
 
     # --- alerts ---
 

@@ -21,6 +21,7 @@ from config.policy import HOURS_EXPECTED, Hours, parse_hours
 from connectors.ports import ContactPlanIn, HomeIn, PeopleRow, PersonIn, PhoneIn
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core.places import Home
+from monitor.core.upload import AT_ONCE, Steps
 from monitor.core.views import PeopleProblem
 
 _Same = TypeVar("_Same")
@@ -397,16 +398,18 @@ class Directory:
         return before | brought
 
     def read(
-        self, items: Sequence[Any], lines: Sequence[int] | None = None
-    ) -> tuple[list[tuple[int, PersonIn]], list[PeopleProblem]]:
+        self, items: Sequence[Any], lines: Sequence[int] | None = None, *, partial: bool = False
+    ) -> Steps[tuple[list[tuple[int, PersonIn]], list[PeopleProblem]]]:
         """Each item by itself, so that one bad item harms no other. Problems never repeat a value. `lines`: the number
-        of each item in its file."""
+        of each item in its file; `partial`: an item names only what it changes."""
         good: list[tuple[int, PersonIn]] = []
         problems: list[PeopleProblem] = []
         of_a_file = lines is not None
-        for row, item in zip(lines or range(1, len(items) + 1), items, strict=True):
+        for at, (row, item) in enumerate(zip(lines or range(1, len(items) + 1), items, strict=True)):
+            if at and at % AT_ONCE == 0:
+                yield
             try:
-                person = msgspec.convert(item, PersonIn)
+                person = msgspec.convert(self.completed(item) if partial else item, PersonIn)
                 if not person.id.strip():
                     raise msgspec.ValidationError("Expected a non-empty `id`")
                 good.append((row, person))

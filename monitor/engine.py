@@ -45,7 +45,7 @@ from monitor.core.inputs import (
     DeadlineReached,
     Input,
     LeadershipWon,
-    RotaReceived,
+    RotaPortion,
     SendTurn,
 )
 from monitor.core.state import STATE_VERSION, Asked, State
@@ -526,8 +526,9 @@ def _cause(seen: Input) -> str:
     match seen:
         case CheckInSeen():
             return f"{kind}:{seen.ref}"
-        case RotaReceived():
-            return f"{kind}:{seen.upload}"
+        case RotaPortion():
+            # one cause for all portions, by the name that it has had from the first release on
+            return f"RotaReceived:{seen.upload}"
         case DeadlineReached() | DeadlineFailed():
             return f"{kind}:{seen.subject}"
         case SendTurn():

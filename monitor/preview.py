@@ -8,6 +8,7 @@ take no time to leave: in the daemon they wait for the account's pace (`calls_pe
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
@@ -34,6 +35,7 @@ from monitor.core.inputs import (
     SendTurn,
 )
 from monitor.core.state import ROTA, Message, Visit
+from monitor.core.upload import Upload, finished, outcome, portions, prepared
 from monitor.core.views import PeopleProblem, RotaProblem
 from monitor.directory import Directory
 from monitor.rota_reader import Reading, answer, read_rota
@@ -108,13 +110,13 @@ def preview(
     directory.new_day(now)
     loaded = _loaded(config, directory, _holidays(upload.rows, now))
     whole = _Desk(loaded, directory, now)
-    said = whole.tell(msgspec.structs.replace(upload, confirm=True))
+    said = whole.upload(upload)
     planned = whole.state.values.visits
     return Preview(
         visits=tuple(
             _visit(_Desk(loaded, directory, now), upload, row) for row in upload.rows if row.visit in planned
         ),
-        problems=answer(said.answer, directory).problems,
+        problems=finished(answer(said, directory)).problems,
         people_problems=people_problems,
     )
 
@@ -131,7 +133,7 @@ def _fill(
     directory: Directory, config: DeskConfig, rota: dict[str, Any], people: Sequence[Any] | None
 ) -> tuple[PeopleProblem, ...]:
     items = list(people) if people is not None else _placeholders(directory, config, rota)
-    return directory.apply(*directory.read(items)).problems
+    return directory.apply(*finished(directory.read(items))).problems
 
 
 def _placeholders(directory: Directory, config: DeskConfig, rota: dict[str, Any]) -> list[Any]:
@@ -165,7 +167,7 @@ def _read(config: DeskConfig, directory: Directory, rota: dict[str, Any]) -> Rot
         digest="",
         by="preview",
     )
-    return read_rota(rota, reading)
+    return finished(read_rota(rota, reading))
 
 
 def _holidays(rows: Iterable[RotaRow], now: datetime) -> tuple[date, ...]:
@@ -192,7 +194,7 @@ def _loaded(config: DeskConfig, directory: Directory, holidays: tuple[date, ...]
 
 
 def _visit(desk: _Desk, upload: RotaReceived, row: RotaRow) -> VisitPreview:
-    desk.tell(msgspec.structs.replace(upload, rows=(row,), complete=False, confirm=True))
+    desk.upload(msgspec.structs.replace(upload, rows=(row,), complete=False))
     # as if the rota were uploaded again and again: an old one would summon in the timeline of a visit in the spring
     desk.state.ask_again(ROTA, None, urgent=False)
     (visit,) = desk.state.values.visits.values()
@@ -311,6 +313,12 @@ class _Desk:
             if isinstance(draft.body, f.MessageIntended):
                 self._send(draft.subject)
         return decision
+
+    def upload(self, upload: RotaReceived) -> Upload:
+        """Take an upload in whole, as if it were confirmed."""
+        plan = finished(prepared(self.state, msgspec.structs.replace(upload, confirm=True), self.now))
+        [portion] = portions(plan, sys.maxsize)
+        return outcome(plan, self.tell(portion).answer)
 
     def _send(self, key: str) -> None:
         message = self.state.values.messages.get(key)

@@ -6,7 +6,6 @@ row whose person or start cannot be known is refused (`monitor.core.rota`).
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from msgspec import UNSET, Struct, structs
 from config.policy import Calendar, Policy, parse_duration
 from connectors.ports import ApiProblem, EvidenceRow
 from monitor.core.inputs import Evidence, RotaProblemCode, RotaReceived, RotaRow
-from monitor.core.rota import RowProblem, Upload
+from monitor.core.upload import AT_ONCE, RowProblem, Steps, Upload
 from monitor.core.views import RotaAnswer, RotaProblem
 from monitor.directory import Directory
 
@@ -24,7 +23,7 @@ FIELDS = frozenset(
     {"id", "service_user", "start", "end", "workers", "places", "time_critical", "late_after", "cancelled"}
 )
 SLICE = 250
-"""Rows read before the loop is free again: 20,000 of them at once would hold every check-in up."""
+"""Rows read between two stops: 20,000 of them at once would hold every check-in up."""
 MOST_PLACES = 9
 FIRST_YEAR, LAST_YEAR = 1900, 9000
 """As `Calendar.to_utc` reads local times; also keeps `late_at` and the like inside what a datetime can hold."""
@@ -83,20 +82,16 @@ class Reading(Struct, frozen=True, kw_only=True):
     """The number of each row in its file."""
 
 
-def read_rota(body: dict[str, Any], reading: Reading) -> RotaReceived:
-    """The whole upload. Raises ApiProblem(400) only when it is no upload at all."""
-    head = _head(body, reading)
-    return _received(head, list(_rows(body, reading)), reading)
-
-
-async def read_rota_in_slices(body: dict[str, Any], reading: Reading) -> RotaReceived:
-    """The same, with the loop free between slices. Uploads of one desk must follow each other."""
+def read_rota(body: dict[str, Any], reading: Reading) -> Steps[RotaReceived]:
+    """The whole upload. Uploads of one desk must follow each other. Raises ApiProblem(400) only when it is no upload at
+    all."""
     head, rows = _head(body, reading), []
     for row in _rows(body, reading):
         rows.append(row)
         if len(rows) % SLICE == 0:
-            await asyncio.sleep(0)
-    return _received(head, rows, reading)
+            yield
+    kept = yield from _last_of_each(rows, reading.directory)
+    return structs.replace(head, rows=kept)
 
 
 def _head(body: dict[str, Any], reading: Reading) -> RotaReceived:
@@ -127,10 +122,6 @@ def _rows(body: dict[str, Any], reading: Reading) -> Iterator[RotaRow]:
         yield _row(number, item, reading.directory, reading.calendar, reading.policy)
 
 
-def _received(head: RotaReceived, rows: list[RotaRow], reading: Reading) -> RotaReceived:
-    return structs.replace(head, rows=_last_of_each(rows, reading.directory))
-
-
 def _covers(body: dict[str, Any], calendar: Calendar) -> tuple[datetime | None, datetime | None]:
     covers = body.get("covers")
     if covers is None:
@@ -146,12 +137,14 @@ def _covers(body: dict[str, Any], calendar: Calendar) -> tuple[datetime | None, 
     return found[0], found[1]
 
 
-def _last_of_each(rows: Sequence[RotaRow], directory: Directory) -> tuple[RotaRow, ...]:
+def _last_of_each(rows: Sequence[RotaRow], directory: Directory) -> Steps[tuple[RotaRow, ...]]:
     """The same visit twice in one upload: the later row counts. The same id for two different visits: both are
     watched, the earlier one under an id made of person and start (nothing that is a real visit is unwatched)."""
     latest = {row.key: row for row in rows}
     kept = []
-    for row in rows:
+    for at, row in enumerate(rows):
+        if at and at % AT_ONCE == 0:
+            yield
         last = latest[row.key]
         if last.row == row.row:
             kept.append(row)
@@ -274,15 +267,20 @@ def _late_after(value: Any, warnings: list[RotaProblemCode]) -> timedelta | None
     return None
 
 
-def answer(upload: Upload, directory: Directory, *, of_a_file: bool = False) -> RotaAnswer:
+def answer(upload: Upload, directory: Directory, *, of_a_file: bool = False) -> Steps[RotaAnswer]:
     """The contract's answer, in the caller's own ids."""
+    problems: list[RotaProblem] = []
+    for problem in upload.problems:
+        problems.append(_problem(problem, directory, of_a_file))
+        if len(problems) % AT_ONCE == 0:
+            yield
     return RotaAnswer(
         new=upload.new,
         changed=upload.changed,
         cancelled=upload.cancelled,
         unchanged=upload.unchanged,
         watched=upload.watched,
-        problems=tuple(_problem(problem, directory, of_a_file) for problem in upload.problems),
+        problems=tuple(problems),
     )
 
 

@@ -35,7 +35,7 @@ from monitor.core.inputs import (
     PinsGuessed,
     PolicyLoaded,
     ReplyReceived,
-    RotaReceived,
+    RotaPortion,
     SendReported,
     SendTurn,
     SignalChanged,
@@ -272,7 +272,7 @@ _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
 
 _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     CheckInSeen: checkins.see,
-    RotaReceived: rota.receive,
+    RotaPortion: rota.take,
     PeopleReceived: _people,
     PolicyLoaded: _policy,
     LeadershipWon: _leadership,

@@ -18,6 +18,7 @@ from monitor.core import facts as f
 from monitor.core.facts import Happened
 from monitor.core.state import (
     DEVICE_MEMORY,
+    ROTA_CUT_OFF,
     ROTA_OLD,
     Alert,
     Dark,
@@ -25,6 +26,7 @@ from monitor.core.state import (
     Held,
     Message,
     Place,
+    RotaInPart,
     State,
     Unwatched,
     Visit,
@@ -278,7 +280,9 @@ def _fold_alert(state: State, fact: Happened) -> None:
             _forget_alert(state, old, fact)
         return
     values.alerts[ref] = new
-    if isinstance(fact.body, f.AlertRaised) and new.reason == ROTA_OLD:
+    if isinstance(fact.body, f.AlertRaised) and new.kind == "rota":
+        if new.reason == ROTA_CUT_OFF:
+            values.rota_begun = None  # told; the alert says the rest
         state.ask_about_rota()
     if isinstance(fact.body, f.AlertEnded):
         for key in new.messages:
@@ -586,9 +590,11 @@ def _fold_desk(state: State, fact: Happened) -> None:
         case f.HolidaysAdopted() as body:
             values.holidays = body.dates
             state.refresh_calendar()
-        case f.RotaAdopted():
-            values.rota_at = fact.at
+        case f.RotaBegun() as body:
+            values.rota_begun = RotaInPart(at=fact.at, rows=body.rows)
             state.ask_about_rota()
+        case f.RotaAdopted() as body:
+            _adopt_rota(state, fact, body)
         case f.RowRefused() as body:
             known = values.unwatched.get(fact.subject)
             since = known.since if known else fact.at
@@ -611,6 +617,16 @@ def _fold_desk(state: State, fact: Happened) -> None:
             _tidy(state, fact)
         case _:
             pass
+
+
+def _adopt_rota(state: State, fact: Happened, body: f.RotaAdopted) -> None:
+    values = state.values
+    values.rota_at = fact.at
+    begun = values.rota_begun
+    if begun is not None and body.new + body.changed + body.unchanged + body.refused >= begun.rows:
+        # an upload of a few rows does not finish the large one that was cut off
+        values.rota_begun = None
+    state.ask_about_rota()
 
 
 def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:

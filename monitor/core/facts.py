@@ -103,8 +103,16 @@ class PeopleChanged(FactBody, frozen=True, kw_only=True):
     changed: int
 
 
+class RotaBegun(FactBody, frozen=True, kw_only=True):
+    """The first of several portions of an upload. Until `RotaAdopted` comes, only a part of it is watched."""
+
+    evidence: Evidence
+    rows: int
+
+
 class RotaAdopted(FactBody, frozen=True, kw_only=True):
-    """One upload was taken in whole; its rows' facts stand beside it in the same append."""
+    """One upload was taken in whole. Its rows' facts stand beside it in the same append, or, after `RotaBegun`, in the
+    ones before."""
 
     evidence: Evidence
     new: int
@@ -449,6 +457,7 @@ AnyBody = (
     | DutyAdopted
     | HolidaysAdopted
     | PeopleChanged
+    | RotaBegun
     | RotaAdopted
     | VisitPlanned
     | VisitReplanned

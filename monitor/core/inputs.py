@@ -154,7 +154,8 @@ class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class RotaReceived(Struct, frozen=True, kw_only=True):
-    """One upload. Absence cancels nothing unless `complete`, and then only within `covers`."""
+    """One upload, as it was read. Absence cancels nothing unless `complete`, and then only within `covers`. It is taken
+    in by portions (`monitor.core.upload`)."""
 
     upload: str
     evidence: Evidence
@@ -164,6 +165,51 @@ class RotaReceived(Struct, frozen=True, kw_only=True):
     complete: bool = False
     confirm: bool = False
     by: str = ""
+
+
+class RefusedRow(Struct, frozen=True, kw_only=True, gc=False):
+    """A row that cannot be watched, and why."""
+
+    key: str
+    row: int
+    code: RotaProblemCode
+
+
+class RotaTaken(Struct, frozen=True, kw_only=True):
+    """How many visits the portions of an upload have planned, changed and cancelled so far."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    cancelled: int = 0
+
+    @property
+    def planned(self) -> int:
+        """Rows that are watched."""
+        return self.new + self.changed + self.unchanged
+
+
+class RotaEnd(Struct, frozen=True, kw_only=True):
+    """That the portion is the last one, and what is said of the upload as a whole."""
+
+    refused: int
+    covers_to: datetime | None = None
+
+
+class RotaPortion(Struct, frozen=True, kw_only=True):
+    """So much of an upload as is decided in one turn: one append has all of it or nothing."""
+
+    upload: str
+    evidence: Evidence
+    begins: int | None = None
+    """On the first of several portions: how many rows the whole upload has."""
+    plan: tuple[RotaRow, ...] = ()
+    mend: tuple[str, ...] = ()
+    refuse: tuple[RefusedRow, ...] = ()
+    cancel: tuple[tuple[str, Literal["dropped_from_rota", "cancelled_in_rota"]], ...] = ()
+    ends: RotaEnd | None = None
+    before: RotaTaken = RotaTaken()
+    """What the portions before this one have come to."""
 
 
 class PeopleReceived(Struct, frozen=True, kw_only=True):
@@ -368,7 +414,7 @@ class DayRolled(Struct, frozen=True, kw_only=True):
 
 Input = (
     CheckInSeen
-    | RotaReceived
+    | RotaPortion
     | PeopleReceived
     | PolicyLoaded
     | LeadershipWon

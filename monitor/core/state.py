@@ -256,6 +256,13 @@ class Unwatched(Struct, frozen=True, kw_only=True, gc=False):
     since: datetime
 
 
+class RotaInPart(Struct, frozen=True, kw_only=True, gc=False):
+    """An upload that began, and was not yet taken in whole."""
+
+    at: datetime
+    rows: int
+
+
 class Values(Struct, kw_only=True):
     """Everything that a snapshot holds. Mutable containers of frozen values."""
 
@@ -271,6 +278,7 @@ class Values(Struct, kw_only=True):
     """By digest: the present one and those under which an alert is still open."""
     day: date | None = None
     rota_at: datetime | None = None
+    rota_begun: RotaInPart | None = None
     last_checkin_at: datetime | None = None
     visits: dict[str, Visit] = {}
     alerts: dict[str, Alert] = {}
@@ -437,13 +445,29 @@ ROTA_OLD = "rota_old"
 """Reason of the alarm that no rota was uploaded for `rota_old_after`."""
 
 
+ROTA_CUT_OFF = "rota_cut_off"
+"""Reason of the alarm that an upload was cut off half-way, and nobody has sent it again."""
+CUT_OFF_AFTER = timedelta(minutes=10)
+"""So long an upload may take, or be missing, before staff are told that it was cut off (ours): who sent it got no
+answer, and sends it again."""
+
+
 def rota_deadline(values: Values) -> datetime | None:
-    """When the rota is old (domain.md: an old rota is a silent watch). A desk that never had one has no such moment;
-    what was told of this rota is told again only when that alert has left the state."""
-    if values.rota_at is None:
-        return None
-    told = any(a.reason == ROTA_OLD and a.opened_at >= values.rota_at for a in values.alerts.values())
-    return None if told else values.rota_at + values.policy.rota_old_after
+    """When the desk wants to be asked about its rota."""
+    return min(rota_deadlines(values).values(), default=None)
+
+
+def rota_deadlines(values: Values) -> dict[str, datetime]:
+    """When the rota is old (domain.md: an old rota is a silent watch), and when an upload counts as cut off, by reason.
+    A desk that never had one has no such moment; what was told of this rota is told again only when that alert has
+    left the state."""
+    found: dict[str, datetime] = {}
+    if values.rota_begun is not None:
+        found[ROTA_CUT_OFF] = values.rota_begun.at + CUT_OFF_AFTER
+    at = values.rota_at
+    if at is not None and not any(a.reason == ROTA_OLD and a.opened_at >= at for a in values.alerts.values()):
+        found[ROTA_OLD] = at + values.policy.rota_old_after
+    return found
 
 
 def visit_deadline(visit: Visit) -> datetime | None:

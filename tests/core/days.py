@@ -81,7 +81,7 @@ def _plan(desk: Desk, a: int, b: int, c: int) -> None:
 
 def _upload(desk: Desk, a: int, b: int, c: int) -> None:
     day = {"covers_from": desk.now, "covers_to": desk.now + timedelta(hours=1 + a % 9)}
-    desk.upload(complete=True, confirm=bool(b % 2), **day)
+    desk.upload(complete=True, confirm=bool(b % 2), portion=1 + c % 3, **day)
 
 
 def _check(desk: Desk, a: int, b: int, c: int) -> None:

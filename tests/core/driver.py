@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,7 @@ from escalation import dialog
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
 from monitor.core import lines
-from monitor.core.desk import Ctx, Decision, State, decide, evolve
+from monitor.core.desk import Ctx, Decision, Refusal, State, decide, evolve
 from monitor.core.inputs import (
     ActionTaken,
     CallStatus,
@@ -30,11 +30,13 @@ from monitor.core.inputs import (
     ReplyReceived,
     RotaReceived,
     RotaRow,
+    RotaTaken,
     SendReported,
     SendTurn,
 )
 from monitor.core.places import Home
 from monitor.core.state import Alert, Message, Values, Visit
+from monitor.core.upload import Plan, finished, outcome, portions, prepared
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """08:00 local in winter: a working day before office hours; paul is on call, mary is the last rung."""
@@ -186,8 +188,23 @@ class Desk:
         row.setdefault("service_user", "ed")
         return self.upload(RotaRow(row=1, key=visit, visit=visit, start=begin, **row))
 
-    def upload(self, *rows: RotaRow, **upload: Any) -> Decision:
-        return self.tell(RotaReceived(upload=self.mint("u"), evidence=NOWHERE, rows=rows, **upload))
+    def upload(self, *rows: RotaRow, portion: int = 10_000, **upload: Any) -> Decision:
+        """An upload, in portions of so many rows; the decision is the last one's, with the answer about all of it."""
+        given = RotaReceived(upload=self.mint("u"), evidence=NOWHERE, rows=rows, **upload)
+        plan = finished(prepared(self.state, given, self.now))
+        if plan.confirm_needed:
+            cancels = [ref for ref, _ in plan.cancel]
+            return Decision(refusal=Refusal(code="confirm_needed", detail={"cancels": cancels}))
+        decision = self.portions(plan, portion)
+        return msgspec.structs.replace(decision, answer=outcome(plan, decision.answer))
+
+    def portions(self, plan: Plan, most: int, between: Callable[[int], None] = lambda _: None) -> Decision:
+        """Take an upload in by portions; `between` happens after each of them."""
+        decision = Decision(answer=RotaTaken())
+        for number, part in enumerate(portions(plan, most), 1):
+            decision = self.tell(msgspec.structs.replace(part, before=decision.answer))
+            between(number)
+        return decision
 
     def check(
         self,

@@ -18,6 +18,7 @@ from msgspec import Struct
 from config.policy import CouncilDesk, Duty, Policy, encode_policy
 from monitor.core import facts as f
 from monitor.core.inputs import Evidence
+from monitor.core.upload import finished
 from monitor.directory import Directory
 from tests.core.days import busy_day, tidy_up
 from tests.core.driver import MONDAY, Desk
@@ -116,6 +117,7 @@ NUMBERS: dict[str, str] = {
     "RotaAdopted.new": "how many",
     "RotaAdopted.refused": "how many",
     "RotaAdopted.unchanged": "how many",
+    "RotaBegun.rows": "how many",
     "RowRefused.row": "which row",
     "TrackMoved.index": "a rung or line",
     "TrackMoved.round": "which round",
@@ -229,7 +231,7 @@ def directory() -> Directory:
         }
         for key, (name, number, lat, lon) in TELLING.items()
     ]
-    good, problems = found.read(people)
+    good, problems = finished(found.read(people))
     change = found.apply(good, problems)
     assert len(change.new) == len(TELLING)
     return found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from config.policy import Policy
 from monitor.core import facts as f
 from monitor.core.inputs import PolicyLoaded, RotaProblemCode, RotaRow
-from monitor.core.rota import Upload
+from monitor.core.upload import Upload
 from tests.core.driver import DUTY, MONDAY, Desk
 
 MINUTE = timedelta(minutes=1)

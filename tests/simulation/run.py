@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 import structlog
 
 from connectors.ports import ActionIn, ApiProblem, Head, Loaded, OutboundMessage, Record
-from monitor import scheduler
+from monitor import desk_shell, scheduler
 from monitor.engine import fold
 from tests.simulation.auditor import Auditor, Book, Violation, duty_at
 from tests.simulation.broker import Broker, Stored
@@ -101,6 +102,18 @@ class Run:
         """Facts became durable."""
         self.outcome.counts.update(fact.kind for fact in facts)
         self.auditor.recorded(desk, facts)
+        if any(fact.kind == "RotaBegun" for fact in facts):
+            self._in_the_middle_of_an_upload()
+
+    def _in_the_middle_of_an_upload(self) -> None:
+        """The moment at which a crash leaves a part of it."""
+        if "crash" in self.world.faults and not self.calm and self.rng.random() < 0.3:
+            self.outcome.counts["cut off"] += 1
+            self.loop.call_later(self.rng.uniform(0, 0.2), self._killed)
+
+    def _killed(self) -> None:
+        self.auditor.note("killed")
+        self.machine.kill()
 
     def sending(self, message: OutboundMessage) -> None:
         """A message is about to leave."""
@@ -427,6 +440,23 @@ def _listening(run: Run) -> Iterator[None]:
         structlog.configure(**before)
 
 
+@contextmanager
+def _small_portions(run: Run) -> Iterator[None]:
+    """Uploads are taken in by a few rows at a time, and between two portions time passes: check-ins come, deadlines
+    fire, the process is killed."""
+    rng = Random(f"portions:{run.world.seed}")
+
+    async def others_first() -> None:
+        await asyncio.sleep(rng.uniform(0, 0.02))
+
+    with (
+        patch.object(desk_shell, "PORTION", rng.choice((1, 3, 200))),
+        patch.object(desk_shell, "PEOPLE", rng.choice((1, 5, 100))),
+        patch.object(desk_shell, "others_first", others_first),
+    ):
+        yield
+
+
 def simulate(
     seed: int,
     *,
@@ -450,7 +480,7 @@ def simulate(
         timedelta(milliseconds=500) if run.world.style == "quick" else timedelta(seconds=5)
     )
     try:
-        with virtual_apscheduler(run.clock), _listening(run):
+        with virtual_apscheduler(run.clock), _listening(run), _small_portions(run):
             run_virtually(run.loop, run.main())
     except (StuckError, Exception) as error:
         run.outcome.violation = run.auditor.violation or Violation("stuck", repr(error))

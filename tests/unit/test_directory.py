@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.ports import PeopleRow
+from monitor.core.upload import finished
 from monitor.core.views import PeopleProblem
 from monitor.directory import Directory
 
@@ -22,7 +23,7 @@ def directory(secret: bytes = b"s" * 32) -> Directory:
 
 
 def put(made: Directory, *people: dict[str, Any]) -> tuple[PeopleProblem, ...]:
-    good, problems = made.read(list(people))
+    good, problems = finished(made.read(list(people)))
     return made.apply(good, problems).problems
 
 
@@ -104,7 +105,7 @@ def test_the_same_people_again_are_unchanged() -> None:
     made = directory()
     upload = [worker(pin="4711"), at_home(home_number="118")]
     put(made, *upload)
-    good, problems = made.read(upload)
+    good, problems = finished(made.read(upload))
     assert made.apply(good, problems).unchanged == 2
 
 
@@ -164,7 +165,9 @@ def test_a_number_that_a_file_brings_again_keeps_its_use_and_is_no_change() -> N
     made = directory()
     put(made, manager())
     again = [{"number": "07700 900123", "kind": "mobile"}]
-    good, problems = made.read([made.completed({"id": "om-1", "phones_by_kind": {"mobile": again}})])
+    good, problems = finished(
+        made.read([made.completed({"id": "om-1", "phones_by_kind": {"mobile": again}})])
+    )
     assert made.apply(good, problems).unchanged == 1
 
 

@@ -15,6 +15,7 @@ from connectors.owntracks_commands import MOST_REGIONS
 from connectors.owntracks_secret import Keys, opened
 from monitor.core import facts as f
 from monitor.core.state import State
+from monitor.core.upload import finished
 from monitor.directory import Directory
 from monitor.downlink import ASK_AGAIN_S, GAP_S, RETRY_S, TELLS, Downlink
 from tests.core.driver import NOWHERE, Desk
@@ -66,7 +67,7 @@ class Office:
     # what a test does
 
     def people(self, person: dict[str, Any]) -> None:
-        good, _ = self.directory.read([person])
+        good, _ = finished(self.directory.read([person]))
         self.directory.apply(good, [])
 
     def home(self, number: int, **more: Any) -> None:

@@ -15,7 +15,7 @@ from config.policy import Policy
 from connectors.memory_store import MemoryStore
 from connectors.ports import Degraded, EdgeError, Leadership, NotTaken, Snapshot, StoreFenced
 from monitor import engine as engine_module
-from monitor.core.inputs import Evidence, Input, PolicyLoaded, RotaReceived, RotaRow
+from monitor.core.inputs import Evidence, Input, PolicyLoaded, RotaEnd, RotaPortion, RotaRow
 from monitor.core.state import Alert
 from monitor.directory import Directory
 from monitor.engine import Engine, Ticket
@@ -95,7 +95,8 @@ def plan(engine: Engine, count: int) -> None:
         )
         for n in range(count)
     )
-    engine.submit(RotaReceived(upload="u1", evidence=Evidence(id="e1", digest="00"), rows=rows))
+    evidence = Evidence(id="e1", digest="00")
+    engine.submit(RotaPortion(upload="u1", evidence=evidence, plan=rows, ends=RotaEnd(refused=0)))
 
 
 def late(engine: Engine) -> list[Alert]:

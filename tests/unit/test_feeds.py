@@ -17,7 +17,8 @@ from monitor.directory import Directory
 from monitor.engine import DecideFailedError
 from monitor.feeds import FedDesk, Feeds
 from monitor.metrics import Metrics
-from monitor.rota_reader import SLICE, Reading, read_rota_in_slices
+from monitor.rota_reader import SLICE, Reading, read_rota
+from monitor.turns import in_turns
 from monitor.watch import Watch
 from tests.waiting import until
 
@@ -187,7 +188,7 @@ async def test_a_big_rota_is_read_in_slices_with_the_loop_free_in_between() -> N
     rows = [{"id": f"v{n}", "service_user": "s", "start": "2031-03-31T07:30"} for n in range(10 * SLICE)]
     body: dict[str, Any] = {"visits": rows}
     busy = asyncio.create_task(others())
-    read = await read_rota_in_slices(body, reading())
+    read = await in_turns(read_rota(body, reading()))
     busy.cancel()
     assert len(read.rows) == 10 * SLICE
     assert turns >= 9

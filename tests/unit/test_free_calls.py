@@ -14,6 +14,7 @@ from escalation.free_number import A_DAY, TRIES_A_DAY, TRIES_AT_MOST, TRIES_WITH
 from monitor import free_calls
 from monitor.core.inputs import PinsGuessed
 from monitor.core.state import State
+from monitor.core.upload import finished
 from monitor.core.views import CallHeard, Script
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
@@ -64,7 +65,7 @@ class GuessedDesk(BrokenDesk):
         self.has({"id": "su-1", "role": "service_user", "phones": [{"number": EDNA, "kind": "landline"}]})
 
     def has(self, *people: dict[str, Any]) -> None:
-        self.directory.apply(*self.directory.read(list(people)))
+        self.directory.apply(*finished(self.directory.read(list(people))))
 
     def tell(self, seen: Any) -> Any:
         if not isinstance(seen, PinsGuessed) or self.deaf:
