@@ -224,7 +224,7 @@ class Auditor:
         self.given: dict[str, Given] = {}
         self.segments: list[Segment] = [Segment(since=now(), able=False, offset=timedelta())]
         self.store_broken = False
-        self.store_back_at = now()
+        self.store_back_at = self._still_since = now()
         self.log: list[str] = []
         self.violation: Violation | None = None
         self.could_be_read: Callable[[str, datetime], bool] = lambda checkin, at: False
@@ -271,8 +271,14 @@ class Auditor:
 
     def stands_still(self) -> None:
         """The process is stopped: what it should have said by now it could not."""
+        self._still_since = self._now()
         for book in self.books.values():
             book.degraded_since = None
+
+    def goes_on(self) -> None:
+        """It runs again, and learns only now that the disk came back while it stood."""
+        if self.store_back_at >= self._still_since:
+            self.store_back_at = self._now()
 
     def crashed(self) -> None:
         """What was handed in and not on disk is forgotten: the product may ask for it again."""

@@ -133,6 +133,7 @@ class Faults:
         self._run.changed()
         await asyncio.sleep(span)
         self._run.still = False
+        self._run.auditor.goes_on()
         if self._run.loop.still == life:
             self._run.loop.resume()
         self._run.broker.read_again(self._run.rng.choice((0.0, 0.05, 0.5)))

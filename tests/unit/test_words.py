@@ -13,6 +13,7 @@ from escalation.dialog import DIALOGS
 from escalation.track import Track
 from monitor.core.messages import SayBack
 from monitor.core.state import Alert, Message, Place, State, Values, Visit
+from monitor.core.upload import finished
 from monitor.directory import Directory
 from monitor.wording_file import load_wording
 from monitor.words import Office, Words
@@ -46,7 +47,7 @@ class Story:
     def __init__(self, *, office: Office = OFFICE) -> None:
         numbers = count(1)
         self.directory = Directory(lambda prefix: f"{prefix}{next(numbers)}", "Europe/London", 150.0)
-        self.directory.apply(*self.directory.read(PEOPLE))
+        self.directory.apply(*finished(self.directory.read(PEOPLE)))
         visit = Visit(
             ref="v1",
             service_user=self.ref("SU-7"),
