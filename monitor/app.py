@@ -176,6 +176,7 @@ class App:
             on_late=self.metrics.provider_late,
             on_provider=lambda *said: self.watch.provider_is(*said),
             mail=self.mail,
+            spread=lambda: int.from_bytes(self._random(2), "big") / 65_536,
         )
 
     def _downlink(self) -> Downlink:

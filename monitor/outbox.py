@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from random import random
 from typing import Protocol
 
 import structlog
@@ -54,18 +56,43 @@ class Desk(Protocol):
 
 
 MAILS_PER_S = 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
+"""How long an account is left alone that took nothing from several people in a row: twice as long each time, and never
+so long that help waits for it once it is well again."""
+LONGEST_RETRY_S = 30.0
+"""The pauses of a message that could not have its turn, or whose outcome could not be recorded, grow up to this."""
 
 Entry = tuple[int, int, datetime, int, str, str]
 """Priority, time-critical first, intended at, a counter, desk, key."""
 
 
 class Lane:
-    """One channel of one account: a heap and a pace."""
+    """One channel of one account: a heap, a pace, and pauses that grow while the account takes nothing.
 
-    def __init__(self, per_s: float) -> None:
+    `spread` gives 0 to 1: no two processes come back at the same moment.
+    """
+
+    def __init__(self, per_s: float, spread: Callable[[], float]) -> None:
         self.heap: list[Entry] = []
         self.gap_s = 1.0 / per_s
         self.next_at = 0.0
+        self._spread = spread
+        self._refused: set[str] = set()
+        self._pause_s, self._paused_until = 0.0, 0.0
+
+    def failed(self, to: str, now: float) -> None:
+        """It did not take one to this recipient. One alone may be bad; of two in a row the account is unwell."""
+        self._refused.add(to)
+        if len(self._refused) < 2 or now < self._paused_until:
+            return
+        self._pause_s = min(max(2 * self._pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
+        self._paused_until = now + self._pause_s * (1 + self._spread()) / 2
+        self.next_at = max(self.next_at, self._paused_until)
+
+    def took(self) -> None:
+        """It is well."""
+        self._refused.clear()
+        self._pause_s = 0.0
 
 
 class Outbox:
@@ -81,11 +108,16 @@ class Outbox:
         on_late: Callable[[float], None],
         on_provider: Callable[[str, str, bool], None] = lambda channel, answer, about_message: None,
         mail: Sender | None = None,
+        spread: Callable[[], float] = random,
     ) -> None:
         self._mail = mail or sender
         self._sender, self._clock, self._on_late, self._on_provider = sender, clock, on_late, on_provider
         self._desks: dict[str, Desk] = {}
-        self._lanes = {"call": Lane(calls_per_s), "sms": Lane(sms_per_s), "email": Lane(MAILS_PER_S)}
+        paces = {"call": calls_per_s, "sms": sms_per_s, "email": MAILS_PER_S}
+        self._lanes = {channel: Lane(pace, spread) for channel, pace in paces.items()}
+        self._spread = spread
+        self._posting: set[str] = set()
+        self._tries: dict[str, int] = {}
         self._known: set[str] = set()
         self._count = 0
         self._wake = asyncio.Event()
@@ -120,13 +152,18 @@ class Outbox:
 
     def doubt(self, desk: str, message: Message) -> None:
         """An attempt without an outcome (we were killed right after the POST): look it up before anything else."""
-        if message.key not in self._known:
+        if message.key not in self._known | self._posting:
             self._known.add(message.key)
             self._start(self._settle_doubt(desk, message.key, message.attempted_at or message.intended_at))
 
     def chase(self, desk: str, message: Message) -> None:
         """A callback is overdue: ask the provider how it went."""
         self._start(self._ask(desk, message))
+
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for their turn, for their time or for an answer."""
+        return len(self._known | self._posting) + len(self._timers)
 
     def depths(self) -> dict[str, int]:
         """Waiting messages by priority."""
@@ -151,8 +188,12 @@ class Outbox:
         def again() -> None:
             self._timers.discard(handle)
             message = self._desks[desk].queued(key)
-            if message is not None:
+            if message is None:
+                self._tries.pop(key, None)
+            elif message.phase == "queued":
                 self.add(desk, message)
+            else:
+                self.doubt(desk, message)
 
         handle = asyncio.get_running_loop().call_later(wait_s, again)
         self._timers.add(handle)
@@ -202,21 +243,43 @@ class Outbox:
         return min(waits, default=None)
 
     async def _turn(self, desk: str, key: str, lane: Lane) -> None:
-        async with self._room:
+        async with self._room, self._recorded(desk, key):
             shell = self._desks[desk]
+            outbound = None
             try:
                 outbound = await shell.attempt(key)
             finally:
                 self._known.discard(key)
-            if outbound is None:
-                # nothing was sent: the pace is not used up
-                lane.next_at -= lane.gap_s
-                self._wake.set()
-                return
-            await self._post(shell, outbound)
+                if outbound is None:
+                    # nothing was sent: the pace is not used up
+                    lane.next_at -= lane.gap_s
+                    self._wake.set()
+            if outbound is not None:
+                self._posting.add(key)
+                try:
+                    await self._post(shell, outbound, lane)
+                finally:
+                    self._posting.discard(key)
         self._wake.set()
 
-    async def _post(self, shell: Desk, outbound: OutboundMessage) -> None:
+    @asynccontextmanager
+    async def _recorded(self, desk: str, key: str) -> AsyncIterator[None]:
+        """What could not be told to the desk (too much waits for its disk; a defect) is taken up again, later and
+        later; what was sent meanwhile is looked up then. A desk that was given up is another process's to serve."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is: left alone, the message would wait till it expires
+            reason = error.reason if isinstance(error, EdgeError) else "other"
+            log.error("not recorded", key=key, desk=desk, reason=reason, error=type(error).__name__)
+            if reason == "fenced":
+                self._tries.pop(key, None)
+                return
+            tries = self._tries[key] = self._tries.get(key, 0) + 1
+            self._later(min(0.25 * 2**tries, LONGEST_RETRY_S) * (1 + self._spread()) / 2, desk, key)
+        else:
+            self._tries.pop(key, None)
+
+    async def _post(self, shell: Desk, outbound: OutboundMessage, lane: Lane) -> None:
         message = shell.queued(outbound.key)
         if message is not None:
             self._on_late((self._clock.now() - message.intended_at).total_seconds())
@@ -230,12 +293,17 @@ class Outbox:
             # a number that does not exist, a person who wants no texts: the account is well
             about_message = error.permanent and error.reason in ("bad_number", "refused")
             self._on_provider(outbound.channel, error.reason, about_message)
+            if about_message:
+                lane.took()
+            else:
+                lane.failed(outbound.to, self._clock.monotonic())
             if error.reason == "timeout":
                 await self._look_up(shell, outbound, began)
             else:
                 shell.refused(outbound.key, error.reason, permanent=error.permanent, possibly_repeated=False)
             return
         self._on_provider(outbound.channel, "ok", False)
+        lane.took()
         shell.accepted(outbound.key, sent.provider_ref, found=False)
 
     async def _sent(self, outbound: OutboundMessage) -> Sent:
@@ -253,12 +321,13 @@ class Outbox:
         return self._mail if outbound.channel == "email" else self._sender
 
     async def _settle_doubt(self, desk: str, key: str, since: datetime) -> None:
-        try:
-            outbound = self._desks[desk].outbound(key)
-            if outbound is not None:
-                await self._look_up(self._desks[desk], outbound, since)
-        finally:
-            self._known.discard(key)
+        async with self._recorded(desk, key):
+            try:
+                outbound = self._desks[desk].outbound(key)
+                if outbound is not None:
+                    await self._look_up(self._desks[desk], outbound, since)
+            finally:
+                self._known.discard(key)
 
     async def _look_up(self, shell: Desk, outbound: OutboundMessage, since: datetime) -> None:
         """Found: it is at the provider. Not found, or not answered in 5 s: again, marked possibly repeated."""

@@ -157,7 +157,9 @@ def _in_doubt(message: Message, *, proves: bool) -> bool:
 
 
 def _defer(work: Work, message: Message, report: SendReported) -> None:
-    wait = 0 if report.possibly_repeated else BACK_OFF[min(message.attempts, len(BACK_OFF)) - 1]
+    # looked up in vain: once more at once, for a second ring is better than silence; then as anything else
+    pauses = (0, *BACK_OFF) if report.possibly_repeated else BACK_OFF
+    wait = pauses[min(message.attempts, len(pauses)) - 1]
     next_at = work.now + timedelta(seconds=wait)
     if next_at >= message.expires_at:
         _settle(work, message, "failed", "expired")

@@ -177,6 +177,19 @@ def test_what_was_looked_up_in_vain_is_sent_again_at_once_and_marked() -> None:
     assert desk.bodies(f.MessageAttempted)[-1].attempt == 2
 
 
+def test_what_is_looked_up_in_vain_again_and_again_waits_longer_each_time() -> None:
+    desk, message = posted()
+    pauses = []
+    for _ in range(4):
+        report(desk, message, "unknown", reason="timeout", possibly_repeated=True)
+        waits = desk.message(message.key).not_before
+        assert waits is not None
+        pauses.append(round((waits - desk.now).total_seconds()))
+        desk.now = waits
+        assert desk.tell_turn(message) == "send"
+    assert tuple(pauses) == (0, *BACK_OFF[:3])
+
+
 def test_what_was_found_at_the_provider_is_not_sent_again_and_says_so() -> None:
     desk, message = posted()
     report(desk, message, "accepted", provider_ref="SM1", found=True)
