@@ -127,6 +127,9 @@ class Metrics:
             "messages", "Messages by each result they reached.", "desk", "channel", "purpose", "result"
         )
         self._journal_seq = gauge("journal_seq", "Sequence of the last durable fact.", "desk")
+        self._journal_waiting = gauge(
+            "journal_waiting", "Facts that are decided and not yet on disk.", "desk"
+        )
         self._bid_windows = gauge("bid_windows_open", "Bid windows that are open.", "desk")
         self._lease = gauge("lease_held", "1 while this process leads the desk.", "desk")
         self._dark = gauge("dark", "Ways in of which nothing is known.", "desk", "cause")
@@ -288,6 +291,10 @@ class Metrics:
     def journal_seq(self, desk: str, seq: int) -> None:
         """The durable end of a desk's journal."""
         self._set(self._journal_seq, seq, desk)
+
+    def journal_waiting(self, desk: str, facts: int) -> None:
+        """So many facts of a desk are decided and not yet durable."""
+        self._set(self._journal_waiting, facts, desk)
 
     def bid_windows_open(self, desk: str, count: int) -> None:
         """Bid windows that are open now."""

@@ -550,6 +550,7 @@ class Watch:
             self._refresh_dark(shell, now)
             self._metrics.rows_unwatched(desk, len(shell.engine.state.values.unwatched))
             self._metrics.lease(desk, shell.engine.started)
+            self._metrics.journal_waiting(desk, shell.engine.backlog)
         self._metrics.outbox(self._outbox.depths())
         self._metrics.outbox_oldest(self._outbox.oldest())
         for feed, seconds in self.feeds.silence().items():

@@ -352,6 +352,7 @@ def says_that_it_is_in_trouble(daemon: Daemon) -> bool:
     assert (health["status"], health["ready"]) == ("trouble", False)
     assert health["desks"]["bright"]["degraded"] in ("full", "read_only", "locked", "unreachable", "io")
     assert health["desks"]["bright"]["backlog"] > 0
+    assert daemon.api().metric("callwatch_journal_waiting", desk="bright") > 0
     board = daemon.api().call("GET", "/board/bright")
     assert board.status == 200
     assert "cannot be written to disk" in board.body

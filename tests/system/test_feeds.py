@@ -26,6 +26,7 @@ from tests.system.daemon import (
     table,
     warm_start,
 )
+from tests.system.prometheus import Prometheus
 from tests.system.vendors import LOOPBACK, TOKEN, USER, Https, Sftp
 from tests.waiting import until_sync
 
@@ -351,6 +352,26 @@ def test_a_feed_that_falls_silent_makes_its_visits_dark_and_comes_back(
         assert len(of_kind(daemon.api("auditor").facts(), "SignalLost")) == before
         moved_in(incoming / "ecm.csv", ecm_of())
         until_sync(lambda: signal(daemon, "v-1") == "known", what="it is back")
+
+
+def test_a_feed_that_falls_silent_wakes_an_operator_and_a_file_ends_it(
+    tmp_path: Path, incoming: Path, warm: WarmStart
+) -> None:
+    feeds = feed("ecm-in", "folder", "ecm", path=str(incoming), fresh_within="3s")
+    moved_in(incoming / "ecm.csv", ecm_of())
+    with (
+        Daemon(tmp_path, tables=MAPPINGS + feeds, warm=warm) as daemon,
+        Prometheus(tmp_path / "prometheus", daemon) as prometheus,
+    ):
+
+        def quiet_while_files_come() -> bool:
+            moved_in(incoming / "ecm.csv", ecm_of())
+            return not {"CallwatchFeedDark", "CallwatchFeedDown"} & prometheus.firing().keys()
+
+        until_sync(quiet_while_files_come, 20, 0.5, "nobody is woken")
+        assert "(feed)" in prometheus.fires("CallwatchFeedDark")
+        assert "ecm-in" in prometheus.fires("CallwatchFeedDown")
+        until_sync(quiet_while_files_come, 20, 0.5, "it is over")
 
 
 def test_rows_or_a_heartbeat_prove_freshness_where_the_mapping_says_so(
