@@ -42,14 +42,23 @@ def hash_token(secret: str) -> str:
 
 def token_matches(secret: str, token_hash: str) -> bool:
     """Whether `secret` is the one behind `token_hash`; takes the same time wherever they differ."""
-    return hmac.compare_digest(hash_token(secret).encode(), token_hash.encode("utf-8", "surrogatepass"))
+    return _same(hash_token(secret), token_hash)
 
 
 def check_token(secret: str, token_hash: str, expires: datetime, now: datetime) -> TokenVerdict:
     """Whether a secret opens the door at `now`: it does until, and not at, the instant `expires`."""
-    if not token_matches(secret, token_hash):
+    return check_hash(hash_token(secret), token_hash, expires, now)
+
+
+def check_hash(shown: str, token_hash: str, expires: datetime, now: datetime) -> TokenVerdict:
+    """The same for a secret whose hash is known already; takes the same time wherever they differ."""
+    if not _same(shown, token_hash):
         return "other"
     return "holds" if now < expires else "expired"
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
 
 
 def token_block(

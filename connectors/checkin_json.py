@@ -92,14 +92,11 @@ def decode_bounded(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
 
 
 def split_checkins(body: bytes) -> list[bytes]:
-    """The items of a body that holds one check-in or an array of them, each undecoded: a bad one harms no other.
+    """The items of an array of check-ins, each undecoded: a bad one harms no other.
 
-    Raises CheckInProblem for a body that is no JSON, too large or too deep.
+    Raises CheckInProblem for a body that is no array, no JSON, too large or too deep.
     """
     try:
-        if body.lstrip()[:1] != b"[":
-            decode_bounded(body, _ANY)
-            return [body]
         return [bytes(item) for item in decode_bounded(body, _RAW_LIST)]
     except EdgeError as error:
         raise CheckInProblem(error.reason, str(error)) from error
@@ -165,11 +162,22 @@ def _problem(reason: Reason, path: str, item_id: str | None) -> CheckInProblem:
 
 def _explained(item: bytes, error: EdgeError) -> CheckInProblem:
     """msgspec's own text may repeat what came in ("Invalid enum value 'Mrs …'"): only the path is taken from it."""
+    if error.reason == "wrong_type":
+        error = _no_json(item) or error
     if error.reason != "wrong_type":
         return CheckInProblem(error.reason, str(error))
     found = _PATH.search(str(error))
     path = (found["at"] or found["missing"] or "") if found else ""
     return _problem("wrong_type", path, _readable_id(item))
+
+
+def _no_json(item: bytes) -> EdgeError | None:
+    """A wrong type was found first, but what follows it may be no JSON at all."""
+    try:
+        decode_bounded(item, _ANY)
+    except EdgeError as error:
+        return error
+    return None
 
 
 def _readable_id(item: bytes) -> str | None:

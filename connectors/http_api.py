@@ -13,12 +13,13 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 import msgspec
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
 from connectors.board import Board, BoardOptions
@@ -47,6 +48,7 @@ from connectors.http_wire import (
     flag,
     library_error,
     not_too_many,
+    on_every_answer,
     put_aside,
     read_whole,
     wait_s,
@@ -77,15 +79,16 @@ def _where(error: BaseException) -> str:
 
 
 class _Errors:
-    """The outermost middleware: whatever happens, the contract's error body, or a page in words for a browser."""
+    """Whatever happens: the contract's error body, or a page in words for a browser."""
 
-    def __init__(self, limits: Limits, board: Board) -> None:
-        self._limits, self._board = limits, board
+    def __init__(self, limits: Limits, board: Board, guarded: Middleware) -> None:
+        self._limits, self._board, self._guarded = limits, board, guarded
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The only one that aiohttp knows: each of its own layers costs every request what ours cost together."""
         try:
-            return await handler(request)
+            return await self._guarded(request, handler)
         except web.HTTPException as error:
             if error.status < 400:
                 raise
@@ -140,27 +143,20 @@ class _Guard:
     def __init__(
         self,
         desks: Desks,
-        rules: Mapping[tuple[str, str], Rule],
+        rules: Mapping[web.AbstractRoute, Rule],
         *,
         loopback: bool,
         board: Board,
         limits: Limits,
     ) -> None:
         self._desks, self._rules, self._loopback, self._board = desks, rules, loopback, board
+        self._sessions = board.sessions()
         self._wrong = WrongTries(
             limit=limits.wrong_tries, window_s=limits.wrong_window_s, clock=time.monotonic
         )
 
-    def rule_of(self, request: web.Request) -> Rule | None:
-        resource = request.match_info.route.resource
-        if resource is None:
-            return None
-        method = "GET" if request.method == "HEAD" else request.method
-        return self._rules.get((method, resource.canonical))
-
-    async def admit(self, request: web.Request) -> None:
+    async def admit(self, request: web.Request, rule: Rule | None) -> None:
         """Raises ApiProblem, or a redirect to the sign-in page, unless the table allows this request."""
-        rule = self.rule_of(request)
         if rule is None:
             raise ApiProblem(403, "forbidden", "this route is not in the table of roles")
         if rule.way == "open" or (rule.way == "loopback_or_token" and self._loopback and _direct(request)):
@@ -202,10 +198,20 @@ class _Guard:
             401, "unauthorised", "this credential is not known, or has expired", _challenge(request)
         )
 
-    @web.middleware
-    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def let_in(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The handler's answer. Raises what `admit` raises."""
+        rule = self._rules.get(request.match_info.route)
+        if rule is not None and rule.way == "token":
+            # no session is read, so there is no cookie to write
+            await self.admit(request, rule)
+            return await handler(request)
+        return await self._sessions(request, partial(self._admitted, rule, handler))
+
+    async def _admitted(
+        self, rule: Rule | None, handler: Handler, request: web.Request
+    ) -> web.StreamResponse:
         if request.match_info.http_exception is None:
-            await self.admit(request)
+            await self.admit(request, rule)
         return await handler(request)
 
 
@@ -265,9 +271,10 @@ class _Api:
         """Keyed as the rules are."""
         desk = "/v1/desks/{desk}"
         return {
+            # first, since aiohttp asks the routes of a desk one after the other
+            ("POST", f"{desk}/checkins"): self.post_checkins,
             ("PUT", f"{desk}/people"): self.put_people,
             ("PUT", f"{desk}/rota"): self.put_rota,
-            ("POST", f"{desk}/checkins"): self.post_checkins,
             ("GET", f"{desk}/visits"): self.get_visits,
             ("GET", f"{desk}/alerts"): self.get_alerts,
             ("GET", f"{desk}/alerts/{{id}}"): self.get_alert,
@@ -308,16 +315,20 @@ class _Api:
                 raise ApiProblem(403, "identity", "a device speaks for itself alone, and not by files")
             return await self._files.post_checkins(request, mapping, manual=who.role in _BY_HAND)
         body = await read_whole(request, self._limits.checkin_bytes, self._limits)
-        several = body.lstrip()[:1] == b"["
+        if body.lstrip()[:1] == b"[":
+            return as_json({"results": await self._several(desk, who, body)})
+        seen = await self._own_json(desk, who, body)
+        if isinstance(seen, CheckInProblem):
+            raise _as_answer(seen)
+        return as_json({"results": (await self._patience.one(self._desks.check_in(desk, seen)),)})
+
+    async def _several(self, desk: str, who: Credential, body: bytes) -> list[Any]:
         items = await self._items(desk, body)
         not_too_many(items, self._limits.checkin_items)
         read = [await self._own_json(desk, who, item) for item in items]
-        if not several and isinstance(read[0], CheckInProblem):
-            raise _as_answer(read[0])
-        seen = [one for one in read if isinstance(one, SeenCheckIn)]
-        answers = iter(await self._decided(desk, seen))
-        rows = [_not_stored(one) if isinstance(one, CheckInProblem) else next(answers) for one in read]
-        return as_json({"results": rows})
+        futures = [self._desks.check_in(desk, one) for one in read if isinstance(one, SeenCheckIn)]
+        answers = iter(await self._patience.settle(futures))
+        return [_not_stored(one) if isinstance(one, CheckInProblem) else next(answers) for one in read]
 
     async def _items(self, desk: str, body: bytes) -> list[bytes]:
         try:
@@ -334,16 +345,13 @@ class _Api:
         except CheckInProblem as problem:
             await put_aside(self._desks, desk, "http", problem.reason, item)
             return problem
-        return msgspec.structs.replace(seen, manual=who.role in _BY_HAND)
+        return msgspec.structs.replace(seen, manual=True) if who.role in _BY_HAND else seen
 
     def _refuse_other_desks_device(self, desk: str, seen: SeenCheckIn) -> None:
         """A feed speaks for any device of its desk, and for no other desk's."""
         if seen.device is not None and self._desks.desk_of_device(seen.device) not in (None, desk):
             text = "device: expected a device of this desk"
             raise CheckInProblem("identity", text, path="device", id=seen.id)
-
-    async def _decided(self, desk: str, seen: Sequence[SeenCheckIn]) -> list[Any]:
-        return await self._patience.settle([self._desks.check_in(desk, one) for one in seen])
 
     # what is
 
@@ -394,22 +402,6 @@ class _Api:
 
 # --- the application ---
 
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    ),
-    "Server": "callwatch",
-}
-
-
-async def _no_store(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_HEADERS)
-
 
 def _table(handlers: Handlers) -> dict[tuple[str, str], Rule]:
     """The rules by method and path. A handler without a rule, or a rule without a handler, is a mistake of ours."""
@@ -426,6 +418,17 @@ def _open_rules(routes: Sequence[web.RouteDef]) -> dict[tuple[str, str], Rule]:
         )
         for route in routes
     }
+
+
+def _by_route(app: web.Application, rules: Mapping[tuple[str, str], Rule]) -> dict[web.AbstractRoute, Rule]:
+    """The same rules by what aiohttp found. HEAD is GET; a route without a rule has none here and is refused."""
+    found: dict[web.AbstractRoute, Rule] = {}
+    for route in app.router.routes():
+        method = "GET" if route.method == "HEAD" else route.method
+        rule = rules.get((method, route.resource.canonical)) if route.resource is not None else None
+        if rule is not None:
+            found[route] = rule
+    return found
 
 
 def _utc_now() -> datetime:
@@ -456,15 +459,12 @@ def build_app(
     api = _Api(desks, metrics=metrics, limits=limits, now=now, mappings=mappings)
     handlers = {**api.handlers(), **phones.handlers(), **pages.handlers()}
     rules = _table(handlers) | _open_rules(extra_routes)
-    guard = _Guard(desks, rules, loopback=loopback, board=pages, limits=limits)
-    errors = _Errors(limits, pages)
-    app = web.Application(
-        client_max_size=limits.action_bytes,
-        middlewares=[errors.middleware, pages.sessions(), guard.middleware],
-    )
+    app = web.Application(client_max_size=limits.action_bytes)
     app.add_routes([web.route(method, path, handler) for (method, path), handler in handlers.items()])
     app.add_routes(extra_routes)
-    app.on_response_prepare.append(_no_store)
+    guard = _Guard(desks, _by_route(app, rules), loopback=loopback, board=pages, limits=limits)
+    app.middlewares.append(_Errors(limits, pages, guard.let_in).middleware)
+    app.on_response_prepare.append(on_every_answer)
     pages.attach(app)
     return app
 

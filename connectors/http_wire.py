@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 from aiohttp import web
 from msgspec import Struct
+from multidict import CIMultiDict
 
 from config.policy import parse_duration
 from connectors.ports import ApiProblem, Degraded, Desks, EdgeError, Reason
@@ -47,10 +48,32 @@ class Limits(Struct, frozen=True, kw_only=True):
 # --- answers ---
 
 
+_CSP = "Content-Security-Policy"
+_ON_ALL = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    _CSP: (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Server": "callwatch",
+}
+_ON_JSON = CIMultiDict(_ON_ALL | {"Content-Type": "application/json"})
+
+
+async def on_every_answer(_: web.Request, answer: web.StreamResponse) -> None:
+    """The headers that every answer has; one of `as_json` was made with them."""
+    if _CSP not in answer.headers:
+        answer.headers.update(_ON_ALL)
+
+
 def as_json(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        status=status, body=msgspec.json.encode(body), content_type="application/json", headers=headers
-    )
+    answer = web.Response(status=status, body=msgspec.json.encode(body), headers=_ON_JSON)
+    if headers is not None:
+        answer.headers.update(headers)
+    return answer
 
 
 def as_problem(problem: ApiProblem, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -150,11 +173,7 @@ class Patience:
 
     async def settle(self, futures: Sequence[asyncio.Future[T]]) -> list[T]:
         """Every future's answer. Raises Degraded when one of them is not on disk, or not in time."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + self._within_s
-        self._waiting.extend([(ends, future) for future in futures if not future.done()])
-        if self._timer is None and self._waiting:
-            self._timer = loop.call_at(ends, self._sweep)
+        self._bound(futures)
         answers: list[T] = []
         failure: EdgeError | None = None
         for future in futures:
@@ -165,6 +184,21 @@ class Patience:
         if failure is not None:
             raise failure
         return answers
+
+    async def one(self, future: asyncio.Future[T]) -> T:
+        """The same for a single one."""
+        self._bound((future,))
+        return await future
+
+    def _bound(self, futures: Sequence[asyncio.Future[T]]) -> None:
+        loop, waiting = asyncio.get_running_loop(), self._waiting
+        # mostly they are done in the order in which they came: what is done need not be kept until the sweep
+        while waiting and waiting[0][1].done():
+            waiting.popleft()
+        ends = loop.time() + self._within_s
+        waiting.extend([(ends, future) for future in futures if not future.done()])
+        if self._timer is None and waiting:
+            self._timer = loop.call_at(ends, self._sweep)
 
     def _sweep(self) -> None:
         loop, waiting = asyncio.get_running_loop(), self._waiting

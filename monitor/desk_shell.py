@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -139,7 +140,7 @@ class DeskShell:
         return self._evidence(subject, salt, body), hashlib.sha256(salt + body).hexdigest()
 
     def _evidence(self, subject: str, salt: bytes, body: bytes) -> EvidenceRow:
-        keep = (self._clock.now() + KEEP_EVIDENCE).isoformat()
+        keep = msgspec.to_builtins(self._clock.now() + KEEP_EVIDENCE)
         return EvidenceRow(id=self._mint("e"), subject=subject, keep_until=keep, salt=salt, body=body)
 
     def adopt(self, config: DeskConfig, holidays: Sequence[Any]) -> None:
@@ -226,13 +227,12 @@ class DeskShell:
             or (seen.tag is not None and tag is None and seen.kind != "fix")
             or (nowhere and tag is None)
         )
-        key = hashlib.blake2b(seen.natural_key.encode(), digest_size=8, key=self.engine.secret)
         return CheckInSeen(
             ref=self._mint("k"),
             source=seen.source,
             kind=seen.kind,
             at=seen.at,
-            fingerprint=int.from_bytes(key.digest(), "big") >> 1,
+            fingerprint=_fingerprint(self.engine.secret, seen.natural_key),
             evidence=Evidence(id=row.id, digest=digest),
             device=device,
             worker=worker,
@@ -683,6 +683,19 @@ def _delivery(callback: StatusCallback) -> DeliveryReported:
         answered_by=callback.answered_by,
         provider_ref=callback.provider_ref,
     )
+
+
+@lru_cache(maxsize=4096)
+def _keyed(secret: bytes) -> hashlib.blake2b:
+    """A desk's keyed hash before it has eaten anything: a copy of it costs a twentieth of a new one."""
+    return hashlib.blake2b(digest_size=8, key=secret)
+
+
+def _fingerprint(secret: bytes, natural_key: str) -> int:
+    """63 bits by which a check-in that comes again is known."""
+    keyed = _keyed(secret).copy()
+    keyed.update(natural_key.encode())
+    return int.from_bytes(keyed.digest(), "big") >> 1
 
 
 def _position(seen: SeenCheckIn) -> Position | None:

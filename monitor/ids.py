@@ -9,25 +9,20 @@ LONG = frozenset({"m"})
 """A message's key stands in callback URLs and is found by whoever holds it: 80 bits. Others have 50."""
 IN_ORDER = frozenset({"e"})
 """Evidence is found by its id in a large index: ids that begin with the time keep that index quick (measured.md)."""
-_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
-_PAIRS = tuple(first + second for first in _LETTERS for second in _LETTERS)
-"""Two letters of RFC 4648's base 32 for ten bits."""
+_LETTERS = bytes(b"abcdefghijklmnopqrstuvwxyz234567"[byte & 31] for byte in range(256))
+"""A letter of RFC 4648's base 32 for the last five bits of each byte."""
 
 
 def minter(random_bytes: Callable[[int], bytes], now: Callable[[], datetime]) -> Callable[[str], str]:
     """`mint("v")` -> `v4k7q…`, unique for all practical purposes."""
 
+    def letters(count: int) -> str:
+        return random_bytes(count).translate(_LETTERS).decode()
+
     def mint(prefix: str) -> str:
-        bits, pairs = int.from_bytes(random_bytes(10), "big"), _PAIRS
-        # the first of 80 bits, ten a pair of letters
-        a, b = pairs[bits >> 70], pairs[bits >> 60 & 1023]
-        c, d = pairs[bits >> 50 & 1023], pairs[bits >> 40 & 1023]
         if prefix in IN_ORDER:
-            return f"{prefix}{int(now().timestamp() * 1000):012x}{a}{b}{c}{d}"
-        if prefix in LONG:
-            rest = "".join([pairs[bits >> shift & 1023] for shift in (30, 20, 10, 0)])
-            return f"{prefix}{a}{b}{c}{d}{rest}"
-        return f"{prefix}{a}{b}{c}{d}{pairs[bits >> 30 & 1023]}"
+            return f"{prefix}{int(now().timestamp() * 1000):012x}{letters(8)}"
+        return prefix + letters(16 if prefix in LONG else 10)
 
     return mint
 

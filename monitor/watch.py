@@ -16,7 +16,7 @@ import structlog
 
 from config.policy import Calendar
 from config.settings import Token
-from config.tokens import check_token, hash_token
+from config.tokens import check_hash, hash_token
 from connectors.ports import (
     ActionIn,
     ApiProblem,
@@ -231,8 +231,9 @@ class Watch:
 
     def credential(self, secret: str) -> Credential | None:
         """Who holds this secret, or None."""
-        token = self._tokens.get(hash_token(secret))
-        if token is None or check_token(secret, token.hash, token.expires, self._clock.now()) != "holds":
+        shown = hash_token(secret)
+        token = self._tokens.get(shown)
+        if token is None or check_hash(shown, token.hash, token.expires, self._clock.now()) != "holds":
             return None
         return Credential(role=token.role, desk=token.desk, device=token.device)
 

@@ -196,8 +196,7 @@ def test_the_same_id_of_another_device_is_another_check_in() -> None:
     assert read(body(kind="leave"), DEVICE).natural_key == read(body(), DEVICE).natural_key
 
 
-def test_one_check_in_or_an_array_of_them() -> None:
-    assert split_checkins(body()) == [body()]
+def test_an_array_of_check_ins_is_split() -> None:
     assert split_checkins(b" [" + body() + b"," + body(id="c-2") + b"]") == [body(), body(id="c-2")]
     assert split_checkins(b"[]") == []
 
@@ -213,7 +212,7 @@ def test_one_bad_item_of_an_array_leaves_the_others_readable() -> None:
     [
         (b"", "bad_body"),
         (b"[", "bad_body"),
-        (b"garbage", "bad_body"),
+        (b"[garbage", "bad_body"),
         (b"[" * 100_000 + b"]" * 100_000, "too_deep"),
         (b"[" + b" " * MAX_BODY + b"]", "too_large"),
     ],
@@ -222,6 +221,11 @@ def test_a_body_that_cannot_be_split_is_refused(whole: bytes, reason: str) -> No
     with pytest.raises(CheckInProblem) as caught:
         split_checkins(whole)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("rest", [b"garbage", b"]", b', "more": "\xff"}'])
+def test_what_is_no_json_is_called_so_even_behind_a_wrong_type(rest: bytes) -> None:
+    assert refused(b'{"id": 5, "kind": "arrive"' + rest).reason == "bad_body"
 
 
 # drawing is slow for the first example on a busy machine, which says nothing about the code
