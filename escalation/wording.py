@@ -658,9 +658,9 @@ _RESERVED_IN_CAPITALS = re.compile(
 _TELLING = re.compile(
     r"\b(?:visit|late|alone|key|keys|medic\w*|carer|worker|ill|fallen|hospital|away|empty|due|missed)\b"
 )
-NOT_YET_LATE = frozenset({"sms.SU-1.text", "call.SUV-1", "voicemail.SUV-3.text"})
-"""First contacts: what they say must be true when the care worker forgot, when the phone is dead, and when nobody
-came (rule 4)."""
+KNOWN_LATE = frozenset({"sms.SU-7.text", "sms.SU-8.text", "sms.SU-9.text"})
+"""Where the care worker or the office has said so. All else that a service user hears must be true when the care
+worker forgot, when the phone is dead, and when nobody came (rule 4)."""
 
 
 def check_wording(wording: Wording, known: Mapping[str, str] | None = None) -> list[Problem]:
@@ -701,8 +701,14 @@ def _words(path: str, audience: Audience, text: str) -> Iterator[Problem]:
             yield _problem(path, rule.code, f'says "{hit[0]}"', rule.expected)
     if hit := _RESERVED_IN_CAPITALS.search(text):
         yield _problem(path, "reserved_word", f'says "{hit[0]}"', "no word on which the network acts itself")
-    if any(path.startswith(first) for first in NOT_YET_LATE) and re.search(r"\blate\b", lower):
-        yield _problem(path, "late_unknown", 'says "late"', '"has not signed in with us yet" (rule 4)')
+    if (
+        audience == "service_user"
+        and path not in KNOWN_LATE
+        and re.search(r"\b(?:late|later|delayed)\b", lower)
+    ):
+        yield _problem(
+            path, "late_unknown", "says that the carer is late", '"has not signed in with us yet" (rule 4)'
+        )
     for name in sorted(set(_NAME.findall(text))):
         row = PLACEHOLDERS.get(name)
         if row is None:

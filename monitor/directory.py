@@ -70,6 +70,23 @@ def e164(number: str) -> str:
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
+TITLES = frozenset(
+    {"mr", "mrs", "ms", "miss", "mx", "dr", "prof", "rev", "sir", "dame", "lady", "lord", "fr", "sr"}
+)
+
+
+def first_of(name: str) -> str:
+    """The first name in a name as offices write it: "Ida Moss", "Moss, Ida", "Mrs Ida Moss". Of "Mrs Moss", where no
+    first name is known, "Mrs M": a surname is told to nobody outside (rule 6 of the words)."""
+    surname, comma, after = name.partition(",")
+    words = (after if comma and after.strip() else surname).split()
+    titles = [word for word in words if word.rstrip(".").casefold() in TITLES]
+    names = [word for word in words if word not in titles]
+    if titles and len(names) == 1 and not comma:
+        return f"{titles[0].rstrip('.')} {names[0][0].upper()}"
+    return names[0] if names else ""
+
+
 class Person(Struct, frozen=True, kw_only=True):
     """A person with the details; `lines` pairs each phone's minted line with its number."""
 
@@ -361,7 +378,7 @@ class Directory:
         if found is None:
             return self.outside(ref) if ref else ""
         given = found.given
-        return given.first_name or given.name.split(" ")[0] or given.id
+        return given.first_name or first_of(given.name) or given.id
 
     def full_name(self, ref: str | None) -> str:
         """The name as the office writes it: for the desk's own people only."""

@@ -443,3 +443,9 @@ def test_a_call_that_is_not_worded_at_all_is_a_problem() -> None:
     data = copy.deepcopy(EN_GB)
     del data["call"]["OCV-2"]
     assert [(p.path, p.code) for p in check_scripts(decode_wording(data))] == [("call.OCV-2", "missing")]
+
+
+def test_a_service_user_has_three_keys_at_most(english: Wording) -> None:
+    for template, step in EVERY_STEP:
+        if english.call[template].audience == "service_user":
+            assert len(step.keys) <= 3, (template, step.name)

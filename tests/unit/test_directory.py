@@ -10,7 +10,7 @@ import pytest
 from connectors.ports import PeopleRow
 from monitor.core.upload import finished
 from monitor.core.views import PeopleProblem
-from monitor.directory import Directory
+from monitor.directory import Directory, first_of
 
 EDNA, FRED = "+441632960101", "+447700900333"
 
@@ -33,6 +33,28 @@ def worker(name: str = "cw-1", **more: Any) -> dict[str, Any]:
 
 def at_home(name: str = "su-1", number: str = EDNA, kind: str = "landline", **more: Any) -> dict[str, Any]:
     return {"id": name, "role": "service_user", "phones": [{"number": number, "kind": kind}]} | more
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("Ida Moss", "Ida"),
+        ("Ida", "Ida"),
+        ("Moss, Ida", "Ida"),
+        ("MOSS, Mrs Ida", "Ida"),
+        ("Mrs Ida Moss", "Ida"),
+        ("Mrs. Moss", "Mrs M"),
+        ("Dr moss", "Dr M"),
+        ("Anne-Marie Moss", "Anne-Marie"),
+        ("Moss,", "Moss"),
+        ("", ""),
+        ("Mrs", ""),
+    ],
+)
+def test_the_first_name_is_found_however_an_office_writes_it_and_no_surname_is_told(
+    name: str, first: str
+) -> None:
+    assert first_of(name) == first
 
 
 def rows(made: Directory) -> list[PeopleRow]:

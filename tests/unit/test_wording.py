@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from escalation import wording as words
-from escalation.replies import QUESTIONS, codes_for
+from escalation.replies import QUESTIONS, START_WORDS, STOP_WORDS, codes_for
 from escalation.wording import (
     GSM7_BASIC,
     GSM7_EXTENSION,
@@ -240,6 +240,49 @@ def test_these_are_no_such_question(text: str) -> None:
     assert forbidden(text) == []
 
 
+LISTED: list[tuple[str, str]] = [
+    # wording.md, "Words the check must refuse": the phrase, and what only looks like it
+    ("Do you still need us?", "We are still on the way."),
+    ("Do you still want a carer?", "Still waiting? Ring us."),
+    ("Do you still require the visit?", "It still rings."),
+    ("Do you need us?", "Do you need to talk to somebody? Press 2."),
+    ("Do you want them?", "Do you want to talk to somebody? Press 2."),
+    ("Do you need someone today?", "Do you know where Ida is?"),
+    ("Do you want anyone?", "If you want to talk to us, press 2."),
+    ("Do you need a visit?", "Your visit stays in place."),
+    ("Can you manage?", "Our manager will ring you."),
+    ("Will you manage?", "The manager will ring you."),
+    ("Can you cope?", "A copy is in your folder."),
+    ("Would you rather wait?", "Would you ring us, please."),
+    ("Shall we leave it?", "We leave the number with you."),
+    ("Is it all right if nobody comes?", "Are you all right?"),
+    ("Do you mind waiting until noon?", "Mind the step."),
+    ("Wait until lunch", "Please wait, we are ringing."),
+    ("wait until teatime", "Wait for the crew."),
+    ("Can it wait until tomorrow?", "Until tomorrow, goodbye."),
+    ("wait until the next visit", "Please go on to your next visit."),
+    ("Skip", "A skipper rang."),
+    ("Leave it for today", "Leave the key where it is today."),
+    ("Leave it today", "Leave your number, we ring today."),
+    ("Is your daughter able to help?", "Your daughter has rung us."),
+    ("Is the son able to come?", "The son of a neighbour rang."),
+    ("Is your family able to come?", "Your family has been told."),
+    ("Can you do without?", "Do not go without your tag."),
+    ("Happy to wait?", "We are happy to help."),
+    ("Are you happy to leave it?", "Happy birthday."),
+    ("Cancel the visit", "The visit was cancelled, confirmed by Ann."),
+    ("Cancel your visit", "Your visit stands."),
+    ("Cancel this visit", "This visit stands. Cancel nothing."),
+]
+
+
+@pytest.mark.parametrize(("phrase", "miss"), LISTED, ids=[phrase for phrase, _ in LISTED])
+def test_each_listed_phrase_is_refused_and_its_near_miss_is_not(phrase: str, miss: str) -> None:
+    assert forbidden(phrase)
+    assert forbidden(f"<button>{phrase.upper()}</button>")
+    assert forbidden(miss) == []
+
+
 @given(
     before=st.text(max_size=20),
     after=st.text(max_size=20),
@@ -280,6 +323,115 @@ def test_a_forbidden_question_is_found_whatever_stands_around_it(before: str, af
 )
 def test_the_check_names_what_is_wrong_with_a_text(template: str, text: str, code: str) -> None:
     assert code in problems_of("sms", template, "text", to=text)
+
+
+@pytest.mark.parametrize("word", sorted(STOP_WORDS | START_WORDS | {"help", "info"}))
+@pytest.mark.parametrize("form", ["Reply {}", 'text "{}"', "answer {}", "send us {}", "{}"])
+def test_no_word_on_which_the_network_acts_is_an_instruction(word: str, form: str) -> None:
+    said = form.format(word if "eply" in form or "answer" in form or '"' in form else word.upper())
+    assert "reserved_word" in problems_of("sms", "SU-2", "text", to=f"{{agency}}: {said} {{tel}}")
+
+
+@pytest.mark.parametrize(
+    "text", ["We reply to you.", "Please help Ida.", "Start again.", "Yesterday.", "The end."]
+)
+def test_the_same_letters_in_a_sentence_are_none(text: str) -> None:
+    assert "reserved_word" not in problems_of("sms", "OC-22", "text", to=text)
+
+
+@pytest.mark.parametrize("word", ["he", "she", "him", "her", "his", "hers", "himself", "Herself"])
+def test_no_pronoun_has_a_gender(word: str) -> None:
+    assert "gendered" in problems_of("call", "SUV-1", "lines", "again", to=f"I say {word} again.")
+    assert "gendered" not in problems_of("call", "SUV-1", "lines", "again", to=f"I say the{word}re again.")
+
+
+@pytest.mark.parametrize(
+    "said", ["Your carer is late.", "The carer is delayed.", "Your carer comes LATER.", "We are running late"]
+)
+def test_a_service_user_hears_of_lateness_only_where_it_is_known(said: str) -> None:
+    for path in (("sms", "SU-2", "text"), ("sms", "SU-5", "text")):
+        assert "late_unknown" in problems_of(*path, to=f"{{agency}}: {said} {{tel}}")
+    assert "late_unknown" in problems_of("call", "SUV-1", "lines", "why", to=said)
+    assert "late_unknown" in problems_of("voicemail", "SUV-3", "text", to=f"{{agency}} {said}")
+    assert "late_unknown" not in problems_of("sms", "SU-8", "text", to=f"{{agency}}: {said} {{tel}}")
+    assert "late_unknown" not in problems_of(
+        "sms", "SU-2", "text", to="{agency}: plates and latecomers {tel}"
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "the key safe",
+        "the keysafe code",
+        "your address",
+        "diagnosed",
+        "dementia",
+        "medication",
+        "lives alone",
+    ],
+)
+def test_the_public_hears_of_no_condition_no_address_and_no_keys(said: str) -> None:
+    for path in (("sms", "SU-2", "text"), ("sms", "NOK-6", "text"), ("call", "NOKV-1", "lines", "why")):
+        assert "private" in problems_of(*path, to=f"{{agency}}: {said} {{tel}}")
+
+
+@pytest.mark.parametrize(
+    "said", ["the key safe", "diagnosis", "dementia", "home address", "postcode", "medicines"]
+)
+@pytest.mark.parametrize(
+    "path", [("mail", "CO-2", "body"), ("mail", "CO-2", "subject"), ("sms", "CO-3", "text")]
+)
+def test_ordinary_mail_to_a_council_says_no_more_than_a_reference(path: tuple[str, ...], said: str) -> None:
+    assert "private" in problems_of(*path, to=f"{{agency}} {said}")
+    assert "audience" in problems_of(*path, to="{agency} {first}")
+    assert "audience" in problems_of(*path, to="{agency} {area}")
+
+
+def test_no_value_that_may_be_filled_in_is_a_surname_an_address_or_a_code() -> None:
+    told_public = {name for name, row in PLACEHOLDERS.items() if row.audiences & PUBLIC}
+    codes = {f"c{n}" for n in range(1, 10)}
+    assert told_public - codes == {
+        "agency",
+        "tel",
+        "time",
+        "spoken_time",
+        "min",
+        "day",
+        "carer",
+        "new",
+        "first",
+        "nok",
+    }
+    assert not {name for name in PLACEHOLDERS if re.search("sur|last_?name|addr|post|street|safe|pin", name)}
+
+
+def test_what_may_go_out_by_a_sender_that_nobody_can_answer_asks_nothing(english: Wording) -> None:
+    """A text without a slot may leave under a name of letters (`sender_name`)."""
+    for name, sms in english.sms.items():
+        if not sms.answerable:
+            assert not re.search(r"\b(?:reply|answer|text) \{?(?:c[1-9]|[1-9])", sms.text.casefold()), name
+            assert (
+                "?" not in sms.text
+                or {"{tel}", "{link}"} & set(re.findall(r"\{\w+\}", sms.text))
+                or ("Please ring" in sms.text)
+            ), name
+
+
+def test_texts_of_two_parts_to_people_outside_the_office_are_these(english: Wording) -> None:
+    two = {
+        name
+        for name, sms in english.sms.items()
+        if sms.audience != "staff" and sms_parts(longest(english, sms.text)) == 2
+    }
+    assert two == {"SP-1", "NOK-1", "CW-3", "CW-7", "CW-8", "CW-10", "CW-12", "CW-13"}
+
+
+def test_the_walk_looks_at_every_page_of_the_board_and_every_language() -> None:
+    seen = set(what_people_may_read())
+    assert set(LANGUAGES) <= seen
+    assert set((ROOT / "connectors" / "board").rglob("*.html")) <= seen
+    assert len([path for path in seen if path.suffix == ".html"]) >= 3
 
 
 @pytest.mark.parametrize(
