@@ -495,3 +495,54 @@ def test_without_a_reference_the_mail_says_that_there_is_none(story: Story) -> N
     given = structs.replace(person.given, council_ref=None)
     story.directory.people[person.ref] = structs.replace(person, given=given)
     assert "Your reference: (no reference known to us), initials ER." in council_mail(story)
+
+
+# --- everything, to everybody ---
+
+NOT_SENT_YET = {"SU-10", "OC-7", "OC-8"}
+"""Told beforehand who comes, duty begins, people marked away: their values come with the part that sends them."""
+WITH_A_PACKAGE = "BD-"
+TO = {"service_user": "SU-7", "next_of_kin": "kin", "care_worker": "cw-1", "staff": "st-1", "council": "edt"}
+
+
+def every_text(story: Story) -> list[tuple[str, str, str]]:
+    """(template, audience, what is read or heard) of all that this release may send."""
+    wording, said = load_wording(), []
+    for name, sms in wording.sms.items():
+        if name not in NOT_SENT_YET and not name.startswith(WITH_A_PACKAGE):
+            slot = 4 if sms.answerable else None
+            purpose = "reassure" if sms.audience == "service_user" else "notice"
+            text = story.text(name, TO[sms.audience], purpose, slot=slot, about="cw-2", at=ETA, count=5)
+            said.append((name, sms.audience, text))
+    for name, dialog in DIALOGS.items():
+        for step in dialog.steps:
+            if name not in ("FREE-2", "SUV-5"):
+                audience = wording.call[name].audience
+                heard = story.said(name, TO[audience], "summon", step=step, about="cw-2", at=ETA, count=5)
+                said.append((f"{name} {step}", audience, heard))
+    return said
+
+
+@pytest.mark.parametrize("kind", ["late_visit", "no_reply", "second_worker_missing", "help_asked"])
+def test_no_surname_no_home_and_no_plan_leaves_the_office(kind: Any) -> None:
+    story = Story()
+    story.alert(kind=kind)
+    said = every_text(story)
+    assert len(said) > 100
+    for template, audience, text in said:
+        for surname in ("Rushbrook", "Vale", "Okafor", "Moss"):
+            assert surname not in text, template
+        if audience != "staff":
+            assert "lives alone" not in text, template
+            assert "51.4" not in text, template
+        if audience not in ("staff", "care_worker"):
+            assert "SU-7" not in text, template
+            assert "SU, 7" not in text, template
+            assert "Anerley" not in text, template
+        assert not set("{}[]") & set(text), template
+
+
+def test_what_is_not_sent_yet_cannot_be_filled_and_says_which_value_it_needs(story: Story) -> None:
+    for name in NOT_SENT_YET:
+        with pytest.raises(ValueError, match=f"{name} needs a value for"):
+            story.text(name, "st-1", "notice", slot=4 if name == "OC-7" else None)
