@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from msgspec import structs
 
-from config.load import DeskConfig
+from config.load import CouncilDeskEntry, DeskConfig
 from config.policy import CouncilDesk, Duty
 from connectors.ports import (
     ActionIn,
@@ -619,11 +619,16 @@ class DeskShell:
 
     def _council_number(self, desk: str) -> str | None:
         """A council desk is no person: its number stands in the configuration."""
+        found = self._council_desk(desk)
+        return found.phone if found is not None else None
+
+    def _council_desk(self, desk: str) -> CouncilDeskEntry | None:
         ref = self.directory.ref
-        return next((c.phone for c in self.config.council_desks if ref("council_desk", c.name) == desk), None)
+        return next((c for c in self.config.council_desks if ref("council_desk", c.name) == desk), None)
 
     def _mail(self, message: Message) -> OutboundMessage | None:
-        address = self.directory.address(message.person)
+        council = self._council_desk(message.person)
+        address = council.email if council is not None else self.directory.address(message.person)
         if address is None:
             return None
         return OutboundMessage(
@@ -632,7 +637,7 @@ class DeskShell:
             channel="email",
             to=address,
             sender="",
-            body=self._words().mail(message, self._clock.now()),
+            body=self._body(message),
         )
 
     def _body(self, message: Message) -> str:
@@ -642,10 +647,13 @@ class DeskShell:
         try:
             if message.channel == "call":
                 return " ".join(words.script(message, words.opening(message), now).say)
-            return words.text(message, now)
+            return words.mail(message, now) if message.channel == "email" else words.text(message, now)
         except (ValueError, KeyError) as error:
             log.error("words cannot be filled in", template=message.template, error=type(error).__name__)
-            return f"{self.config.name}: please look at the board, something needs you."
+            if message.purpose == "summon":
+                return f"{self.config.name}: please look at the board, something needs you."
+            # whoever reads it may know nothing of a board, and nothing of whom it is about
+            return f"{self.config.name}: please ring us. {words.tel}".strip()
 
     def _unsendable(self, message: Message) -> None:
         """No number, or no number of ours: the core advances the ladder at once."""

@@ -84,6 +84,11 @@ class Words:
         self._wording, self._office, self._state, self._directory = wording, office, state, directory
         self._council = CouncilWords(wording, state, directory)
 
+    @property
+    def tel(self) -> str:
+        """The number that a person answers."""
+        return self._office.tel
+
     def text(self, message: Message, now: datetime) -> str:
         """The text of an SMS, ready to be sent. Raises ValueError, KeyError: a template that cannot be filled."""
         return render_sms(self._wording, self._template(message), self._values(message, now))

@@ -23,6 +23,8 @@ WHO = {
 """Attempts that are told, by purpose; staff of ours who were summoned are our own affair."""
 MOST_ATTEMPTS = 12
 """A mail is read by somebody in a hurry: the newest of them."""
+BY_JOIN = frozenset({"COV-1", "COV-2"})
+"""Calls to a council desk, also those that a person of ours began by a key."""
 NOT_RUNG = frozenset({"intended", "cancelled", "rehearsed"})
 """Nothing went out: no attempt."""
 
@@ -90,7 +92,9 @@ class CouncilWords:
         return [
             m
             for m in self._messages(alert)
-            if m.purpose == "inform_council" and m.channel == channel and m.attempts
+            if (m.purpose == "inform_council" or m.template in BY_JOIN)
+            and m.channel == channel
+            and m.attempts
         ]
 
     def _found(self, alert: Alert) -> str:
@@ -101,12 +105,16 @@ class CouncilWords:
         return self._say("council_found_reached" if reached else "council_found_late")
 
     def _attempts(self, alert: Alert) -> list[str]:
-        told = [m for m in self._messages(alert) if m.purpose in WHO and m.result not in NOT_RUNG]
+        told = [
+            m
+            for m in self._messages(alert)
+            if (m.purpose in WHO or m.template in BY_JOIN) and m.result not in NOT_RUNG
+        ]
         return [
             self._say(
                 "council_attempt",
                 time=self._clock(m.attempted_at or m.intended_at),
-                who=self._say(WHO[m.purpose]),
+                who=self._say("council_who_desk" if m.template in BY_JOIN else WHO[m.purpose]),
                 how=self._say(f"council_how_{m.channel}"),
                 result=self._result(m),
             )
@@ -160,7 +168,7 @@ class CouncilWords:
         return self._clock(mails[0].attempted_at or mails[0].intended_at) if mails else ""
 
     def _desk(self, alert: Alert) -> str:
-        told = [m for m in self._messages(alert) if m.purpose == "inform_council"]
+        told = [m for m in self._messages(alert) if m.purpose == "inform_council" or m.template in BY_JOIN]
         return self._directory.outside(told[-1].person) if told else ""
 
     def _ending(self, alert: Alert, now: datetime) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from msgspec import structs
@@ -14,6 +15,7 @@ from escalation.track import Track
 from monitor.core.messages import SayBack
 from monitor.core.state import Alert, Message, Place, State, Values, Visit
 from monitor.core.upload import finished
+from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.wording_file import load_wording
 from monitor.words import Office, Words
@@ -546,3 +548,61 @@ def test_what_is_not_sent_yet_cannot_be_filled_and_says_which_value_it_needs(sto
     for name in NOT_SENT_YET:
         with pytest.raises(ValueError, match=f"{name} needs a value for"):
             story.text(name, "st-1", "notice", slot=4 if name == "OC-7" else None)
+
+
+# --- to whom it goes, and by which sender ---
+
+
+def shell(story: Story, *, sender_name: str | None = "Bright Care") -> DeskShell:
+    config = SimpleNamespace(
+        id="bright",
+        name="Bright Care",
+        numbers=("+441632960001",),
+        sender_name=sender_name,
+        council_desks=(SimpleNamespace(name="EDT", phone=None, email="edt@council.example"),),
+    )
+    engine = SimpleNamespace(state=story.state, directory=story.directory)
+    clock = SimpleNamespace(now=lambda: NOW)
+    rest = cast(Any, None)
+    return DeskShell(
+        cast(Any, config), cast(Any, engine), lambda: story.words, cast(Any, clock), rest, rest, rest
+    )
+
+
+def put(story: Story, message: Message) -> str:
+    story.state.values.messages[message.key] = message
+    return message.key
+
+
+def test_a_question_leaves_from_a_number_and_a_statement_may_leave_under_a_name(story: Story) -> None:
+    line = story.directory.ref("line", "+447700900123")
+    asked = structs.replace(story.message("SU-1", "SU-7", "reassure", slot=1, bare=True), line=line)
+    told = structs.replace(story.message("SU-5", "SU-7", "reassure", about="cw-1", at=ETA), line=line)
+    sent = [shell(story).outbound(put(story, message)) for message in (asked, told)]
+    assert [message.sender for message in sent if message] == ["+441632960001", "Bright Care"]
+
+
+def test_a_council_s_mail_goes_to_the_address_of_the_configuration(story: Story) -> None:
+    mail = story.message("CO-2", "edt", "inform_council", channel="email")
+    mail = structs.replace(mail, person=story.directory.ref("council_desk", "EDT"))
+    sent = shell(story).outbound(put(story, mail))
+    assert sent is not None
+    assert sent.to == "edt@council.example"
+    assert sent.body.startswith("Not reached BR-1427 Bright Care Monday")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "reads"),
+    [
+        ("summon", "Bright Care: please look at the board, something needs you."),
+        ("reassure", "Bright Care: please ring us. 01632 960900"),
+    ],
+)
+def test_words_that_cannot_be_filled_in_still_leave_and_tell_the_public_of_no_board(
+    story: Story, purpose: Any, reads: str
+) -> None:
+    line = story.directory.ref("line", "+447700900123")
+    message = structs.replace(story.message("SU-10", "SU-7", purpose), line=line)
+    sent = shell(story).outbound(put(story, message))
+    assert sent is not None
+    assert sent.body == reads
