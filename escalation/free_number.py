@@ -39,9 +39,9 @@ NUMBER_DIGITS = 8
 """The longest PIN, and the longest number of a home."""
 
 Stage = Literal["pin", "home", "which", "menu", "noted", "stay", "joining", "over"]
-WhyPerson = Literal["help", "asked", "silent", "wrong_pins", "unrecorded"]
+WhyPerson = Literal["help", "asked", "silent", "wrong_pins", "unrecorded", "rang"]
 """Why the caller is given a person: key 9; key 0; nothing that could be understood; three wrong PINs, or too many from
-this line; nothing can be recorded now."""
+this line; nothing can be recorded now; they rang us on an ordinary number."""
 
 
 class Asked(Struct, frozen=True, kw_only=True):

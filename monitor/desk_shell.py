@@ -552,9 +552,27 @@ class DeskShell:
         ticket = self.tell(_delivery(callback))
         await self._recorded(ticket.seq)
 
-    def call_received(self) -> Script:
-        """A call to our number is put through to a person (wording.md SUV-5)."""
-        return self._words().plain_call(self.config.telephone or self.config.numbers[0])
+    def call_received(self, caller: str) -> Script | None:
+        """A call to our number is put through to the office's own telephone (wording.md SUV-5). None: those on duty are
+        rung for it, because an open alert concerns the caller, or because we would answer that telephone ourselves."""
+        config = self.config
+        dead = config.telephone is None or config.telephone in (*config.numbers, *config.checkin_numbers)
+        if dead or config.telephone is None or self._concerned(caller):
+            return None
+        return self._words().plain_call(config.telephone)
+
+    def _concerned(self, caller: str) -> bool:
+        """A service user with an open alert, or one of their next of kin, is on this line."""
+        try:
+            found = self.directory.persons_on(e164(caller))
+        except BadNumberError:
+            return False
+        here = set(found[1]) if found else set()
+        for alert in self.state.values.alerts.values():
+            person = self.directory.person(alert.service_user) if alert.service_user else None
+            if alert.state != "ended" and person and here & {person.ref, *person.next_of_kin}:
+                return True
+        return False
 
     # --- telephones: what goes out (monitor.outbox.Desk) ---
 

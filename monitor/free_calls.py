@@ -42,6 +42,8 @@ class Live:
 
     def __init__(self, ref: str, to: str, number: str | None, call: FreeCall, at: datetime) -> None:
         self.ref, self.to, self.number, self.call, self.at = ref, to, number, call, at
+        self.inbound = False
+        """They rang an ordinary number of ours: no PIN, and other words."""
         self.rung = 0
         """The how-many-eth person who is being rung for it."""
         self.script = OVER
@@ -74,6 +76,14 @@ class FreeCalls:
         begun = live.call
         return self._say(live, free_number.begin(begun.homes, placed=begun.placed, withheld=begun.withheld))
 
+    async def rang(self, to: str, caller: str, ref: str) -> Script:
+        """A call to an ordinary number of ours: put through to those on duty, who press a key (wording.md SUV-5)."""
+        if ref in self._calls:
+            return self._calls[ref].script
+        live = self._begin(to, caller, ref)
+        live.inbound = True
+        return await self._guarded(live, self._fetch(live, free_number.want(live.call, "rang"), "rang"))
+
     async def heard(self, to: str, caller: str, ref: str, came: CallHeard) -> Script:
         """Keys, silence, or the end of our try to join somebody."""
         live = self._calls.get(ref)
@@ -96,16 +106,16 @@ class FreeCalls:
         live, now = self._calls.get(ref), self._clock.now()
         waiting = live is not None and live.call.stage == "joining" and live.rung == person
         if live is None or not waiting or not live.call.rungs:
-            return self._words().whisper("gone", None, now)
+            return self._words().whisper("gone", None, now, inbound=live is not None and live.inbound)
         about = live.call.alert or ""
         alert = self._desk.engine.state.values.alerts.get(about)
         if digit is None:
-            return self._words().whisper("", alert, now)
+            return self._words().whisper("", alert, now, inbound=live.inbound)
         turn = dialog.next_step(free_number.WHISPER, step, digit)
         if turn.answer == "take":
             live.call = replace(live.call, joined=True)
             await self._tell(CallerJoined(alert=about, person=live.call.rungs[0].person, digit=digit))
-        return self._words().whisper(turn.step, alert, now)
+        return self._words().whisper(turn.step, alert, now, inbound=live.inbound)
 
     # --- a call begins ---
 
@@ -270,7 +280,8 @@ class FreeCalls:
 
     def _say(self, live: Live, heard: Heard) -> Script:
         live.call = call = heard.call
-        said = self._words().free_number(heard.lines, call, live.at)
+        through = live.inbound and heard.lines == ("joining",)
+        said = self._words().through() if through else self._words().free_number(heard.lines, call, live.at)
         asked = free_number.STAGES.get(call.stage)
         if asked is not None:
             longest = self._desk.directory.pin_digits() if call.stage == "pin" else free_number.NUMBER_DIGITS

@@ -447,7 +447,8 @@ class Watch:
         if desk is None:
             return Script(say=("This number is not in use.",))
         if e164(to) not in self.shells[desk].config.checkin_numbers:
-            return self.shells[desk].call_received()
+            through = self.shells[desk].call_received(caller)
+            return through or await self.free[desk].rang(to, caller, provider_ref)
         return await self.free[desk].received(to, caller, provider_ref)
 
     async def call_heard(self, to: str, caller: str, provider_ref: str, heard: CallHeard) -> Script:

@@ -61,6 +61,10 @@ NAMES_NEW = frozenset({"SU-6", "SU-10", "SUV-2", "CW-9", "CW-13", "CWV-2", "CO-2
 """Words that are about the one who comes instead, or is missing; elsewhere `Message.about` is {carer}."""
 
 
+INBOUND_WHISPER = "INV-1"
+"""The same for a caller on an ordinary number."""
+
+
 def national(number: str | None) -> str:
     """An E.164 number as it is dialled in Britain."""
     return "0" + number[3:] if number is not None and number.startswith("+44") else number or ""
@@ -129,8 +133,11 @@ class Words:
 
     def plain_call(self, tel: str) -> Script:
         """A call to our own number: a person answers it (wording.md SUV-5)."""
-        hello = f"Hello, this is {self._office.agency}. I am putting you through."
-        return Script(say=(hello,), dial=tel)
+        return Script(say=self.through(), dial=tel)
+
+    def through(self) -> tuple[str, ...]:
+        """What somebody hears who has rung us and is put through (SUV-5)."""
+        return dialog.script(self._wording, "SUV-5", "through", {"agency": self._office.agency})
 
     def free_number(self, lines: Sequence[str], call: FreeCall, at: datetime) -> tuple[str, ...]:
         """What a caller on the free number hears. `at`: the moment that a check-in says."""
@@ -150,11 +157,12 @@ class Words:
             said.append(render_line(self._wording, TEMPLATE, line, values))
         return tuple(said)
 
-    def whisper(self, step: str, alert: Alert | None, now: datetime) -> Script:
+    def whisper(self, step: str, alert: Alert | None, now: datetime, *, inbound: bool = False) -> Script:
         """What the person who is rung for that caller hears before they are joined."""
-        row = dialog.step_named(WHISPER, step)
+        template = INBOUND_WHISPER if inbound else WHISPER
+        row = dialog.step_named(template, step)
         values = {"what": ""} | self._about(alert, self._visit(alert, None), now)
-        said = dialog.script(self._wording, WHISPER, row.name, values)
+        said = dialog.script(self._wording, template, row.name, values)
         return Script(
             say=said, keys=row.awaits_key, step=row.name, wait_s=row.wait_s, hang_up=row.name != "tell"
         )

@@ -246,8 +246,6 @@ class Script(Struct, frozen=True, kw_only=True):
     """The line stays open and comes back for the next step after so many seconds; nothing is keyed meanwhile."""
     room: str | None = None
     """The two lines that are sent into the same room talk to each other; the call comes back when one of them goes."""
-    record: bool = False
-    """What the caller says now is recorded (`Desks.call_recorded`)."""
 
 
 class CallHeard(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from tests.system.daemon import (
     EDNA,
     OFFICE,
     ON_CALL,
+    OUR_NUMBER,
     Api,
     Daemon,
     Telephones,
@@ -271,3 +272,33 @@ def test_who_hangs_up_is_not_rung_for_any_more(tmp_path: Path, warm: WarmStart) 
         w.lines("late_visit", "hung_up")
         edna = w.phones.do(ringing, "answer")
         assert "will ring you again" in " ".join(w.over(edna)["script"])
+
+
+# --- she rings us (SUV-5) ---
+
+DESK_PHONE = "+441632960777"
+
+
+@pytest.mark.parametrize("telephone", [None, DESK_PHONE], ids=["no office telephone", "an office telephone"])
+def test_who_rings_us_about_an_open_alert_is_joined_to_who_presses_1(
+    tmp_path: Path, warm: WarmStart, telephone: str | None
+) -> None:
+    own = {"telephone": telephone} if telephone else {}
+    slow = {"summon_call_after": "1m", "reassure_retry": "5m"}
+    with world(tmp_path, warm, public="off", overrides=slow, first=own) as w:
+        w.office.alert("v-1")
+        w.phones.rings(EDNA, OUR_NUMBER)
+        person = w.answered(OFFICE)
+        assert person["direction"] == "outbound-dial"
+        assert w.help(reason="caller_rang")["service_user"] == "su-1"
+        w.phones.do(person, "press", digits="1")
+        w.help(reason="caller_rang", state="ended")
+        assert of_kind(w.office.facts(), "PersonReached", proof="key:1", purpose="summon")
+        assert w.phones.calls(DESK_PHONE) == []
+
+
+def test_anybody_else_is_put_through_to_the_office(tmp_path: Path, warm: WarmStart) -> None:
+    with world(tmp_path, warm, public="off", first={"telephone": DESK_PHONE}) as w:
+        w.phones.rings("+441632960555", OUR_NUMBER)
+        w.phones.do(w.phones.ringing(DESK_PHONE), "answer")
+        assert w.office.alerts(kind="help_asked") == []
