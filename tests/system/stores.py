@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.ports import Store
+from connectors.redis_store import RedisStore, read_address
+from connectors.sqlite_store import SqliteStore
 from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +46,12 @@ def server_of(data: Path, **settings: str) -> RedisServer:
 def store_block(data: Path) -> str:
     """What a configuration says of its store, as TOML: nothing on SQLite."""
     return f'[store]\nurl = "{server_of(data).url}"\n' if on_redis() else ""
+
+
+def store_in(folder: Path) -> Store:
+    """The store of a data folder as a daemon would make it, for a test that has no daemon."""
+    folder.mkdir(exist_ok=True)
+    return RedisStore(read_address(server_of(folder).url), folder) if on_redis() else SqliteStore(folder)
 
 
 def asked_for_a_server() -> bool:

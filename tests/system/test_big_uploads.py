@@ -18,7 +18,6 @@ import pytest
 from config.load import DeskConfig
 from config.policy import Policy
 from connectors.ports import ApiProblem, SeenCheckIn
-from connectors.sqlite_store import SqliteStore
 from monitor import desk_shell
 from monitor.core import facts as f
 from monitor.core.state import Visit
@@ -29,6 +28,7 @@ from monitor.engine import Engine
 from monitor.ids import minter
 from monitor.metrics import Metrics
 from monitor.rota_reader import SLICE
+from tests.system.stores import store_in
 
 MOST = 20_000
 """Rows of one upload (docs/interface.md)."""
@@ -72,18 +72,13 @@ def config() -> DeskConfig:
     )
 
 
-def store_in(folder: Path) -> SqliteStore:
-    folder.mkdir(exist_ok=True)
-    return SqliteStore(folder)
-
-
 async def at_once(work: Callable[[], bytes]) -> bytes:
     return work()
 
 
 @asynccontextmanager
 async def desk(folder: Path, clock: Hand | None = None, seed: int = 1) -> AsyncIterator[DeskShell]:
-    """A desk over a real SQLite file. Left, it is as if killed: what was not appended is gone."""
+    """A desk over a real store. Left, it is as if killed: what was not appended is gone."""
     hand = clock or Hand()
     random = Random(seed)
     mint = minter(random.randbytes, hand.now)
