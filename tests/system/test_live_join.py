@@ -115,10 +115,10 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, warm: WarmStart, **changes: Any) -> Iterator[World]:
+def world(folder: Path, warm: WarmStart, *, speed: float = 20.0, **changes: Any) -> Iterator[World]:
     overrides = QUICK | changes.pop("overrides", {})
     options = {"duty": DUTY, "overrides": overrides, "council_desks": DESKS} | changes
-    with Telephones() as phones, Daemon(folder, phones=phones, warm=warm, **options) as daemon:
+    with Telephones(speed=speed) as phones, Daemon(folder, phones=phones, warm=warm, **options) as daemon:
         made = World(daemon, phones)
         made.lay_out()
         yield made
@@ -192,7 +192,8 @@ def test_who_comes_after_she_has_hung_up_is_put_through_by_a_call_back(
 
 
 def test_killed_while_she_waits_she_is_joined_all_the_same(tmp_path: Path, warm: WarmStart) -> None:
-    with world(tmp_path, warm) as w:
+    # at the pace of life: her telephone must ring until we are back
+    with world(tmp_path, warm, speed=1, overrides={"ring_staff": "2m"}) as w:
         edna = w.edna_wants_somebody()
         w.phones.ringing(OFFICE, timeout=20)
         w.daemon.kill()
