@@ -169,6 +169,13 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             most="1h",
         ),
     ] = timedelta(minutes=2)
+    practice_first: Annotated[
+        bool,
+        Meta(
+            title="ours",
+            description="*auto* acts as *ask* until a practice call to that person was answered with a key",
+        ),
+    ] = False
     missed_after: Annotated[
         timedelta,
         _clause("spec 21.4 (ours)", "missed: no arrival by the planned end and this long after the alert"),
@@ -358,6 +365,8 @@ def _expected(name: str) -> str:
         return 'a local time such as "23:00"'
     if kind is str:
         return "a zone of the IANA database such as Europe/London"
+    if kind is bool:
+        return "true or false"
     least = f"above {meta.gt:g}" if meta.gt is not None else f"from {meta.ge:g}"
     return f"a {'whole ' if kind is int else ''}number {least} to {meta.le:g}"
 
@@ -373,6 +382,8 @@ def describe_policy(policy: Policy) -> list[PolicyField]:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 

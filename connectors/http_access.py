@@ -44,6 +44,8 @@ def _rule(method: str, path: str, way: Way, *roles: Role) -> Rule:
 
 RULES: tuple[Rule, ...] = (
     _rule("PUT", "/v1/desks/{desk}/people", "token", "office", "manager", "intake"),
+    _rule("POST", "/v1/desks/{desk}/people/{id}/practice-call", "token", *_ON_DUTY),
+    _rule("GET", "/v1/desks/{desk}/people/{id}/practice-call", "token", *_ON_DUTY, "auditor"),
     _rule("PUT", "/v1/desks/{desk}/rota", "token", "office", "manager", "intake"),
     _rule("POST", "/v1/desks/{desk}/checkins", "token", *_ON_DUTY, "intake", "device"),
     _rule("GET", "/v1/desks/{desk}/visits", "token_or_session", *_ON_DUTY, "auditor"),

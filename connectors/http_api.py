@@ -60,6 +60,7 @@ from connectors.ports import (
     Credential,
     Desks,
     EdgeError,
+    PracticeIn,
     Record,
     SeenCheckIn,
 )
@@ -274,6 +275,8 @@ class _Api:
             # first, since aiohttp asks the routes of a desk one after the other
             ("POST", f"{desk}/checkins"): self.post_checkins,
             ("PUT", f"{desk}/people"): self.put_people,
+            ("POST", f"{desk}/people/{{id}}/practice-call"): self.post_practice,
+            ("GET", f"{desk}/people/{{id}}/practice-call"): self.get_practice,
             ("PUT", f"{desk}/rota"): self.put_rota,
             ("GET", f"{desk}/visits"): self.get_visits,
             ("GET", f"{desk}/alerts"): self.get_alerts,
@@ -294,6 +297,18 @@ class _Api:
         people = decode(body, _PeopleBody).people
         not_too_many(people, self._limits.upload_rows, "people")
         return as_json(await self._desks.put_people(request.match_info["desk"], people))
+
+    async def post_practice(self, request: web.Request) -> web.Response:
+        """Starts a practice call; 202, since nobody has answered it yet."""
+        body = await read_whole(request, self._limits.action_bytes, self._limits)
+        by = decode(body, PracticeIn).by
+        if not by.strip():
+            raise ApiProblem(400, "missing", "expected the id of the member of staff who starts it", "by")
+        started = await self._desks.practise(request.match_info["desk"], request.match_info["id"], by)
+        return as_json(started, status=202)
+
+    async def get_practice(self, request: web.Request) -> web.Response:
+        return as_json(await self._desks.practice(request.match_info["desk"], request.match_info["id"]))
 
     async def put_rota(self, request: web.Request) -> web.Response:
         if (mapping := self._files.wanted(request, "rota")) is not None:

@@ -25,6 +25,7 @@ from monitor.core.views import (
     Channel,
     CheckInAnswer,
     PeopleAnswer,
+    PracticeView,
     RotaAnswer,
     Script,
     VisitView,
@@ -542,6 +543,12 @@ class ActionIn(Struct, frozen=True, kw_only=True):
     to: str | None = None
 
 
+class PracticeIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/people/{id}/practice-call`."""
+
+    by: str
+
+
 class Desks(Protocol):
     """What the shell offers to connectors. Every answer is durable before it is given.
 
@@ -617,6 +624,13 @@ class Desks(Protocol):
 
     async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:
         """A named person did something. Raises ApiProblem 404, 409 (who was first), 400."""
+
+    async def practise(self, desk: str, person: str, by: str) -> PracticeView:
+        """A practice call, started by a member of staff. Raises ApiProblem 404, 400, 409 (`no_line`,
+        `practice_running`)."""
+
+    async def practice(self, desk: str, person: str) -> PracticeView:
+        """How the practice calls to a person stand. Raises ApiProblem 404."""
 
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`, at most 1,000; waits up to `wait_s` for the first."""

@@ -31,7 +31,7 @@ class Contact(Struct, frozen=True, kw_only=True, gc=False):
     person: str
     line: str
     channel: ContactChannel
-    purpose: Literal["summon", "reassure", "stand_down", "notice"]
+    purpose: Literal["summon", "reassure", "stand_down", "notice", "practice"]
     template: str
     priority: Priority
     ring_s: int = 25

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from msgspec import structs
+from msgspec import UNSET, structs
 
 from config.load import CouncilDeskEntry, DeskConfig
 from config.policy import CouncilDesk, Duty
@@ -45,6 +45,7 @@ from monitor.core.inputs import (
     PeopleReceived,
     PolicyLoaded,
     Position,
+    PracticeWanted,
     ReplyReceived,
     RotaTaken,
     SendReported,
@@ -53,7 +54,15 @@ from monitor.core.inputs import (
 from monitor.core.messages import SayBack
 from monitor.core.state import Message, State
 from monitor.core.upload import AT_ONCE, Plan, Steps, outcome, portions, prepared
-from monitor.core.views import AlertView, CheckInAnswer, PeopleAnswer, PeopleProblem, RotaAnswer, Script
+from monitor.core.views import (
+    AlertView,
+    CheckInAnswer,
+    PeopleAnswer,
+    PeopleProblem,
+    PracticeView,
+    RotaAnswer,
+    Script,
+)
 from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
 from monitor.metrics import Metrics
@@ -308,6 +317,7 @@ class DeskShell:
             if at:
                 await others_first()
             change = self.directory.apply(good[at : at + PEOPLE], problems, of_a_file=of_a_file)
+            problems += self._not_practised(good[at : at + PEOPLE], of_a_file)
             self.tell(PeopleReceived(new=change.new, changed=change.changed, people_rev=self.directory.rev))
             new, changed = new + len(change.new), changed + len(change.changed)
             unchanged += change.unchanged
@@ -410,6 +420,66 @@ class DeskShell:
         if alert is None:
             raise ApiProblem(404, "not_found", "there is no such alert")
         return self.reads.alert(alert)
+
+    # --- practice calls ---
+
+    async def practise(self, outside: str, by: str) -> PracticeView:
+        """A practice call. Raises ApiProblem 404, 400, 409."""
+        wanted = PracticeWanted(person=self._known_person(outside), by=self._staff(by, "by"))
+        ticket = self.tell(wanted)
+        await self.engine.durable(ticket.seq)
+        refusal = ticket.decision.refusal
+        if refusal is not None:
+            words = {
+                "no_line": "this person has no line that may be rung",
+                "practice_running": "a practice call to this person is out already",
+            }
+            raise ApiProblem(409, refusal.code, words[refusal.code])
+        return await self.practice(outside)
+
+    async def practice(self, outside: str) -> PracticeView:
+        """How it stands. Raises ApiProblem 404."""
+        known = self.engine.state.values.practice.get(self._known_person(outside))
+        await self.engine.durable()
+        if known is None:
+            return PracticeView(person=outside)
+        return PracticeView(
+            person=outside,
+            result=known.result,
+            by=self.directory.outside(known.by),
+            asked_at=known.asked_at,
+            ended_at=known.ended_at,
+            practised_at=known.practised_at,
+        )
+
+    def _known_person(self, outside: str) -> str:
+        ref = self.directory.known("person", outside)
+        if ref is None or ref not in self.directory.people:
+            raise ApiProblem(404, "unknown_person", "this desk has no person with this id", "id")
+        return ref
+
+    def _not_practised(self, people: Sequence[tuple[int, PersonIn]], of_a_file: bool) -> list[PeopleProblem]:
+        """Who is given as *auto* and acts as *ask*, because no practice call was answered with a key."""
+        values = self.engine.state.values
+        if not values.policy.practice_first:
+            return []
+        found = []
+        for row, person in people:
+            plan, ref = person.contact_plan, self.directory.known("person", person.id)
+            done = values.practice.get(ref or "")
+            if plan is None or plan.public != "auto" or (done is not None and done.practised_at is not None):
+                continue
+            found.append(
+                PeopleProblem(
+                    row=row,
+                    id=person.id,
+                    code="not_practised",
+                    severity="warning",
+                    message="`auto` acts as `ask` until a practice call is answered with a key",
+                    line=row if of_a_file else UNSET,
+                )
+            )
+        return found
 
     def _staff(self, outside: str, path: str) -> str:
         """The minted id of a member of staff: only an identified person may take something on (spec 21.3)."""

@@ -39,6 +39,7 @@ from monitor.core.views import (
     CallHeard,
     CheckInAnswer,
     PeopleAnswer,
+    PracticeView,
     RotaAnswer,
     Script,
     VisitView,
@@ -391,6 +392,14 @@ class Watch:
     async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:
         """A named person did something."""
         return await self._shell(desk).act(alert_id, action)
+
+    async def practise(self, desk: str, person: str, by: str) -> PracticeView:
+        """A practice call, started by a member of staff."""
+        return await self._shell(desk).practise(person, by)
+
+    async def practice(self, desk: str, person: str) -> PracticeView:
+        """How the practice calls to a person stand."""
+        return await self._shell(desk).practice(person)
 
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`; waits up to `wait_s` for the first."""

@@ -78,6 +78,7 @@ PURPOSES = {
     "inform_council": "council",
     "stand_down": "word that it is over",
     "notice": "notice",
+    "practice": "practice call",
 }
 CHANNELS = {"sms": "text", "call": "telephone", "email": "e-mail", "page": "this page", "person": "in person"}
 RESULTS = {

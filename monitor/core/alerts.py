@@ -53,6 +53,7 @@ WRONG_PINS = "wrong_pins"
 """Reason of the alarm that somebody may be guessing PINs."""
 UNHEARD = timedelta(minutes=2)
 """A call of which nothing is heard for this long after its ring does not hold the next one up (ours)."""
+PRACTICE_LIVES = timedelta(minutes=10)
 SUMMON_LIVES = timedelta(minutes=30)
 """A summons that could not leave for this long has been overtaken by the next rungs."""
 
@@ -182,6 +183,7 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
         person=person,
         speaker=speaker,
         withheld=addressed is not None and _has_fewer_lines(work, addressed),
+        practised=not work.policy(alert).practice_first or has_practised(work, speaks or about),
         quiet=known is not None and _is_quiet(work, alert, known, speaker),
         public=work.state.values.public,
         now=work.now,
@@ -189,6 +191,12 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
         time_critical=alert.time_critical,
         clock_doubted="clock:" in work.state.values.dark,
     )
+
+
+def has_practised(work: Work, person: str) -> bool:
+    """Whether a practice call to them was once answered with a key."""
+    known = work.state.values.practice.get(person)
+    return known is not None and known.practised_at is not None
 
 
 def _has_fewer_lines(work: Work, person: PersonView) -> bool:
@@ -283,7 +291,8 @@ def _lives(work: Work, contact: Contact, alert: Alert | None) -> timedelta:
     """A message is worth sending as long as its step lasts; a call to a service user until the next one."""
     if contact.purpose == "reassure":
         return max(work.policy(alert).reassure_retry, timedelta(minutes=1))
-    return SUMMON_LIVES
+    # a practice call is made while somebody of ours is in the room
+    return PRACTICE_LIVES if contact.purpose == "practice" else SUMMON_LIVES
 
 
 def _slot(work: Work, contact: Contact, alert: Alert | None) -> tuple[int | None, bool]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from config.policy import encode_policy, policy_digest
-from monitor.core import alerts, callers, checkins, lines, messages, rota, visits
+from monitor.core import alerts, callers, checkins, lines, messages, practice, rota, visits
 from monitor.core import facts as f
 from monitor.core.evolve import evolve
 from monitor.core.inputs import (
@@ -34,6 +34,7 @@ from monitor.core.inputs import (
     PeopleReceived,
     PinsGuessed,
     PolicyLoaded,
+    PracticeWanted,
     ReplyReceived,
     RotaPortion,
     SendReported,
@@ -286,6 +287,7 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     ReplyReceived: messages.reply,
     KeyPressed: messages.key_pressed,
     ActionTaken: _action,
+    PracticeWanted: practice.wanted,
     CallerWaits: callers.waits,
     CallerJoined: callers.joined,
     CallerAlone: callers.alone,

@@ -26,6 +26,7 @@ from monitor.core.state import (
     Held,
     Message,
     Place,
+    Practice,
     RotaInPart,
     State,
     Unwatched,
@@ -605,6 +606,8 @@ def _fold_desk(state: State, fact: Happened) -> None:
             values.unwatched.pop(fact.subject, None)
         case f.PersonReached() as body:
             _prove(state, fact, body)
+        case f.PracticeCalled() as body:
+            values.practice[fact.subject] = _practised(values.practice.get(fact.subject), fact, body)
         case f.ReplyKept() as body:
             _note_reply(state, fact, body)
         case f.SignalLost() as body:
@@ -627,6 +630,20 @@ def _adopt_rota(state: State, fact: Happened, body: f.RotaAdopted) -> None:
         # an upload of a few rows does not finish the large one that was cut off
         values.rota_begun = None
     state.ask_about_rota()
+
+
+def _practised(known: Practice | None, fact: Happened, body: f.PracticeCalled) -> Practice:
+    before = known.practised_at if known is not None else None
+    if body.result == "intended":
+        return Practice(by=body.by, message=body.message, asked_at=fact.at, practised_at=before)
+    return Practice(
+        by=body.by,
+        message=body.message,
+        asked_at=known.asked_at if known is not None else fact.at,
+        result=body.result,
+        ended_at=fact.at,
+        practised_at=fact.at if body.result == "practised" else before,
+    )
 
 
 def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:

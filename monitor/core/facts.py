@@ -416,6 +416,18 @@ class PersonReached(FactBody, frozen=True, kw_only=True):
     message: str | None = None
 
 
+PracticeResult = Literal["practised", "no_key"] | Result
+"""How a practice call stands: out (`intended`), answered with a key, answered without one, or what became of it."""
+
+
+class PracticeCalled(FactBody, frozen=True, kw_only=True):
+    """A practice call was started by a named person, or came to its end. The subject is who was rung."""
+
+    by: str
+    message: str
+    result: PracticeResult
+
+
 class ActionRecorded(FactBody, frozen=True, kw_only=True):
     """A named person did something about the alert."""
 
@@ -491,6 +503,7 @@ AnyBody = (
     | AnswerHeard
     | ReplyKept
     | PersonReached
+    | PracticeCalled
     | ActionRecorded
     | SignalLost
     | SignalFound

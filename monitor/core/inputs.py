@@ -361,6 +361,13 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
     note: Evidence | None = None
 
 
+class PracticeWanted(Struct, frozen=True, kw_only=True):
+    """A named member of staff starts a practice call to a service user, or to who speaks for one."""
+
+    person: str
+    by: str
+
+
 class CallerWaits(Struct, frozen=True, kw_only=True):
     """Somebody on the free number is to be joined to a person. `line` is theirs, if it is not withheld."""
 
@@ -428,6 +435,7 @@ Input = (
     | ReplyReceived
     | KeyPressed
     | ActionTaken
+    | PracticeWanted
     | CallerWaits
     | CallerJoined
     | CallerAlone

@@ -13,7 +13,7 @@ from msgspec import Struct
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match
 from monitor.core import facts as f
-from monitor.core import lines
+from monitor.core import lines, practice
 from monitor.core.alerts import (
     NEVER_TOLD,
     alarm_stopped,
@@ -72,6 +72,8 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
     reason = pointless(work, message)
     if reason is not None:
         cancel(work, message, reason)
+        if message.purpose == "practice":
+            practice.ended(work, message, "cancelled")
         return work.decision(answer="no")
     if turn.unrecorded and not may_leave_unrecorded(message):
         return Decision(answer="hold")
@@ -175,6 +177,8 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
     on_settled(work, message, result)
     if message.purpose == "join" and result == "failed" and lines.wanted(work, message):
         lines.call_ended(work, message)
+    if message.purpose == "practice":
+        practice.ended(work, message, result)
 
 
 def on_deadline(work: Work, message: Message) -> None:
@@ -426,6 +430,9 @@ def _say(
 
 def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: int | None) -> str | None:
     """One answer, whichever way it came. Returns the step of the call that follows, where the answer decides it."""
+    if message.purpose == "practice":
+        practice.answered(work, message, answer, proof)
+        return None
     alert = work.alert(message.alert)
     if alert is None:
         return None

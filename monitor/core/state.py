@@ -15,7 +15,7 @@ from msgspec import Struct
 from config.policy import Calendar, CouncilDesk, Duty, Policy, PublicMode
 from escalation.replies import Question
 from escalation.track import Track, TrackName
-from monitor.core.facts import ArrivalProof, Verdict
+from monitor.core.facts import ArrivalProof, PracticeResult, Verdict
 from monitor.core.inputs import RotaProblemCode
 from monitor.core.views import (
     AlertKind,
@@ -231,6 +231,17 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     next_at: datetime | None = None
 
 
+class Practice(Struct, frozen=True, kw_only=True, gc=False):
+    """The practice calls to one person: the last one, and when one was answered with a key."""
+
+    by: str
+    message: str
+    asked_at: datetime
+    result: PracticeResult = "intended"
+    ended_at: datetime | None = None
+    practised_at: datetime | None = None
+
+
 class Device(Struct, frozen=True, kw_only=True, gc=False):
     """What is remembered of a device: when it was last heard live, and what it said last."""
 
@@ -289,6 +300,8 @@ class Values(Struct, kw_only=True):
     dark: dict[str, Dark] = {}
     unwatched: dict[str, Unwatched] = {}
     stopped_lines: dict[str, datetime] = {}
+    practice: dict[str, Practice] = {}
+    """By person: their practice calls."""
     replies_to: dict[str, tuple[datetime, ...]] = {}
     """By line: when automatic replies went to it."""
 

@@ -54,6 +54,7 @@ Purpose = Literal[
     "stand_down",
     "notice",
     "join",
+    "practice",
 ]
 PURPOSES: tuple[Purpose, ...] = Purpose.__args__  # type: ignore[attr-defined]
 Channel = Literal["sms", "call", "email", "page", "person"]
@@ -141,6 +142,18 @@ class LineView(Struct, frozen=True, kw_only=True):
     joined_at: datetime | None
     ended_at: datetime | None
     came: LineCame
+
+
+class PracticeView(Struct, frozen=True, kw_only=True):
+    """A person's practice call as `…/people/{id}/practice-call` shows it. `practised_at`: when one was last answered
+    with a key, also when a later one was not."""
+
+    person: str
+    result: str | None = None
+    by: str | None = None
+    asked_at: datetime | None = None
+    ended_at: datetime | None = None
+    practised_at: datetime | None = None
 
 
 class AlertView(Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ from monitor.core.views import (
     CheckInAnswer,
     ContactView,
     PeopleAnswer,
+    PracticeView,
     RotaAnswer,
     Script,
     TrackView,
@@ -161,6 +162,7 @@ class FakeDesks:
         self.counts: list[tuple[str, Source, Outcome]] = []
         self.feeds: list[tuple[str, str]] = []
         self.people: list[tuple[str, list[Any]]] = []
+        self.practised: list[tuple[str, str, str]] = []
         self.rotas: list[tuple[str, dict[str, Any], str]] = []
         self.visit_views: list[VisitView] = []
         self.asked_days: list[date | None] = []
@@ -267,6 +269,15 @@ class FakeDesks:
             raise self.refuses
         self.people.append((desk, list(people)))
         return PeopleAnswer(new=len(people), changed=0, unchanged=0, problems=())
+
+    async def practise(self, desk: str, person: str, by: str) -> PracticeView:
+        self._check_desk(desk)
+        self.practised.append((desk, person, by))
+        return PracticeView(person=person, by=by, result="intended", asked_at=NOW)
+
+    async def practice(self, desk: str, person: str) -> PracticeView:
+        self._check_desk(desk)
+        return PracticeView(person=person)
 
     async def put_rota(self, desk: str, body: dict[str, Any], by: str) -> RotaAnswer:
         self._check_desk(desk)
