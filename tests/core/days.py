@@ -15,6 +15,7 @@ from monitor.core.inputs import (
     LineTurn,
     PeopleReceived,
     PolicyLoaded,
+    PracticeWanted,
     RotaRow,
     SendReported,
     SignalChanged,
@@ -54,6 +55,7 @@ OPS = (
     "round",
     "check",
     "line",
+    "practise",
 )
 
 
@@ -201,6 +203,10 @@ def _rows(desk: Desk, a: int, b: int, c: int) -> None:
 
 def _people(desk: Desk, a: int, b: int, c: int) -> None:
     desk.tell(PeopleReceived(new=("p1",) * (a % 3), changed=("p2",) * (b % 2), people_rev=c))
+
+
+def _practise(desk: Desk, a: int, b: int, c: int) -> None:
+    desk.tell(PracticeWanted(person=pick(PEOPLE, a), by=pick(STAFF, b)))
 
 
 def _refuse(desk: Desk, a: int, b: int, c: int) -> None:
