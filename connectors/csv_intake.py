@@ -86,7 +86,8 @@ async def put_rota_rows(
         upload |= {"complete": True, "covers": dict(zip(("from", "to"), read.covers, strict=True))}
     if confirm:
         upload["confirm"] = True
-    answer = await desks.put_rota(desk, upload, by, lines=lines)
+    whole, empty = read.covers is not None, not read.items
+    answer = await desks.put_rota(desk, upload, by, lines=lines, whole=whole, empty=empty)
     # of 20,000 rows there may be 60,000
     return structs.replace(answer, problems=await asyncio.to_thread(_rota_problems, answer, read))
 

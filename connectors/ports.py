@@ -609,9 +609,19 @@ class Desks(Protocol):
         of each in its file, for its problems. `partial`: an item has only what it changes."""
 
     async def put_rota(
-        self, desk: str, body: dict[str, Any], by: str, *, lines: Sequence[int] | None = None
+        self,
+        desk: str,
+        body: dict[str, Any],
+        by: str,
+        *,
+        lines: Sequence[int] | None = None,
+        whole: bool = False,
+        empty: bool | None = None,
     ) -> RotaAnswer:
-        """`body`: the decoded JSON object; `lines` as above. Raises ApiProblem(409, confirm_needed)."""
+        """`body`: the decoded JSON object; `lines` as above. Raises ApiProblem(409, confirm_needed).
+
+        `whole`: a file that is meant to hold all visits, also where its body cancels nothing by absence; `empty`: it
+        has no row, not even one that was left out of the body."""
 
     async def visits(self, desk: str, day: date | None) -> list[VisitView]:
         """Visits whose local day is `day` (today)."""

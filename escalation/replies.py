@@ -108,6 +108,8 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-42": _SUMMON,
         "OC-43": _SUMMON,
         "OC-44": _SUMMON,
+        "OC-45": _SUMMON,
+        "OC-46": _SUMMON,
         "OC-33": _SUMMON,
         "OC-51": _SUMMON,
         "OC-34": _SUMMON,

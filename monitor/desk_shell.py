@@ -324,14 +324,20 @@ class DeskShell:
         return PeopleAnswer(new=new, changed=changed, unchanged=unchanged, problems=tuple(problems))
 
     async def put_rota(
-        self, body: dict[str, Any], by: str, *, lines: Sequence[int] | None = None
+        self,
+        body: dict[str, Any],
+        by: str,
+        *,
+        lines: Sequence[int] | None = None,
+        whole: bool = False,
+        empty: bool | None = None,
     ) -> RotaAnswer:
         """One upload, one answer when all of it is on disk.
 
         Raises ApiProblem(409, confirm_needed): nothing was applied."""
         async with self._upload:
             row, digest = await in_turns(self._put_aside_rota(body))
-            upload = await in_turns(read_rota(body, self._reading(row, digest, by, lines)))
+            upload = await in_turns(read_rota(body, self._reading(row, digest, by, lines, whole, empty)))
             plan = await in_turns(prepared(self.state, upload, self._clock.now()))
             if plan.confirm_needed:
                 # it speaks of what is planned now: that must be on disk too before it is told
@@ -381,7 +387,15 @@ class DeskShell:
         digest.update(b"]}")
         return self._evidence("rota", salt, b"".join([*parts, b"]}"])), digest.hexdigest()
 
-    def _reading(self, row: EvidenceRow, digest: str, by: str, lines: Sequence[int] | None) -> Reading:
+    def _reading(
+        self,
+        row: EvidenceRow,
+        digest: str,
+        by: str,
+        lines: Sequence[int] | None,
+        whole: bool,
+        empty: bool | None,
+    ) -> Reading:
         return Reading(
             directory=self.directory,
             calendar=self.engine.state.calendar,
@@ -391,6 +405,8 @@ class DeskShell:
             digest=digest,
             by=by,
             lines=lines,
+            whole=whole,
+            empty=empty,
         )
 
     # --- alerts ---

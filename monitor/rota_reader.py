@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct, structs
@@ -80,6 +81,10 @@ class Reading(Struct, frozen=True, kw_only=True):
     by: str
     lines: Sequence[int] | None = None
     """The number of each row in its file."""
+    whole: bool = False
+    """A file that is meant to hold all visits."""
+    empty: bool | None = None
+    """Whether a file has no row, not even one that is none of the visits; None: the visits say it."""
 
 
 def read_rota(body: dict[str, Any], reading: Reading) -> Steps[RotaReceived]:
@@ -91,7 +96,19 @@ def read_rota(body: dict[str, Any], reading: Reading) -> Steps[RotaReceived]:
         if len(rows) % SLICE == 0:
             yield
     kept = yield from _last_of_each(rows, reading.directory)
-    return structs.replace(head, rows=kept)
+    empty = not kept if reading.empty is None else reading.empty
+    return structs.replace(head, rows=kept, size=_size(head, kept, whole=reading.whole), empty=empty)
+
+
+def _size(head: RotaReceived, rows: Sequence[RotaRow], *, whole: bool) -> int | None:
+    """Visits: of a file, which covers what it has, all of them; else in a week, of those that it says it covers."""
+    visits = sum(1 for row in rows if not row.cancelled)
+    if whole:
+        return visits
+    if not head.complete or head.covers_from is None or head.covers_to is None:
+        return None
+    days = max((head.covers_to - head.covers_from) / timedelta(days=1), 1.0)
+    return ceil(visits * 7 / days)
 
 
 def _head(body: dict[str, Any], reading: Reading) -> RotaReceived:

@@ -362,10 +362,17 @@ class Watch:
         return await shell.put_people(people, taken, claim, lines=lines, partial=partial)
 
     async def put_rota(
-        self, desk: str, body: dict[str, Any], by: str, *, lines: Sequence[int] | None = None
+        self,
+        desk: str,
+        body: dict[str, Any],
+        by: str,
+        *,
+        lines: Sequence[int] | None = None,
+        whole: bool = False,
+        empty: bool | None = None,
     ) -> RotaAnswer:
         """One upload of a rota."""
-        return await self._shell(desk).put_rota(body, by, lines=lines)
+        return await self._shell(desk).put_rota(body, by, lines=lines, whole=whole, empty=empty)
 
     async def visits(self, desk: str, day: date | None) -> list[VisitView]:
         """Visits of a local day, taken now and answered when durable."""

@@ -17,7 +17,7 @@ from escalation.replies import QUESTIONS, free_slot
 from escalation.track import Contact, Move, Track
 from monitor.core import facts as f
 from monitor.core.signals import signal_of, silent_workers
-from monitor.core.state import ROTA_CUT_OFF, ROTA_OLD, Alert, Message, Visit
+from monitor.core.state import ROTA_CUT_OFF, ROTA_EMPTY, ROTA_HALF, ROTA_OLD, Alert, Message, Visit
 from monitor.core.times import planned_again
 from monitor.core.views import AlertKind, EndedReason, Signal
 from monitor.core.work import Work
@@ -127,6 +127,8 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
         "rota_feed_old": ("OC-43", "OCV-3"),
         ROTA_OLD: ("OC-43", "OCV-3"),
         ROTA_CUT_OFF: ("OC-44", "OCV-3"),
+        ROTA_EMPTY: ("OC-45", "OCV-3"),
+        ROTA_HALF: ("OC-46", "OCV-3"),
         WRONG_PINS: ("OC-34", "OCV-3"),
         DONT_COME: ("OC-35", "OCV-3"),
     }

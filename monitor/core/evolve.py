@@ -19,7 +19,9 @@ from monitor.core.facts import Happened
 from monitor.core.state import (
     DEVICE_MEMORY,
     ROTA_CUT_OFF,
+    ROTA_HALF,
     ROTA_OLD,
+    WEEK,
     Alert,
     Dark,
     Device,
@@ -286,6 +288,8 @@ def _fold_alert(state: State, fact: Happened) -> None:
             values.rota_begun = None  # told; the alert says the rest
         state.ask_about_rota()
     if isinstance(fact.body, f.AlertEnded):
+        if new.reason == ROTA_HALF and fact.body.by is not None:
+            values.rota_sizes = {}  # a person has looked: what comes next is how large it is now
         for key in new.messages:
             _close_question(state, key, fact)
     if new.visit is not None:
@@ -629,6 +633,10 @@ def _adopt_rota(state: State, fact: Happened, body: f.RotaAdopted) -> None:
     if begun is not None and body.new + body.changed + body.unchanged + body.refused >= begun.rows:
         # an upload of a few rows does not finish the large one that was cut off
         values.rota_begun = None
+    if body.size is not None:
+        today = state.calendar.day(fact.at)
+        kept = {day: size for day, size in values.rota_sizes.items() if today - day <= 2 * WEEK}
+        values.rota_sizes = kept | {today: body.size}
     state.ask_about_rota()
 
 

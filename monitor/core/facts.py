@@ -121,6 +121,8 @@ class RotaAdopted(FactBody, frozen=True, kw_only=True):
     unchanged: int
     refused: int
     covers_to: datetime | None = None
+    size: int | None = None
+    """Of a rota that is meant to be whole, and is no alarm: how many visits it had. The next ones are judged by it."""
 
 
 class VisitPlanned(FactBody, frozen=True, kw_only=True):

@@ -165,6 +165,10 @@ class RotaReceived(Struct, frozen=True, kw_only=True):
     complete: bool = False
     confirm: bool = False
     by: str = ""
+    size: int | None = None
+    """How many visits it has, where it is meant to have all of them: it is held against those before it."""
+    empty: bool = False
+    """It has no row at all."""
 
 
 class RefusedRow(Struct, frozen=True, kw_only=True, gc=False):
@@ -194,6 +198,11 @@ class RotaEnd(Struct, frozen=True, kw_only=True):
 
     refused: int
     covers_to: datetime | None = None
+    size: int | None = None
+    empty: bool = False
+    """It has no row at all."""
+    confirmed: bool = False
+    """Somebody says that it is meant so."""
 
 
 class RotaPortion(Struct, frozen=True, kw_only=True):

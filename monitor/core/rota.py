@@ -11,7 +11,7 @@ from datetime import datetime
 from monitor.core import facts as f
 from monitor.core.alerts import end_alert, raise_alert
 from monitor.core.inputs import PolicyLoaded, RotaEnd, RotaPortion, RotaRow, RotaTaken
-from monitor.core.state import ROTA_CUT_OFF, ROTA_OLD, Visit, rota_deadlines
+from monitor.core.state import ROTA_CUT_OFF, ROTA_EMPTY, ROTA_HALF, ROTA_OLD, WEEK, Visit, rota_deadlines
 from monitor.core.times import Times, resolve
 from monitor.core.upload import droppable, ref_of
 from monitor.core.work import Decision, Work
@@ -63,6 +63,8 @@ def _note_rows(work: Work, portion: RotaPortion) -> None:
 
 def _adopt(work: Work, portion: RotaPortion, ends: RotaEnd, taken: RotaTaken) -> None:
     _alarm(work)
+    short = _short(work, ends)
+    _alarm_short(work, ends, short)
     _end(work, ROTA_OLD)
     _end(work, ROTA_CUT_OFF, rows=taken.planned + ends.refused)
     work.emit(
@@ -75,6 +77,7 @@ def _adopt(work: Work, portion: RotaPortion, ends: RotaEnd, taken: RotaTaken) ->
             unchanged=taken.unchanged,
             refused=ends.refused,
             covers_to=ends.covers_to,
+            size=None if short else ends.size,
         ),
     )
 
@@ -172,6 +175,31 @@ def _alarm(work: Work) -> None:
         raise_alert(work, "rota", reason="rows_not_watched", count=len(rows))
     for alert in raised if not rows else []:
         end_alert(work, alert, "outcome_recorded", outcome="mended")
+
+
+def _short(work: Work, ends: RotaEnd) -> str:
+    """Whether visits went missing, of a desk that had a rota (domain.md: an empty rota is a silent watch): all of them,
+    or more than half of what there were a week ago, and last."""
+    values = work.state.values
+    if ends.confirmed or values.rota_at is None:
+        return ""
+    if ends.empty:
+        return ROTA_EMPTY
+    today = work.state.calendar.day(work.now)
+    sizes = values.rota_sizes
+    last = sizes[max(sizes)] if sizes else 0
+    usual = min(last, sizes.get(today - WEEK, last))
+    return ROTA_HALF if ends.size is not None and ends.size * 2 < usual else ""
+
+
+def _alarm_short(work: Work, ends: RotaEnd, short: str) -> None:
+    told = {alert.reason for alert in work.all_open_alerts() if alert.kind == "rota"}
+    if short and short not in told:
+        raise_alert(work, "rota", reason=short, count=ends.size or 0)
+    if not ends.empty or ends.confirmed:
+        _end(work, ROTA_EMPTY)
+    if not short and (ends.size is not None or ends.confirmed):
+        _end(work, ROTA_HALF)
 
 
 def on_deadline(work: Work, due_at: datetime) -> None:

@@ -290,6 +290,8 @@ class Values(Struct, kw_only=True):
     day: date | None = None
     rota_at: datetime | None = None
     rota_begun: RotaInPart | None = None
+    rota_sizes: dict[date, int] = {}
+    """By local day: how large the last rota was that was meant to be whole and was not doubted; two weeks of them."""
     last_checkin_at: datetime | None = None
     visits: dict[str, Visit] = {}
     alerts: dict[str, Alert] = {}
@@ -458,6 +460,11 @@ ROTA_OLD = "rota_old"
 """Reason of the alarm that no rota was uploaded for `rota_old_after`."""
 
 
+ROTA_EMPTY = "rota_empty"
+"""Reason of the alarm that an upload had no visit at all."""
+ROTA_HALF = "rota_half"
+"""Reason of the alarm that an upload had less than half of the visits that are usual."""
+WEEK = timedelta(days=7)
 ROTA_CUT_OFF = "rota_cut_off"
 """Reason of the alarm that an upload was cut off half-way, and nobody has sent it again."""
 CUT_OFF_AFTER = timedelta(minutes=10)

@@ -307,11 +307,20 @@ def portions(plan: Plan, most: int) -> Iterator[RotaPortion]:
             mend=window.of(plan.mend),
             refuse=window.of(plan.refuse),
             cancel=window.of(plan.cancel),
-            ends=RotaEnd(refused=len(plan.refuse), covers_to=upload.covers_to)
-            if at + most >= length
-            else None,
+            ends=_end(plan) if at + most >= length else None,
         )
         at += most
+
+
+def _end(plan: Plan) -> RotaEnd:
+    upload = plan.upload
+    return RotaEnd(
+        refused=len(plan.refuse),
+        covers_to=upload.covers_to,
+        size=upload.size,
+        empty=upload.empty,
+        confirmed=upload.confirm,
+    )
 
 
 class _Window:

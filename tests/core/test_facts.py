@@ -119,6 +119,7 @@ NUMBERS: dict[str, str] = {
     "RotaAdopted.new": "how many",
     "RotaAdopted.refused": "how many",
     "RotaAdopted.unchanged": "how many",
+    "RotaAdopted.size": "how many",
     "RotaBegun.rows": "how many",
     "RowRefused.row": "which row",
     "TrackMoved.index": "a rung or line",

@@ -481,3 +481,95 @@ def test_a_cancelled_row_of_a_visit_that_nobody_knows_plans_and_refuses_nothing(
     answer = desk.upload(row(start=None, service_user=None, cancelled=True)).answer
     assert isinstance(answer, Upload)
     assert (answer.problems, desk.state.values.visits) == ((), {})
+
+
+# --- a rota that went missing ---
+
+
+def sized(desk: Desk, size: int | None, count: int = 1, **more: Any) -> list[tuple[str, str]]:
+    """An upload that says that it is all of `size` visits, and what is told about rotas after it."""
+    rows = [row(number, start=desk.now + timedelta(days=2)) for number in range(1, count + 1)]
+    desk.upload(*rows, size=size, empty=not rows, **more)
+    return [(reason, state) for reason, state in rota_alerts(desk) if reason in ("rota_empty", "rota_half")]
+
+
+@pytest.mark.parametrize(("size", "told"), [(100, []), (50, []), (49, [("rota_half", "open")])])
+def test_a_rota_of_less_than_half_is_an_alarm_at_the_exact_half(
+    size: int, told: list[tuple[str, str]]
+) -> None:
+    desk = Desk()
+    assert sized(desk, 100) == []
+    desk.advance(hours=24)
+    assert sized(desk, size) == told
+
+
+def test_it_is_told_once_and_over_with_one_that_is_whole_again() -> None:
+    desk = Desk()
+    for size in (100, 40, 41, 30):
+        sized(desk, size)
+    assert [alert.count for alert in desk.alerts("rota")] == [40]
+    assert {message.template for message in desk.messages("summon")} <= {"OC-46", "OCV-3"}
+    assert sized(desk, 99) == [("rota_half", "ended")]
+
+
+def test_a_weekend_is_held_against_the_weekend_before() -> None:
+    desk = Desk()
+    assert sized(desk, 20) == []
+    for _ in range(6):
+        desk.advance(hours=24)
+        assert sized(desk, 100) == []
+    desk.advance(hours=24)
+    assert sized(desk, 20) == []
+    desk.advance(hours=24)
+    assert sized(desk, 20) == [], "what was last is what is usual too"
+
+
+@pytest.mark.parametrize("days", [1, 13])
+def test_days_of_half_rotas_do_not_become_what_is_usual(days: int) -> None:
+    desk = Desk()
+    sized(desk, 100)
+    for _ in range(days):
+        desk.advance(hours=24)
+        assert sized(desk, 40)[-1] == ("rota_half", "open")
+
+
+def test_what_a_person_confirms_or_has_looked_at_is_what_is_usual_from_then_on() -> None:
+    desk = Desk()
+    sized(desk, 100)
+    assert sized(desk, 40, confirm=True) == []
+    desk.advance(hours=24)
+    assert sized(desk, 40) == []
+    assert sized(desk, 10) == [("rota_half", "open")]
+    desk.act("close", "mary", alert=desk.alert("rota"), reason="other")
+    assert sized(desk, 10) == [("rota_half", "ended")]
+    assert sized(desk, 4) == [("rota_half", "ended"), ("rota_half", "open")]
+
+
+def test_an_upload_that_does_not_say_that_it_is_all_is_not_judged_by_its_size() -> None:
+    desk = Desk()
+    sized(desk, 100)
+    assert sized(desk, None) == []
+
+
+def test_an_empty_upload_is_an_alarm_for_a_desk_that_had_a_rota_until_one_comes_that_is_not() -> None:
+    desk = Desk()
+    assert sized(desk, 0, count=0) == []
+    sized(desk, 3, count=3)
+    assert sized(desk, 0, count=0) == [("rota_empty", "open")]
+    assert {message.template for message in desk.messages("summon")} <= {"OC-45", "OCV-3"}
+    assert sized(desk, None, count=0) == [("rota_empty", "open")]
+    assert sized(desk, 3, count=3) == [("rota_empty", "ended")]
+
+
+def test_an_empty_upload_that_is_confirmed_is_meant_so() -> None:
+    desk = Desk()
+    sized(desk, 3, count=3)
+    assert sized(desk, 0, count=0, confirm=True) == []
+
+
+def test_what_is_usual_is_the_same_after_a_restart() -> None:
+    desk = Desk()
+    sized(desk, 100)
+    for snapshot in (True, False):
+        desk.restart(snapshot=snapshot)
+        assert desk.state.values.rota_sizes == {MONDAY.date(): 100}

@@ -508,3 +508,29 @@ def test_a_certificate_of_nobody_we_know_is_not_believed(tmp_path: Path, warm: W
             assert state_of(daemon, "ecm-in") == "unknown"
             until_sync(lambda: '"reason":"identity"' in daemon.log.replace(" ", ""), what="the log says why")
             assert server.asked == []
+
+
+def test_an_export_that_comes_empty_or_half_is_an_alarm_and_what_was_planned_is_still_watched(
+    tmp_path: Path, incoming: Path, warm: WarmStart
+) -> None:
+    whole = [(f"v-{n}", in_s(30 * 3600)) for n in range(10)]
+    mappings = MAPPINGS.replace('what = "rota"', 'what = "rota"\ncomplete = true', 1)
+    feeds = feed("rota-in", "folder", "rota", path=str(incoming), pattern="rota*.csv")
+    with Daemon(tmp_path, tables=mappings + feeds, warm=warm) as daemon:
+        api = daemon.api()
+
+        def reasons(state: str) -> set[str]:
+            return {alert["reason"] for alert in api.alerts(kind="rota", state=state)}
+
+        people(daemon)
+        moved_in(incoming / "rota.csv", rota_of(*whole))
+        until_sync(lambda: of_kind(daemon.api("auditor").facts(), "RotaAdopted"), what="the rota")
+        assert reasons("open") == set()
+        moved_in(incoming / "rota.csv", rota_of(*whole[:4]))
+        until_sync(lambda: reasons("open") == {"rota_half", "cancels_unconfirmed"}, what="the half")
+        moved_in(incoming / "rota.csv", rota_of())
+        until_sync(lambda: "rota_empty" in reasons("open"), what="the empty one")
+        assert not of_kind(daemon.api("auditor").facts(), "VisitCancelled")
+        moved_in(incoming / "rota.csv", rota_of(*whole))
+        until_sync(lambda: not reasons("open"), what="it is whole again")
+        assert {"rota_half", "rota_empty"} <= reasons("ended")
