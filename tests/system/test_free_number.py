@@ -321,7 +321,7 @@ def test_two_people_on_one_line_are_asked_for(tmp_path: Path, warm: WarmStart) -
 
 
 def test_a_call_to_the_ordinary_number_is_put_through_as_ever(tmp_path: Path, warm: WarmStart) -> None:
-    with world(tmp_path, warm) as w:
+    with world(tmp_path, warm, first={"telephone": "+441632960555"}) as w:
         call = w.phones.rings(EDNA, "+441632960999")
         assert not call["waiting_for_key"]
         assert w.office.alerts() == []
