@@ -7,10 +7,10 @@ telephone network. Connectors that take things in (MQTT, HTTP, webhooks) speak t
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import date, datetime
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -142,15 +142,18 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     hash: bytes
 
 
-def _part(value: str | int | None) -> bytes:
-    if value is None:
-        return b"\xff\xff\xff\xff"
+_NOTHING = b"\xff\xff\xff\xff"
+
+
+def _part(value: str | int) -> bytes:
     text = (value if type(value) is str else str(value)).encode()
     return len(text).to_bytes(4, "big") + text
 
 
-_same_part = lru_cache(4096, typed=True)(_part)
-"""For what stands in fact after fact: desk, kind, version, revision, policy; never what a person could be known by."""
+@lru_cache(4096, typed=True)
+def _same_parts(*values: str | int) -> bytes:
+    """What stands in fact after fact: desk, kind, version, revision, policy; never what a person could be known by."""
+    return b"".join([_part(value) for value in values])
 
 
 def chain_hash(
@@ -168,33 +171,28 @@ def chain_hash(
     body: str,
 ) -> bytes:
     """SHA-256 over the whole envelope and the body's bytes as stored (formula in docs/interface.md)."""
-    number, when, about, why, text = (
-        str(seq).encode(),
-        at.encode(),
-        subject.encode(),
-        cause.encode(),
-        body.encode(),
-    )
-    parts = (
+    number, when, about, why = b"%d" % seq, at.encode(), subject.encode(), cause.encode()
+    due, text = None if due_at is None else due_at.encode(), body.encode()
+    # one format: fifteen parts that are joined take a third longer, and it is made for every fact
+    envelope = b"%b%b%b%b%b%b%b%b%b%b%b%b%b%b%b%b" % (
         prev,
-        _same_part(desk),
+        _same_parts(desk),
         len(number).to_bytes(4, "big"),
         number,
         len(when).to_bytes(4, "big"),
         when,
-        _part(due_at),
-        _same_part(kind),
-        _same_part(v),
+        _NOTHING if due is None else len(due).to_bytes(4, "big"),
+        due or b"",
+        _same_parts(kind, v),
         len(about).to_bytes(4, "big"),
         about,
         len(why).to_bytes(4, "big"),
         why,
-        _same_part(people_rev),
-        _same_part(policy),
+        _same_parts(people_rev, policy),
         len(text).to_bytes(4, "big"),
         text,
     )
-    return hashlib.sha256(b"".join(parts)).digest()
+    return sha256(envelope).digest()
 
 
 def record_hash(desk: str, record: Record) -> bytes:

@@ -208,7 +208,7 @@ class Engine:
         cause = _cause(seen)
         at = instant(now)
         wanted: set[str] = set()
-        for draft in decision.drafts:
+        for draft, fold in zip(decision.drafts, decision.folds, strict=True):
             policy = draft.policy or self.state.values.policy_digest
             record = self._seal(draft, at, cause, policy)
             fact = f.Happened(
@@ -219,7 +219,7 @@ class Engine:
                 due_at=draft.due_at,
                 policy=policy,
             )
-            evolve(self.state, fact)
+            evolve(self.state, fact, fold)
             self._pending.append(record)
             self._effects.append(fact)
             _note_evidence(draft.body, wanted)
@@ -288,7 +288,7 @@ class Engine:
             if self.state.still_asks(subject, due_at):
                 raise DecideFailedError("NoProgress")
         except DecideFailedError as error:
-            self.state.ask_again(subject, None, urgent=False)
+            self.state.silence(subject)
             cause = error.__cause__
             name = type(cause).__name__ if cause else "NoProgress"
             log.error("deadline failed", desk=self.desk, subject=subject, error=name)

@@ -196,7 +196,7 @@ def _loaded(config: DeskConfig, directory: Directory, holidays: tuple[date, ...]
 def _visit(desk: _Desk, upload: RotaReceived, row: RotaRow) -> VisitPreview:
     desk.upload(msgspec.structs.replace(upload, rows=(row,), complete=False))
     # as if the rota were uploaded again and again: an old one would summon in the timeline of a visit in the spring
-    desk.state.ask_again(ROTA, None, urgent=False)
+    desk.state.silence(ROTA)
     (visit,) = desk.state.values.visits.values()
     outside = desk.directory.outside
     duty = applying(desk.state.values.duty, visit.late_at, desk.state.calendar)

@@ -6,18 +6,20 @@ see what its own earlier facts have changed (`monitor.core.work`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from config.policy import decode_policy
 from escalation.replies import Question
 from escalation.track import Track
 from monitor.core import facts as f
-from monitor.core.facts import Happened
+from monitor.core.facts import Draft, Happened
 from monitor.core.state import (
     DEVICE_MEMORY,
+    ROTA,
     ROTA_CUT_OFF,
     ROTA_HALF,
     ROTA_OLD,
@@ -33,7 +35,6 @@ from monitor.core.state import (
     State,
     Unwatched,
     Visit,
-    alert_deadline,
 )
 from monitor.core.views import Result
 
@@ -41,17 +42,25 @@ SLOT_REST = timedelta(hours=12)
 """A slot is not used again for that phone for this long (interface.md, "Answers by SMS")."""
 
 
-def evolve(state: State, fact: Happened) -> None:
-    """Fold one fact into the state. Raises only on a programmer's error or a damaged journal."""
-    kind = type(fact.body)
-    if kind in VISIT_FACTS:
-        _fold_visit(state, fact)
-    elif kind in ALERT_FACTS:
-        _fold_alert(state, fact)
-    elif kind in MESSAGE_FACTS:
-        _fold_message(state, fact)
-    else:
-        _fold_desk(state, fact)
+class Fold(Struct, frozen=True, kw_only=True, gc=False):
+    """What a decision has seen one of its own facts do: values before it and after it.
+
+    It spares `evolve` the work only while the value before is the very one that the desk has: the fold is a function
+    of that value and the fact, so what comes after it is the same.
+    """
+
+    visit: tuple[Visit | None, Visit | None] | None = None
+    alert: tuple[Alert | None, Alert | None] | None = None
+    message: tuple[Message | None, Message | None] | None = None
+
+
+NOT_SEEN = Fold()
+
+
+def evolve(state: State, fact: Happened, seen: Fold = NOT_SEEN) -> None:
+    """Fold one fact into the state; `seen`: what the decision on it has worked out already. Raises only on a
+    programmer's error or a damaged journal."""
+    _FOLDS.get(type(fact.body), _fold_desk)(state, fact, seen)
     state.seq = fact.seq
 
 
@@ -99,12 +108,15 @@ MESSAGE_FACTS: frozenset[type] = frozenset(
 # --- visits ---
 
 
-def _fold_visit(state: State, fact: Happened) -> None:
+def _fold_visit(state: State, fact: Happened, seen: Fold) -> None:
     visits = state.values.visits
     if isinstance(fact.body, f.CheckInRecorded):
         _remember(state, fact, fact.body)
     old = visits.get(fact.subject)
-    new = evolve_visit(old, fact, state.values.policy.closes_after)
+    if seen.visit is not None and seen.visit[0] is old:
+        new = seen.visit[1]
+    else:
+        new = evolve_visit(old, fact, state.values.policy.closes_after)
     if new is None:
         if old is not None:
             del visits[fact.subject]
@@ -116,7 +128,7 @@ def _fold_visit(state: State, fact: Happened) -> None:
     state.index_visit(new, old)
 
 
-def evolve_visit(visit: Visit | None, fact: Happened, closes_after: timedelta) -> Visit | None:
+def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> Visit | None:
     """The visit after the fact; None when it is not in the state (any more)."""
     body = fact.body
     if isinstance(body, f.VisitPlanned):
@@ -246,7 +258,7 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
     return structs.replace(changed, closes_at=None)
 
 
-def _departed(visit: Visit, fact: Happened, body: f.DepartureRecorded, closes_after: timedelta) -> Visit:
+def _departed(visit: Visit, fact: Draft, body: f.DepartureRecorded, closes_after: timedelta) -> Visit:
     place = structs.replace(visit.places[body.index], left=True, left_at=body.left_at)
     changed = structs.replace(
         visit,
@@ -273,31 +285,37 @@ def _remember(state: State, fact: Happened, body: f.CheckInRecorded) -> None:
 # --- alerts ---
 
 
-def _fold_alert(state: State, fact: Happened) -> None:
-    values = state.values
-    ref = fact.subject
+ON_VISIT: frozenset[type] = frozenset((f.AlertRaised, f.AlertEnded))
+"""The facts of an alert that stand on its visit too."""
+
+
+def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
+    values, ref, kind = state.values, fact.subject, type(fact.body)
     old = values.alerts.get(ref)
-    new = evolve_alert(old, fact, state.policy_of(fact.policy).closes_after)
+    if seen.alert is not None and seen.alert[0] is old:
+        new = seen.alert[1]
+    else:
+        new = evolve_alert(old, fact, state.policy_of(fact.policy).closes_after)
     if new is None:
         if old is not None:
             _forget_alert(state, old, fact)
         return
     values.alerts[ref] = new
-    if isinstance(fact.body, f.AlertRaised) and new.kind == "rota":
+    state.moved(ref)
+    if kind is f.AlertRaised and new.kind == "rota":
         if new.reason == ROTA_CUT_OFF:
             values.rota_begun = None  # told; the alert says the rest
-        state.ask_about_rota()
+        state.moved(ROTA)
     if isinstance(fact.body, f.AlertEnded):
         if new.reason == ROTA_HALF and fact.body.by is not None:
             values.rota_sizes = {}  # a person has looked: what comes next is how large it is now
         for key in new.messages:
             _close_question(state, key, fact)
-    if new.visit is not None:
-        _note_on_visit(state, fact, new)
-    state.ask_again(ref, alert_deadline(new), urgent=True)
+    if kind in ON_VISIT and new.visit is not None:
+        _note_on_visit(state, fact, new, seen)
 
 
-def evolve_alert(alert: Alert | None, fact: Happened, closes_after: timedelta) -> Alert | None:
+def evolve_alert(alert: Alert | None, fact: Draft, closes_after: timedelta) -> Alert | None:
     """The alert after the fact; None when it is not in the state (any more)."""
     body = fact.body
     if isinstance(body, f.AlertRaised):
@@ -305,6 +323,9 @@ def evolve_alert(alert: Alert | None, fact: Happened, closes_after: timedelta) -
     if alert is None or isinstance(body, f.AlertClosed):
         return None
     match body:
+        # the kind that each alert has most of first: the others are asked for one by one
+        case f.TrackMoved():
+            return structs.replace(alert, tracks=_with_track(alert, body))
         case f.AlertTaken():
             return structs.replace(
                 alert, state="taken", taken_by=body.by, taken_at=fact.at, unrecorded=body.unrecorded
@@ -319,17 +340,18 @@ def evolve_alert(alert: Alert | None, fact: Happened, closes_after: timedelta) -
                 ended_at=fact.at,
                 closes_at=fact.at + closes_after,
             )
-        case f.TrackMoved():
-            return structs.replace(alert, tracks=_with_track(alert, body))
         case f.LineWaits() | f.LinesJoined() | f.LineLeft():
             return structs.replace(alert, lines=_lines(alert, fact, body))
-        case f.MessageIntended():
-            return structs.replace(alert, messages=(*alert.messages, fact.subject))
         case _:
             return alert
 
 
-def _raised(fact: Happened, body: f.AlertRaised) -> Alert:
+def with_message(alert: Alert, message: Message) -> Alert:
+    """The alert after a message about it was intended."""
+    return structs.replace(alert, messages=(*alert.messages, message.key))
+
+
+def _raised(fact: Draft, body: f.AlertRaised) -> Alert:
     return Alert(
         ref=body.alert,
         kind=body.kind,
@@ -347,7 +369,7 @@ def _raised(fact: Happened, body: f.AlertRaised) -> Alert:
     )
 
 
-def _lines(alert: Alert, fact: Happened, body: f.LineWaits | f.LinesJoined | f.LineLeft) -> tuple[Held, ...]:
+def _lines(alert: Alert, fact: Draft, body: f.LineWaits | f.LinesJoined | f.LineLeft) -> tuple[Held, ...]:
     if isinstance(body, f.LineWaits):
         held = Held(
             call=body.call,
@@ -384,22 +406,26 @@ def _with_track(alert: Alert, body: f.TrackMoved) -> tuple[Track, ...]:
         round=body.round,
         phase=body.phase,
     )
-    if alert.track(body.track) is None:
-        return (*alert.tracks, moved)
-    return tuple(moved if track.name == moved.name else track for track in alert.tracks)
+    for at, track in enumerate(alert.tracks):
+        if track.name == moved.name:
+            return (*alert.tracks[:at], moved, *alert.tracks[at + 1 :])
+    return (*alert.tracks, moved)
 
 
-def _note_on_visit(state: State, fact: Happened, alert: Alert) -> None:
+def _note_on_visit(state: State, fact: Happened, alert: Alert, seen: Fold) -> None:
     visit = state.values.visits.get(alert.visit or "")
     if visit is None:
         return
-    new = evolve_visit_for_alert(visit, fact, alert)
-    if new is not visit:
+    if seen.visit is not None and seen.visit[0] is visit and seen.alert is not None and seen.alert[1] is alert:
+        new = seen.visit[1]
+    else:
+        new = evolve_visit_for_alert(visit, fact, alert)
+    if new is not None and new is not visit:
         state.values.visits[visit.ref] = new
         state.index_visit(new, visit)
 
 
-def evolve_visit_for_alert(visit: Visit, fact: Happened, alert: Alert) -> Visit:
+def evolve_visit_for_alert(visit: Visit, fact: Draft, alert: Alert) -> Visit:
     """An alert's beginning and end stand on its visit too."""
     body = fact.body
     if isinstance(body, f.AlertRaised):
@@ -433,35 +459,47 @@ VISIT_MEMORY = 64
 
 def _forget_alert(state: State, alert: Alert, fact: Happened) -> None:
     del state.values.alerts[alert.ref]
-    state.ask_again(alert.ref, None, urgent=True)
+    state.moved(alert.ref)
     for key in alert.messages:
         _close_question(state, key, fact)
         if state.values.messages.pop(key, None) is not None:
-            state.ask_again(key, None, urgent=False)
+            state.moved(key)
     if alert.reason == ROTA_OLD:
-        state.ask_about_rota()
+        state.moved(ROTA)
 
 
 # --- messages ---
 
 
-def _fold_message(state: State, fact: Happened) -> None:
+def _fold_message(state: State, fact: Happened, seen: Fold) -> None:
     values = state.values
-    message = evolve_message(values.messages.get(fact.subject), fact)
+    old = values.messages.get(fact.subject)
+    if seen.message is not None and seen.message[0] is old:
+        message = seen.message[1]
+    else:
+        message = evolve_message(old, fact)
     if message is None:
         return
     values.messages[message.key] = message
-    state.ask_again(message.key, message.next_at, urgent=False)
+    state.moved(message.key)
     if isinstance(fact.body, f.MessageSettled) and message.attempts == 0:
         _never_asked(state, message, fact)
     if isinstance(fact.body, f.MessageIntended):
         _note_question(state, fact, message)
-        alert = values.alerts.get(message.alert or "")
-        if alert is not None:
-            values.alerts[alert.ref] = structs.replace(alert, messages=(*alert.messages, message.key))
+        _note_on_alert(state, message, seen)
 
 
-def evolve_message(message: Message | None, fact: Happened) -> Message | None:
+def _note_on_alert(state: State, message: Message, seen: Fold) -> None:
+    alert = state.values.alerts.get(message.alert or "")
+    if alert is None:
+        return
+    if seen.alert is not None and seen.alert[0] is alert and seen.alert[1] is not None:
+        state.values.alerts[alert.ref] = seen.alert[1]
+    else:
+        state.values.alerts[alert.ref] = with_message(alert, message)
+
+
+def evolve_message(message: Message | None, fact: Draft) -> Message | None:
     """The message after the fact; None when it left the state with its alert."""
     body = fact.body
     if isinstance(body, f.MessageIntended):
@@ -521,7 +559,7 @@ def callback_due(message: Message, tries: int) -> timedelta:
     return timedelta(seconds=60 + (message.ring_s if message.channel == "call" else 0) + 60 * tries)
 
 
-def _intended(fact: Happened, body: f.MessageIntended) -> Message:
+def _intended(fact: Draft, body: f.MessageIntended) -> Message:
     return Message(
         key=fact.subject,
         person=body.person,
@@ -563,9 +601,6 @@ def _never_asked(state: State, message: Message, fact: Happened) -> None:
 def _note_question(state: State, fact: Happened, message: Message) -> None:
     if message.slot is None or message.line is None:
         return
-    asked = Question(
-        slot=message.slot, template=message.template, key=message.key, opened_at=fact.at, open=True
-    )
     kept = tuple(
         question
         for question in state.values.questions.get(message.line, ())
@@ -573,7 +608,19 @@ def _note_question(state: State, fact: Happened, message: Message) -> None:
         # asked again about the same alert: the slot goes on, so that the older text's code still answers it
         and not (question.open and question.slot == message.slot)
     )
-    state.values.questions[message.line] = (*kept, asked)
+    state.values.questions[message.line] = (*kept, asked(message))
+
+
+def asked(message: Message) -> Question:
+    """The question that a text puts. Raises AssertionError for a message that puts none."""
+    assert message.slot is not None
+    return Question(
+        slot=message.slot,
+        template=message.template,
+        key=message.key,
+        opened_at=message.intended_at,
+        open=True,
+    )
 
 
 def _last_used(question: Question) -> datetime:
@@ -583,7 +630,7 @@ def _last_used(question: Question) -> datetime:
 # --- the desk itself ---
 
 
-def _fold_desk(state: State, fact: Happened) -> None:
+def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
     values = state.values
     match fact.body:
         case f.LeadershipTaken() as body:
@@ -597,7 +644,7 @@ def _fold_desk(state: State, fact: Happened) -> None:
             state.refresh_calendar()
         case f.RotaBegun() as body:
             values.rota_begun = RotaInPart(at=fact.at, rows=body.rows)
-            state.ask_about_rota()
+            state.moved(ROTA)
         case f.RotaAdopted() as body:
             _adopt_rota(state, fact, body)
         case f.RowRefused() as body:
@@ -637,7 +684,7 @@ def _adopt_rota(state: State, fact: Happened, body: f.RotaAdopted) -> None:
         today = state.calendar.day(fact.at)
         kept = {day: size for day, size in values.rota_sizes.items() if today - day <= 2 * WEEK}
         values.rota_sizes = kept | {today: body.size}
-    state.ask_about_rota()
+    state.moved(ROTA)
 
 
 def _practised(known: Practice | None, fact: Happened, body: f.PracticeCalled) -> Practice:
@@ -663,7 +710,7 @@ def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:
     kept = {digest: policy for digest, policy in values.policies.items() if digest in in_use}
     values.policies = kept | {body.digest: values.policy}
     state.refresh_calendar()
-    state.ask_about_rota()
+    state.moved(ROTA)
 
 
 def _prove(state: State, fact: Happened, body: f.PersonReached) -> None:
@@ -710,3 +757,11 @@ def _tidy(state: State, fact: Happened) -> None:
     for key, message in list(values.messages.items()):
         if message.phase == "settled" and message.alert not in values.alerts:
             del values.messages[key]
+
+
+_FOLDS: dict[type, Callable[[State, Happened, Fold], None]] = {
+    **dict.fromkeys(VISIT_FACTS, _fold_visit),
+    **dict.fromkeys(ALERT_FACTS, _fold_alert),
+    **dict.fromkeys(MESSAGE_FACTS, _fold_message),
+}
+"""By kind of fact; every other one is of the desk itself."""

@@ -517,25 +517,21 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 
 class Draft(Struct, frozen=True, kw_only=True, gc=False):
-    """A fact before it has a place in the journal: what `decide` answers."""
+    """A fact before it has a place in the journal: what `decide` answers, and sees of its own earlier facts."""
 
-    subject: str
-    body: FactBody
-    due_at: datetime | None = None
-    """The deadline that caused it; the lateness is the fact's `at` less this."""
-    policy: str | None = None
-    """The digest under which it was decided, if not the desk's present one (an alert keeps its own)."""
-
-
-class Happened(Struct, frozen=True, kw_only=True, gc=False):
-    """A fact as the fold sees it, live and on replay alike."""
-
-    seq: int
     at: datetime
     subject: str
     body: FactBody
     due_at: datetime | None = None
+    """The deadline that caused it; the lateness is the fact's `at` less this."""
     policy: str = ""
+    """The digest under which it was decided: the desk's present one, or the one that an alert keeps."""
+
+
+class Happened(Draft, frozen=True, kw_only=True, gc=False):
+    """A fact as the fold sees it, live and on replay alike."""
+
+    seq: int
 
 
 class UnknownFactError(Exception):

@@ -192,7 +192,10 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
 
     def track(self, name: TrackName) -> Track | None:
         """The track of that name, if it runs at all."""
-        return next((track for track in self.tracks if track.name == name), None)
+        for track in self.tracks:
+            if track.name == name:
+                return track
+        return None
 
 
 class Message(Struct, frozen=True, kw_only=True, gc=False):
@@ -321,19 +324,15 @@ class State:
         """Subjects whose facts could not be folded: alerted, left alone (design: the engine)."""
         self._heap: list[tuple[datetime, int, str]] = []
         self._asked: dict[str, tuple[datetime, int]] = {}
+        self._moved: dict[str, None] = {}
+        """Subjects that a fact has touched since anybody looked for a deadline: an alert's three facts move it once."""
         self.calendar = Calendar()
         self.refresh_calendar()
         for visit in self.values.visits.values():
             self.index_visit(visit)
-        for alert in self.values.alerts.values():
-            self.ask_again(alert.ref, alert_deadline(alert), urgent=True)
-        for message in self.values.messages.values():
-            self.ask_again(message.key, message.next_at, urgent=False)
-        self.ask_about_rota()
-
-    def ask_about_rota(self) -> None:
-        """After an upload, a policy, or the alarm itself."""
-        self.ask_again(ROTA, rota_deadline(self.values), urgent=False)
+        self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
+        self.moved(ROTA)
+        self._look_again()
 
     @property
     def size(self) -> int:
@@ -365,7 +364,7 @@ class State:
                 self.by_print.pop(fingerprint, None)
             for fingerprint in visit.prints:
                 self.by_print[fingerprint] = ref
-        self.ask_again(ref, visit_deadline(visit), urgent=visit.time_critical)
+        self._moved[ref] = None
 
     def _index_workers(self, visit: Visit, old: Visit | None) -> None:
         involved, before = visit.involved, old.involved if old else ()
@@ -384,22 +383,49 @@ class State:
             _drop(self.by_worker, worker, visit.ref)
         for fingerprint in visit.prints:
             self.by_print.pop(fingerprint, None)
-        self._asked.pop(visit.ref, None)
+        self._moved[visit.ref] = None
 
     # --- deadlines ---
 
-    def ask_again(self, subject: str, at: datetime | None, *, urgent: bool) -> None:
-        """The subject's one next deadline; time-critical ones come first among those due together."""
-        if at is None:
-            self._asked.pop(subject, None)
-            return
-        asked = (at, 0 if urgent else 1)
-        if self._asked.get(subject) != asked:
-            self._asked[subject] = asked
-            heapq.heappush(self._heap, (*asked, subject))
+    def moved(self, subject: str) -> None:
+        """A fact has changed the subject, and perhaps when it wants to be asked."""
+        self._moved[subject] = None
+
+    def silence(self, subject: str) -> None:
+        """Its present deadline is asked no more: whoever says so has told a person, or asks in another way."""
+        self._look_again()
+        self._asked.pop(subject, None)
+
+    def _look_again(self) -> None:
+        """The one next deadline of each subject that has moved."""
+        moved, self._moved = self._moved, {}
+        for subject in moved:
+            wanted = self._wanted(subject)
+            if wanted is None:
+                self._asked.pop(subject, None)
+            elif self._asked.get(subject) != wanted:
+                self._asked[subject] = wanted
+                heapq.heappush(self._heap, (*wanted, subject))
+
+    def _wanted(self, subject: str) -> Asked | None:
+        """When it wants to be asked; time-critical visits and alerts come first among those due together."""
+        values = self.values
+        at: datetime | None = None
+        turn = 1
+        if (visit := values.visits.get(subject)) is not None:
+            at, turn = visit_deadline(visit), 0 if visit.time_critical else 1
+        elif (alert := values.alerts.get(subject)) is not None:
+            at, turn = alert_deadline(alert), 0
+        elif (message := values.messages.get(subject)) is not None:
+            at = message.next_at
+        elif subject == ROTA:
+            at = rota_deadline(values)
+        return None if at is None else (at, turn)
 
     def next_asked(self) -> Asked | None:
         """The earliest moment at which the core wants to be asked, with its turn among those of that moment."""
+        if self._moved:
+            self._look_again()
         heap, asked = self._heap, self._asked
         while heap and asked.get((first := heap[0])[2]) != first[:2]:
             heapq.heappop(heap)
@@ -425,16 +451,10 @@ class State:
 
     def still_asks(self, subject: str, due_at: datetime) -> bool:
         """After a decision on this very deadline: whether it stands unchanged, so that asking again is in vain."""
-        visit, alert = self.values.visits.get(subject), self.values.alerts.get(subject)
-        message = self.values.messages.get(subject)
-        if visit is not None:
-            self.ask_again(subject, visit_deadline(visit), urgent=visit.time_critical)
-        elif alert is not None:
-            self.ask_again(subject, alert_deadline(alert), urgent=True)
-        elif message is not None:
-            self.ask_again(subject, message.next_at, urgent=False)
-        elif subject == ROTA:
-            self.ask_about_rota()
+        if subject not in self._asked:
+            self._moved[subject] = None
+        if self._moved:
+            self._look_again()
         asked = self._asked.get(subject)
         return asked is not None and asked[0] == due_at
 

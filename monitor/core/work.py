@@ -19,11 +19,16 @@ from monitor.core import facts as f
 from monitor.core.evolve import (
     ALERT_FACTS,
     MESSAGE_FACTS,
+    NOT_SEEN,
+    ON_VISIT,
     VISIT_FACTS,
+    Fold,
+    asked,
     evolve_alert,
     evolve_message,
     evolve_visit,
     evolve_visit_for_alert,
+    with_message,
 )
 from monitor.core.inputs import Outcome, Position
 from monitor.core.places import Home
@@ -71,6 +76,9 @@ class Decision(Struct, frozen=True, kw_only=True):
     """What `decide` answers: the facts, and what the sender is told."""
 
     drafts: tuple[f.Draft, ...] = ()
+    folds: tuple[Fold, ...] = ()
+    """What each of the drafts changes, as far as the decision itself had to see it: `evolve` need not work it out
+    again."""
     outcome: Outcome | None = None
     visit: str | None = None
     """The visit that a check-in was found to belong to (minted)."""
@@ -84,10 +92,14 @@ class Work:
     def __init__(self, state: State, ctx: Ctx) -> None:
         self.state, self.ctx, self.now = state, ctx, ctx.now
         self.drafts: list[f.Draft] = []
+        self._folds: list[Fold] = []
+        """What the first of the drafts have changed, as far as a later step has looked."""
         self._visits: dict[str, Visit | None] = {}
         self._alerts: dict[str, Alert | None] = {}
         self._messages: dict[str, Message | None] = {}
         self._slots: dict[str, tuple[Question, ...]] = {}
+        self._stopped: set[str] = set()
+        self._one_policy = True
         self._unseen: list[f.Draft] = []
         """Facts that no step of this decision has looked for yet: most decisions end before one does."""
 
@@ -146,13 +158,7 @@ class Work:
 
     def stopped(self, line: str) -> bool:
         """Whether STOP came from the line, also if just now."""
-        if line in self.state.values.stopped_lines:
-            return True
-        for draft in self.drafts:
-            body = draft.body
-            if type(body) is f.ReplyKept and body.word == "stop" and draft.subject == line:
-                return True
-        return False
+        return line in self.state.values.stopped_lines or line in self._stopped
 
     def policy(self, alert: Alert | None = None) -> Policy:
         """The policy under which the alert opened, else the desk's present one."""
@@ -165,54 +171,59 @@ class Work:
     ) -> None:
         """Decide one fact, and see it from here on."""
         digest = policy or self.state.values.policy_digest
-        draft = f.Draft(subject=subject, body=body, due_at=due_at, policy=digest)
+        draft = f.Draft(at=self.now, subject=subject, body=body, due_at=due_at, policy=digest)
         self.drafts.append(draft)
         self._unseen.append(draft)
+        if type(body) is f.ReplyKept and body.word == "stop":
+            self._stopped.add(subject)
 
     def _catch_up(self) -> None:
         unseen, self._unseen = self._unseen, []
         for draft in unseen:
-            happened = f.Happened(
-                seq=0,
-                at=self.now,
-                subject=draft.subject,
-                body=draft.body,
-                due_at=draft.due_at,
-                policy=draft.policy or "",
-            )
-            self._see(happened)
+            kind = type(draft.body)
+            see = _SEE.get(kind)
+            fold = see(self, draft) if see is not None else NOT_SEEN
+            # under a policy that this very decision adopts, the fold may come to another end
+            self._one_policy = self._one_policy and kind is not f.PolicyAdopted
+            self._folds.append(fold if self._one_policy else NOT_SEEN)
 
-    def _see(self, fact: f.Happened) -> None:
-        closes_after = self.state.policy_of(fact.policy).closes_after
-        kind = type(fact.body)
-        if kind in MESSAGE_FACTS:
-            self._see_message(fact)
-        elif kind in ALERT_FACTS:
-            alert = evolve_alert(self.alert(fact.subject), fact, closes_after)
-            self._alerts[fact.subject] = alert
-            visit = self.visit(alert.visit) if alert else None
-            if alert is not None and visit is not None:
-                self._visits[visit.ref] = evolve_visit_for_alert(visit, fact, alert)
-        elif kind in VISIT_FACTS:
-            self._visits[fact.subject] = evolve_visit(self.visit(fact.subject), fact, closes_after)
+    def _see_visit(self, draft: f.Draft) -> Fold:
+        before = self.visit(draft.subject)
+        after = evolve_visit(before, draft, self.state.values.policy.closes_after)
+        self._visits[draft.subject] = after
+        return Fold(visit=(before, after))
 
-    def _see_message(self, fact: f.Happened) -> None:
-        message = evolve_message(self.message(fact.subject), fact)
-        self._messages[fact.subject] = message
-        if isinstance(fact.body, f.MessageIntended) and message is not None:
-            alert = self.alert(message.alert)
-            if alert is not None:
-                self._alerts[alert.ref] = evolve_alert(alert, fact, self.policy().closes_after)
-            if message.slot is not None and message.line is not None:
-                asked = Question(
-                    slot=message.slot,
-                    template=message.template,
-                    key=message.key,
-                    opened_at=fact.at,
-                    open=True,
-                )
-                self._slots[message.line] = (*self._slots.get(message.line, ()), asked)
+    def _see_alert(self, draft: f.Draft) -> Fold:
+        before = self.alert(draft.subject)
+        after = evolve_alert(before, draft, self.state.policy_of(draft.policy).closes_after)
+        self._alerts[draft.subject] = after
+        visit = self.visit(after.visit) if after is not None and type(draft.body) in ON_VISIT else None
+        if after is None or visit is None:
+            return Fold(alert=(before, after))
+        noted = self._visits[visit.ref] = evolve_visit_for_alert(visit, draft, after)
+        return Fold(alert=(before, after), visit=(visit, noted))
+
+    def _see_message(self, draft: f.Draft) -> Fold:
+        before = self.message(draft.subject)
+        after = self._messages[draft.subject] = evolve_message(before, draft)
+        if after is None or type(draft.body) is not f.MessageIntended:
+            return Fold(message=(before, after))
+        if after.slot is not None and after.line is not None:
+            self._slots[after.line] = (*self._slots.get(after.line, ()), asked(after))
+        alert = self.alert(after.alert)
+        if alert is None:
+            return Fold(message=(before, after))
+        told = self._alerts[alert.ref] = with_message(alert, after)
+        return Fold(message=(before, after), alert=(alert, told))
 
     def decision(self, **answer: Any) -> Decision:
         """The decision as it stands."""
-        return Decision(drafts=tuple(self.drafts), **answer)
+        unseen = [NOT_SEEN] * len(self._unseen)
+        return Decision(drafts=tuple(self.drafts), folds=(*self._folds, *unseen), **answer)
+
+
+_SEE: dict[type[f.FactBody], Callable[[Work, f.Draft], Fold]] = {
+    **dict.fromkeys(VISIT_FACTS, Work._see_visit),
+    **dict.fromkeys(ALERT_FACTS, Work._see_alert),
+    **dict.fromkeys(MESSAGE_FACTS, Work._see_message),
+}

@@ -130,7 +130,7 @@ class Desk:
     def tell(self, seen: Input) -> Decision:
         ctx = Ctx(now=self.now, mint=self.mint, people=self.people, unrecorded=self.unrecorded)
         decision = decide(self.state, seen, ctx)
-        for draft in decision.drafts:
+        for draft, fold in zip(decision.drafts, decision.folds, strict=True):
             fact = f.Happened(
                 seq=self.state.seq + 1,
                 at=self.now,
@@ -139,7 +139,7 @@ class Desk:
                 due_at=draft.due_at,
                 policy=draft.policy or self.state.values.policy_digest,
             )
-            evolve(self.state, fact)
+            evolve(self.state, fact, fold)
             self.facts.append(fact)
         return decision
 
