@@ -464,6 +464,7 @@ def _days(first: str, last: str | None) -> frozenset[int]:
 # --- calendar ---
 
 
+@lru_cache(256)
 def zone_named(name: str) -> ZoneInfo:
     """The zone, or ValueError (zoneinfo raises a KeyError for most bad names and OSError for odd ones).
 

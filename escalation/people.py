@@ -85,11 +85,19 @@ class PersonView(Struct, frozen=True, kw_only=True):
 
     def text_line(self) -> LineView | None:
         """The line to which a text goes, or None."""
-        return next((line for line in self.lines if line.texts), None)
+        for line in self.lines:
+            if line.texts:
+                return line
+        return None
 
     def voice_lines(self) -> tuple[LineView, ...]:
         """The lines to ring, in the order of the plan."""
-        return tuple(line for line in self.lines if line.rings)
+        return tuple([line for line in self.lines if line.rings])
+
+    @property
+    def reachable(self) -> bool:
+        """There is a line that rings or takes texts, or an address that may be written to."""
+        return self.mail or any([line.rings or line.texts for line in self.lines])
 
 
 class People(Protocol):

@@ -8,6 +8,7 @@ from the beginning, for ever: this track has no quiet end. Help asked rings the 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -63,15 +64,19 @@ class Phase(Struct, frozen=True, kw_only=True):
 
 def phases(case: SummonCase) -> tuple[Phase, ...]:
     """The ladder of one rung. It always fits into `summon_next`, so that a call is never skipped by a short policy."""
-    half = case.policy.summon_next / 2
-    if case.night:
+    return _ladder(case.night, case.policy.summon_next / 2, case.policy.summon_call_after)
+
+
+@lru_cache(256)
+def _ladder(night: bool, half: timedelta, call_after: timedelta) -> tuple[Phase, ...]:
+    if night:
         return (
             Phase(name="call", text=True, call=True, after=timedelta()),
             Phase(name="call_again", text=False, call=True, after=min(SECOND_CALL, half)),
         )
     return (
         Phase(name="text", text=True, call=False, after=timedelta()),
-        Phase(name="call", text=False, call=True, after=min(case.policy.summon_call_after, half)),
+        Phase(name="call", text=False, call=True, after=min(call_after, half)),
     )
 
 
@@ -131,7 +136,7 @@ def _rung(case: SummonCase, index: int, round_: int, reason: str, rest: timedelt
     for step in range(size):
         at = (index + step) % size
         turn = round_ + (index + step) // size
-        if not _contacts(case, case.chain[at], text=True, call=True, priority="summon"):
+        if not case.chain[at].reachable:
             continue
         if turn > round_ and rest:
             return Move(track=_track(case, reason, at, turn, ROUND_OVER, case.now + rest))

@@ -6,11 +6,12 @@ This is where visits meet `escalation/`: the tracks there know people and channe
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import structs
 
-from config.policy import applying
+from config.policy import Calendar, Duty, applying
 from escalation import reassure, summon
 from escalation.people import LineView, PersonView, is_quiet, may_be_told, speaker_of, told_lines
 from escalation.replies import QUESTIONS, free_slot
@@ -51,6 +52,23 @@ NEVER_TOLD = "never_told"
 """Why a message about somebody did not leave: who would have heard it must not hear of them."""
 WRONG_PINS = "wrong_pins"
 """Reason of the alarm that somebody may be guessing PINs."""
+WORDS_BY_REASON: dict[str, tuple[str, str]] = {
+    "degraded": ("OC-13", "OCV-3"),
+    "clock_doubted": ("OC-32", "OCV-3"),
+    STOPPED_TEXTS: ("OC-30", "OCV-3"),
+    "file_refused": ("OC-41", "OCV-3"),
+    "cancels_unconfirmed": ("OC-42", "OCV-3"),
+    "rota_feed_old": ("OC-43", "OCV-3"),
+    ROTA_OLD: ("OC-43", "OCV-3"),
+    ROTA_CUT_OFF: ("OC-44", "OCV-3"),
+    ROTA_EMPTY: ("OC-45", "OCV-3"),
+    ROTA_HALF: ("OC-46", "OCV-3"),
+    WRONG_PINS: ("OC-34", "OCV-3"),
+    DONT_COME: ("OC-35", "OCV-3"),
+}
+"""Where the reason says more than the kind, its words are taken."""
+BY_PHONE = ("OC-33", "OCV-4")
+"""The words about a caller on the free number."""
 UNHEARD = timedelta(minutes=2)
 """A call of which nothing is heard for this long after its ring does not hold the next one up (ours)."""
 PRACTICE_LIVES = timedelta(minutes=10)
@@ -88,23 +106,25 @@ def raise_alert(
         line=line,
     )
     work.emit(ref, raised, due_at=due_at)
+    alert = _alert(work, ref)
     if too_old:
         skip = Track(name="summon", step="skipped", reason="in_digest")
-        _move(work, ref, Move(track=skip))
+        _move(work, alert, Move(track=skip))
     elif joining:
-        _move(work, ref, summon.begin_joining(summon_case(work, _alert(work, ref)), text=tell_now))
+        _move(work, alert, summon.begin_joining(summon_case(work, alert), text=tell_now))
     else:
-        _move(work, ref, summon.begin(summon_case(work, _alert(work, ref))))
+        _move(work, alert, summon.begin(summon_case(work, alert)))
     if kind in WITH_REASSURE:
-        _start_reassure(work, ref, too_old)
+        _start_reassure(work, alert, too_old)
     return _alert(work, ref)
 
 
-def _start_reassure(work: Work, ref: str, too_old: bool) -> None:
+def _start_reassure(work: Work, alert: Alert, too_old: bool) -> None:
     if too_old:
-        _move(work, ref, Move(track=Track(name="reassure", step="skipped", reason="too_old")))
+        _move(work, alert, Move(track=Track(name="reassure", step="skipped", reason="too_old")))
         return
-    _reassure_move(work, _alert(work, ref), reassure.begin(reassure_case(work, _alert(work, ref))))
+    alert = _alert(work, alert.ref)
+    _reassure_move(work, alert, reassure.begin(reassure_case(work, alert)))
 
 
 def _alert(work: Work, ref: str) -> Alert:
@@ -118,27 +138,14 @@ def _alert(work: Work, ref: str) -> Alert:
 
 def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
     """Who is on duty now, managers last, and the words for this kind of alert."""
-    by_reason = {
-        "degraded": ("OC-13", "OCV-3"),
-        "clock_doubted": ("OC-32", "OCV-3"),
-        STOPPED_TEXTS: ("OC-30", "OCV-3"),
-        "file_refused": ("OC-41", "OCV-3"),
-        "cancels_unconfirmed": ("OC-42", "OCV-3"),
-        "rota_feed_old": ("OC-43", "OCV-3"),
-        ROTA_OLD: ("OC-43", "OCV-3"),
-        ROTA_CUT_OFF: ("OC-44", "OCV-3"),
-        ROTA_EMPTY: ("OC-45", "OCV-3"),
-        ROTA_HALF: ("OC-46", "OCV-3"),
-        WRONG_PINS: ("OC-34", "OCV-3"),
-        DONT_COME: ("OC-35", "OCV-3"),
-    }
-    by_phone = ("OC-33", "OCV-4") if alert.reason.startswith(CALLER) else SUMMON_WORDS[alert.kind]
-    sms, call = by_reason.get(alert.reason, by_phone)
+    policy = work.policy(alert)
+    by_phone = BY_PHONE if alert.reason.startswith(CALLER) else SUMMON_WORDS[alert.kind]
+    sms, call = WORDS_BY_REASON.get(alert.reason, by_phone)
     return summon.SummonCase(
-        policy=work.policy(alert),
+        policy=policy,
         chain=duty_chain(work, alert.service_user),
         now=work.now,
-        night=work.state.calendar.is_night(work.now, work.policy(alert)),
+        night=work.state.calendar.is_night(work.now, policy),
         sms=sms,
         call=call,
         help=alert.kind == "help_asked",
@@ -151,11 +158,18 @@ def duty_chain(work: Work, about: str | None) -> tuple[PersonView, ...]:
 
     Who may not be told of the service user `about` stands in it without a line, so that nobody's place moves.
     """
-    duty = work.state.values.duty
-    now = (entry for entry in applying(duty, work.now, work.state.calendar) if entry.role != "manager")
+    state = work.state
+    # hours are written to the minute: who is on duty in it is worked out once for all that is decided in it
+    minute = work.now.replace(second=0, microsecond=0)
+    on_duty = _on_duty(state.values.duty, minute, state.calendar)
+    return tuple([person_for(work, ref, about) for ref in on_duty])
+
+
+@lru_cache(4096)
+def _on_duty(duty: tuple[Duty, ...], minute: datetime, calendar: Calendar) -> tuple[str, ...]:
+    now = (entry for entry in applying(duty, minute, calendar) if entry.role != "manager")
     managers = (entry for entry in duty if entry.role == "manager")
-    refs = dict.fromkeys(entry.person for entry in (*now, *managers))
-    return tuple(person_for(work, ref, about) for ref in refs)
+    return tuple(dict.fromkeys(entry.person for entry in (*now, *managers)))
 
 
 def person_for(work: Work, ref: str, about: str | None) -> PersonView:
@@ -214,6 +228,8 @@ def _is_quiet(work: Work, alert: Alert, person: PersonView, speaker: PersonView 
 
 
 def _signal(work: Work, alert: Alert) -> Signal:
+    if not work.state.values.dark:
+        return "known"
     silent = silent_workers(work.state, work.ctx.people.worker_of)
     return signal_of(work.state, work.visit(alert.visit), silent)
 
@@ -221,11 +237,11 @@ def _signal(work: Work, alert: Alert) -> Signal:
 # --- moves ---
 
 
-def _move(work: Work, ref: str, move: Move) -> None:
+def _move(work: Work, alert: Alert, move: Move) -> None:
     """Record where the track is now, and intend what follows from it."""
     track = move.track
     work.emit(
-        ref,
+        alert.ref,
         f.TrackMoved(
             track=track.name,
             step=track.step,
@@ -235,11 +251,12 @@ def _move(work: Work, ref: str, move: Move) -> None:
             round=track.round,
             phase=track.phase,
         ),
-        policy=_alert(work, ref).policy,
+        policy=alert.policy,
     )
     for contact in move.contacts:
-        if not _waits_already(work, _alert(work, ref), contact):
-            intend(work, contact, alert=_alert(work, ref))
+        current = _alert(work, alert.ref)
+        if not _waits_already(work, current, contact):
+            intend(work, contact, alert=current)
 
 
 def _waits_already(work: Work, alert: Alert, contact: Contact) -> bool:
@@ -327,7 +344,7 @@ def _track_deadline(work: Work, ref: str, track: Track) -> None:
     elif alert.state == "taken":
         _holder_deadline(work, alert, track)
     else:
-        _move(work, ref, summon.on_deadline(summon_case(work, alert), track))
+        _move(work, alert, summon.on_deadline(summon_case(work, alert), track))
 
 
 def _reassure_deadline(work: Work, alert: Alert, track: Track) -> None:
@@ -359,14 +376,14 @@ def _retime(work: Work, alert: Alert, track: Track, next_at: datetime, reason: s
         round=track.round,
         phase=track.phase,
     )
-    _move(work, alert.ref, Move(track=moved))
+    _move(work, alert, Move(track=moved))
 
 
 def _reassure_move(work: Work, alert: Alert, move: Move) -> None:
     asked = _asked_already(work, alert, move.contacts)
     if asked is not None:
         move = reassure.waits_for(alert.track("reassure"), reassure_case(work, alert), asked.ref)
-    _move(work, alert.ref, move)
+    _move(work, alert, move)
     if move.track.step == "not_reached":
         tell_staff(work, _alert(work, alert.ref), "OC-15", count=move.track.round)
         _line_was_silent(work, alert)
@@ -443,11 +460,11 @@ def _holder_deadline(work: Work, alert: Alert, track: Track) -> None:
             round=track.round,
         )
         words = "OC-23" if alert.unrecorded else "OC-2"
-        _move(work, alert.ref, Move(track=asked, contacts=_to_person(work, alert, holder, words)))
+        _move(work, alert, Move(track=asked, contacts=_to_person(work, alert, holder, words)))
         return
     if holder is not None:
         work.emit(alert.ref, f.AlertLapsed(by=holder))
-    _move(work, alert.ref, summon.begin(summon_case(work, _alert(work, alert.ref)), "lapsed"))
+    _move(work, alert, summon.begin(summon_case(work, _alert(work, alert.ref)), "lapsed"))
 
 
 def _to_person(
@@ -521,7 +538,7 @@ def take(work: Work, alert: Alert, by: str, proof: str) -> None:
     for message in _open_messages(work, alert, "summon"):
         if message.phase == "queued":
             cancel(work, message, "taken")
-    _move(work, alert.ref, Move(track=held))
+    _move(work, alert, Move(track=held))
     if alert.taken_by != by:
         for person in _told(work, alert):
             if person != by:
@@ -542,7 +559,7 @@ def pass_on(work: Work, alert: Alert, by: str, reason: str) -> None:
         track = structs.replace(track, index=rungs.index(by) if by in rungs else -1)
     elif case.help or not rungs or rungs[track.index % len(rungs)] != by:
         return
-    _move(work, alert.ref, summon.pass_on(case, track, reason))
+    _move(work, alert, summon.pass_on(case, track, reason))
 
 
 def clock_agrees(work: Work) -> None:
@@ -577,7 +594,7 @@ def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, me
         for queued in _open_messages(work, alert, "reassure"):
             if queued.phase == "queued":
                 cancel(work, queued, "reached")
-        _move(work, alert.ref, reassure.reached(track, answer))
+        _move(work, alert, reassure.reached(track, answer))
 
 
 def wrong_number(work: Work, alert: Alert) -> None:
@@ -611,7 +628,7 @@ def ring_for_line(work: Work, alert: Alert) -> None:
     current = _alert(work, alert.ref)
     if current.taken_by is not None:
         work.emit(current.ref, f.AlertLapsed(by=current.taken_by))
-    _move(work, current.ref, summon.begin(summon_case(work, _alert(work, current.ref)), "line_waits"))
+    _move(work, current, summon.begin(summon_case(work, _alert(work, current.ref)), "line_waits"))
 
 
 def alarm_stopped(work: Work, *, service_user: str | None, worker: str | None) -> None:
@@ -629,7 +646,7 @@ def ring_everybody(work: Work, alert: Alert) -> None:
     """Nobody could be joined to the caller: the whole chain is rung about it now."""
     track = alert.track("summon")
     if alert.state == "open" and track is not None and track.phase == "joining":
-        _move(work, alert.ref, summon.pass_on(summon_case(work, alert), track, "not_joined"))
+        _move(work, alert, summon.pass_on(summon_case(work, alert), track, "not_joined"))
 
 
 def on_settled(work: Work, message: Message, result: str) -> None:
@@ -664,9 +681,9 @@ def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> 
     )
     if result == "answered":
         # answered and hung up without a key: the next person at once, no fault (wording.md OCV-1)
-        _move(work, alert.ref, summon.pass_on(case, track, "hung_up"))
+        _move(work, alert, summon.pass_on(case, track, "hung_up"))
     elif result in ("failed", "voicemail") and not rings:
-        _move(work, alert.ref, summon.quicken(case, track))
+        _move(work, alert, summon.quicken(case, track))
 
 
 def _on_this_rung(work: Work, alert: Alert, message: Message) -> bool:
@@ -719,7 +736,7 @@ def end_alert(
     for track in alert.tracks:
         if track.step in ("waiting", "trying"):
             over = Track(name=track.name, step="done", reason=reason, index=track.index, round=track.round)
-            _move(work, alert.ref, Move(track=over))
+            _move(work, alert, Move(track=over))
     for person in told:
         if person != by:
             words = "OC-19" if about is not None else "OC-29"

@@ -62,12 +62,11 @@ def next_deadline(state: State) -> datetime | None:
 
 def _deadline(work: Work, seen: DeadlineReached) -> Decision:
     subject = seen.subject
-    visit, alert, message = work.visit(subject), work.alert(subject), work.message(subject)
-    if visit is not None:
+    if (visit := work.visit(subject)) is not None:
         visits.on_deadline(work, visit, seen.due_at)
-    elif alert is not None:
+    elif (alert := work.alert(subject)) is not None:
         alerts.on_deadline(work, alert, seen.due_at)
-    elif message is not None:
+    elif (message := work.message(subject)) is not None:
         messages.on_deadline(work, message)
     elif subject == ROTA:
         rota.on_deadline(work, seen.due_at)
