@@ -387,7 +387,7 @@ class StatusCallback(Struct, frozen=True, kw_only=True):
 # --- what connectors hand in ---
 
 
-class SeenCheckIn(Struct, frozen=True, kw_only=True):
+class SeenCheckIn(Struct, frozen=True, kw_only=True, gc=False):
     """A check-in as a connector read it: outside ids untouched, the body as it came."""
 
     source: Source
@@ -433,7 +433,7 @@ class Credential(Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
-class PhoneIn(Struct, frozen=True, kw_only=True):
+class PhoneIn(Struct, frozen=True, kw_only=True, gc=False):
     """The contract's `phones` item."""
 
     number: str
@@ -441,7 +441,7 @@ class PhoneIn(Struct, frozen=True, kw_only=True):
     use: Literal["first", "then", "text_only", "voice_only"] = "first"
 
 
-class HomeIn(Struct, frozen=True, kw_only=True):
+class HomeIn(Struct, frozen=True, kw_only=True, gc=False):
     """The contract's `homes` item. Degrees and metres; `from`/`to` local dates."""
 
     lat: float
@@ -453,7 +453,7 @@ class HomeIn(Struct, frozen=True, kw_only=True):
     """The district as people call it, for a care worker who is asked to go there: never the address."""
 
 
-class ContactPlanIn(Struct, frozen=True, kw_only=True):
+class ContactPlanIn(Struct, frozen=True, kw_only=True, gc=False):
     """The contract's `contact_plan`."""
 
     public: Literal["off", "ask", "auto"] | None = None
@@ -482,7 +482,7 @@ class ContactPlanIn(Struct, frozen=True, kw_only=True):
     end_of_life: bool = False
 
 
-class PersonIn(Struct, frozen=True, kw_only=True):
+class PersonIn(Struct, frozen=True, kw_only=True, gc=False):
     """One person of `PUT …/people`, as the contract writes it."""
 
     id: str

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import astuple
 
 from connectors import journal
 from connectors.ports import (
@@ -105,44 +105,61 @@ class Ledger:
         return desk.head
 
     def _collect(self, desk: int, append: Append) -> None:
-        self._facts.extend(_fact_row(desk, fact) for fact in append.facts)
-        self._people.extend((desk, p.kind, p.ref, p.outside, p.rev, p.body) for p in append.people)
-        self._evidence.extend((desk, e.id, e.subject, e.keep_until, e.salt, e.body) for e in append.evidence)
+        first, facts = desk << SEQ_BITS, self._facts
+        for fact in append.facts:
+            facts += (
+                first | fact.seq,
+                fact.at,
+                fact.due_at,
+                fact.kind,
+                fact.v,
+                fact.subject,
+                fact.cause,
+                fact.people_rev,
+                fact.policy,
+                fact.body,
+                fact.prev,
+                fact.hash,
+            )
+        for p in append.people:
+            self._people += (desk, p.kind, p.ref, p.outside, p.rev, p.body)
+        for e in append.evidence:
+            self._evidence += (desk, e.id, e.subject, e.keep_until, e.salt, e.body)
         if append.input_position is not None:
             self._positions[desk] = append.input_position
         self.erased = self.erased or any(row.body is None for row in append.people)
 
     def flush(self) -> None:
         """Write what was collected."""
-        _write_rows(self.conn, _FACT, self._facts)
-        _write_rows(self.conn, _PEOPLE, self._people, _PEOPLE_END)
-        _write_rows(self.conn, _EVIDENCE, self._evidence, _EVIDENCE_END)
-        _write_rows(self.conn, _POSITION, list(self._positions.items()), _POSITION_END)
+        _write_rows(self.conn, _FACT, 12, self._facts)
+        _write_rows(self.conn, _PEOPLE, 6, self._people, _PEOPLE_END)
+        _write_rows(self.conn, _EVIDENCE, 6, self._evidence, _EVIDENCE_END)
+        positions = [value for row in self._positions.items() for value in row]
+        _write_rows(self.conn, _POSITION, 2, positions, _POSITION_END)
         self._facts, self._people, self._evidence, self._positions = [], [], [], {}
 
     def probe(self) -> None:
         self.conn.execute("UPDATE header SET value = value + 1 WHERE key = 'probe'")
 
 
-def _write_rows(conn: sqlite3.Connection, start: str, rows: list[tuple[Any, ...]], end: str = "") -> None:
-    """Many rows a statement, in powers of two, so that the statements stay prepared.
+def _write_rows(conn: sqlite3.Connection, start: str, columns: int, values: list[Any], end: str = "") -> None:
+    """Many rows a statement, in powers of two, so that the statements stay prepared. `values`: row after row.
 
     `executemany` gives the interpreter's lock away at every row: with a busy event loop beside it that is 900 rows a
     second instead of 12,000 (docs/decisions/0002-sqlite-store.md).
     """
-    done = 0
-    while done < len(rows):
-        count = min(1 << ((len(rows) - done).bit_length() - 1), 1024)
-        row = f"({','.join('?' * len(rows[done]))})"
-        values = [value for columns in rows[done : done + count] for value in columns]
-        conn.execute(f"{start}{','.join([row] * count)}{end}", values)
+    done, rows = 0, len(values) // columns
+    while done < rows:
+        count = min(1 << ((rows - done).bit_length() - 1), 1024)
+        statement = _statement(start, columns, count, end)
+        conn.execute(statement, values[done * columns : (done + count) * columns])
         done += count
 
 
-def _fact_row(desk: int, fact: Record) -> tuple[Any, ...]:
-    """The record's fields in their order, with the desk in front of the seq."""
-    fields = astuple(fact)
-    return (desk << SEQ_BITS | fact.seq, *fields[1:])
+@lru_cache(64)
+def _statement(start: str, columns: int, rows: int, end: str) -> str:
+    row = f"({','.join('?' * columns)})"
+    return f"{start}{','.join([row] * rows)}{end}"
 
 
 # --- snapshots, one small transaction each ---

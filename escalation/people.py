@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from config.policy import Calendar, Hours, PublicMode
 
 
-class LineView(Struct, frozen=True, kw_only=True):
+class LineView(Struct, frozen=True, kw_only=True, gc=False):
     """One telephone line by its minted id."""
 
     ref: str
@@ -31,7 +31,7 @@ class LineView(Struct, frozen=True, kw_only=True):
         return self.use != "text_only"
 
 
-class PlanView(Struct, frozen=True, kw_only=True):
+class PlanView(Struct, frozen=True, kw_only=True, gc=False):
     """The part of a contact plan that decides anything (domain.md, "The contact plan is the safety device")."""
 
     public: PublicMode | None = None
@@ -58,7 +58,7 @@ class PlanView(Struct, frozen=True, kw_only=True):
     """A person rings, never a machine."""
 
 
-class PersonView(Struct, frozen=True, kw_only=True):
+class PersonView(Struct, frozen=True, kw_only=True, gc=False):
     """A person as a decision may see them. All refs are minted ids."""
 
     ref: str
@@ -97,7 +97,10 @@ class PersonView(Struct, frozen=True, kw_only=True):
     @property
     def reachable(self) -> bool:
         """There is a line that rings or takes texts, or an address that may be written to."""
-        return self.mail or any([line.rings or line.texts for line in self.lines])
+        for line in self.lines:
+            if line.rings or line.texts:
+                return True
+        return self.mail
 
 
 class People(Protocol):

@@ -21,7 +21,7 @@ CLOCK_DOUBTED = "clock_doubted"
 """Reason of a hold that ends when a second source agrees with our clock."""
 
 
-class ReassureCase(Struct, frozen=True, kw_only=True):
+class ReassureCase(Struct, frozen=True, kw_only=True, gc=False):
     """What a decision about reassuring looks at."""
 
     policy: Policy

@@ -265,7 +265,7 @@ SLOT_KEPT = timedelta(hours=12)
 SLOTS = range(1, 100)
 
 
-class Question(Struct, frozen=True, kw_only=True):
+class Question(Struct, frozen=True, kw_only=True, gc=False):
     """One question on one phone line. `key` is whatever the caller needs to find it again (the message's key)."""
 
     slot: int

@@ -24,7 +24,7 @@ SECOND_CALL = timedelta(minutes=3)
 """A second call within three minutes passes the repeated-caller rule of silenced phones (wording.md OCV-1)."""
 
 
-class SummonCase(Struct, frozen=True, kw_only=True):
+class SummonCase(Struct, frozen=True, kw_only=True, gc=False):
     """What a decision about summoning looks at. `chain` is who is on duty now, in order, managers last."""
 
     policy: Policy
@@ -53,7 +53,7 @@ def _patience(round_: int) -> int:
     return min(1 + max(0, round_ - PATIENT_AFTER), 6)
 
 
-class Phase(Struct, frozen=True, kw_only=True):
+class Phase(Struct, frozen=True, kw_only=True, gc=False):
     """One row of a rung's ladder: what goes out `after` the rung began."""
 
     name: str

@@ -42,7 +42,7 @@ class Contact(Struct, frozen=True, kw_only=True, gc=False):
     """A moment of which the words speak: when somebody will be there, until when an offer stands."""
 
 
-class Move(Struct, frozen=True, kw_only=True):
+class Move(Struct, frozen=True, kw_only=True, gc=False):
     """A track goes to `track`, and these contacts follow from it, in order."""
 
     track: Track

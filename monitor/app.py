@@ -430,7 +430,7 @@ def _spare_the_collector() -> None:
     all but the frames of exceptions: looking less often costs a little memory and stalls less (measured.md)."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 100)
+    gc.set_threshold(5_000, 20, 100)
 
 
 async def _guarded(engine: Engine) -> None:

@@ -87,7 +87,7 @@ def first_of(name: str) -> str:
     return names[0] if names else ""
 
 
-class Person(Struct, frozen=True, kw_only=True):
+class Person(Struct, frozen=True, kw_only=True, gc=False):
     """A person with the details; `lines` pairs each phone's minted line with its number."""
 
     ref: str

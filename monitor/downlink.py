@@ -276,7 +276,7 @@ class Downlink:
         ref = shell.directory.known("device", device)
         worker = shell.directory.worker_of(ref) if ref else None
         known = shell.state.values.visits
-        visits = (known[ref] for ref in shell.state.by_worker.get(worker or "", set()) if ref in known)
+        visits = (known[ref] for ref in shell.state.by_worker.get(worker or "", {}) if ref in known)
         return [visit for visit in visits if worker in visit.workers and not visit.cancelled]
 
     def _list(

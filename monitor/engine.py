@@ -85,7 +85,7 @@ class Hooks(Protocol):
         """Facts were decided: the desk's next deadline is this one now."""
 
 
-class Ticket(Struct, kw_only=True):
+class Ticket(Struct, kw_only=True, gc=False):
     """What `submit` answers at once. `seq` is the last fact decided up to now; `first` this input's own first."""
 
     decision: Decision
@@ -196,8 +196,9 @@ class Engine:
         except Exception as error:
             self._hooks.quarantined(self, type(seen).__name__, type(error).__name__)
             raise DecideFailedError(type(error).__name__) from error
-        first = self._take(decision, seen, now, evidence) if decision.drafts else None
+        first = None
         if decision.drafts:
+            first = self._take(decision, seen, now, evidence)
             self._wake.set()
             self._hooks.decided(self, self.state.next_asked())
         return Ticket(decision=decision, first=first, seq=self.state.seq)
@@ -205,8 +206,7 @@ class Engine:
     def _take(self, decision: Decision, seen: Input, now: datetime, evidence: Sequence[EvidenceRow]) -> int:
         """Seal each fact into the chain, fold it, keep it for the next append."""
         first = self.state.seq + 1
-        cause = _cause(seen)
-        at = instant(now)
+        cause, at = _cause(seen), instant(now)
         wanted: set[str] = set()
         for draft, fold in zip(decision.drafts, decision.folds, strict=True):
             policy = draft.policy or self.state.values.policy_digest
@@ -222,46 +222,34 @@ class Engine:
             evolve(self.state, fact, fold)
             self._pending.append(record)
             self._effects.append(fact)
-            _note_evidence(draft.body, wanted)
+            if type(draft.body) in _EVIDENT:
+                _note_evidence(draft.body, wanted)
             if self.reason is not None:
                 self._release_unrecorded(fact)
-        self._evidence += [row for row in evidence if row.id in wanted]
+        if wanted:
+            self._evidence += [row for row in evidence if row.id in wanted]
         return first
 
     def _seal(self, draft: f.Draft, at: str, cause: str, policy: str) -> Record:
-        body, prev, seq, rev = draft.body, self._hash, self._seq + 1, self.directory.rev
+        body, subject, prev = draft.body, draft.subject, self._hash
+        seq, rev = self._seq + 1, self.directory.rev
         due_at = instant(draft.due_at) if draft.due_at else None
-        kind, text = type(body).__name__, f.encode_body(body)
-        self._seq, self._hash = (
-            seq,
-            chain_hash(
-                prev,
-                self.desk,
-                seq,
-                at,
-                due_at,
-                kind,
-                body.VERSION,
-                draft.subject,
-                cause,
-                rev,
-                policy,
-                text,
-            ),
-        )
+        kind, v, text = type(body).__name__, body.VERSION, f.encode_body(body)
+        sealed = chain_hash(prev, self.desk, seq, at, due_at, kind, v, subject, cause, rev, policy, text)
+        self._seq, self._hash = seq, sealed
         return Record(
             seq=seq,
             at=at,
             due_at=due_at,
             kind=kind,
-            v=body.VERSION,
-            subject=draft.subject,
+            v=v,
+            subject=subject,
             cause=cause,
             people_rev=rev,
             policy=policy,
             body=text,
             prev=prev,
-            hash=self._hash,
+            hash=sealed,
         )
 
     # --- deadlines ---
@@ -522,30 +510,32 @@ def instant(at: datetime) -> str:
 
 def _cause(seen: Input) -> str:
     """What the fact came from: the input's kind, and its id where it has one."""
-    kind = type(seen).__name__
-    match seen:
-        case CheckInSeen():
-            return f"{kind}:{seen.ref}"
-        case RotaPortion():
-            # one cause for all portions, by the name that it has had from the first release on
-            return f"RotaReceived:{seen.upload}"
-        case DeadlineReached() | DeadlineFailed():
-            return f"{kind}:{seen.subject}"
-        case SendTurn():
-            return f"{kind}:{seen.key}"
-        case _:
-            return kind
+    kind = type(seen)
+    name, field = _CAUSES.get(kind, (kind.__name__, ""))
+    return f"{name}:{getattr(seen, field)}" if field else name
+
+
+_CAUSES: dict[type, tuple[str, str]] = {
+    CheckInSeen: ("CheckInSeen", "ref"),
+    # one cause for all portions, by the name that it has had from the first release on
+    RotaPortion: ("RotaReceived", "upload"),
+    DeadlineReached: ("DeadlineReached", "subject"),
+    DeadlineFailed: ("DeadlineFailed", "subject"),
+    SendTurn: ("SendTurn", "key"),
+}
+"""By kind of input: how a fact names it, and the field that holds its id."""
 
 
 def _note_evidence(body: f.FactBody, wanted: set[str]) -> None:
-    for name in _EVIDENT.get(type(body), ()):
+    for name in _EVIDENT[type(body)]:
         found: Any = getattr(body, name)
         if found is not None:
             wanted.add(found.id)
 
 
 _EVIDENT = {
-    kind: tuple(name for name in ("evidence", "note") if name in kind.__struct_fields__)
+    kind: names
     for kind in f.KINDS.values()
+    if (names := [name for name in ("evidence", "note") if name in kind.__struct_fields__])
 }
 """By kind of fact: the fields that name evidence."""

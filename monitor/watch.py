@@ -56,6 +56,16 @@ from monitor.quarantine import Quarantine
 
 log = structlog.get_logger("watch")
 
+EFFECTS = TELLS | {
+    f.MessageIntended,
+    f.MessageDeferred,
+    f.MessageChased,
+    f.MessageSettled,
+    f.AlertRaised,
+    f.AlertEnded,
+}
+"""The kinds of facts that set something off once they are on disk."""
+
 DEGRADED_TOLD_AFTER_S = 5.0
 """A store that does not answer for this long is told to staff (design: "Degraded mode")."""
 BOARD_GAP_S = 0.3
@@ -145,6 +155,8 @@ class Watch:
     def released(self, engine: Engine, fact: f.Happened, *, durable: bool) -> None:
         """The fact may have its effect."""
         body = fact.body
+        if type(body) not in EFFECTS:
+            return
         if durable and type(body) in TELLS and self.downlink is not None and self._sending:
             self.downlink.happened(engine.desk, fact)
         if isinstance(body, f.MessageIntended | f.MessageDeferred):

@@ -178,8 +178,11 @@ def person_for(work: Work, ref: str, about: str | None) -> PersonView:
     person: PersonView | None = work.ctx.people.person(ref)
     if person is None:
         return PersonView(ref=ref, role="staff")
-    lines = tuple(_with_stop(line, work.stopped(line.ref)) for line in person.lines)
-    return told_lines(work.ctx.people, about, structs.replace(person, lines=lines))
+    stopped = [line.ref for line in person.lines if work.stopped(line.ref)]
+    if stopped:
+        lines = tuple(_with_stop(line, line.ref in stopped) for line in person.lines)
+        person = structs.replace(person, lines=lines)
+    return told_lines(work.ctx.people, about, person)
 
 
 def _with_stop(line: LineView, stopped: bool) -> LineView:

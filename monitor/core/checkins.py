@@ -37,7 +37,7 @@ SETTLING = timedelta(minutes=15)
 follow (ours)."""
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class Seen(Struct, frozen=True, kw_only=True, gc=False):
     """A check-in with what was worked out about it. `at` is the time that counts."""
 
     check: CheckInSeen
@@ -50,7 +50,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     live: bool
 
 
-class Match(Struct, frozen=True, kw_only=True):
+class Match(Struct, frozen=True, kw_only=True, gc=False):
     """The visit a check-in belongs to, and what its position says about the home."""
 
     visit: Visit
@@ -159,9 +159,9 @@ def _candidates(work: Work, seen: Seen) -> list[Visit]:
     """By service user (also through a tag), else the care worker's own, else every home near the fix."""
     state, check = work.state, seen.check
     if check.service_user is not None:
-        refs = state.by_service_user.get(check.service_user, set())
+        refs = state.by_service_user.get(check.service_user, {})
     else:
-        refs = state.by_worker.get(seen.worker or "", set())
+        refs = state.by_worker.get(seen.worker or "", {})
         own = [visit for ref in sorted(refs) if (visit := _open_at(work, seen, ref)) is not None]
         if check.position is None or any(_place(work, seen, visit) == "consistent" for visit in own):
             return own
@@ -291,7 +291,7 @@ def _next_arrival(work: Work, seen: Seen, here: Visit) -> datetime | None:
     """When the care worker last arrived elsewhere, which is what proved a departure without a time."""
     found = [
         place.arrived_at
-        for ref in work.state.by_worker.get(seen.worker or "", set())
+        for ref in work.state.by_worker.get(seen.worker or "", {})
         if ref != here.ref and (visit := work.visit(ref)) is not None
         for place in visit.places
         if place.worker == seen.worker and place.arrived_at is not None
@@ -301,7 +301,7 @@ def _next_arrival(work: Work, seen: Seen, here: Visit) -> datetime | None:
 
 def _too_far_to_be(work: Work, seen: Seen, here: Visit) -> bool:
     """The care worker arrived elsewhere so shortly before (or after) that no car covers the way (devices.md)."""
-    for ref in work.state.by_worker.get(seen.worker or "", ()):
+    for ref in work.state.by_worker.get(seen.worker or "", {}):
         visit = work.visit(ref) if ref != here.ref else None
         for place in visit.places if visit is not None else ():
             if (
@@ -418,7 +418,7 @@ def _end_alerts(work: Work, seen: Seen, ref: str, at: datetime) -> None:
 def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:
     """The next arrival elsewhere, or for the same person's next visit, proves the departure: left, time not known
     (spec 19.6.4). Whoever is there is watched over by the new visit."""
-    for ref in sorted(work.state.by_worker.get(seen.worker or "", ())):
+    for ref in sorted(work.state.by_worker.get(seen.worker or "", {})):
         visit = work.visit(ref) if ref != here.ref else None
         for index, place in enumerate(visit.places) if visit is not None else ():
             there = place.worker == seen.worker and place.arrived_at is not None and not place.left
@@ -549,7 +549,7 @@ def _inside_named(work: Work, seen: Seen) -> bool:
 
 def _passed_by(work: Work, seen: Seen) -> None:
     """A fix elsewhere after a first one inside a home: they drove past, and the next one counts from the beginning."""
-    for ref in sorted(work.state.by_worker.get(seen.worker or "", set())):
+    for ref in sorted(work.state.by_worker.get(seen.worker or "", {})):
         visit = work.visit(ref)
         first = next((at for worker, at in visit.near if worker == seen.worker), None) if visit else None
         if visit is None or seen.worker is None or first is None or first > seen.at:
@@ -567,7 +567,7 @@ def _near(work: Work, seen: Seen, match: Match) -> Decision:
 
 def _on_shift(work: Work, seen: Seen) -> bool:
     """Within 30 min of one of the care worker's visits, or in a gap of at most 90 min between two of them."""
-    refs = work.state.by_worker.get(seen.worker or "", set())
+    refs = work.state.by_worker.get(seen.worker or "", {})
     visits = [visit for ref in refs if (visit := work.visit(ref)) is not None and not visit.cancelled]
     if any(visit.start - SHIFT <= seen.at <= visit.end + SHIFT for visit in visits):
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, structs
 
@@ -38,20 +38,28 @@ from monitor.core.state import (
 )
 from monitor.core.views import Result
 
+T = TypeVar("T")
 SLOT_REST = timedelta(hours=12)
 """A slot is not used again for that phone for this long (interface.md, "Answers by SMS")."""
 
 
+class Step(Struct, Generic[T], frozen=True, gc=False):
+    """A value before a fact and after it."""
+
+    before: T | None
+    after: T | None
+
+
 class Fold(Struct, frozen=True, kw_only=True, gc=False):
-    """What a decision has seen one of its own facts do: values before it and after it.
+    """What a decision has seen one of its own facts do.
 
     It spares `evolve` the work only while the value before is the very one that the desk has: the fold is a function
     of that value and the fact, so what comes after it is the same.
     """
 
-    visit: tuple[Visit | None, Visit | None] | None = None
-    alert: tuple[Alert | None, Alert | None] | None = None
-    message: tuple[Message | None, Message | None] | None = None
+    visit: Step[Visit] | None = None
+    alert: Step[Alert] | None = None
+    message: Step[Message] | None = None
 
 
 NOT_SEEN = Fold()
@@ -113,8 +121,8 @@ def _fold_visit(state: State, fact: Happened, seen: Fold) -> None:
     if isinstance(fact.body, f.CheckInRecorded):
         _remember(state, fact, fact.body)
     old = visits.get(fact.subject)
-    if seen.visit is not None and seen.visit[0] is old:
-        new = seen.visit[1]
+    if seen.visit is not None and seen.visit.before is old:
+        new = seen.visit.after
     else:
         new = evolve_visit(old, fact, state.values.policy.closes_after)
     if new is None:
@@ -292,8 +300,8 @@ ON_VISIT: frozenset[type] = frozenset((f.AlertRaised, f.AlertEnded))
 def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
     values, ref, kind = state.values, fact.subject, type(fact.body)
     old = values.alerts.get(ref)
-    if seen.alert is not None and seen.alert[0] is old:
-        new = seen.alert[1]
+    if seen.alert is not None and seen.alert.before is old:
+        new = seen.alert.after
     else:
         new = evolve_alert(old, fact, state.policy_of(fact.policy).closes_after)
     if new is None:
@@ -416,8 +424,13 @@ def _note_on_visit(state: State, fact: Happened, alert: Alert, seen: Fold) -> No
     visit = state.values.visits.get(alert.visit or "")
     if visit is None:
         return
-    if seen.visit is not None and seen.visit[0] is visit and seen.alert is not None and seen.alert[1] is alert:
-        new = seen.visit[1]
+    if (
+        seen.visit is not None
+        and seen.visit.before is visit
+        and seen.alert is not None
+        and seen.alert.after is alert
+    ):
+        new = seen.visit.after
     else:
         new = evolve_visit_for_alert(visit, fact, alert)
     if new is not None and new is not visit:
@@ -474,8 +487,8 @@ def _forget_alert(state: State, alert: Alert, fact: Happened) -> None:
 def _fold_message(state: State, fact: Happened, seen: Fold) -> None:
     values = state.values
     old = values.messages.get(fact.subject)
-    if seen.message is not None and seen.message[0] is old:
-        message = seen.message[1]
+    if seen.message is not None and seen.message.before is old:
+        message = seen.message.after
     else:
         message = evolve_message(old, fact)
     if message is None:
@@ -493,8 +506,8 @@ def _note_on_alert(state: State, message: Message, seen: Fold) -> None:
     alert = state.values.alerts.get(message.alert or "")
     if alert is None:
         return
-    if seen.alert is not None and seen.alert[0] is alert and seen.alert[1] is not None:
-        state.values.alerts[alert.ref] = seen.alert[1]
+    if seen.alert is not None and seen.alert.before is alert and seen.alert.after is not None:
+        state.values.alerts[alert.ref] = seen.alert.after
     else:
         state.values.alerts[alert.ref] = with_message(alert, message)
 

@@ -39,6 +39,10 @@ Asked = tuple[datetime, int]
 """When a subject wants to be asked, and its turn among those of the same moment: 0 before 1."""
 
 
+Refs = dict[str, None]
+"""Ids, each once. A dict of plain texts is one that the garbage collector need not look at; it looks at every set."""
+
+
 class Place(Struct, frozen=True, kw_only=True, gc=False):
     """One care worker's place at a visit: who is planned, who came, when they came and left."""
 
@@ -317,8 +321,8 @@ class State:
     def __init__(self, values: Values | None = None, seq: int = 0) -> None:
         self.values = values or Values()
         self.seq = seq
-        self.by_worker: dict[str, set[str]] = {}
-        self.by_service_user: dict[str, set[str]] = {}
+        self.by_worker: dict[str, Refs] = {}
+        self.by_service_user: dict[str, Refs] = {}
         self.by_print: dict[int, str] = {}
         self.frozen: dict[str, str] = {}
         """Subjects whose facts could not be folded: alerted, left alone (design: the engine)."""
@@ -356,7 +360,7 @@ class State:
         if old is None or old.service_user != visit.service_user:
             if old is not None:
                 _drop(self.by_service_user, old.service_user, ref)
-            self.by_service_user.setdefault(visit.service_user, set()).add(ref)
+            self.by_service_user.setdefault(visit.service_user, {})[ref] = None
         if old is None or old.places is not visit.places or old.near is not visit.near:
             self._index_workers(visit, old)
         if old is None or old.prints is not visit.prints:
@@ -374,7 +378,7 @@ class State:
             if worker not in involved:
                 _drop(self.by_worker, worker, visit.ref)
         for worker in involved:
-            self.by_worker.setdefault(worker, set()).add(visit.ref)
+            self.by_worker.setdefault(worker, {})[visit.ref] = None
 
     def forget_visit(self, visit: Visit) -> None:
         """Out of the indexes; its deadline goes too."""
@@ -466,10 +470,10 @@ class State:
         return sum(1 for at, _ in self._asked.values() if at <= now)
 
 
-def _drop(index: dict[str, set[str]], key: str, ref: str) -> None:
+def _drop(index: dict[str, Refs], key: str, ref: str) -> None:
     refs = index.get(key)
     if refs is not None:
-        refs.discard(ref)
+        refs.pop(ref, None)
         if not refs:
             del index[key]
 

@@ -90,7 +90,7 @@ def _run_goes_on(work: Work, visit: Visit, worker: str | None) -> datetime | Non
     """The overrun of the care worker's next visit, if that follows within the run and is still to come."""
     following = [
         other
-        for ref in work.state.by_worker.get(worker or "", set())
+        for ref in work.state.by_worker.get(worker or "", {})
         if (other := work.visit(ref)) is not None
         and not other.cancelled
         and other.ref != visit.ref

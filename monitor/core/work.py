@@ -23,6 +23,7 @@ from monitor.core.evolve import (
     ON_VISIT,
     VISIT_FACTS,
     Fold,
+    Step,
     asked,
     evolve_alert,
     evolve_message,
@@ -51,7 +52,7 @@ class PeopleView(People):
         raise NotImplementedError
 
 
-class Ctx(Struct, frozen=True, kw_only=True):
+class Ctx(Struct, frozen=True, kw_only=True, gc=False):
     """What a decision may look at beside the state. `now` was read once, at the edge."""
 
     now: datetime
@@ -72,7 +73,7 @@ class Refusal(Struct, frozen=True, kw_only=True):
     detail: dict[str, Any] = {}
 
 
-class Decision(Struct, frozen=True, kw_only=True):
+class Decision(Struct, frozen=True, kw_only=True, gc=False):
     """What `decide` answers: the facts, and what the sender is told."""
 
     drafts: tuple[f.Draft, ...] = ()
@@ -191,7 +192,7 @@ class Work:
         before = self.visit(draft.subject)
         after = evolve_visit(before, draft, self.state.values.policy.closes_after)
         self._visits[draft.subject] = after
-        return Fold(visit=(before, after))
+        return Fold(visit=Step(before, after))
 
     def _see_alert(self, draft: f.Draft) -> Fold:
         before = self.alert(draft.subject)
@@ -199,22 +200,22 @@ class Work:
         self._alerts[draft.subject] = after
         visit = self.visit(after.visit) if after is not None and type(draft.body) in ON_VISIT else None
         if after is None or visit is None:
-            return Fold(alert=(before, after))
+            return Fold(alert=Step(before, after))
         noted = self._visits[visit.ref] = evolve_visit_for_alert(visit, draft, after)
-        return Fold(alert=(before, after), visit=(visit, noted))
+        return Fold(alert=Step(before, after), visit=Step(visit, noted))
 
     def _see_message(self, draft: f.Draft) -> Fold:
         before = self.message(draft.subject)
         after = self._messages[draft.subject] = evolve_message(before, draft)
         if after is None or type(draft.body) is not f.MessageIntended:
-            return Fold(message=(before, after))
+            return Fold(message=Step(before, after))
         if after.slot is not None and after.line is not None:
             self._slots[after.line] = (*self._slots.get(after.line, ()), asked(after))
         alert = self.alert(after.alert)
         if alert is None:
-            return Fold(message=(before, after))
+            return Fold(message=Step(before, after))
         told = self._alerts[alert.ref] = with_message(alert, after)
-        return Fold(message=(before, after), alert=(alert, told))
+        return Fold(message=Step(before, after), alert=Step(alert, told))
 
     def decision(self, **answer: Any) -> Decision:
         """The decision as it stands."""
