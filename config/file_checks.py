@@ -79,6 +79,13 @@ def _columns(raw: Table) -> Iterator[Problem]:
                     expected="one header"
                     + (", or two: of the date and of the time" if field in TIMES else ""),
                 )
+        for field in {"pin", "home_number"} & _table(mapping, "fixed").keys():
+            yield Problem(
+                path=f"{at}.fixed.{field}",
+                code="bad_value",
+                message="each has one of their own",
+                expected="a column",
+            )
         for field in _table(mapping, "fixed"):
             if field in _table(mapping, "columns") and field not in TIMES:
                 yield Problem(

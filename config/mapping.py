@@ -44,6 +44,8 @@ FIELDS: dict[What, tuple[str, ...]] = {
         "contract",
         "public",
         "lives_alone",
+        "pin",
+        "home_number",
     ),
     "checkins": (
         "id",

@@ -62,7 +62,24 @@ _FOOTER = re.compile(
 _YES = frozenset({"yes", "y", "true", "t", "1", "x", "✓"})
 _NO = frozenset({"no", "n", "false", "f", "0"})
 _PLAIN_NUMBER = re.compile(r"\d{1,4}")
-_IDS = frozenset({"id", "service_user", "visit", "worker", "device", "tag", "contract", "mobile", "landline"})
+_IDS = frozenset(
+    {
+        "id",
+        "service_user",
+        "visit",
+        "worker",
+        "device",
+        "tag",
+        "contract",
+        "mobile",
+        "landline",
+        "pin",
+        "home_number",
+    }
+)
+
+_KEYED = frozenset({"pin", "home_number"})
+"""What people key into the free number."""
 
 _STANDS_FOR: dict[str, frozenset[str]] = {
     "start": frozenset({"no_time"}),
@@ -512,8 +529,10 @@ def read_people_file(mapping: CsvMapping, body: bytes) -> Items:
 
 def _person(values: _Values) -> dict[str, Any]:
     item: dict[str, Any] = {}
-    for field in ("id", "role", "name", "first_name", "email", "contract"):
-        if (value := values.text(field)) is not None:
+    for field in ("id", "role", "name", "first_name", "email", "contract", "pin", "home_number"):
+        value = values.text(field)
+        # digits of another column would be a PIN as good as any
+        if value is not None and not (field in _KEYED and values.damaged(field)):
             item[field] = str(value)
     for field in ("next_of_kin", "devices", "skills"):
         if values.has(field):

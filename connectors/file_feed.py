@@ -237,7 +237,9 @@ class FileFeed:
         log.error("a file could not be used", feed=self.name, desk=self._config.desk, reason=problem.code)
         self._memory.refused[fetched.name] = problem.code
         content = self._report(fetched, "refused", {"code": problem.code, "message": str(problem)})
-        await asyncio.to_thread(self._drawer.put_aside, fetched.name, digest, fetched.body, content)
+        # PINs are nowhere to be read, in a file that could not be used neither
+        body = b"" if "pin" in self._mapping().columns else fetched.body
+        await asyncio.to_thread(self._drawer.put_aside, fetched.name, digest, body, content)
 
     def _report(self, fetched: Fetched, result: str, more: dict[str, Any]) -> dict[str, Any]:
         return {"file": fetched.name, "read_at": self._now(), "result": result} | more

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import date
-from functools import partial
 from pathlib import Path
 from zoneinfo import reset_tzpath
 
@@ -25,9 +24,6 @@ from config.load import DeskConfig, Loaded
 from config.settings import Mapping, Settings
 from connectors.board import BoardOptions
 from connectors.email import MailSender
-from connectors.feed_memory import Drawer
-from connectors.fetchers import fetcher
-from connectors.file_feed import FileFeed
 from connectors.heartbeat import Heartbeat
 from connectors.http_api import build_app, serve
 from connectors.mqtt import MqttFeed
@@ -43,7 +39,8 @@ from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.downlink import Downlink
 from monitor.engine import Engine
-from monitor.feeds import FedDesk, Feeds
+from monitor.feeds import Feeds
+from monitor.file_feeds import FileFeeds, fed_by, names_of
 from monitor.ids import Pool, minter
 from monitor.metrics import Metrics
 from monitor.notify import Notify
@@ -95,7 +92,7 @@ class App:
         self.metrics = Metrics([desk.id for desk in loaded.desks], self._feed_names())
         self.metrics.watch_process()
         self.store: Store = store or store_of(loaded)
-        self.feeds = Feeds(self.clock, self._feed_names(), self._fed_desks())
+        self.feeds = Feeds(self.clock, self._feed_names(), fed_by(loaded))
         self.address = ""
         self.twilio_tokens = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]
         self.phone_keys = Keys()
@@ -110,8 +107,7 @@ class App:
         self.watch.telephones = "ok" if self.settings.twilio else "not_configured"
         self.mqtt = self._mqtt()
         self.downlink = self._downlink()
-        self._first_mappings = self._mappings()
-        self.file_feeds = self._file_feeds()
+        self.file_feeds = FileFeeds(self.watch, self.metrics, self.clock, loaded)
         self.heartbeat = self._heartbeat()
         self.scheduler = self._scheduler()
         self._wordings = {desk.id: desk_wording(desk.wording) for desk in loaded.desks}
@@ -120,33 +116,7 @@ class App:
     # --- building ---
 
     def _feed_names(self) -> list[str]:
-        broker = ["mqtt"] if self.settings.mqtt else []
-        return [*broker, *(feed.name for feed in self.settings.feed)]
-
-    def _fed_desks(self) -> dict[str, FedDesk]:
-        what = {name: mapping.what for name, mapping in self._mappings().items()}
-        return {
-            feed.name: FedDesk(desk=feed.desk, checkins=what[feed.mapping] == "checkins")
-            for feed in self.settings.feed
-        }
-
-    def _file_feeds(self) -> list[FileFeed]:
-        return [
-            FileFeed(
-                self.watch,
-                feed,
-                partial(self._mapping_named, feed.mapping),
-                fetcher(feed, self._loaded.secrets.feeds.get(feed.name), self.clock.now),
-                Drawer(self.settings.data_dir / "feeds" / feed.name),
-                now=self.clock.now,
-            )
-            for feed in self.settings.feed
-        ]
-
-    def _mapping_named(self, name: str) -> Mapping:
-        """The one in force: a reload may have changed it."""
-        found = self._mappings().get(name)
-        return found if found is not None else self._first_mappings[name]
+        return names_of(self._loaded)
 
     def _take_phone_keys(self, loaded: Loaded) -> None:
         of_devices, of_desks = loaded.secrets.keys_of_devices, loaded.secrets.keys_of_desks
@@ -313,8 +283,7 @@ class App:
                 log.warning("a new desk needs a restart", desk=config.id)
             elif not shell.engine.lost:
                 shell.adopt(config, self._holidays())
-        if loaded.settings.feed != self.settings.feed:
-            log.warning("feeds that were changed need a restart")
+        self.file_feeds.take(loaded)
         log.info("configuration loaded again")
 
     def _holidays(self) -> tuple[date, ...]:
@@ -368,7 +337,7 @@ class App:
             tasks.append(group.create_task(self.downlink.run(), name="downlink"))
             if self.mqtt is not None:
                 tasks.append(group.create_task(self.mqtt.run(), name="mqtt"))
-            tasks += [group.create_task(feed.run(), name=f"feed:{feed.name}") for feed in self.file_feeds]
+            self.file_feeds.start(group)
             if self.heartbeat is not None:
                 tasks.append(group.create_task(self.heartbeat.run(), name="heartbeat"))
             _spare_the_collector()
@@ -378,7 +347,7 @@ class App:
             await self._stop.wait()
             log.info("stopping")
             self._notify.stopping()
-            await self._end(tasks, committers)
+            await self._end([*tasks, *self.file_feeds.stop()], committers)
 
     async def _open(self, watchdog: Watchdog) -> None:
         """Load is done; drain, then tick (design rule 3)."""

@@ -61,6 +61,29 @@ class Feeds:
         if not names:
             self._settled.set()
 
+    def add(self, feed: str, fed: FedDesk) -> None:
+        """A feed of files that is configured now; one that is known already stays as it is."""
+        self._of_files[feed] = fed
+        # what it would have said until now nobody knows
+        self._states.setdefault(feed, "unknown" if self.drained else "down")
+
+    def remove(self, feed: str) -> list[tuple[str, str]]:
+        """It is configured no more. Returns the troubles, with their desks, that it had told and not taken back."""
+        self._no_grace(feed)
+        self._states.pop(feed, None)
+        self._of_files.pop(feed, None)
+        self._proved.pop(feed, None)
+        self._spoken.discard(feed)
+        own = [(key, begun) for key, begun in self._troubles.items() if key[2] == feed]
+        for key, _ in own:
+            del self._troubles[key]
+        self._settle()
+        return [(desk, trouble) for (desk, trouble, _), begun in own if begun]
+
+    def _settle(self) -> None:
+        if all(self._is_settled(name, known) for name, known in self._states.items()):
+            self._settled.set()
+
     @property
     def drained(self) -> bool:
         """Every feed's backlog has been read, or given up as unknown, since the start."""
@@ -82,8 +105,7 @@ class Feeds:
         self._states[feed] = state
         log.info("feed", feed=feed, state=state)
         self._spoken.add(feed)
-        if all(self._is_settled(name, known) for name, known in self._states.items()):
-            self._settled.set()
+        self._settle()
         if state == "drained":
             self._light(feed)
         elif state == "unknown" or (state == "down" and feed in self._of_files):
@@ -146,6 +168,10 @@ class Feeds:
             for (at, what, of), begun in self._troubles.items()
             if (at, what) == (desk, trouble)
         )
+
+    def in_trouble(self, desk: str, trouble: str) -> bool:
+        """Whether any feed says so."""
+        return self._trouble_elsewhere("", desk, trouble)
 
     def proved(self, feed: str, at: datetime) -> None:
         """The newest content of a feed of files is of this time; its silence counts from then."""

@@ -227,6 +227,13 @@ class Metrics:
         """Every series of a configured feed, at 0."""
         self._add("feed", feed)
 
+    def remove_feed(self, feed: str) -> None:
+        """Its series end: an alert about a feed that is configured no more would never end."""
+        self._values["feed"].discard(feed)
+        for family in [family for family, labels in self._labels.items() if labels == ("feed",)]:
+            self._children.pop((family, (feed,)), None)
+            family.remove(feed)
+
     def _child(self, family: _F, *values: str) -> _F | None:
         found = self._children.get((family, values))
         if found is not None:

@@ -7,10 +7,10 @@ into the outbox, a metric, a board that moves) starts in `released`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from math import inf
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import structlog
 
@@ -31,7 +31,7 @@ from connectors.ports import (
 from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
-from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Outcome, SignalChanged, Source
+from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Input, Outcome, SignalChanged, Source
 from monitor.core.state import Asked, Message
 from monitor.core.views import (
     AlertView,
@@ -48,7 +48,7 @@ from monitor.desk_shell import DeskShell
 from monitor.directory import BadNumberError, device_name, e164
 from monitor.downlink import TELLS, Downlink
 from monitor.engine import Engine
-from monitor.feeds import Feeds, FeedState
+from monitor.feeds import FedDesk, Feeds, FeedState
 from monitor.free_calls import FreeCalls
 from monitor.metrics import Metrics
 from monitor.outbox import Outbox
@@ -328,6 +328,29 @@ class Watch:
                 shell.tell(FilesTroubled(trouble=trouble, begun=begun))
 
         self.feeds.troubled(feed, desk, trouble, begun=begun, tell=tell)
+
+    def forget_feed(self, feed: str) -> None:
+        """A feed of files is configured no more: an alarm about its files is over, unless another feed has it too."""
+        for desk, trouble in self.feeds.remove(feed):
+            shell = self.shells.get(desk)
+            if shell is not None and not self.feeds.in_trouble(desk, trouble):
+                self._tell_safely(shell, FilesTroubled(trouble=cast(FileTrouble, trouble), begun=False))
+
+    def only_fed_by(self, fed: Mapping[str, FedDesk]) -> None:
+        """What a feed left dark that does not feed this desk any more, since a reload or a restart, is known again."""
+        for desk, shell in self.shells.items():
+            for dark in list(shell.engine.state.values.dark.values()):
+                feeds_it = fed.get(dark.subject)
+                if dark.cause == "feed" and (
+                    feeds_it is None or feeds_it.desk != desk or not feeds_it.checkins
+                ):
+                    self._tell_safely(shell, SignalChanged(cause="feed", subject=dark.subject, dark=False))
+
+    def _tell_safely(self, shell: DeskShell, seen: Input) -> None:
+        try:
+            shell.tell(seen)
+        except Exception as error:  # noqa: BLE001 - a desk that cannot take it keeps the alarm: a person closes it
+            log.error("a feed's state could not be told", desk=shell.id, error=type(error).__name__)
 
     def calendar(self, desk: str) -> Calendar:
         """The desk's zone and holidays."""

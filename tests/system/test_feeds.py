@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from signal import SIGHUP
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -534,3 +535,80 @@ def test_an_export_that_comes_empty_or_half_is_an_alarm_and_what_was_planned_is_
         moved_in(incoming / "rota.csv", rota_of(*whole))
         until_sync(lambda: not reasons("open"), what="it is whole again")
         assert {"rota_half", "rota_empty"} <= reasons("ended")
+
+
+# --- a reload ---
+
+
+def reloaded(daemon: Daemon, before: str, after: str) -> None:
+    """The configuration with other feeds, and a SIGHUP."""
+    text = daemon.config.read_text()
+    assert before in text
+    daemon.config.write_text(text.replace(before, after))
+    daemon.send(SIGHUP)
+
+
+def feeds_of(daemon: Daemon) -> Mapping[str, str]:
+    return dict(daemon.api("operator").get("/healthz")["feeds"])
+
+
+def test_a_reload_adds_changes_and_removes_feeds_and_leaves_the_others_alone(
+    tmp_path: Path, incoming: Path, warm: WarmStart
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    rota = feed("rota-in", "folder", "rota", path=str(incoming), pattern="rota*.csv")
+    ecm = feed("ecm-in", "folder", "ecm", path=str(incoming), pattern="ecm*.csv")
+    with Daemon(tmp_path, tables=MAPPINGS + rota, warm=warm) as daemon:
+        people(daemon)
+        moved_in(incoming / "rota.csv", rota_of(("v-1", in_s(-120))))
+        until_sync(lambda: daemon.api().visits(), what="the rota")
+        moved_in(incoming / "ecm.csv", ecm_of(("v-1", in_s(-60), None, "")))
+
+        reloaded(daemon, rota, rota + ecm)
+        until_sync(lambda: places(daemon, "v-1")["arrived"], what="the added feed brings the arrival")
+        until_sync(lambda: feeds_of(daemon).get("ecm-in") == "drained", what="it says so")
+
+        moved = feed("ecm-in", "folder", "ecm", path=str(other), pattern="ecm*.csv")
+        moved_in(other / "ecm.csv", ecm_of(("v-1", in_s(-60), in_s(-1), "")))
+        reloaded(daemon, ecm, moved)
+        until_sync(lambda: places(daemon, "v-1")["left"], what="the changed feed brings the departure")
+        assert feeds_of(daemon)["rota-in"] == "drained"
+
+        moved_in(incoming / "rota.csv", b"no header of ours")
+        until_sync(lambda: daemon.api().alerts(kind="rota", state="open"), what="the bad file")
+        reloaded(daemon, rota, "")
+        until_sync(lambda: set(feeds_of(daemon)) == {"ecm-in"}, what="the removed feed is gone")
+        until_sync(lambda: not daemon.api().alerts(kind="rota", state="open"), what="and its alarm")
+        assert "rota-in" not in daemon.api("operator").call("GET", "/metrics").body
+        moved_in(incoming / "rota.csv", rota_of(("v-2", in_s(600))))
+        moved_in(other / "ecm-2.csv", ecm_of(("v-1", in_s(-30), None, "")))
+        memory = daemon.data / "feeds" / "ecm-in" / "memory.json"
+        until_sync(lambda: "ecm-2.csv" in memory.read_text(), what="the other one looks on")
+        assert daemon.api().visit("v-2") is None
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_a_feed_left_dark_is_known_again_when_it_is_removed(
+    tmp_path: Path, incoming: Path, warm: WarmStart, restart: bool
+) -> None:
+    ecm = feed("ecm-in", "folder", "ecm", path=str(tmp_path / "nowhere"), pattern="ecm*.csv")
+    with Daemon(tmp_path, tables=MAPPINGS + ecm, warm=warm) as daemon:
+        people(daemon)
+        daemon.api().rota(
+            {
+                "id": "v-1",
+                "service_user": "su-1",
+                "start": in_s(600).isoformat(),
+                "end": in_s(2400).isoformat(),
+                "workers": ["cw-1"],
+            }
+        )
+        until_sync(lambda: signal(daemon, "v-1") == "dark:feed", what="dark")
+        if restart:
+            daemon.kill()
+            daemon.config.write_text(daemon.config.read_text().replace(ecm, ""))
+            daemon.start()
+        else:
+            reloaded(daemon, ecm, "")
+        until_sync(lambda: signal(daemon, "v-1") == "known", what="known again")

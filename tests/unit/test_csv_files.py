@@ -451,6 +451,31 @@ def test_a_list_whose_column_is_not_in_the_file_is_left_as_it_is() -> None:
     assert read.items[0]["phones_by_kind"].keys() == {"mobile"}
 
 
+PINS = {"id": "Ref", "role": "Role", "pin": "PIN", "home_number": "Home no"}
+
+
+@pytest.mark.parametrize(
+    ("row", "pin", "home", "codes"),
+    [
+        ("cw-1,care_worker,4711,", "4711", None, []),
+        ('cw-1,care_worker,"=""0815""",', "0815", None, []),
+        ("cw-1,care_worker,'0815,", "0815", None, []),
+        ("cw-1,care_worker,4711.0,", "4711", None, []),
+        ("su-1,service_user,,0042", None, "0042", []),
+        ("cw-1,care_worker,,", None, None, []),
+        ("cw-1,care_worker,4.7E+07,", None, None, ["number_damaged"]),
+        ("cw-1,care_worker,#REF!,", None, None, ["cell_error"]),
+        ("cw-1,care_worker,4711,,4712", None, None, ["cells_extra"]),
+    ],
+)
+def test_what_is_keyed_into_the_free_number_is_taken_only_where_nothing_of_it_is_lost(
+    row: str, pin: str | None, home: str | None, codes: list[str]
+) -> None:
+    read = read_people_file(mapping("people", PINS), f"Ref,Role,PIN,Home no\n{row}\n".encode())
+    assert (read.items[0].get("pin"), read.items[0].get("home_number")) == (pin, home)
+    assert [code for _, code in said(read)] == codes
+
+
 def test_a_position_of_nought_or_outside_the_world_is_none() -> None:
     header = "Ref,Name,Mobile,Mobile 2,Home,Lat,Lon"
     read = people("a,A,,,,0,0", "b,B,,,,91,0", "c,C,,,,north,0", header=header)

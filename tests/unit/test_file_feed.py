@@ -44,6 +44,36 @@ def without_a_zone(folder: Path) -> Drawer:
     return Drawer(folder)
 
 
+@pytest.mark.parametrize(("pins", "kept"), [(True, False), (False, True)])
+async def test_of_a_file_with_pins_that_cannot_be_used_only_the_report_is_kept(
+    tmp_path: Path, pins: bool, kept: bool
+) -> None:
+    inbox, desks = tmp_path / "inbox", FedDesks()
+    inbox.mkdir()
+    (inbox / "people.csv").write_text("Nobody,Knows,These,Headers\ncw-1,Dee,care_worker,47110815\n")
+    config = Feed.model_validate(
+        {"name": "f", "desk": "dom", "kind": "folder", "mapping": "m", "path": str(inbox), "every": "1s"}
+    )
+    columns = {"id": "Ref", "role": "Role"} | ({"pin": "PIN"} if pins else {})
+    mapping = Mapping.model_validate({"name": "m", "what": "people", "columns": columns})
+    now = lambda: datetime.now(UTC)  # noqa: E731
+    fetcher = FolderFetcher("f", str(inbox), "*.csv", most_bytes=1000, timeout_s=5, every_s=1.0, now=now)
+    drawer = Drawer(tmp_path / "kept")
+    feed = FileFeed(cast(Any, desks), config, lambda: mapping, fetcher, drawer, now=now)
+    task = asyncio.create_task(feed.run())
+
+    def reported() -> bool:
+        return any((tmp_path / "kept" / "aside").glob("*.report.json"))
+
+    try:
+        await until(reported, what="the report")
+        bodies = [path.read_bytes() for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+        assert any(b"47110815" in body for body in bodies) == kept
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
 @pytest.mark.parametrize("drawer", [NoThread, without_a_zone])
 async def test_a_memory_that_cannot_be_used_is_an_empty_one(
     drawer: Callable[[Path], Drawer], tmp_path: Path
