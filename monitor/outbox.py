@@ -57,42 +57,64 @@ class Desk(Protocol):
 
 MAILS_PER_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 5.0
-"""How long an account is left alone that took nothing from several people in a row: twice as long each time, and never
-so long that help waits for it once it is well again."""
+"""How long what failed waits while an account takes nothing from several people in a row: twice as long each time, and
+never so long that help waits for it once the account is well again."""
 LONGEST_RETRY_S = 30.0
 """The pauses of a message that could not have its turn, or whose outcome could not be recorded, grow up to this."""
 
-Entry = tuple[int, int, datetime, int, str, str]
-"""Priority, time-critical first, intended at, a counter, desk, key."""
+Entry = tuple[int, int, int, datetime, int, str, str]
+"""Priority, time-critical first, never tried first, intended at, a counter, desk, key."""
 
 
 class Lane:
-    """One channel of one account: a heap, a pace, and pauses that grow while the account takes nothing.
+    """One channel of one account: what waits, a pace, and pauses that grow while the account takes nothing.
 
-    `spread` gives 0 to 1: no two processes come back at the same moment.
+    A pause is for what was tried and failed. What was never tried goes at the pace: it must not wait behind what is
+    bad, and it shows at once that the account is well again. `spread` gives 0 to 1: no two processes return together.
     """
 
     def __init__(self, per_s: float, spread: Callable[[], float]) -> None:
-        self.heap: list[Entry] = []
+        self._fresh: list[Entry] = []
+        self._tried: list[Entry] = []
         self.gap_s = 1.0 / per_s
-        self.next_at = 0.0
+        self.next_at, self.paused_until = 0.0, 0.0
         self._spread = spread
         self._refused: set[str] = set()
-        self._pause_s, self._paused_until = 0.0, 0.0
+        self._pause_s = 0.0
+
+    def waiting(self) -> list[Entry]:
+        """All of it, in no order."""
+        return self._fresh + self._tried
+
+    def push(self, entry: Entry) -> None:
+        """It waits."""
+        heapq.heappush(self._tried if entry[2] else self._fresh, entry)
+
+    def opens_at(self) -> float | None:
+        """When the next one may go, on the monotonic clock; None: nothing waits."""
+        if self._fresh:
+            return self.next_at
+        return max(self.next_at, self.paused_until) if self._tried else None
+
+    def pop(self, now: float) -> Entry:
+        """The best one that may go now."""
+        may_try_again = bool(self._tried) and now >= self.paused_until
+        again = may_try_again and (not self._fresh or self._tried[0] < self._fresh[0])
+        self.next_at = max(self.next_at, now - self.gap_s) + self.gap_s
+        return heapq.heappop(self._tried if again else self._fresh)
 
     def failed(self, to: str, now: float) -> None:
         """It did not take one to this recipient. One alone may be bad; of two in a row the account is unwell."""
         self._refused.add(to)
-        if len(self._refused) < 2 or now < self._paused_until:
+        if len(self._refused) < 2 or now < self.paused_until:
             return
         self._pause_s = min(max(2 * self._pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
-        self._paused_until = now + self._pause_s * (1 + self._spread()) / 2
-        self.next_at = max(self.next_at, self._paused_until)
+        self.paused_until = now + self._pause_s * (1 + self._spread()) / 2
 
     def took(self) -> None:
         """It is well."""
         self._refused.clear()
-        self._pause_s = 0.0
+        self._pause_s = self.paused_until = 0.0
 
 
 class Outbox:
@@ -142,12 +164,13 @@ class Outbox:
         entry: Entry = (
             ORDER[message.priority],
             0 if self._desks[desk].urgent(message.key) else 1,
+            1 if message.attempts else 0,
             message.intended_at,
             self._count,
             desk,
             message.key,
         )
-        heapq.heappush(self._lanes[message.channel].heap, entry)
+        self._lanes[message.channel].push(entry)
         self._wake.set()
 
     def doubt(self, desk: str, message: Message) -> None:
@@ -170,7 +193,7 @@ class Outbox:
         found = dict.fromkeys(ORDER, 0)
         names = list(ORDER)
         for lane in self._lanes.values():
-            for entry in lane.heap:
+            for entry in lane.waiting():
                 found[names[entry[0]]] += 1
         return found
 
@@ -179,9 +202,9 @@ class Outbox:
         now, found = self._clock.now(), dict.fromkeys(ORDER, 0.0)
         names = list(ORDER)
         for lane in self._lanes.values():
-            for entry in lane.heap:
+            for entry in lane.waiting():
                 name = names[entry[0]]
-                found[name] = max(found[name], (now - entry[2]).total_seconds())
+                found[name] = max(found[name], (now - entry[3]).total_seconds())
         return found
 
     def _later(self, wait_s: float, desk: str, key: str) -> None:
@@ -232,14 +255,13 @@ class Outbox:
         """Start every send whose lane allows it now; returns seconds until the next lane opens."""
         waits = []
         for lane in self._lanes.values():
-            while lane.heap:
+            while (opens_at := lane.opens_at()) is not None:
                 now = self._clock.monotonic()
-                if lane.next_at > now or self._room.locked():
-                    waits.append(max(lane.next_at - now, 0.05))
+                if opens_at > now or self._room.locked():
+                    waits.append(max(opens_at - now, 0.05))
                     break
-                entry = heapq.heappop(lane.heap)
-                lane.next_at = max(lane.next_at, now - lane.gap_s) + lane.gap_s
-                self._start(self._turn(entry[4], entry[5], lane))
+                *_, desk, key = lane.pop(now)
+                self._start(self._turn(desk, key, lane))
         return min(waits, default=None)
 
     async def _turn(self, desk: str, key: str, lane: Lane) -> None:

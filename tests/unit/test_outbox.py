@@ -133,6 +133,7 @@ class Ledger:
     def refused(self, key: str, reason: str, *, permanent: bool, possibly_repeated: bool) -> None:
         """As the core: it is queued again, and may go after its pause (here some milliseconds)."""
         self.is_(key, "queued", pause_s=0.0 if possibly_repeated else 0.02)
+        self.texts[key] = msgspec.structs.replace(self.texts[key], attempts=self.texts[key].attempts + 1)
         assert self.outbox is not None
         self.outbox.add("bright", self.texts[key])
 
@@ -242,6 +243,22 @@ async def test_one_number_that_always_fails_holds_nobody_else_up() -> None:
             assert asyncio.get_running_loop().time() - began < 0.5
 
 
+async def test_many_numbers_that_always_fail_hold_up_nobody_who_was_never_tried() -> None:
+    """Their pauses together are shorter than their turns: among themselves they would take every one."""
+    bad = [f"bad-{n}" for n in range(12)]
+    desk, provider = Ledger(*bad, "good"), Provider()
+    provider.fails |= dict.fromkeys(bad, EdgeError("provider_down"))
+    async with sending(desk, provider) as outbox:
+        for key in bad:
+            outbox.add("bright", desk.texts[key])
+        await until(lambda: len(provider.asked) >= 4, what="they failed")
+        tried, began = len(provider.asked), asyncio.get_running_loop().time()
+        outbox.add("bright", desk.texts["good"])
+        await until(lambda: provider.sent == ["good"], 2 * LONGEST_PAUSE_S, what="somebody else's")
+        assert len(provider.asked) <= tried + len(bad), "each of them once before, at the most"
+        assert asyncio.get_running_loop().time() - began < LONGEST_PAUSE_S / 2
+
+
 async def test_a_provider_that_takes_nothing_is_left_in_peace_for_longer_and_longer_and_never_long() -> None:
     keys = [f"m-{n}" for n in range(20)]
     desk, provider = Ledger(*keys), Provider()
@@ -249,10 +266,10 @@ async def test_a_provider_that_takes_nothing_is_left_in_peace_for_longer_and_lon
     async with sending(desk, provider) as outbox:
         for key in keys:
             outbox.add("bright", desk.texts[key])
-        await until(lambda: len(provider.asked) >= 6, 20, what="some tries")
-        pauses = [after - before for before, after in pairwise(provider.asked)]
-        # at 50 a second twenty would have been tried in half a second
-        assert pauses[-1] >= 1.0 > pauses[0]
+        await until(lambda: len(provider.asked) >= 26, 20, what="some tries")
+        pauses = [after - before for before, after in pairwise(provider.asked[19:])]
+        # at 50 a second six would have been tried in an eighth of one
+        assert max(pauses) >= 0.5
         assert max(pauses) < LONGEST_PAUSE_S + 1
         provider.fails.clear()
         await until(lambda: len(provider.sent) == 20, LONGEST_PAUSE_S + 10, what="all went out")
@@ -265,8 +282,8 @@ def test_no_two_processes_come_back_at_the_same_moment() -> None:
         found = []
         for n in range(8):
             lane.failed(f"to-{n}", now)
-            found.append(lane.next_at - now)
-            now = lane.next_at
+            found.append(max(lane.paused_until - now, 0.0))
+            now += found[-1]
         return found
 
     least, most = pauses(0.0), pauses(0.999)
