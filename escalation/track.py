@@ -11,10 +11,26 @@ Step = Literal["waiting", "trying", "reached", "not_reached", "skipped", "done"]
 TrackName = Literal["summon", "reassure", "locate", "replace", "inform"]
 ContactChannel = Literal["sms", "call", "email"]
 Priority = Literal["help", "summon", "first_contact", "time_critical", "repeat"]
+ContactPurpose = Literal[
+    "ask_worker",
+    "summon",
+    "reassure",
+    "locate",
+    "offer",
+    "tell_replacement",
+    "inform_next_of_kin",
+    "inform_council",
+    "stand_down",
+    "notice",
+    "practice",
+]
 
 
 class Track(Struct, frozen=True, kw_only=True, gc=False):
-    """Where a track stands. `index` is the rung or line, `round` the pass, `phase` the part of a rung's ladder."""
+    """Where a track stands. `index` is the rung or line, `round` the pass, `phase` the part of a rung's ladder.
+
+    `since` is when what it is at began, where more than one moment follows from it.
+    """
 
     name: TrackName
     step: Step
@@ -23,6 +39,7 @@ class Track(Struct, frozen=True, kw_only=True, gc=False):
     index: int = 0
     round: int = 0
     phase: str = ""
+    since: datetime | None = None
 
 
 class Contact(Struct, frozen=True, kw_only=True, gc=False):
@@ -31,7 +48,7 @@ class Contact(Struct, frozen=True, kw_only=True, gc=False):
     person: str
     line: str
     channel: ContactChannel
-    purpose: Literal["summon", "reassure", "stand_down", "notice", "practice"]
+    purpose: ContactPurpose
     template: str
     priority: Priority
     ring_s: int = 25

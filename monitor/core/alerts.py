@@ -42,6 +42,10 @@ WITH_REASSURE: frozenset[AlertKind] = frozenset({"late_visit"})
 
 DONT_COME = "dont_come"
 """Reason of the alert that a service user has texted that nobody should come: the visit stays in place (7.26)."""
+
+WITH_HOUR: frozenset[AlertKind] = frozenset({"late_visit", "second_worker_missing"})
+"""Kinds for which somebody is sent within the hour (spec 22.4): the procedure's tracks run for them."""
+
 WHILE_DOWN = "while_down"
 """Reason of the alerts that became due long ago while we were down, and of the one digest about them."""
 STOPPED_TEXTS = "stopped_texts"
@@ -104,16 +108,17 @@ def raise_alert(
         reason=reason,
         count=count,
         line=line,
+        hour_at=work.now + work.policy().replace_within if kind in WITH_HOUR and not too_old else None,
     )
     work.emit(ref, raised, due_at=due_at)
     alert = _alert(work, ref)
     if too_old:
         skip = Track(name="summon", step="skipped", reason="in_digest")
-        _move(work, alert, Move(track=skip))
+        move(work, alert, Move(track=skip))
     elif joining:
-        _move(work, alert, summon.begin_joining(summon_case(work, alert), text=tell_now))
+        move(work, alert, summon.begin_joining(summon_case(work, alert), text=tell_now))
     else:
-        _move(work, alert, summon.begin(summon_case(work, alert)))
+        move(work, alert, summon.begin(summon_case(work, alert)))
     if kind in WITH_REASSURE:
         _start_reassure(work, alert, too_old)
     return _alert(work, ref)
@@ -121,7 +126,7 @@ def raise_alert(
 
 def _start_reassure(work: Work, alert: Alert, too_old: bool) -> None:
     if too_old:
-        _move(work, alert, Move(track=Track(name="reassure", step="skipped", reason="too_old")))
+        move(work, alert, Move(track=Track(name="reassure", step="skipped", reason="too_old")))
         return
     alert = _alert(work, alert.ref)
     _reassure_move(work, alert, reassure.begin(reassure_case(work, alert)))
@@ -208,6 +213,7 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
         now=work.now,
         dark=_signal(work, alert) != "known",
         time_critical=alert.time_critical,
+        claimed_there=_claimed_there(work, alert),
         clock_doubted="clock:" in work.state.values.dark,
     )
 
@@ -230,6 +236,20 @@ def _is_quiet(work: Work, alert: Alert, person: PersonView, speaker: PersonView 
     return is_quiet(plan, work.now, work.state.calendar, time_critical=alert.time_critical)
 
 
+def _claimed_there(work: Work, alert: Alert) -> bool:
+    """A care worker who is planned says that they are there, and that is all that is known of it: the service user is
+    rung by a person (domain.md, "Before the alert"), until the claim has been waited for in vain."""
+    visit, where = work.visit(alert.visit), alert.track("locate")
+    if visit is None or visit.anybody_there or (where is not None and where.step == "not_reached"):
+        return False
+    return any(said.answer == "there" and said.worker in visit.workers for said in visit.said)
+
+
+def reassure_after_all(work: Work, alert: Alert) -> None:
+    """What a claim held back begins now."""
+    _reassure_move(work, alert, reassure.begin(reassure_case(work, alert)))
+
+
 def _signal(work: Work, alert: Alert) -> Signal:
     if not work.state.values.dark:
         return "known"
@@ -240,9 +260,9 @@ def _signal(work: Work, alert: Alert) -> Signal:
 # --- moves ---
 
 
-def _move(work: Work, alert: Alert, move: Move) -> None:
+def move(work: Work, alert: Alert, to: Move) -> None:
     """Record where the track is now, and intend what follows from it."""
-    track = move.track
+    track = to.track
     work.emit(
         alert.ref,
         f.TrackMoved(
@@ -253,10 +273,11 @@ def _move(work: Work, alert: Alert, move: Move) -> None:
             index=track.index,
             round=track.round,
             phase=track.phase,
+            since=track.since,
         ),
         policy=alert.policy,
     )
-    for contact in move.contacts:
+    for contact in to.contacts:
         current = _alert(work, alert.ref)
         if not _waits_already(work, current, contact):
             intend(work, contact, alert=current)
@@ -266,11 +287,11 @@ def _waits_already(work: Work, alert: Alert, contact: Contact) -> bool:
     """The same call to the same line has not left yet: a second one behind it would ring on top of it."""
     return contact.channel == "call" and any(
         message.phase == "queued" and message.channel == "call" and message.line == contact.line
-        for message in _open_messages(work, alert, contact.purpose)
+        for message in open_messages(work, alert, contact.purpose)
     )
 
 
-def intend(work: Work, contact: Contact, *, alert: Alert | None) -> str:
+def intend(work: Work, contact: Contact, *, alert: Alert | None, visit: Visit | None = None) -> str:
     """Journal that a message is to go out. Rehearsed ones are settled at once: "would have been sent"."""
     key = work.ctx.mint("m")
     slot, bare = _slot(work, contact, alert)
@@ -284,18 +305,18 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None) -> str:
             channel=contact.channel,
             template=contact.template,
             priority=contact.priority,
-            expires_at=work.now + _lives(work, contact, alert),
+            expires_at=_lives_until(work, contact, alert, visit),
             slot=slot,
             bare=bare,
             ring_s=contact.ring_s,
-            visit=alert.visit if alert else None,
+            visit=visit.ref if visit is not None else alert.visit if alert is not None else None,
             about=contact.about,
             count=contact.count,
             at=contact.at,
         ),
         policy=alert.policy if alert else "",
     )
-    if not may_hear(work, alert, contact.person, contact.line):
+    if not may_hear(work, alert, contact.person, contact.line, visit):
         # the tracks ask before; this is the wall behind them, on the one way to the telephone
         work.emit(key, f.MessageSettled(result="cancelled", reason=NEVER_TOLD))
     elif contact.rehearsed:
@@ -303,15 +324,26 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None) -> str:
     return key
 
 
-def may_hear(work: Work, alert: Alert | None, person: str, line: str | None = None) -> bool:
-    """Whether this person, on this line, may hear of the service user whom the alert is about."""
-    about = alert.service_user if alert is not None else None
+def may_hear(
+    work: Work, alert: Alert | None, person: str, line: str | None = None, visit: Visit | None = None
+) -> bool:
+    """Whether this person, on this line, may hear of the service user whom the alert, or the visit, is about."""
+    about = alert.service_user if alert is not None else visit.service_user if visit is not None else None
     return may_be_told(work.ctx.people, about, person, line or "")
 
 
+def _lives_until(work: Work, contact: Contact, alert: Alert | None, visit: Visit | None) -> datetime:
+    """A message is worth sending as long as its step lasts; a call to a service user until the next one, a question
+    before the alert until the alert."""
+    if contact.purpose == "ask_worker" and visit is not None:
+        return max(visit.late_at, work.now + timedelta(seconds=1))
+    if contact.purpose == "offer" and contact.at is not None and contact.template != "CW-8":
+        return max(contact.at, work.now + timedelta(minutes=1))
+    return work.now + _lives(work, contact, alert)
+
+
 def _lives(work: Work, contact: Contact, alert: Alert | None) -> timedelta:
-    """A message is worth sending as long as its step lasts; a call to a service user until the next one."""
-    if contact.purpose == "reassure":
+    if contact.purpose in ("reassure", "inform_next_of_kin"):
         return max(work.policy(alert).reassure_retry, timedelta(minutes=1))
     # a practice call is made while somebody of ours is in the room
     return PRACTICE_LIVES if contact.purpose == "practice" else SUMMON_LIVES
@@ -336,8 +368,12 @@ def on_deadline(work: Work, alert: Alert, due_at: datetime) -> None:
         work.emit(alert.ref, f.AlertClosed())
         return
     for track in alert.tracks:
-        if track.next_at is not None and track.next_at <= work.now:
+        if track.name in OWN_TRACKS and track.next_at is not None and track.next_at <= work.now:
             _track_deadline(work, alert.ref, track)
+
+
+OWN_TRACKS = ("summon", "reassure")
+"""The others are the procedure's (`monitor.core.procedure`)."""
 
 
 def _track_deadline(work: Work, ref: str, track: Track) -> None:
@@ -347,16 +383,16 @@ def _track_deadline(work: Work, ref: str, track: Track) -> None:
     elif alert.state == "taken":
         _holder_deadline(work, alert, track)
     else:
-        _move(work, alert, summon.on_deadline(summon_case(work, alert), track))
+        move(work, alert, summon.on_deadline(summon_case(work, alert), track))
 
 
 def _reassure_deadline(work: Work, alert: Alert, track: Track) -> None:
-    if any(_may_ring(message, work.now) for message in _open_messages(work, alert, "reassure")):
+    if any(_may_ring(message, work.now) for message in open_messages(work, alert, "reassure")):
         # never a second ring on top of the first one: look again when it must be over
         later = work.now + min(work.policy(alert).reassure_retry, timedelta(seconds=30))
         _retime(work, alert, track, later, "still_ringing")
         return
-    for message in _open_messages(work, alert, "reassure"):
+    for message in open_messages(work, alert, "reassure"):
         if message.phase == "queued":
             cancel(work, message, "overtaken")
     _reassure_move(work, alert, reassure.on_deadline(reassure_case(work, alert), track))
@@ -379,16 +415,16 @@ def _retime(work: Work, alert: Alert, track: Track, next_at: datetime, reason: s
         round=track.round,
         phase=track.phase,
     )
-    _move(work, alert, Move(track=moved))
+    move(work, alert, Move(track=moved))
 
 
-def _reassure_move(work: Work, alert: Alert, move: Move) -> None:
-    asked = _asked_already(work, alert, move.contacts)
+def _reassure_move(work: Work, alert: Alert, to: Move) -> None:
+    asked = _asked_already(work, alert, to.contacts)
     if asked is not None:
-        move = reassure.waits_for(alert.track("reassure"), reassure_case(work, alert), asked.ref)
-    _move(work, alert, move)
-    if move.track.step == "not_reached":
-        tell_staff(work, _alert(work, alert.ref), "OC-15", count=move.track.round)
+        to = reassure.waits_for(alert.track("reassure"), reassure_case(work, alert), asked.ref)
+    move(work, alert, to)
+    if to.track.step == "not_reached":
+        tell_staff(work, _alert(work, alert.ref), "OC-15", count=to.track.round)
         _line_was_silent(work, alert)
 
 
@@ -463,15 +499,22 @@ def _holder_deadline(work: Work, alert: Alert, track: Track) -> None:
             round=track.round,
         )
         words = "OC-23" if alert.unrecorded else "OC-2"
-        _move(work, alert, Move(track=asked, contacts=_to_person(work, alert, holder, words)))
+        move(work, alert, Move(track=asked, contacts=_to_person(work, alert, holder, words)))
         return
     if holder is not None:
         work.emit(alert.ref, f.AlertLapsed(by=holder))
-    _move(work, alert, summon.begin(summon_case(work, _alert(work, alert.ref)), "lapsed"))
+    move(work, alert, summon.begin(summon_case(work, _alert(work, alert.ref)), "lapsed"))
 
 
 def _to_person(
-    work: Work, alert: Alert, ref: str, template: str, *, count: int = 0, about: str | None = None
+    work: Work,
+    alert: Alert,
+    ref: str,
+    template: str,
+    *,
+    count: int = 0,
+    about: str | None = None,
+    at: datetime | None = None,
 ) -> tuple[Contact, ...]:
     line = person_for(work, ref, alert.service_user).text_line()
     if line is None:
@@ -486,6 +529,7 @@ def _to_person(
             priority="repeat",
             count=count,
             about=about,
+            at=at,
         ),
     )
 
@@ -503,20 +547,35 @@ PURPOSES: dict[str, Literal["summon", "stand_down"]] = {
 
 
 def tell_person(
-    work: Work, alert: Alert, person: str, template: str, *, count: int = 0, about: str | None = None
+    work: Work,
+    alert: Alert,
+    person: str,
+    template: str,
+    *,
+    count: int = 0,
+    about: str | None = None,
+    at: datetime | None = None,
 ) -> None:
     """One text to one member of staff about the alert."""
-    for contact in _to_person(work, alert, person, template, count=count, about=about):
+    for contact in _to_person(work, alert, person, template, count=count, about=about, at=at):
         intend(work, contact, alert=alert)
 
 
-def tell_staff(work: Work, alert: Alert, template: str, *, count: int = 0) -> None:
+def tell_staff(
+    work: Work,
+    alert: Alert,
+    template: str,
+    *,
+    count: int = 0,
+    about: str | None = None,
+    at: datetime | None = None,
+) -> None:
     """A word to whoever has it, else to the rung being summoned."""
     chain = [person for person in duty_chain(work, alert.service_user) if may_hear(work, alert, person.ref)]
     track = alert.track("summon")
     ref = alert.taken_by or (chain[(track.index if track else 0) % len(chain)].ref if chain else None)
     if ref is not None:
-        tell_person(work, alert, ref, template, count=count)
+        tell_person(work, alert, ref, template, count=count, about=about, at=at)
 
 
 # --- people answer ---
@@ -538,10 +597,10 @@ def take(work: Work, alert: Alert, by: str, proof: str) -> None:
         index=before.index,
         round=before.round,
     )
-    for message in _open_messages(work, alert, "summon"):
+    for message in open_messages(work, alert, "summon"):
         if message.phase == "queued":
             cancel(work, message, "taken")
-    _move(work, alert, Move(track=held))
+    move(work, alert, Move(track=held))
     if alert.taken_by != by:
         for person in _told(work, alert):
             if person != by:
@@ -562,7 +621,7 @@ def pass_on(work: Work, alert: Alert, by: str, reason: str) -> None:
         track = structs.replace(track, index=rungs.index(by) if by in rungs else -1)
     elif case.help or not rungs or rungs[track.index % len(rungs)] != by:
         return
-    _move(work, alert, summon.pass_on(case, track, reason))
+    move(work, alert, summon.pass_on(case, track, reason))
 
 
 def clock_agrees(work: Work) -> None:
@@ -580,7 +639,7 @@ def pause(work: Work, alert: Alert) -> None:
     track = alert.track("reassure")
     if track is None or track.step not in ("waiting", "trying"):
         return
-    for message in _open_messages(work, alert, "reassure"):
+    for message in open_messages(work, alert, "reassure"):
         if message.phase == "queued":
             cancel(work, message, "paused")
     _retime(work, alert, track, work.now + work.policy(alert).ack_expires, "paused")
@@ -594,20 +653,20 @@ def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, me
     )
     track = alert.track("reassure")
     if track is not None and track.step not in ("reached", "done"):
-        for queued in _open_messages(work, alert, "reassure"):
+        for queued in open_messages(work, alert, "reassure"):
             if queued.phase == "queued":
                 cancel(work, queued, "reached")
-        _move(work, alert, reassure.reached(track, answer))
+        move(work, alert, reassure.reached(track, answer))
 
 
 def wrong_number(work: Work, alert: Alert) -> None:
     """Whoever answered is somebody else: no contact, and the next way is tried at once."""
     track = alert.track("reassure")
-    move = (
-        reassure.on_unanswered(reassure_case(work, alert), track, failed=True) if track is not None else None
-    )
-    if move is not None:
-        _reassure_move(work, alert, move)
+    if track is None:
+        return
+    following = reassure.on_unanswered(reassure_case(work, alert), track, failed=True)
+    if following is not None:
+        _reassure_move(work, alert, following)
 
 
 def ask_for_help(
@@ -631,7 +690,7 @@ def ring_for_line(work: Work, alert: Alert) -> None:
     current = _alert(work, alert.ref)
     if current.taken_by is not None:
         work.emit(current.ref, f.AlertLapsed(by=current.taken_by))
-    _move(work, current, summon.begin(summon_case(work, _alert(work, current.ref)), "line_waits"))
+    move(work, current, summon.begin(summon_case(work, _alert(work, current.ref)), "line_waits"))
 
 
 def alarm_stopped(work: Work, *, service_user: str | None, worker: str | None) -> None:
@@ -649,7 +708,7 @@ def ring_everybody(work: Work, alert: Alert) -> None:
     """Nobody could be joined to the caller: the whole chain is rung about it now."""
     track = alert.track("summon")
     if alert.state == "open" and track is not None and track.phase == "joining":
-        _move(work, alert, summon.pass_on(summon_case(work, alert), track, "not_joined"))
+        move(work, alert, summon.pass_on(summon_case(work, alert), track, "not_joined"))
 
 
 def on_settled(work: Work, message: Message, result: str) -> None:
@@ -667,9 +726,9 @@ def _reassure_settled(work: Work, alert: Alert, message: Message, result: str) -
     track = alert.track("reassure")
     if track is None or result == "delivered" or not _newest(work, alert, message):
         return
-    move = reassure.on_unanswered(reassure_case(work, alert), track, failed=result == "failed")
-    if move is not None:
-        _reassure_move(work, alert, move)
+    following = reassure.on_unanswered(reassure_case(work, alert), track, failed=result == "failed")
+    if following is not None:
+        _reassure_move(work, alert, following)
 
 
 def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> None:
@@ -680,13 +739,13 @@ def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> 
         return  # a mail goes beside the telephone: what becomes of it moves no ladder
     case = summon_case(work, alert)
     rings = any(
-        m.channel == "call" and m.person == message.person for m in _open_messages(work, alert, "summon")
+        m.channel == "call" and m.person == message.person for m in open_messages(work, alert, "summon")
     )
     if result == "answered":
         # answered and hung up without a key: the next person at once, no fault (wording.md OCV-1)
-        _move(work, alert, summon.pass_on(case, track, "hung_up"))
+        move(work, alert, summon.pass_on(case, track, "hung_up"))
     elif result in ("failed", "voicemail") and not rings:
-        _move(work, alert, summon.quicken(case, track))
+        move(work, alert, summon.quicken(case, track))
 
 
 def _on_this_rung(work: Work, alert: Alert, message: Message) -> bool:
@@ -707,7 +766,8 @@ def _newest(work: Work, alert: Alert, message: Message) -> bool:
     )
 
 
-def _open_messages(work: Work, alert: Alert, purpose: str) -> list[Message]:
+def open_messages(work: Work, alert: Alert, purpose: str) -> list[Message]:
+    """Its messages of that purpose that have not come to their end."""
     return [m for m in work.messages_of(alert) if m.purpose == purpose and m.phase != "settled"]
 
 
@@ -731,6 +791,7 @@ def end_alert(
     """It is over: what waits is cancelled, tracks stop, and those who were told are told (domain.md, "Ending")."""
     told = _told(work, alert)
     waiting = waiting_on(work, alert)
+    outside = _told_outside(work, alert)
     for message in work.messages_of(alert):
         if message.phase == "queued":
             cancel(work, message, "alert_ended")
@@ -739,14 +800,53 @@ def end_alert(
     for track in alert.tracks:
         if track.step in ("waiting", "trying"):
             over = Track(name=track.name, step="done", reason=reason, index=track.index, round=track.round)
-            _move(work, alert, Move(track=over))
+            move(work, alert, Move(track=over))
     for person in told:
         if person != by:
             words = "OC-19" if about is not None else "OC-29"
             tell_person(work, _alert(work, alert.ref), person, words, about=about)
     for other in waiting:
         _ask_now(work, other.ref)
+    for contact in outside:
+        if contact.person != about:
+            intend(work, contact, alert=_alert(work, alert.ref))
     _end_digest(work, alert, reason)
+
+
+OVER_WORDS: dict[str, str] = {
+    "NOK-1": "NOK-5",
+    "NOKV-1": "NOK-5",
+    "CO-2": "CO-4",
+    "CW-8": "CW-8B",
+}
+"""Who heard these words is told with those that it is over: next of kin, the council, and who is on the way."""
+
+
+def _told_outside(work: Work, alert: Alert) -> list[Contact]:
+    """One word to each of those beyond the staff who were told of it; by text or mail, never by a ring."""
+    found: dict[str, Contact] = {}
+    for message in work.messages_of(alert):
+        words = OVER_WORDS.get(message.template)
+        if words is None or not message.attempts or message.person in found:
+            continue
+        if words == "CW-8B" and not any(sent.worker == message.person for sent in alert.sent):
+            continue
+        line = (
+            None
+            if message.channel == "email"
+            else person_for(work, message.person, alert.service_user).text_line()
+        )
+        if message.channel != "email" and line is None:
+            continue
+        found[message.person] = Contact(
+            person=message.person,
+            line=line.ref if line is not None else "",
+            channel="email" if line is None else "sms",
+            purpose="stand_down",
+            template=words,
+            priority="repeat",
+        )
+    return list(found.values())
 
 
 def _watch_again(work: Work, alert: Alert, reason: EndedReason) -> None:

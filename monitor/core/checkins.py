@@ -16,7 +16,7 @@ from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
 from monitor.core.inputs import CheckInSeen, Outcome
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
-from monitor.core.state import Visit
+from monitor.core.state import Alert, Sent, Visit
 from monitor.core.views import AlertKind, EndedReason
 from monitor.core.work import Decision, Work
 
@@ -399,6 +399,7 @@ def _end_alerts(work: Work, seen: Seen, ref: str, at: datetime) -> None:
     visit = work.visit(ref)
     assert visit is not None
     late = at >= visit.late_at
+    sent: list[Sent] = []
     for alert in work.open_alerts(visit):
         if alert.kind not in ENDED_BY_ARRIVAL or (
             alert.kind == "second_worker_missing" and not visit.all_there
@@ -407,12 +408,23 @@ def _end_alerts(work: Work, seen: Seen, ref: str, at: datetime) -> None:
         if not late and not seen.doubtful and alert.kind in ABOUT_LATENESS:
             reason: EndedReason = "late_evidence"
         else:
-            other = bool(visit.workers) and seen.worker not in visit.workers
-            reason = "other_worker_arrived" if other else "arrived"
+            reason = _ended_by(seen, visit, alert)
         end_alert(work, alert, reason, about=seen.worker)
+        sent += [going for going in alert.sent if going.worker != seen.worker]
     waited_for = not visit.all_there and not visit.resolved and work.now >= visit.late_at
     if waited_for and "second_worker_missing" not in visit.alerted:
-        raise_alert(work, "second_worker_missing", visit=visit, due_at=visit.late_at)
+        second = raise_alert(work, "second_worker_missing", visit=visit, due_at=visit.late_at)
+        for going in sent:
+            # who is on the way already goes for the second place
+            coming = f.ReplacementAccepted(worker=going.worker, eta_at=going.eta_at, proof="again")
+            work.emit(second.ref, coming)
+
+
+def _ended_by(seen: Seen, visit: Visit, alert: Alert) -> EndedReason:
+    """Who came: somebody who was sent, somebody who is planned, or any other care worker of the desk."""
+    if any(going.worker == seen.worker for going in alert.sent):
+        return "replacement_arrived"
+    return "other_worker_arrived" if visit.workers and seen.worker not in visit.workers else "arrived"
 
 
 def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:

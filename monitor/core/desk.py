@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from config.policy import encode_policy, policy_digest
-from monitor.core import alerts, callers, checkins, lines, messages, practice, rota, visits
+from monitor.core import alerts, callers, checkins, lines, messages, practice, procedure, rota, visits
 from monitor.core import facts as f
 from monitor.core.evolve import evolve
 from monitor.core.inputs import (
@@ -52,7 +52,8 @@ JOURNAL_FORMAT = 1
 
 def decide(state: State, seen: Input, ctx: Ctx) -> Decision:
     """What follows from this input, as facts. Raises only on a programmer's error."""
-    return _DECIDE[type(seen)](Work(state, ctx), seen)
+    work = Work(state, ctx)
+    return procedure.follow(work, _DECIDE[type(seen)](work, seen))
 
 
 def next_deadline(state: State) -> datetime | None:
@@ -66,6 +67,7 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         visits.on_deadline(work, visit, seen.due_at)
     elif (alert := work.alert(subject)) is not None:
         alerts.on_deadline(work, alert, seen.due_at)
+        procedure.on_deadline(work, alert)
     elif (message := work.message(subject)) is not None:
         messages.on_deadline(work, message)
     elif subject == ROTA:

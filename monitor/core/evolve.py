@@ -13,6 +13,8 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct, structs
 
 from config.policy import decode_policy
+from escalation import replace
+from escalation.inform import Council
 from escalation.replies import Question
 from escalation.track import Track
 from monitor.core import facts as f
@@ -32,6 +34,8 @@ from monitor.core.state import (
     Place,
     Practice,
     RotaInPart,
+    Said,
+    Sent,
     State,
     Unwatched,
     Visit,
@@ -77,6 +81,8 @@ VISIT_FACTS: frozenset[type] = frozenset(
         f.VisitPlanned,
         f.VisitReplanned,
         f.VisitCancelled,
+        f.VisitLooked,
+        f.WorkerAnswered,
         f.VisitMissed,
         f.MissWithdrawn,
         f.VisitClosed,
@@ -99,6 +105,9 @@ ALERT_FACTS: frozenset[type] = frozenset(
         f.LinesJoined,
         f.LineLeft,
         f.TrackMoved,
+        f.ReplacementAccepted,
+        f.ReplacementDeclined,
+        f.CouncilMoved,
     )
 )
 MESSAGE_FACTS: frozenset[type] = frozenset(
@@ -129,11 +138,23 @@ def _fold_visit(state: State, fact: Happened, seen: Fold) -> None:
         if old is not None:
             del visits[fact.subject]
             state.forget_visit(old)
+            _forget_asks(state, old, fact)
         return
     if new is old:
         return
     visits[fact.subject] = new
     state.index_visit(new, old)
+    if new.asks and (new.all_there or new.over):
+        for key in new.asks:
+            _close_question(state, key, fact)
+
+
+def _forget_asks(state: State, visit: Visit, fact: Happened) -> None:
+    """What was asked before any alert leaves with the visit."""
+    for key in visit.asks:
+        _close_question(state, key, fact)
+        if state.values.messages.pop(key, None) is not None:
+            state.moved(key)
 
 
 def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> Visit | None:
@@ -153,6 +174,10 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             return _departed(visit, fact, body, closes_after)
         case f.VisitReplanned():
             return _replanned(visit, body)
+        case f.VisitLooked():
+            return structs.replace(visit, look_at=body.next_at, risk=body.risk)
+        case f.WorkerAnswered():
+            return _said(visit, fact, body)
         case f.VisitCancelled():
             return structs.replace(visit, cancelled=True, closes_at=fact.at + closes_after)
         case f.VisitMissed():
@@ -171,6 +196,12 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             )
         case _:
             return visit
+
+
+def _said(visit: Visit, fact: Draft, body: f.WorkerAnswered) -> Visit:
+    said = Said(worker=body.worker, answer=body.answer, said_at=fact.at, eta_at=body.eta_at)
+    others = tuple(entry for entry in visit.said if entry.worker != body.worker)
+    return structs.replace(visit, said=(*others, said))
 
 
 def _checked(visit: Visit, body: f.CheckInRecorded) -> Visit:
@@ -199,6 +230,7 @@ def _planned(ref: str, body: f.VisitPlanned, old: Visit | None) -> Visit:
         places=_places((), body.workers, body.places),
         time_critical=body.time_critical,
         late_after=body.late_after,
+        look_at=body.look_at,
         alerts=old.alerts if old is not None and same else (),
         prints=old.prints if old is not None and same else (),
     )
@@ -216,6 +248,7 @@ def _replanned(visit: Visit, body: f.VisitReplanned) -> Visit:
         places=_places(visit.places, body.workers, body.places),
         time_critical=body.time_critical,
         late_after=body.late_after,
+        look_at=body.look_at,
     )
 
 
@@ -350,6 +383,14 @@ def evolve_alert(alert: Alert | None, fact: Draft, closes_after: timedelta) -> A
             )
         case f.LineWaits() | f.LinesJoined() | f.LineLeft():
             return structs.replace(alert, lines=_lines(alert, fact, body))
+        case f.ReplacementAccepted():
+            others = tuple(sent for sent in alert.sent if sent.worker != body.worker)
+            return structs.replace(alert, sent=(*others, Sent(worker=body.worker, eta_at=body.eta_at)))
+        case f.ReplacementDeclined():
+            kept = tuple(sent for sent in alert.sent if sent.worker != body.worker)
+            return structs.replace(alert, sent=kept, declined=(*alert.declined, body.worker))
+        case f.CouncilMoved():
+            return structs.replace(alert, council=_council(body))
         case _:
             return alert
 
@@ -374,6 +415,8 @@ def _raised(fact: Draft, body: f.AlertRaised) -> Alert:
         reason=body.reason,
         count=body.count,
         line=body.line,
+        hour_at=body.hour_at,
+        tracks=_waiting(fact, body),
     )
 
 
@@ -404,6 +447,18 @@ def _lines(alert: Alert, fact: Draft, body: f.LineWaits | f.LinesJoined | f.Line
     )
 
 
+def _waiting(fact: Draft, body: f.AlertRaised) -> tuple[Track, ...]:
+    """An alert with an hour begins with *replace* waiting: the hour runs from the alert, whatever else happens."""
+    if body.hour_at is None:
+        return ()
+    half = fact.at + (body.hour_at - fact.at) * replace.WARNED[0]
+    return (Track(name="replace", step="waiting", reason="locating", next_at=half),)
+
+
+def _council(body: f.CouncilMoved) -> Council:
+    return Council(step=body.step, reason=body.reason, desk=body.desk, tries=body.tries, next_at=body.next_at)
+
+
 def _with_track(alert: Alert, body: f.TrackMoved) -> tuple[Track, ...]:
     moved = Track(
         name=body.track,
@@ -413,6 +468,7 @@ def _with_track(alert: Alert, body: f.TrackMoved) -> tuple[Track, ...]:
         index=body.index,
         round=body.round,
         phase=body.phase,
+        since=body.since,
     )
     for at, track in enumerate(alert.tracks):
         if track.name == moved.name:
@@ -504,6 +560,9 @@ def _fold_message(state: State, fact: Happened, seen: Fold) -> None:
 
 def _note_on_alert(state: State, message: Message, seen: Fold) -> None:
     alert = state.values.alerts.get(message.alert or "")
+    visit = state.values.visits.get(message.visit or "") if message.alert is None else None
+    if visit is not None:
+        state.values.visits[visit.ref] = structs.replace(visit, asks=(*visit.asks, message.key))
     if alert is None:
         return
     if seen.alert is not None and seen.alert.before is alert and seen.alert.after is not None:
@@ -768,7 +827,8 @@ def _tidy(state: State, fact: Happened) -> None:
         if fact.at - times[-1] > timedelta(days=1):
             del values.replies_to[line]
     for key, message in list(values.messages.items()):
-        if message.phase == "settled" and message.alert not in values.alerts:
+        its_visit = message.alert is None and message.visit in values.visits
+        if message.phase == "settled" and message.alert not in values.alerts and not its_visit:
             del values.messages[key]
 
 

@@ -53,6 +53,8 @@ Verdict = Literal[
     "late_evidence",
     "left_time_unknown",
 ]
+RiskReason = Literal["still_at_last", "too_far", "phone_dark"]
+WorkerAnswer = Literal["there", "on_my_way", "cannot"]
 ArrivalProof = Literal["pressed", "region", "two_fixes", "tag", "line", "manual"]
 
 
@@ -138,6 +140,8 @@ class VisitPlanned(FactBody, frozen=True, kw_only=True):
     places: int = 1
     time_critical: bool = False
     late_after: timedelta | None = None
+    look_at: datetime | None = None
+    """When its care worker's lateness is first looked at, before any alert (spec 5.1)."""
 
 
 class VisitReplanned(FactBody, frozen=True, kw_only=True):
@@ -153,7 +157,28 @@ class VisitReplanned(FactBody, frozen=True, kw_only=True):
     places: int = 1
     time_critical: bool = False
     late_after: timedelta | None = None
+    look_at: datetime | None = None
     reason: Literal["rota", "policy", "run_goes_on"]
+
+
+class VisitLooked(FactBody, frozen=True, kw_only=True):
+    """Nobody has arrived yet: is the visit at risk, and is the care worker asked (spec 5.1)? Looked at again then."""
+
+    next_at: datetime | None = None
+    risk: RiskReason | None = None
+    asked: int = 0
+    """So many care workers were asked now."""
+    reason: str = ""
+    """Why nobody was asked, where somebody might have been."""
+
+
+class WorkerAnswered(FactBody, frozen=True, kw_only=True):
+    """The care worker said where they are. *There* is a claim, never an arrival."""
+
+    worker: str
+    answer: WorkerAnswer
+    proof: str
+    eta_at: datetime | None = None
 
 
 class VisitCancelled(FactBody, frozen=True, kw_only=True):
@@ -255,6 +280,8 @@ class AlertRaised(FactBody, frozen=True, kw_only=True):
     count: int = 0
     line: str | None = None
     """The line from which somebody rang whom nobody was joined to: a minted id."""
+    hour_at: datetime | None = None
+    """Somebody else is to be sent by then: its hour (spec 22.4)."""
 
 
 class AlertTaken(FactBody, frozen=True, kw_only=True):
@@ -324,6 +351,34 @@ class TrackMoved(FactBody, frozen=True, kw_only=True):
     index: int = 0
     round: int = 0
     phase: str = ""
+    since: datetime | None = None
+
+
+class ReplacementAccepted(FactBody, frozen=True, kw_only=True):
+    """A named person goes, to be there by `eta_at`: *sent* in the sense of spec 22.4. The subject is the alert."""
+
+    worker: str
+    eta_at: datetime
+    proof: str
+    message: str | None = None
+
+
+class ReplacementDeclined(FactBody, frozen=True, kw_only=True):
+    """Somebody who was asked does not go; `after_all`: they had accepted. No record is kept against anybody."""
+
+    worker: str
+    after_all: bool = False
+
+
+class CouncilMoved(FactBody, frozen=True, kw_only=True):
+    """How far the council has been told about an alert (spec 22.6)."""
+
+    step: TrackStep
+    reason: str
+    desk: str | None = None
+    tries: int = 0
+    next_at: datetime | None = None
+    by: str | None = None
 
 
 class MessageIntended(FactBody, frozen=True, kw_only=True):
@@ -476,6 +531,8 @@ AnyBody = (
     | VisitPlanned
     | VisitReplanned
     | VisitCancelled
+    | VisitLooked
+    | WorkerAnswered
     | VisitMissed
     | MissWithdrawn
     | VisitClosed
@@ -496,6 +553,9 @@ AnyBody = (
     | LinesJoined
     | LineLeft
     | TrackMoved
+    | ReplacementAccepted
+    | ReplacementDeclined
+    | CouncilMoved
     | MessageIntended
     | MessageAttempted
     | MessageAccepted

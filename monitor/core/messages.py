@@ -6,14 +6,15 @@ Contact means that a human answered: a key, a reply, a link, or a named member o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match
+from monitor.core import asking, lines, practice, procedure
 from monitor.core import facts as f
-from monitor.core import lines, practice
 from monitor.core.alerts import (
     NEVER_TOLD,
     alarm_stopped,
@@ -32,7 +33,7 @@ from monitor.core.alerts import (
 )
 from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
 from monitor.core.state import Alert, Message
-from monitor.core.views import Result
+from monitor.core.views import Purpose, Result
 from monitor.core.work import Decision, Work
 
 BACK_OFF = (2, 5, 10, 20, 30, 60)
@@ -116,10 +117,12 @@ def pointless(work: Work, message: Message) -> str | None:
     alert = work.alert(message.alert)
     if message.expires_at <= work.now:
         return "expired"
-    if not may_hear(work, alert, message.person, message.line):
+    if not may_hear(work, alert, message.person, message.line, work.visit(message.visit)):
         return NEVER_TOLD
     if message.purpose == "join":
         return None if lines.wanted(work, message) else "hung_up"
+    if message.purpose == "ask_worker":
+        return asking.wanted_still(work, message)
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":
@@ -129,6 +132,8 @@ def pointless(work: Work, message: Message) -> str | None:
     track = alert.track("reassure")
     if message.purpose == "reassure" and track is not None and track.step == "reached":
         return "reached"
+    if message.purpose in ("locate", "offer", "inform_next_of_kin", "inform_council", "tell_replacement"):
+        return procedure.pointless(work, alert, message)
     return _plan_says(work, alert) if message.purpose == "reassure" else None
 
 
@@ -179,6 +184,7 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
         lines.call_ended(work, message)
     if message.purpose == "practice":
         practice.ended(work, message, result)
+    procedure.on_settled(work, message, result)
 
 
 def on_deadline(work: Work, message: Message) -> None:
@@ -434,9 +440,20 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
         practice.answered(work, message, answer, proof)
         return None
     alert = work.alert(message.alert)
+    if message.purpose in ("ask_worker", "locate"):
+        _worker_answered(work, message, answer, proof, minutes)
+        if alert is not None and message.channel == "call" and _wants_person(message, answer):
+            _other_asked(work, alert, message, answer)
+        return None
     if alert is None:
         return None
-    if message.purpose == "reassure":
+    if message.purpose in PROCEDURE:
+        PROCEDURE[message.purpose](work, alert, message, answer, proof)
+        if message.channel == "call" and _wants_person(message, answer):
+            _other_asked(work, alert, message, answer)
+    elif message.template == "CW-5":
+        ask_for_help(work, alert, None, "worker_not_well", worker=message.person)
+    elif message.purpose == "reassure":
         _service_user_answered(work, alert, message, answer, proof)
     elif message.purpose in ("summon", "notice", "stand_down") and answer == "join":
         return lines.join(work, alert, message, proof)
@@ -474,6 +491,34 @@ def _keep_open(
     asked = ask_for_help(work, alert, service_user, reason, worker=worker)
     if message.channel == "call":
         lines.keep(work, asked, message, fresh=asked.ref not in known)
+
+
+def _worker_answered(work: Work, message: Message, answer: Answer, proof: str, minutes: int | None) -> None:
+    """Where they are, or, by text, that they want help themselves."""
+    if answer == "help" and message.channel == "sms":
+        ask_for_help(work, None, None, "asked", worker=message.person)
+    else:
+        procedure.worker_answered(work, message, answer, proof, minutes)
+
+
+def _heard_about_replacement(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
+    """They have heard who comes instead, or want to talk to somebody."""
+    if answer == "no_key":
+        return
+    reached = f.PersonReached(
+        person=message.person, purpose="tell_replacement", proof=proof, answer=answer, message=message.key
+    )
+    work.emit(alert.ref, reached)
+    if answer in ASKS_FOR_PERSON and message.channel == "sms":
+        ask_for_help(work, alert, message.person, "asked")
+
+
+PROCEDURE: dict[Purpose, Callable[[Work, Alert, Message, Answer, str], None]] = {
+    "offer": procedure.offer_answered,
+    "inform_next_of_kin": procedure.kin_answered,
+    "tell_replacement": _heard_about_replacement,
+}
+"""Whose answers are the procedure's, by what the message was for."""
 
 
 def _service_user_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:

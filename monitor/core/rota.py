@@ -121,6 +121,7 @@ def _plan_new(work: Work, row: RotaRow) -> None:
         places=max(row.places, len(row.workers), 1),
         time_critical=row.time_critical,
         late_after=row.late_after,
+        look_at=times.look_at,
     )
     work.emit(ref_of(row), planned)
 
@@ -158,6 +159,7 @@ def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
         places=places,
         time_critical=row.time_critical,
         late_after=row.late_after,
+        look_at=times.look_at,
         reason="rota",
     )
 
@@ -231,10 +233,11 @@ def replan_for_policy(work: Work, loaded: PolicyLoaded) -> None:
             time_critical=visit.time_critical,
             policy=loaded.policy,
         )
-        if (times.late_at, times.missed_at, times.overrun_at) == (
+        if (times.late_at, times.missed_at, times.overrun_at, times.look_at) == (
             visit.late_at,
             visit.missed_at,
             visit.overrun_at,
+            visit.look_at,
         ):
             continue
         work.emit(
@@ -250,6 +253,7 @@ def replan_for_policy(work: Work, loaded: PolicyLoaded) -> None:
                 places=len(visit.places),
                 time_critical=visit.time_critical,
                 late_after=visit.late_after,
+                look_at=times.look_at,
                 reason="policy",
             ),
         )

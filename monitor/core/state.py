@@ -13,9 +13,10 @@ from datetime import date, datetime, timedelta
 from msgspec import Struct
 
 from config.policy import Calendar, CouncilDesk, Duty, Policy, PublicMode
+from escalation.inform import Council
 from escalation.replies import Question
 from escalation.track import Track, TrackName
-from monitor.core.facts import ArrivalProof, PracticeResult, Verdict
+from monitor.core.facts import ArrivalProof, PracticeResult, RiskReason, Verdict, WorkerAnswer
 from monitor.core.inputs import RotaProblemCode
 from monitor.core.views import (
     AlertKind,
@@ -54,6 +55,22 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     proof: ArrivalProof | None = None
 
 
+class Said(Struct, frozen=True, kw_only=True, gc=False):
+    """What a care worker said about where they are, and when; `eta_at` where they named a time."""
+
+    worker: str
+    answer: WorkerAnswer
+    said_at: datetime
+    eta_at: datetime | None = None
+
+
+class Sent(Struct, frozen=True, kw_only=True, gc=False):
+    """A replacement who accepted, and when they are to be there."""
+
+    worker: str
+    eta_at: datetime
+
+
 class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """A visit that is watched. `stage` here knows nothing of the clock: *due* is *planned* after the start."""
 
@@ -84,6 +101,13 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     prints: tuple[int, ...] = ()
     """Fingerprints of its check-ins: a repeat is known while the visit is, however much its device said since."""
     closes_at: datetime | None = None
+    look_at: datetime | None = None
+    """When its care worker's lateness is looked at next, before any alert."""
+    risk: RiskReason | None = None
+    said: tuple[Said, ...] = ()
+    """What its care workers said last, one entry each."""
+    asks: tuple[str, ...] = ()
+    """Keys of the questions that were put to them before any alert."""
 
     @property
     def anybody_there(self) -> bool:
@@ -193,6 +217,11 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     closes_at: datetime | None = None
     line: str | None = None
     lines: tuple[Held, ...] = ()
+    hour_at: datetime | None = None
+    sent: tuple[Sent, ...] = ()
+    """Replacements who accepted and have not given it back, in the order of the journal."""
+    declined: tuple[str, ...] = ()
+    council: Council | None = None
 
     def track(self, name: TrackName) -> Track | None:
         """The track of that name, if it runs at all."""
@@ -530,6 +559,8 @@ def visit_deadline(visit: Visit) -> datetime | None:
         wanted.append(visit.overrun_at)
     if visit.closes_at is not None and not visit.alerts:
         wanted.append(visit.closes_at)
+    if visit.look_at is not None and not visit.all_there and not visit.alerted and not visit.alerts:
+        wanted.append(visit.look_at)
     return min(wanted, default=None)
 
 
@@ -537,4 +568,7 @@ def alert_deadline(alert: Alert) -> datetime | None:
     """The earliest next moment of its tracks; an ended one only waits to leave the state."""
     if alert.state == "ended":
         return alert.closes_at
-    return min((track.next_at for track in alert.tracks if track.next_at is not None), default=None)
+    moments = [track.next_at for track in alert.tracks if track.next_at is not None]
+    if alert.council is not None and alert.council.next_at is not None:
+        moments.append(alert.council.next_at)
+    return min(moments, default=None)

@@ -17,6 +17,7 @@ class Times(Struct, frozen=True, kw_only=True):
     late_at: datetime
     missed_at: datetime
     overrun_at: datetime
+    look_at: datetime | None = None
 
 
 def resolve(
@@ -29,7 +30,23 @@ def resolve(
         late_at=late_at,
         missed_at=max(end, late_at + policy.missed_after),
         overrun_at=end + policy.overrun_after,
+        look_at=first_look(start, late_at, policy),
     )
+
+
+def looks(start: datetime, late_at: datetime, policy: Policy) -> tuple[datetime, ...]:
+    """When a visit without an arrival is looked at before its alert: at its start, and at each `ask_worker`, which a
+    visit with a tolerance of its own has in the same shares (domain.md, "Before the alert")."""
+    tolerance = late_at - start
+    scale = tolerance / policy.late_after if policy.late_after else 1.0
+    asks = tuple(start + after * scale for after in policy.ask_worker)
+    return tuple(at for at in (start, *asks) if at < late_at)
+
+
+def first_look(start: datetime, late_at: datetime, policy: Policy) -> datetime | None:
+    """The first of them; None for a desk that asks nobody beforehand."""
+    found = looks(start, late_at, policy) if policy.ask_worker else ()
+    return found[0] if found else None
 
 
 def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
@@ -48,4 +65,5 @@ def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
         places=len(visit.places),
         time_critical=visit.time_critical,
         late_after=visit.late_after,
+        look_at=times.look_at,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from monitor.core import asking
 from monitor.core import facts as f
 from monitor.core.alerts import WHILE_DOWN, raise_alert
 from monitor.core.state import Alert, Visit
@@ -23,6 +24,8 @@ def on_deadline(work: Work, visit: Visit, due_at: datetime) -> None:
         return
     if visit.over:
         return
+    if visit.look_at is not None and visit.look_at <= work.now < visit.late_at and not visit.all_there:
+        asking.look(work, visit)
     _late(work, visit)
     _missed(work, _now(work, visit))
     _overrun(work, _now(work, visit))
@@ -114,6 +117,7 @@ def _postpone(work: Work, visit: Visit, until: datetime) -> None:
             places=len(visit.places),
             time_critical=visit.time_critical,
             late_after=visit.late_after,
+            look_at=visit.look_at,
             reason="run_goes_on",
         ),
     )

@@ -64,6 +64,8 @@ class Ctx(Struct, frozen=True, kw_only=True, gc=False):
     """The store does not answer: what is decided now is not on disk yet (degraded mode)."""
     positions: dict[str, tuple[datetime, Position]] = {}
     """By care worker: the last position on shift; volatile, at most 30 minutes old."""
+    positions_before: dict[str, tuple[datetime, Position]] = {}
+    """And the one before it: whether they come nearer."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
@@ -87,6 +89,9 @@ class Decision(Struct, frozen=True, kw_only=True, gc=False):
     refusal: Refusal | None = None
 
 
+TOUCHING = frozenset((f.AlertRaised, f.TrackMoved))
+
+
 class Work:
     """One decision in the making."""
 
@@ -101,6 +106,8 @@ class Work:
         self._slots: dict[str, tuple[Question, ...]] = {}
         self._stopped: set[str] = set()
         self._one_policy = True
+        self.touched: list[str] = []
+        """Alerts that were raised, or one of whose tracks moved: what follows is the procedure's to say."""
         self._unseen: list[f.Draft] = []
         """Facts that no step of this decision has looked for yet: most decisions end before one does."""
 
@@ -174,6 +181,8 @@ class Work:
         digest = policy or self.state.values.policy_digest
         draft = f.Draft(at=self.now, subject=subject, body=body, due_at=due_at, policy=digest)
         self.drafts.append(draft)
+        if type(body) in TOUCHING:
+            self.touched.append(subject)
         self._unseen.append(draft)
         if type(body) is f.ReplyKept and body.word == "stop":
             self._stopped.add(subject)

@@ -1,0 +1,150 @@
+"""Track *inform*: the person cannot be reached, so next of kin and council are told (spec 22.6).
+
+Next of kin are rung in order, a text beside the call where a mobile takes it; whoever answers with a key or a code
+has been told. The council is told by a person of ours: the machine writes at once, brings that person and the
+council desk together and keeps trying, marks its mail "not answered" after three tries, and nothing waits for it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct, structs
+
+from config.policy import Policy
+from escalation.people import PersonView
+from escalation.track import Contact, ContactChannel, Move, Priority, Step, Track
+
+KIN_ROUNDS = 3
+"""So often each next of kin is tried; then they are *not reached*, a named state (ours)."""
+COUNCIL_TRIES = 3
+"""Unanswered so often within half of the hour: the mail says so, the registered manager is told (domain.md)."""
+
+
+class InformCase(Struct, frozen=True, kw_only=True):
+    """What a decision about informing looks at. `kin`: who may be told, in order; never somebody who must not be."""
+
+    policy: Policy
+    now: datetime
+    kin: tuple[PersonView, ...]
+    rehearsed: bool = False
+    """Public messages are off: everything is decided and shown, nothing is sent."""
+
+
+def waits(reason: str, next_at: datetime | None = None) -> Move:
+    """Nobody is told yet; `next_at` when that is looked at again."""
+    return Move(track=Track(name="inform", step="waiting", reason=reason, next_at=next_at))
+
+
+def begin(case: InformCase, reason: str) -> Move:
+    """The first next of kin, now."""
+    if not case.kin:
+        return Move(track=Track(name="inform", step="skipped", reason="no_next_of_kin"))
+    return _try(case, 0, 1, reason)
+
+
+def on_deadline(case: InformCase, track: Track) -> Move:
+    """Unanswered: the next one; after the last one the first again."""
+    return on_unanswered(case, track, "unanswered")
+
+
+def on_unanswered(case: InformCase, track: Track, reason: str) -> Move:
+    """This one was not reached: the next one at once, after the last one the first again."""
+    if not case.kin:
+        return Move(track=Track(name="inform", step="skipped", reason="no_next_of_kin"))
+    after = track.index + 1
+    round_ = track.round + (1 if after >= len(case.kin) else 0)
+    if round_ > KIN_ROUNDS:
+        return Move(track=Track(name="inform", step="not_reached", reason=reason, round=track.round))
+    return _try(case, after % len(case.kin), round_, reason)
+
+
+def told(track: Track, reason: str) -> Move:
+    """One of them has been told, by a key, a code or a person of ours."""
+    return Move(track=structs.replace(track, step="reached", reason=reason, next_at=None))
+
+
+def _try(case: InformCase, index: int, round_: int, reason: str) -> Move:
+    size = len(case.kin)
+    for step in range(size):
+        at = (index + step) % size
+        contacts = _contacts(case, case.kin[at], round_)
+        if not contacts:
+            continue
+        # a second round goes back to the same telephone: it is left in peace for as long as a service user's
+        next_at = case.now + case.policy.reassure_retry
+        track = _track("trying", reason, at, round_, next_at)
+        return Move(track=track, contacts=contacts)
+    return Move(track=_track("not_reached", "no_line", 0, round_, None))
+
+
+def _contacts(case: InformCase, person: PersonView, round_: int) -> tuple[Contact, ...]:
+    found = []
+    line = person.text_line()
+    if line is not None and round_ == 1:
+        found.append(_contact(case, person, line.ref, "sms"))
+    voice = person.voice_lines()
+    if voice:
+        found.append(_contact(case, person, voice[(round_ - 1) % len(voice)].ref, "call"))
+    return tuple(found)
+
+
+def _contact(case: InformCase, person: PersonView, line: str, channel: ContactChannel) -> Contact:
+    priority: Priority = "time_critical"
+    ring = person.plan.ring_s or round(case.policy.ring_public.total_seconds() * 0.6)
+    return Contact(
+        person=person.ref,
+        line=line,
+        channel=channel,
+        purpose="inform_next_of_kin",
+        template="NOKV-1" if channel == "call" else "NOK-1",
+        priority=priority,
+        ring_s=ring,
+        rehearsed=case.rehearsed,
+    )
+
+
+def _track(step: Step, reason: str, index: int, round_: int, next_at: datetime | None) -> Track:
+    return Track(name="inform", step=step, reason=reason, index=index, round=round_, next_at=next_at)
+
+
+# --- the council ---
+
+
+class Council(Struct, frozen=True, kw_only=True, gc=False):
+    """How far the council has been told. `desk`: which of its contacts, by minted id."""
+
+    step: Step
+    reason: str
+    desk: str | None = None
+    tries: int = 0
+    next_at: datetime | None = None
+
+
+def council_retry(policy: Policy) -> timedelta:
+    """Time between two tries: three in half of the hour (domain.md: 3 tries in 30 min)."""
+    return policy.replace_within / 2 / COUNCIL_TRIES
+
+
+def council_begin(policy: Policy, now: datetime, desk: str | None, reason: str) -> Council:
+    """The first try. Without a council desk (a private contract) there is nobody to tell, and it is said so."""
+    if desk is None:
+        return Council(step="skipped", reason="no_council_desk")
+    return Council(step="trying", reason=reason, desk=desk, tries=1, next_at=now + council_retry(policy))
+
+
+def council_again(policy: Policy, now: datetime, council: Council, desk: str | None) -> Council:
+    """Not told yet: once more, by the desk that answers now; from the fourth try on with more time between."""
+    if desk is None:
+        return structs.replace(council, step="not_reached", reason="no_council_desk", next_at=None)
+    tries = council.tries + 1
+    rest = council_retry(policy) * (1 if tries <= COUNCIL_TRIES else min(tries - COUNCIL_TRIES + 1, 6))
+    return structs.replace(
+        council, step="trying", reason="not_answered", desk=desk, tries=tries, next_at=now + rest
+    )
+
+
+def council_told(council: Council | None, reason: str) -> Council:
+    """A person of ours has told them."""
+    base = council or Council(step="waiting", reason="")
+    return structs.replace(base, step="reached", reason=reason, next_at=None)

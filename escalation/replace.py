@@ -1,0 +1,157 @@
+"""Track *replace*: somebody is sent within the hour (spec 22.4).
+
+Offers go out in waves, best first; the first acceptance by the journal's order has it. *Sent* means that a named
+person accepted with a time inside the policy; the arrival is measured apart. The hour runs from the alert, beside
+whatever else happens: warnings at half and three quarters of it, a breach at its end. Silence of somebody who was
+asked is never held against them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct, structs
+
+from config.policy import Policy
+from escalation.locate import eta_grace, worker_contact
+from escalation.people import PersonView
+from escalation.track import Contact, Move, Step, Track
+
+WARNED = (0.5, 0.75, 1.0)
+"""Shares of the hour: warned at 30 and 45 minutes, a breach at 60 (domain.md)."""
+BREACH = len(WARNED)
+"""`Track.index` from which on the hour has passed."""
+
+
+class Offer(Struct, frozen=True, kw_only=True):
+    """Somebody who may be asked next, with the minutes that they are away."""
+
+    person: PersonView
+    drive_min: int
+
+
+class ReplaceCase(Struct, frozen=True, kw_only=True):
+    """What a decision about replacing looks at. `candidates`: who was not asked yet, best first."""
+
+    policy: Policy
+    now: datetime
+    opened_at: datetime
+    candidates: tuple[Offer, ...] = ()
+    waiting: int = 0
+    """So many were asked and have not answered."""
+    time_critical: bool = False
+
+
+def hour(policy: Policy, opened_at: datetime, share: float = 1.0) -> datetime:
+    """That share of the hour, from the alert (ours; 22.4 says "within the hour")."""
+    return opened_at + policy.replace_within * share
+
+
+def waits(policy: Policy, opened_at: datetime, reason: str = "locating") -> Track:
+    """Nobody is asked yet; the hour runs all the same."""
+    return Track(name="replace", step="waiting", reason=reason, next_at=hour(policy, opened_at, WARNED[0]))
+
+
+def begin(case: ReplaceCase, track: Track | None, reason: str) -> Move:
+    """The first wave, now."""
+    index = track.index if track is not None else 0
+    began = Track(
+        name="replace", step="trying", reason=reason, index=index, phase="offering", since=case.now, round=0
+    )
+    return _wave(case, began, reason)
+
+
+def on_deadline(case: ReplaceCase, track: Track) -> Move:
+    """A warning of the hour, the next wave, or a replacement who has not come."""
+    index = track.index
+    while index < BREACH and case.now >= hour(case.policy, case.opened_at, WARNED[index]):
+        index += 1
+    warned = structs.replace(track, index=index)
+    if track.step == "reached":
+        return begin(case, warned, "replacement_late")
+    if track.step == "waiting":
+        return Move(track=structs.replace(warned, next_at=_next_warning(case, index)))
+    if case.now >= _wave_at(case, track):
+        return _wave(case, warned, track.reason)
+    return Move(track=_timed(case, warned))
+
+
+def sent(policy: Policy, track: Track, eta: datetime) -> Move:
+    """All places are filled: a named person accepted each, the last one to be there by `eta`."""
+    done = structs.replace(
+        track, step="reached", reason="sent", phase="sent", next_at=eta + eta_grace(policy), since=None
+    )
+    return Move(track=done)
+
+
+def on_declined(case: ReplaceCase, track: Track) -> Move | None:
+    """Everybody of this wave has said no: the next one at once (design rule 6)."""
+    if track.step != "trying" or case.waiting or not case.candidates:
+        return None
+    return _wave(case, track, track.reason)
+
+
+def halted(case: ReplaceCase, track: Track, reason: str) -> Move:
+    """A time was promised, or somebody says that they are there: no more offers for now, and the hour runs on."""
+    rests = Track(name="replace", step="waiting", reason=reason, index=track.index)
+    return Move(track=structs.replace(rests, next_at=_next_warning(case, track.index)))
+
+
+def _wave(case: ReplaceCase, track: Track, reason: str) -> Move:
+    asked = case.candidates[: case.policy.offer_wave_size]
+    if not asked:
+        left = structs.replace(track, reason="nobody_left", phase="exhausted")
+        return Move(track=structs.replace(left, next_at=_next_look(case, left)))
+    since = track.since or case.now
+    rounds = max(track.round, (case.now - since) // case.policy.offer_wave) + 1
+    waved = structs.replace(track, step="trying", reason=reason, phase="offering", since=since, round=rounds)
+    contacts = tuple(contact for offer in asked for contact in _offer(case, offer))
+    return Move(track=_timed(case, waved), contacts=contacts)
+
+
+def _offer(case: ReplaceCase, offer: Offer) -> tuple[Contact, ...]:
+    """A text where one can be answered, else a call."""
+    line = offer.person.text_line()
+    voice = offer.person.voice_lines()
+    if line is None and not voice:
+        return ()
+    ref = line.ref if line is not None else voice[0].ref
+    contact = worker_contact(
+        offer.person,
+        ref,
+        "sms" if line is not None else "call",
+        case.policy,
+        "offer",
+        "CW-7" if line is not None else "CWV-2",
+        "time_critical" if case.time_critical else "repeat",
+    )
+    return (structs.replace(contact, count=offer.drive_min, at=hour(case.policy, case.opened_at)),)
+
+
+def _wave_at(case: ReplaceCase, track: Track) -> datetime:
+    if track.phase == "exhausted":
+        return case.now  # somebody may have become free
+    return (track.since or case.now) + track.round * case.policy.offer_wave
+
+
+def _timed(case: ReplaceCase, track: Track) -> Track:
+    wave = max(_wave_at(case, track), case.now + timedelta(milliseconds=1))
+    warning = _next_warning(case, track.index)
+    return structs.replace(track, next_at=wave if warning is None else min(wave, warning))
+
+
+def _next_look(case: ReplaceCase, track: Track) -> datetime:
+    """Nobody is left to ask: looked at again after a wave's time, since somebody may come on shift; when the hour
+    has passed, after a quarter of one."""
+    again = case.now + (case.policy.offer_wave if track.index < BREACH else case.policy.replace_within / 4)
+    warning = _next_warning(case, track.index)
+    return again if warning is None else min(again, warning)
+
+
+def _next_warning(case: ReplaceCase, index: int) -> datetime | None:
+    return hour(case.policy, case.opened_at, WARNED[index]) if index < BREACH else None
+
+
+def track_of(step: Step, reason: str, index: int = 0) -> Track:
+    """A replace track without a next moment: skipped, done."""
+    return Track(name="replace", step=step, reason=reason, index=index)

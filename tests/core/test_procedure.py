@@ -1,0 +1,270 @@
+"""The late-visit procedure as a timetable: what each track does, and what its end sets off in the others (spec 22)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from msgspec import structs
+
+from escalation.people import LineView, PersonView
+from monitor.core import facts as f
+from monitor.core.state import Alert, Message
+from tests.core.driver import MONDAY, Desk
+
+MINUTE = timedelta(minutes=1)
+LATE = MONDAY + 30 * MINUTE
+
+
+def desk_with(*workers: str, public: str = "auto", **row: Any) -> Desk:
+    """ed expects dee at MONDAY; ned is his next of kin; the others could go instead."""
+    desk = Desk(public=public)
+    people = desk.people.people
+    people["ed"] = structs.replace(people["ed"], next_of_kin=("ned",))
+    for worker in workers:
+        people[worker] = PersonView(ref=worker, role="care_worker", lines=(LineView(ref=f"l-{worker}"),))
+    row.setdefault("workers", ("dee",))
+    desk.plan(**row)
+    return desk
+
+
+def track(desk: Desk, name: Any, alert: Alert | None = None) -> tuple[str, str]:
+    found = (alert or desk.alert()).track(name)
+    assert found is not None, name
+    return found.step, found.reason
+
+
+def sent(desk: Desk, template: str, person: str | None = None) -> list[Message]:
+    """Messages with these words that were not cancelled, leaving now if they still wait."""
+    found = [
+        m
+        for m in desk.messages()
+        if m.template == template and person in (None, m.person) and m.result != "cancelled"
+    ]
+    for message in found:
+        if message.phase == "queued":
+            desk.send(message)
+    return [desk.message(m.key) for m in found]
+
+
+def answer(desk: Desk, message: Message, digit: int, **more: Any) -> None:
+    desk.text(message.person, f"{message.slot}{digit}", line=message.line, **more)
+
+
+# --- before the alert (5.1) ---
+
+
+def test_the_care_worker_alone_is_asked_at_ten_and_twenty_minutes() -> None:
+    desk = desk_with()
+    desk.advance(minutes=29)
+    asked = [(m.intended_at - MONDAY, m.person, m.template) for m in desk.messages()]
+    assert asked == [(10 * MINUTE, "dee", "CW-1"), (20 * MINUTE, "dee", "CW-1")]
+
+
+def test_who_has_said_when_they_come_is_not_asked_again_before_that_time() -> None:
+    desk = desk_with()
+    desk.advance(minutes=10)
+    answer(desk, sent(desk, "CW-1")[0], 2, number=15)
+    desk.advance(minutes=19)
+    assert len(sent(desk, "CW-1")) == 1
+    assert desk.alerts() == []
+
+
+def test_there_is_a_claim_so_the_alert_comes_and_a_person_rings_instead_of_the_machine() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=10)
+    answer(desk, sent(desk, "CW-1")[0], 1)
+    desk.advance(minutes=20)
+    assert track(desk, "reassure") == ("skipped", "claimed_there")
+    assert track(desk, "locate") == ("reached", "there")
+    assert (track(desk, "replace")[0], track(desk, "inform")) == ("waiting", ("waiting", "claimed_there"))
+    desk.advance(minutes=9)
+    assert sent(desk, "CW-7") == []
+    desk.advance(minutes=1)
+    assert track(desk, "locate") == ("not_reached", "not_checked_in")
+    assert [m.person for m in sent(desk, "CW-7")] == ["kit"]
+
+
+def test_cannot_opens_the_procedure_at_once() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=10)
+    answer(desk, sent(desk, "CW-1")[0], 3)
+    assert (desk.alert().opened_at, desk.alert().reason) == (MONDAY + 10 * MINUTE, "cannot")
+    assert track(desk, "locate") == ("not_reached", "cannot")
+    assert [m.person for m in sent(desk, "CW-7")] == ["kit"]
+
+
+def test_a_time_beyond_the_tolerance_is_told_to_the_service_user_by_text_only() -> None:
+    desk = desk_with(service_user="fay")
+    desk.advance(minutes=10)
+    answer(desk, sent(desk, "CW-1")[0], 2, number=40)
+    (told,) = sent(desk, "SU-8")
+    assert (told.person, told.at, told.about) == ("fay", MONDAY + 50 * MINUTE, "dee")
+    desk.advance(minutes=20)
+    assert track(desk, "locate") == ("reached", "on_my_way")
+
+
+def test_a_care_worker_who_is_still_at_the_last_visit_is_asked_at_the_start_already() -> None:
+    desk = desk_with(visit="v0", start=MONDAY - 40 * MINUTE, end=MONDAY - 10 * MINUTE, service_user="fay")
+    desk.check(at=MONDAY, service_user="fay")
+    desk.plan("v1", start=MONDAY + 5 * MINUTE)
+    desk.advance(minutes=5)
+    (looked,) = desk.bodies(f.VisitLooked)
+    assert (looked.risk, looked.asked, desk.visit("v1").risk) == ("still_at_last", 1, "still_at_last")
+
+
+# --- locate (22.3) ---
+
+
+def test_silence_counts_as_cannot_after_a_text_a_call_and_five_minutes() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=30)
+    assert track(desk, "locate") == ("trying", "raised")
+    assert [m.person for m in sent(desk, "CW-2")] == ["dee"]
+    desk.advance(minutes=1)
+    assert [m.person for m in sent(desk, "CWV-1")] == ["dee"]
+    desk.advance(minutes=4)
+    assert track(desk, "locate") == ("not_reached", "silent")
+    assert [(m.person, m.intended_at - LATE) for m in sent(desk, "CW-7")] == [("kit", 5 * MINUTE)]
+
+
+def test_a_promised_time_holds_offers_back_and_when_it_has_passed_they_are_asked_once_more() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 2, number=10)
+    assert track(desk, "locate") == ("reached", "on_my_way")
+    desk.advance(minutes=15)
+    assert track(desk, "locate") == ("trying", "eta_missed")
+    assert sent(desk, "CW-7") == []
+    desk.advance(minutes=5)
+    assert track(desk, "locate") == ("not_reached", "silent")
+    assert [m.person for m in sent(desk, "CW-7")] == ["kit"]
+
+
+def test_a_promise_beyond_the_hour_does_not_keep_anybody_from_being_sent() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 2, number=75)
+    assert [m.person for m in sent(desk, "CW-7")] == ["kit"]
+
+
+# --- replace (22.4, 22.5) ---
+
+
+def test_the_first_acceptance_has_it_the_others_are_told_and_the_service_user_hears_the_name() -> None:
+    desk = desk_with("kit", "lou")
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 3)
+    kit, lou = sent(desk, "CW-7", "kit")[0], sent(desk, "CW-7", "lou")[0]
+    answer(desk, lou, 1)
+    assert [one.worker for one in desk.alert().sent] == ["lou"]
+    assert track(desk, "replace") == ("reached", "sent")
+    assert [m.person for m in sent(desk, "CW-8")] == ["lou"]
+    assert [m.person for m in sent(desk, "CW-8B")] == ["kit"]
+    (told,) = desk.messages("tell_replacement")
+    assert (told.person, told.template, told.about) == ("ed", "SUV-2", "lou")
+    answer(desk, kit, 1)
+    assert [one.worker for one in desk.alert().sent] == ["lou"]
+
+
+def test_when_everybody_asked_says_no_the_next_wave_goes_at_once() -> None:
+    desk = desk_with("ann", "ben", "cat", "dan")
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 3)
+    first = sent(desk, "CW-7")
+    assert len(first) == 3
+    for offer in first:
+        answer(desk, offer, 2)
+    assert len(sent(desk, "CW-7")) == 5  # kit of the driver and the four of this test
+
+
+def test_nobody_accepts_and_the_hour_passes() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 3)
+    desk.advance(minutes=60)
+    warned = [
+        (m.intended_at - LATE, m.template) for m in desk.messages("notice") if m.template[:2] in ("OC", "RM")
+    ]
+    assert (30 * MINUTE, "OC-6") in warned
+    assert (45 * MINUTE, "OC-6") in warned
+    assert (60 * MINUTE, "RM-1") in warned
+    assert desk.alert().council is not None
+
+
+def test_the_replacement_arrives_and_the_alert_ends_by_that_name() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 3)
+    answer(desk, sent(desk, "CW-7")[0], 1)
+    desk.advance(minutes=15)
+    desk.check(device="d-kit", service_user="ed")
+    assert (desk.alert().state, desk.alert().ended_reason) == ("ended", "replacement_arrived")
+
+
+def test_the_original_arrives_first_and_who_was_sent_is_told() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 2, number=90)
+    answer(desk, sent(desk, "CW-7")[0], 1)
+    sent(desk, "CW-8")
+    desk.advance(minutes=5)
+    desk.check()
+    assert desk.alert().ended_reason == "arrived"
+    assert [m.person for m in desk.messages("stand_down") if m.template == "CW-8B"] == ["kit"]
+
+
+def test_cannot_after_all_asks_the_next_at_once() -> None:
+    desk = desk_with("kit", "lou")
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 3)
+    answer(desk, sent(desk, "CW-7", "kit")[0], 1)
+    answer(desk, sent(desk, "CW-8")[0], 3)
+    assert track(desk, "replace")[0] == "trying"
+    assert desk.alert().sent == ()
+
+
+# --- inform (22.6) ---
+
+
+def unreachable(desk: Desk) -> None:
+    """ed does not answer three times."""
+    desk.advance(minutes=30)
+    for _ in range(3):
+        call = [m for m in desk.messages("reassure") if m.phase == "queued"][-1]
+        desk.send(call)
+        desk.deliver(call, "no_answer")
+        desk.advance(minutes=3)
+
+
+def test_who_is_not_reached_has_next_of_kin_rung_the_council_written_to_and_a_person_told_to_ring_it() -> (
+    None
+):
+    desk = desk_with("kit")
+    unreachable(desk)
+    assert track(desk, "inform")[0] == "trying"
+    assert {(m.person, m.channel) for m in desk.messages("inform_next_of_kin")} == {
+        ("ned", "sms"),
+        ("ned", "call"),
+    }
+    assert [(m.person, m.channel) for m in desk.messages("inform_council")] == [("c1", "email")]
+    assert "OC-44" in {m.template for m in desk.messages("notice")}
+
+
+def test_a_next_of_kin_who_answers_is_told_and_nobody_else_is_rung() -> None:
+    desk = desk_with("kit")
+    unreachable(desk)
+    call = next(m for m in desk.messages("inform_next_of_kin") if m.channel == "call" and m.phase == "queued")
+    desk.send(call)
+    desk.press(call, "1", "1")
+    assert track(desk, "inform") == ("reached", "spoke")
+    assert [p.purpose for p in desk.bodies(f.PersonReached)][-1] == "inform_next_of_kin"
+    assert desk.visit().cancelled is False
+
+
+def test_when_public_messages_are_off_everything_is_shown_and_nothing_leaves() -> None:
+    desk = desk_with("kit", public="off")
+    desk.advance(minutes=61)
+    outside = [m for m in desk.messages() if m.person in ("ed", "ned", "c1")]
+    assert outside
+    assert {m.result for m in outside} == {"rehearsed"}
