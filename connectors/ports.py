@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from config.policy import Calendar
 from monitor.core.inputs import CallStatus, CheckInKind, FileTrouble, Outcome, Source
@@ -539,6 +539,8 @@ class ActionIn(Struct, frozen=True, kw_only=True):
     note: str | None = None
     reason: str | None = None
     to: str | None = None
+    minutes: Annotated[int, Meta(ge=0, le=600)] | None = None
+    """Until somebody is there: of `spoke_care_worker` and `assign_replacement`."""
 
 
 class PracticeIn(Struct, frozen=True, kw_only=True):

@@ -178,13 +178,17 @@ class DeskShell:
         future: asyncio.Future[CheckInAnswer] = asyncio.get_running_loop().create_future()
         began = self._clock.monotonic()
         row, digest = self.put_aside("checkin", seen.raw)
+        check = self._as_input(seen, row, digest)
         try:
-            ticket = self.tell(self._as_input(seen, row, digest), (row,))
+            ticket = self.tell(check, (row,))
         except (DecideFailedError, Degraded) as error:
             future.set_exception(_edge(error))
             return future
         decision = ticket.decision
         outcome = decision.outcome or "quarantined"
+        if check.position is not None:
+            worker = check.worker or (self.directory.worker_of(check.device) if check.device else None)
+            self.engine.positions.note(worker, check, outcome)
         self._metrics.checkin(self.id, seen.source, outcome)
         answer = CheckInAnswer(
             id=seen.id,
@@ -424,7 +428,8 @@ class DeskShell:
             by=self._staff(action.by, "by"),
             at=action.at or self._clock.now(),
             reason=action.reason,
-            to=self._staff(action.to, "to") if action.to else None,
+            to=self._other(action) if action.to else None,
+            minutes=action.minutes,
             note=note,
         )
         ticket = self.tell(taken, evidence)
@@ -497,6 +502,18 @@ class DeskShell:
             )
         return found
 
+    def _other(self, action: ActionIn) -> str:
+        """Whom the action is about: a colleague who takes over, a care worker who goes or was spoken to."""
+        assert action.to is not None
+        if action.action not in ("assign_replacement", "spoke_care_worker", "told_next_of_kin"):
+            return self._staff(action.to, "to")
+        ref = self.directory.known("person", action.to)
+        person = self.directory.people.get(ref or "")
+        wanted = "contact" if action.action == "told_next_of_kin" else "care_worker"
+        if ref is None or person is None or person.given.role not in (wanted, "staff"):
+            raise ApiProblem(400, "unknown_person", f"expected the id of a {wanted} of this desk", "to")
+        return ref
+
     def _staff(self, outside: str, path: str) -> str:
         """The minted id of a member of staff: only an identified person may take something on (spec 21.3)."""
         ref = self.directory.known("person", outside)
@@ -515,13 +532,18 @@ class DeskShell:
             return ApiProblem(
                 400, "bad_body", f"expected a reason code: {', '.join(detail['expected'])}", "reason"
             )
+        if code == "to":
+            return ApiProblem(400, "bad_body", f"expected {detail['expected'][0]}", "to")
         if code == "alerts_open":
             return ApiProblem(
                 409, code, "alerts of this digest are open: close each of them, and it ends by itself"
             )
         by = detail.get("by")
         extra = {"by": self.directory.outside(by) if by else None, "at": detail.get("at")}
-        words = "somebody has it already" if code == "already_taken" else "it has ended"
+        words = {
+            "already_taken": "somebody has it already",
+            "already_sent": "somebody is on the way already",
+        }.get(code, "it has ended")
         return ApiProblem(409, code, words, extra=extra)
 
     # --- telephones: what comes in ---

@@ -50,6 +50,7 @@ from monitor.core.inputs import (
 )
 from monitor.core.state import STATE_VERSION, Asked, State
 from monitor.directory import Directory
+from monitor.positions import Positions
 
 log = structlog.get_logger("engine")
 
@@ -119,6 +120,7 @@ class Engine:
         off_loop: Callable[[Callable[[], bytes]], Awaitable[bytes]],
     ) -> None:
         self.desk, self.directory = desk, directory
+        self.positions = Positions()
         self.state = State()
         self._seq, self._hash = 0, GENESIS
         self.durable_seq = 0
@@ -190,6 +192,8 @@ class Engine:
             mint=self._mint,
             people=self.directory,
             unrecorded=self.reason is not None,
+            positions=self.positions.last,
+            positions_before=self.positions.before,
         )
         try:
             decision = decide(self.state, seen, ctx)

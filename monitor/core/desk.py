@@ -13,6 +13,7 @@ from typing import Any
 from config.policy import encode_policy, policy_digest
 from monitor.core import alerts, callers, checkins, lines, messages, practice, procedure, rota, visits
 from monitor.core import facts as f
+from monitor.core.asking import eta, missing_workers
 from monitor.core.evolve import evolve
 from monitor.core.inputs import (
     ActionTaken,
@@ -182,10 +183,18 @@ def _action(work: Work, seen: ActionTaken) -> Decision:
 
 def _recorded(work: Work, alert: Alert, seen: ActionTaken) -> None:
     # what somebody writes is evidence, never a fact: only a known code stands here
-    reason = seen.reason if seen.reason in CLOSE_REASONS else None
+    reason = seen.reason if seen.reason in CLOSE_REASONS or seen.reason in SAID else None
     work.emit(
         alert.ref,
-        f.ActionRecorded(action=seen.action, by=seen.by, done_at=seen.at, reason=reason, note=seen.note),
+        f.ActionRecorded(
+            action=seen.action,
+            by=seen.by,
+            done_at=seen.at,
+            reason=reason,
+            to=seen.to,
+            minutes=seen.minutes,
+            note=seen.note,
+        ),
         policy=alert.policy,
     )
 
@@ -225,6 +234,52 @@ def _spoke_service_user(work: Work, alert: Alert, seen: ActionTaken) -> Refusal 
     _recorded(work, alert, seen)
     if alert.service_user is not None:
         alerts.reassured(work, alert, alert.service_user, f"person:{seen.by}", "spoke", None)
+    return None
+
+
+SAID: dict[str, f.WorkerAnswer] = {"there": "there", "on_my_way": "on_my_way", "cannot": "cannot"}
+"""What a care worker may have said to a person of ours: the reasons of `spoke_care_worker`."""
+
+
+def _spoke_care_worker(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """A named member of staff spoke to the care worker and records what they said (22.3: record an ETA)."""
+    visit = work.visit(alert.visit)
+    answer = SAID.get(seen.reason or ("on_my_way" if seen.minutes is not None else ""))
+    if seen.reason is not None and answer is None:
+        return Refusal(code="reason", detail={"expected": sorted(SAID)})
+    _recorded(work, alert, seen)
+    missing = missing_workers(visit) if visit is not None else ()
+    worker = seen.to or (missing[0] if missing else None)
+    if answer is not None and visit is not None and worker is not None:
+        procedure.say(work, visit, worker, answer, f"person:{seen.by}", seen.minutes, None)
+    return None
+
+
+def _assign_replacement(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """A person assigns somebody by hand: *sent*, whoever was asked by the machine (22.4)."""
+    visit = work.visit(alert.visit)
+    if seen.to is None or visit is None:
+        return Refusal(code="to", detail={"expected": ["the id of the care worker who goes"]})
+    already = next((going for going in alert.sent if going.worker != seen.to), None)
+    if already is not None and procedure.need(alert, visit, work.now) == 0:
+        return Refusal(code="already_sent", detail={"by": already.worker, "at": already.eta_at})
+    _recorded(work, alert, seen)
+    at = eta(work, seen.minutes)
+    procedure.accept(work, alert, visit, seen.to, at, f"person:{seen.by}", None)
+    return None
+
+
+def _told_next_of_kin(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """A person of ours spoke to a next of kin."""
+    _recorded(work, alert, seen)
+    procedure.kin_told(work, alert, seen.by, seen.to)
+    return None
+
+
+def _told_council(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """A person of ours spoke to the council desk; the officer's name and reference are in the note."""
+    _recorded(work, alert, seen)
+    procedure.council_told(work, alert, seen.by)
     return None
 
 
@@ -268,6 +323,10 @@ _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "take": _take,
     "hand_over": _hand_over,
     "spoke_service_user": _spoke_service_user,
+    "spoke_care_worker": _spoke_care_worker,
+    "assign_replacement": _assign_replacement,
+    "told_next_of_kin": _told_next_of_kin,
+    "told_council": _told_council,
     "pause": _pause,
     "close": _close,
 }

@@ -492,6 +492,9 @@ class ActionRecorded(FactBody, frozen=True, kw_only=True):
     by: str
     done_at: datetime
     reason: str | None = None
+    to: str | None = None
+    """Whom it was about: a minted id."""
+    minutes: int | None = None
     note: Evidence | None = None
 
 

@@ -367,6 +367,9 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
     at: datetime
     reason: str | None = None
     to: str | None = None
+    """Who takes over, goes instead, was spoken to or told."""
+    minutes: int | None = None
+    """Until a care worker is there, as they said."""
     note: Evidence | None = None
 
 

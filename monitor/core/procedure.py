@@ -225,7 +225,8 @@ def candidates(work: Work, alert: Alert, visit: Visit) -> tuple[Score, ...]:
 
 
 def _seeker(work: Work, person: PersonView, visit: Visit, length: timedelta) -> Seeker:
-    mine = [v for ref in work.state.by_worker.get(person.ref, ()) if (v := work.visit(ref)) is not None]
+    refs = sorted(work.state.by_worker.get(person.ref, ()))
+    mine = [v for ref in refs if (v := work.visit(ref)) is not None]
     mine = [v for v in mine if not v.cancelled and v.ref != visit.ref]
     here = next((v for v in mine if _is_at(v, person.ref) or v.start <= work.now < v.end), None)
     coming = [v.start for v in mine if v.start > work.now]
@@ -578,6 +579,19 @@ def kin_answered(work: Work, alert: Alert, message: Message, answer: Answer, pro
     _withdraw(work, alert, "inform_next_of_kin")
     move(work, alert, inform.told(track, answer))
     tell_staff(work, alert, "OC-50" if answer == "ring_me" else "OC-53", about=message.person)
+
+
+def kin_told(work: Work, alert: Alert, by: str, person: str | None) -> None:
+    """A named member of staff spoke to a next of kin, whoever rang whom."""
+    proof = f"person:{by}"
+    kin = kin_of(work, alert)
+    told = person or (kin[0].ref if kin else None)
+    if told is not None:
+        reached = f.PersonReached(person=told, purpose="inform_next_of_kin", proof=proof, answer="spoke")
+        work.emit(alert.ref, reached)
+    _withdraw(work, alert, "inform_next_of_kin")
+    track = alert.track("inform") or Track(name="inform", step="waiting", reason="")
+    move(work, alert.ref, inform.told(track, "spoke"))
 
 
 def inform_settled(work: Work, alert: Alert, message: Message, result: str) -> None:

@@ -40,7 +40,8 @@ STRINGS: dict[str, str] = {
     "AlertTaken.proof": "key:N, reply:NN, link, person:<minted id>",
     "ActionRecorded.action": OURS + ": ActionTaken.action",
     "ActionRecorded.by": MINTED,
-    "ActionRecorded.reason": OURS + ": CLOSE_REASONS",
+    "ActionRecorded.to": MINTED,
+    "ActionRecorded.reason": OURS + ": CLOSE_REASONS, SAID",
     "AnswerHeard.answer": OURS + ": escalation.replies.Answer",
     "AnswerHeard.person": MINTED,
     "AnswerHeard.proof": "key:N, reply:NN",
@@ -106,6 +107,7 @@ STRINGS: dict[str, str] = {
 }
 """Every field of a fact that is text, and why no name, number or words of anybody can stand in it."""
 NUMBERS: dict[str, str] = {
+    "ActionRecorded.minutes": "minutes that were said",
     "AlertRaised.count": "how many",
     "AlertRaised.index": "a place at the visit",
     "AnswerHeard.minutes": "minutes that were said",

@@ -142,6 +142,8 @@ class AlertSeen:
     """Staff to whom something about it was handed to the network, and when."""
     public: list[str] = field(default_factory=list)
     """Numbers of service users to whom something was."""
+    workers: list[str] = field(default_factory=list)
+    """Care workers to whom something was."""
 
 
 @dataclass(kw_only=True)
@@ -175,6 +177,8 @@ class Book:
     public: str
     holds_public: timedelta
     service_users: dict[str, str]
+    """Number to id."""
+    care_workers: dict[str, str] = field(default_factory=dict)
     """Number to id."""
     degraded_since: datetime | None = None
     """Since when the product must know that its disk takes nothing, and has told nobody."""
@@ -448,6 +452,9 @@ class Auditor:
             book.degraded_since, book.told_of_store = None, self.store_broken
             if alert is not None:
                 alert.people.append((self._now(), staff))
+        elif to in book.care_workers:
+            if alert is not None:
+                alert.workers.append(book.care_workers[to])
         elif book.public == "off":
             self.fail("public_off", f"{key} goes to {to}, and this desk's public messages are off")
         elif alert is not None:

@@ -229,6 +229,9 @@ class Run:
                 service_users={
                     one.number: one.id for one in desk.people.values() if one.role == "service_user"
                 },
+                care_workers={
+                    one.number: one.id for one in desk.people.values() if one.role == "care_worker"
+                },
             )
 
     async def until(self, at: datetime) -> None:
