@@ -142,8 +142,8 @@ def _timed(case: ReplaceCase, track: Track) -> Track:
 
 def _next_look(case: ReplaceCase, track: Track) -> datetime:
     """Nobody is left to ask: looked at again after a wave's time, since somebody may come on shift; when the hour
-    has passed, after a quarter of one."""
-    again = case.now + (case.policy.offer_wave if track.index < BREACH else case.policy.replace_within / 4)
+    has passed, once an hour."""
+    again = case.now + (case.policy.offer_wave if track.index < BREACH else case.policy.replace_within)
     warning = _next_warning(case, track.index)
     return again if warning is None else min(again, warning)
 

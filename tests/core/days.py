@@ -6,6 +6,7 @@ import random
 from datetime import timedelta
 from typing import Any
 
+from escalation.replies import QUESTIONS
 from monitor.core.inputs import (
     CheckInKind,
     DayRolled,
@@ -32,7 +33,18 @@ DEVICES = ("d-dee", "d-kit", None)
 KINDS = ("arrive", "leave", "fix", "no_reply", "refused", "offline")
 PLACES = (None, THERE, NEXT_DOOR, AWAY)
 ENDS = ("delivered", "no_answer", "failed", "completed", "busy", "in_progress")
-ACTIONS = ("take", "pause", "close", "spoke_service_user", "hand_over", "note")
+ACTIONS = (
+    "take",
+    "pause",
+    "close",
+    "spoke_service_user",
+    "hand_over",
+    "note",
+    "spoke_care_worker",
+    "assign_replacement",
+    "told_next_of_kin",
+    "told_council",
+)
 REASONS = ("outcome_recorded", "cancelled_confirmed", "merged", "anything else")
 STAFF = ("olga", "paul", "mary")
 OPS = (
@@ -44,6 +56,7 @@ OPS = (
     "end",
     "press",
     "text",
+    "answer",
     "act",
     "signal",
     "policy",
@@ -167,11 +180,26 @@ def _text(desk: Desk, a: int, b: int, c: int) -> None:
         desk.text(person, word=pick(("help", "stop", "dont_come", "other"), c))
 
 
+def _answer(desk: Desk, a: int, b: int, c: int) -> None:
+    """Somebody answers a question that was put to them, by its code."""
+    asked = [m for m in desk.messages() if m.slot is not None and m.attempts and m.line is not None]
+    if asked:
+        message = pick(asked, a)
+        digit = pick(sorted(QUESTIONS[message.template]), b)
+        number = pick((None, 5, 20, 90), c) if digit == 2 else None
+        desk.text(message.person, f"{message.slot}{digit}", line=message.line, number=number)
+
+
 def _act(desk: Desk, a: int, b: int, c: int) -> None:
     alerts = desk.alerts()
     if alerts:
-        more = {"to": pick(STAFF, c)} if c % 2 else {}
-        desk.act(pick(ACTIONS, b), pick(STAFF, a), alert=pick(alerts, c), reason=pick(REASONS, a), **more)
+        action = pick(ACTIONS, b)
+        whom = ("dee", "kit") if action in ("assign_replacement", "spoke_care_worker") else STAFF
+        more = {"to": pick(whom, c)} if c % 2 else {}
+        reason = (
+            pick(("there", "on_my_way", "cannot"), a) if action == "spoke_care_worker" else pick(REASONS, a)
+        )
+        desk.act(action, pick(STAFF, a), alert=pick(alerts, c), reason=reason, **more)
 
 
 def _signal(desk: Desk, a: int, b: int, c: int) -> None:

@@ -64,8 +64,8 @@ def test_a_snapshot_goes_on_as_if_nothing_had_been(before: list[Op], after: list
 
 def test_busy_days_between_them_have_every_kind_of_fact_and_survive_a_restart() -> None:
     seen: set[str] = set()
-    for seed in range(6):
-        desk = busy_day(seed, steps=250)
+    for seed in range(12):
+        desk = busy_day(seed, steps=300)
         tidy_up(desk)
         again = desk.replayed()
         assert copy_of(again.values) == copy_of(desk.state.values)

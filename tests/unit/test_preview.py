@@ -73,7 +73,8 @@ def test_a_visit_on_a_normal_monday_summons_the_office_and_rings_the_service_use
     assert (visit.id, visit.start, visit.end) == ("v1", utc("2026-11-23T10:00"), utc("2026-11-23T10:30"))
     assert visit.late_at == utc("2026-11-23T10:30")
     assert (visit.duty, visit.council_desk) == (("olga",), "Duty care manager")
-    assert steps(visit)[0] == (0, "alert_raised")
+    assert steps(visit)[0] == (-20, "ask_worker sms")
+    assert steps(visit, "alert_raised") == [(0, "alert_raised")]
     assert (0, "summon sms olga") in steps(visit)
     assert (1, "summon call olga") in steps(visit)
     assert (0, "reassure call") in steps(visit)
