@@ -164,7 +164,7 @@ def say(
         tell_staff(
             work,
             alert,
-            {"there": "OC-45", "on_my_way": "OC-46", "cannot": "OC-47"}[answer],
+            {"there": "OC-62", "on_my_way": "OC-63", "cannot": "OC-64"}[answer],
             about=worker,
             at=eta(work, minutes) if answer == "on_my_way" else None,
         )
@@ -383,7 +383,7 @@ def accept(
             _tell_worker(work, current, visit, absent, "CW-9", about=worker)
     if alert.kind == "late_visit":
         tell_replacement(work, current, visit, worker, eta_at)
-    tell_staff(work, current, "OC-48", about=worker, at=eta_at)
+    tell_staff(work, current, "OC-65", about=worker, at=eta_at)
 
 
 def give_back(work: Work, alert: Alert, visit: Visit, worker: str) -> None:
@@ -398,7 +398,7 @@ def give_back(work: Work, alert: Alert, visit: Visit, worker: str) -> None:
         alert,
         replace.begin(replace_case(work, current, visit), current.track("replace"), "given_back"),
     )
-    tell_staff(work, current, "OC-47", about=worker)
+    tell_staff(work, current, "OC-64", about=worker)
 
 
 def _replacement_says(
@@ -563,7 +563,7 @@ def kin_answered(work: Work, alert: Alert, message: Message, answer: Answer, pro
     if answer == "no_key" or alert.state == "ended" or track is None:
         return
     if answer == "wrong_number":
-        tell_staff(work, alert, "OC-49", about=message.person)
+        tell_staff(work, alert, "OC-66", about=message.person)
         move(work, alert, inform.on_unanswered(inform_case(work, alert), track, "wrong_number"))
         return
     work.emit(
@@ -578,7 +578,7 @@ def kin_answered(work: Work, alert: Alert, message: Message, answer: Answer, pro
     )
     _withdraw(work, alert, "inform_next_of_kin")
     move(work, alert, inform.told(track, answer))
-    tell_staff(work, alert, "OC-50" if answer == "ring_me" else "OC-53", about=message.person)
+    tell_staff(work, alert, "OC-67" if answer == "ring_me" else "OC-68", about=message.person)
 
 
 def kin_told(work: Work, alert: Alert, by: str, person: str | None) -> None:
@@ -591,7 +591,7 @@ def kin_told(work: Work, alert: Alert, by: str, person: str | None) -> None:
         work.emit(alert.ref, reached)
     _withdraw(work, alert, "inform_next_of_kin")
     track = alert.track("inform") or Track(name="inform", step="waiting", reason="")
-    move(work, alert.ref, inform.told(track, "spoke"))
+    move(work, alert, inform.told(track, "spoke"))
 
 
 def inform_settled(work: Work, alert: Alert, message: Message, result: str) -> None:
@@ -675,7 +675,7 @@ def _council_try(work: Work, alert: Alert, council: Council, *, first: bool) -> 
         intend(work, mail, alert=alert)
     if case.rehearsed:
         return
-    tell_staff(work, alert, "OC-44", about=council.desk, count=council.tries)
+    tell_staff(work, alert, "OC-61", about=council.desk, count=council.tries)
     if council.tries == inform.COUNCIL_TRIES + 1:
         for manager in managers(work):
             tell_person(work, alert, manager, "RM-2", count=inform.COUNCIL_TRIES)
@@ -753,7 +753,7 @@ def _replace_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> N
         for sent in alert.sent:
             if not any(place.worker == sent.worker for place in visit.places):
                 work.emit(alert.ref, f.ReplacementDeclined(worker=sent.worker, after_all=True))
-                tell_staff(work, alert, "OC-52", about=sent.worker)
+                tell_staff(work, alert, "OC-69", about=sent.worker)
         alert = work.alert(alert.ref) or alert
         case = replace_case(work, alert, visit)
     following = replace.on_deadline(case, track)

@@ -248,7 +248,7 @@ def test_who_is_not_reached_has_next_of_kin_rung_the_council_written_to_and_a_pe
         ("ned", "call"),
     }
     assert [(m.person, m.channel) for m in desk.messages("inform_council")] == [("c1", "email")]
-    assert "OC-44" in {m.template for m in desk.messages("notice")}
+    assert "OC-61" in {m.template for m in desk.messages("notice")}
 
 
 def test_a_next_of_kin_who_answers_is_told_and_nobody_else_is_rung() -> None:

@@ -68,7 +68,7 @@ def test_they_are_rung_at_the_alert_and_every_three_minutes_and_are_then_not_rea
     assert track(desk) == ("not_reached", "unanswered")
     notices = [(m.template, m.count) for m in desk.messages("notice")]
     # the council is told by a person (22.6), from the second unanswered try on
-    assert notices == [("OC-44", 1), ("OC-15", 3)]
+    assert notices == [("OC-61", 1), ("OC-15", 3)]
     desk.advance(hours=1)
     assert len(tries(desk)) == 3
 
