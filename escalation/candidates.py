@@ -41,8 +41,6 @@ class Seeker(Struct, frozen=True, kw_only=True):
     """Visits to this person that they made or have planned."""
     hours_planned: float = 0.0
     """Hours of this week's visits, as far as the rota is known."""
-    in_hours: bool = True
-    """They take offers at this time."""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -123,8 +121,10 @@ def _hours_left(seeker: Seeker) -> int:
     return max(-20, min(10, round(seeker.person.hours_week - seeker.hours_planned)))
 
 
-def _barred(seeker: Seeker, wanted: Wanted, ready_at: datetime) -> Barred | None:
-    who, person = seeker.person, wanted.person
+def barred_anyway(who: PersonView, wanted: Wanted, *, in_hours: bool) -> Barred | None:
+    """Why this care worker is not asked, whatever they are doing now; None: they may be. `in_hours`: they take offers
+    at this time."""
+    person = wanted.person
     if who.ref in wanted.planned:
         return "on_this_visit"
     if person is not None and who.ref in person.not_with:
@@ -135,8 +135,15 @@ def _barred(seeker: Seeker, wanted: Wanted, ready_at: datetime) -> Barred | None
         return "skills"
     if who.text_line() is None and not who.voice_lines():
         return "no_line"
-    if not seeker.in_hours:
-        return "not_their_hours"
+    return None if in_hours else "not_their_hours"
+
+
+def not_asked(who: PersonView, wanted: Wanted, reason: Barred) -> Score:
+    """A place at the end of the ranking, with the reason."""
+    return Score(ref=who.ref, points=0, parts=(), drive=UNKNOWN_DRIVE, ready_at=wanted.now, barred=reason)
+
+
+def _barred(seeker: Seeker, wanted: Wanted, ready_at: datetime) -> Barred | None:
     if ready_at > wanted.until:
         return "too_far" if seeker.busy_until is None else "busy"
     return None

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 from msgspec import structs
 
-from config.policy import Calendar, CouncilDesk, applying
+from config.policy import CouncilDesk, applying
 from escalation import inform, locate, reassure, replace
-from escalation.candidates import Score, Seeker, Wanted, drive_time, rank
+from escalation.candidates import drive_time
 from escalation.inform import Council
 from escalation.people import PersonView
 from escalation.replies import Answer
@@ -32,7 +32,7 @@ from monitor.core.alerts import (
     tell_staff,
 )
 from monitor.core.asking import eta, heard, metres_to, missing_workers
-from monitor.core.places import distance_m
+from monitor.core.cover import able
 from monitor.core.state import Alert, Message, Visit
 from monitor.core.work import Decision, Work
 
@@ -51,7 +51,7 @@ def follow(work: Work, decision: Decision) -> Decision:
         return decision
     before = len(work.drafts)
     while work.touched:
-        _follow(work, work.touched.pop())
+        _follow(work, work.touched.popitem()[0])
     if len(work.drafts) == before:
         return decision
     whole = work.decision()
@@ -156,7 +156,7 @@ def say(
             if not others or all(_cannot(current, other) for other in others):
                 move(work, alert, locate.cannot(track.round))
             else:
-                work.touched.append(alert.ref)
+                work.touched[alert.ref] = None
         elif answer == "there":
             move(work, alert, locate.claimed(work.policy(alert), work.now))
         else:
@@ -209,71 +209,8 @@ def need(alert: Alert, visit: Visit, now: datetime) -> int:
     return max(missing - promised - waiting, 0)
 
 
-def candidates(work: Work, alert: Alert, visit: Visit) -> tuple[Score, ...]:
-    """Every care worker of the desk with their score, best first; those who are barred with the reason."""
-    policy = work.policy(alert)
-    length = visit.end - visit.start
-    wanted = Wanted(
-        now=work.now,
-        until=max(alert.hour_at or work.now, work.now + policy.replace_within / 2),
-        length=length,
-        person=work.ctx.people.person(visit.service_user),
-        planned=frozenset(visit.involved) | {sent.worker for sent in alert.sent},
-    )
-    seekers = [_seeker(work, worker, visit, length) for worker in work.ctx.people.care_workers()]
-    return rank(seekers, wanted)
-
-
-def _seeker(work: Work, person: PersonView, visit: Visit, length: timedelta) -> Seeker:
-    refs = sorted(work.state.by_worker.get(person.ref, ()))
-    mine = [v for ref in refs if (v := work.visit(ref)) is not None]
-    mine = [v for v in mine if not v.cancelled and v.ref != visit.ref]
-    here = next((v for v in mine if _is_at(v, person.ref) or v.start <= work.now < v.end), None)
-    coming = [v.start for v in mine if v.start > work.now]
-    known = sum(1 for v in mine if v.service_user == visit.service_user)
-    week = work.state.calendar.local(work.now).isocalendar()[:2]
-    hours = sum(
-        (v.end - v.start) / timedelta(hours=1)
-        for v in mine
-        if work.state.calendar.local(v.start).isocalendar()[:2] == week
-    )
-    return Seeker(
-        person=person,
-        metres=_metres(work, person.ref, visit, here, mine),
-        busy_until=max(here.end, work.now) if here is not None and not here.over else None,
-        next_start=min(coming, default=None),
-        known=known,
-        hours_planned=hours,
-        in_hours=_takes_offers(person, work.now, work.state.calendar),
-    )
-
-
-def _is_at(visit: Visit, worker: str) -> bool:
-    return any(p.worker == worker and p.arrived_at is not None and not p.left for p in visit.places)
-
-
-def _takes_offers(person: PersonView, now: datetime, calendar: Calendar) -> bool:
-    if person.offer_hours is None:
-        return True
-    return person.offer_hours.otherwise or calendar.in_hours(person.offer_hours, now)
-
-
-def _metres(work: Work, worker: str, visit: Visit, here: Visit | None, mine: list[Visit]) -> float | None:
-    """By the last position on shift, else from the home where they are, else from where they were last today."""
-    known = metres_to(work, worker, visit)
-    if known is not None:
-        return known
-    past = [v for v in mine if v.end <= work.now and work.now - v.end < timedelta(hours=2)]
-    last = here or max(past, key=lambda v: v.end, default=None)
-    if last is None:
-        return None
-    homes = work.ctx.people.homes(visit.service_user, work.now)
-    others = work.ctx.people.homes(last.service_user, work.now)
-    return min((distance_m(a.lat, a.lon, b.lat, b.lon) for a in homes for b in others), default=None)
-
-
-def replace_case(work: Work, alert: Alert, visit: Visit) -> replace.ReplaceCase:
-    """Who may be asked next, and how many have not answered yet."""
+def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True) -> replace.ReplaceCase:
+    """Who may be asked next (`asking`), and how many have not answered yet."""
     offers = [m for m in work.messages_of(alert) if m.purpose == "offer" and m.template in OFFERS]
     told = {message.person for message in offers}
     open_ = [m for m in offers if m.person not in alert.declined and m.result not in ("failed", "cancelled")]
@@ -282,7 +219,7 @@ def replace_case(work: Work, alert: Alert, visit: Visit) -> replace.ReplaceCase:
             person=person_for(work, score.ref, visit.service_user),
             drive_min=max(round(score.drive / timedelta(minutes=1)), 1),
         )
-        for score in candidates(work, alert, visit)
+        for score in (able(work, alert, visit) if asking else ())
         if score.barred is None and score.ref not in told
     )
     return replace.ReplaceCase(
@@ -324,7 +261,7 @@ def _replace_rests(work: Work, alert: Alert, visit: Visit) -> None:
         return
     if where.reason == "there" or need(alert, visit, work.now) == 0:
         _withdraw(work, alert, "offer")
-        move(work, alert, replace.halted(replace_case(work, alert, visit), track, where.reason))
+        move(work, alert, replace.halted(replace_case(work, alert, visit, asking=False), track, where.reason))
 
 
 def offer_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
@@ -799,7 +736,7 @@ def on_settled(work: Work, message: Message, result: str) -> None:
     elif message.purpose == "inform_next_of_kin":
         inform_settled(work, alert, message, result)
     if message.purpose == "reassure":
-        work.touched.append(alert.ref)
+        work.touched[alert.ref] = None
 
 
 def pointless(work: Work, alert: Alert, message: Message) -> str | None:

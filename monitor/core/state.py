@@ -344,6 +344,14 @@ class Values(Struct, kw_only=True):
     """By line: when automatic replies went to it."""
 
 
+class Round(Struct, frozen=True, kw_only=True, gc=False):
+    """A care worker's visits that are not called off, by start; hours by ISO year and week, local."""
+
+    visits: tuple[Visit, ...]
+    starts: tuple[datetime, ...]
+    hours: dict[tuple[int, int], float]
+
+
 class State:
     """`values` with the indexes over them. `seq` is the last fact folded in."""
 
@@ -353,6 +361,8 @@ class State:
         self.by_worker: dict[str, Refs] = {}
         self.by_service_user: dict[str, Refs] = {}
         self.by_print: dict[int, str] = {}
+        self._rounds: dict[str, Round] = {}
+        """By care worker: made when somebody asks, forgotten when a visit of theirs changes."""
         self.frozen: dict[str, str] = {}
         """Subjects whose facts could not be folded: alerted, left alone (design: the engine)."""
         self._heap: list[tuple[datetime, int, str]] = []
@@ -377,6 +387,7 @@ class State:
         """After a policy or holiday table was adopted."""
         values = self.values
         self.calendar = Calendar(zone=values.policy.zone, holidays=frozenset(values.holidays))
+        self._rounds.clear()
 
     def policy_of(self, digest: str) -> Policy:
         """The policy under which something was opened; the present one if that is gone."""
@@ -398,6 +409,25 @@ class State:
             for fingerprint in visit.prints:
                 self.by_print[fingerprint] = ref
         self._moved[ref] = None
+        if self._rounds:
+            for worker in (*visit.involved, *(old.involved if old is not None else ())):
+                self._rounds.pop(worker, None)
+
+    def round_of(self, worker: str) -> Round:
+        """The care worker's visits in order, and the hours that they make."""
+        known = self._rounds.get(worker)
+        if known is None:
+            known = self._rounds[worker] = self._round(worker)
+        return known
+
+    def _round(self, worker: str) -> Round:
+        found = (self.values.visits[ref] for ref in self.by_worker.get(worker, ()))
+        visits = sorted((v for v in found if not v.cancelled), key=lambda v: (v.start, v.ref))
+        hours: dict[tuple[int, int], float] = {}
+        for visit in visits:
+            year, week, _ = self.calendar.local(visit.start).isocalendar()
+            hours[year, week] = hours.get((year, week), 0.0) + (visit.end - visit.start) / timedelta(hours=1)
+        return Round(visits=tuple(visits), starts=tuple(v.start for v in visits), hours=hours)
 
     def _index_workers(self, visit: Visit, old: Visit | None) -> None:
         involved, before = visit.involved, old.involved if old else ()
@@ -416,6 +446,8 @@ class State:
             _drop(self.by_worker, worker, visit.ref)
         for fingerprint in visit.prints:
             self.by_print.pop(fingerprint, None)
+        for worker in visit.involved:
+            self._rounds.pop(worker, None)
         self._moved[visit.ref] = None
 
     # --- deadlines ---

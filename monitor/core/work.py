@@ -106,7 +106,7 @@ class Work:
         self._slots: dict[str, tuple[Question, ...]] = {}
         self._stopped: set[str] = set()
         self._one_policy = True
-        self.touched: list[str] = []
+        self.touched: dict[str, None] = {}
         """Alerts that were raised, or one of whose tracks moved: what follows is the procedure's to say."""
         self._unseen: list[f.Draft] = []
         """Facts that no step of this decision has looked for yet: most decisions end before one does."""
@@ -182,7 +182,7 @@ class Work:
         draft = f.Draft(at=self.now, subject=subject, body=body, due_at=due_at, policy=digest)
         self.drafts.append(draft)
         if type(body) in TOUCHING:
-            self.touched.append(subject)
+            self.touched[subject] = None
         self._unseen.append(draft)
         if type(body) is f.ReplyKept and body.word == "stop":
             self._stopped.add(subject)
