@@ -68,18 +68,30 @@ def on_deadline(case: ReplaceCase, track: Track) -> Move:
         index += 1
     warned = structs.replace(track, index=index)
     if track.step == "reached":
+        if track.since is not None and case.now < track.since:
+            return Move(track=structs.replace(warned, next_at=_or_warning(case, index, track.since)))
         return begin(case, warned, "replacement_late")
     if track.step == "waiting":
-        return Move(track=structs.replace(warned, next_at=_next_warning(case, index)))
+        return Move(track=structs.replace(warned, next_at=_looked_at(case, index)))
     if case.now >= _wave_at(case, track):
         return _wave(case, warned, track.reason)
     return Move(track=_timed(case, warned))
 
 
-def sent(policy: Policy, track: Track, eta: datetime) -> Move:
-    """All places are filled: a named person accepted each, the last one to be there by `eta`."""
+def sent(policy: Policy, track: Track, eta: datetime, opened_at: datetime) -> Move:
+    """All places are filled: a named person accepted each, the last one to be there by `eta`. A time beyond the hour
+    is not *sent within the hour* (22.4): its warnings and its breach come all the same. `since`: waited for till then.
+    """
+    until = eta + eta_grace(policy)
+    in_time = eta <= hour(policy, opened_at)
+    case = ReplaceCase(policy=policy, now=until, opened_at=opened_at)
     done = structs.replace(
-        track, step="reached", reason="sent", phase="sent", next_at=eta + eta_grace(policy), since=None
+        track,
+        step="reached",
+        reason="sent" if in_time else "sent_late",
+        phase="sent",
+        next_at=until if in_time else _or_warning(case, track.index, until),
+        since=until,
     )
     return Move(track=done)
 
@@ -94,7 +106,7 @@ def on_declined(case: ReplaceCase, track: Track) -> Move | None:
 def halted(case: ReplaceCase, track: Track, reason: str) -> Move:
     """A time was promised, or somebody says that they are there: no more offers for now, and the hour runs on."""
     rests = Track(name="replace", step="waiting", reason=reason, index=track.index)
-    return Move(track=structs.replace(rests, next_at=_next_warning(case, track.index)))
+    return Move(track=structs.replace(rests, next_at=_looked_at(case, track.index)))
 
 
 def _wave(case: ReplaceCase, track: Track, reason: str) -> Move:
@@ -148,8 +160,18 @@ def _next_look(case: ReplaceCase, track: Track) -> datetime:
     return again if warning is None else min(again, warning)
 
 
+def _looked_at(case: ReplaceCase, index: int) -> datetime:
+    """A rest is looked at with each warning, and after the hour once an hour: what it rests on may have gone."""
+    return _next_warning(case, index) or case.now + case.policy.replace_within
+
+
 def _next_warning(case: ReplaceCase, index: int) -> datetime | None:
     return hour(case.policy, case.opened_at, WARNED[index]) if index < BREACH else None
+
+
+def _or_warning(case: ReplaceCase, index: int, until: datetime) -> datetime:
+    warning = _next_warning(case, index)
+    return until if warning is None else min(until, warning)
 
 
 def track_of(step: Step, reason: str, index: int = 0) -> Track:

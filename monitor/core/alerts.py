@@ -345,6 +345,8 @@ def _lives_until(work: Work, contact: Contact, alert: Alert | None, visit: Visit
 def _lives(work: Work, contact: Contact, alert: Alert | None) -> timedelta:
     if contact.purpose in ("reassure", "inform_next_of_kin"):
         return max(work.policy(alert).reassure_retry, timedelta(minutes=1))
+    if contact.purpose == "tell_replacement":
+        return max(2 * work.policy(alert).reassure_retry, SUMMON_LIVES)
     # a practice call is made while somebody of ours is in the room
     return PRACTICE_LIVES if contact.purpose == "practice" else SUMMON_LIVES
 

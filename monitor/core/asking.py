@@ -147,11 +147,16 @@ def heard(
     eta_at = eta(work, minutes) if answer == "on_my_way" else None
     before = next((entry for entry in visit.said if entry.worker == worker), None)
     work.emit(visit.ref, f.WorkerAnswered(worker=worker, answer=answer, proof=proof, eta_at=eta_at))
-    work.emit(
-        visit.ref,
-        f.PersonReached(person=worker, purpose="ask_worker", proof=proof, answer=answer, message=message),
-    )
     alert = late_alert(work, visit)
+    # once there is an alert, who was contacted when stands with it: one place (22.7)
+    reached = f.PersonReached(
+        person=worker,
+        purpose="locate" if alert is not None else "ask_worker",
+        proof=proof,
+        answer=answer,
+        message=message,
+    )
+    work.emit(alert.ref if alert is not None else visit.ref, reached)
     _thank(work, visit, worker, answer, eta_at, alert)
     if answer == "cannot" and alert is None and not visit.all_there:
         kind = "second_worker_missing" if visit.anybody_there else "late_visit"
@@ -187,9 +192,10 @@ def tell_service_user_time(
     work: Work, visit: Visit, worker: str, eta_at: datetime, alert: Alert | None, *, slipped: bool
 ) -> None:
     """The running-late text, by their own plan and the public mode; an old person is not rung for it (5.1)."""
-    person = work.ctx.people.person(visit.service_user)
-    if person is None or not _texts_public(person):
+    known = work.ctx.people.person(visit.service_user)
+    if known is None or not _texts_public(known):
         return
+    person = person_for(work, known.ref, known.ref)
     line = person.text_line()
     mode = reassure.mode_of(person, work.state.values.public)
     if line is None:
@@ -211,8 +217,23 @@ def tell_service_user_time(
 
 
 def _texts_public(person: PersonView) -> bool:
-    ways = person.plan.channels
-    return (not ways or "text" in ways) and "person" not in ways[:1]
+    """Who has somebody to speak for them, or at the end of life, is told by a person alone."""
+    ways, plan = person.plan.channels, person.plan
+    spoken_for = plan.minor or plan.end_of_life or plan.spokesperson is not None
+    return (not ways or "text" in ways) and "person" not in ways[:1] and not spoken_for
+
+
+TIMES_TOLD = frozenset({"SU-5", "SU-7", "SU-8"})
+"""Texts that tell the service user when somebody will be there."""
+
+
+def told_still(work: Work, message: Message) -> str | None:
+    """Why a time need not be told any more, or None: somebody is there, nobody comes, or another time was named."""
+    visit = work.visit(message.visit)
+    if visit is None or visit.over or visit.anybody_there:
+        return "arrived"
+    said = next((entry for entry in visit.said if entry.worker == message.about), None)
+    return "not_coming" if said is not None and said.eta_at != message.at else None
 
 
 def wanted_still(work: Work, message: Message) -> str | None:

@@ -261,7 +261,7 @@ def _assign_replacement(work: Work, alert: Alert, seen: ActionTaken) -> Refusal 
     if seen.to is None or visit is None:
         return Refusal(code="to", detail={"expected": ["the id of the care worker who goes"]})
     already = next((going for going in alert.sent if going.worker != seen.to), None)
-    if already is not None and procedure.need(alert, visit, work.now) == 0:
+    if already is not None and not procedure.places_open(alert, visit):
         return Refusal(code="already_sent", detail={"by": already.worker, "at": already.eta_at})
     _recorded(work, alert, seen)
     at = eta(work, seen.minutes)

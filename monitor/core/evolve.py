@@ -144,7 +144,8 @@ def _fold_visit(state: State, fact: Happened, seen: Fold) -> None:
         return
     visits[fact.subject] = new
     state.index_visit(new, old)
-    if new.asks and (new.all_there or new.over):
+    anew = isinstance(fact.body, f.VisitPlanned)
+    if new.asks and (anew or new.all_there or new.over):
         for key in new.asks:
             _close_question(state, key, fact)
 
@@ -233,6 +234,8 @@ def _planned(ref: str, body: f.VisitPlanned, old: Visit | None) -> Visit:
         look_at=body.look_at,
         alerts=old.alerts if old is not None and same else (),
         prints=old.prints if old is not None and same else (),
+        # what was asked about it before is answered by nobody any more, and leaves with the visit
+        asks=old.asks if old is not None else (),
     )
 
 

@@ -123,6 +123,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return None if lines.wanted(work, message) else "hung_up"
     if message.purpose == "ask_worker":
         return asking.wanted_still(work, message)
+    if message.template in asking.TIMES_TOLD:
+        return asking.told_still(work, message)
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":

@@ -7,7 +7,7 @@ track, so that no way into a state can be forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import structs
@@ -16,9 +16,9 @@ from config.policy import CouncilDesk, applying
 from escalation import inform, locate, reassure, replace
 from escalation.candidates import drive_time
 from escalation.inform import Council
-from escalation.people import PersonView
+from escalation.people import LineView, PersonView
 from escalation.replies import Answer
-from escalation.track import Contact, ContactPurpose, Move, Track, TrackName
+from escalation.track import Contact, ContactChannel, ContactPurpose, Move, Track, TrackName
 from monitor.core import facts as f
 from monitor.core.alerts import (
     cancel,
@@ -27,21 +27,22 @@ from monitor.core.alerts import (
     open_messages,
     person_for,
     reassure_after_all,
+    reassure_case,
     reassured,
     tell_person,
     tell_staff,
 )
 from monitor.core.asking import eta, heard, metres_to, missing_workers
 from monitor.core.cover import able
-from monitor.core.state import Alert, Message, Visit
+from monitor.core.state import Alert, Message, Said, Sent, Visit
 from monitor.core.work import Decision, Work
 
 ON_THE_WAY = timedelta(minutes=15)
 """A position this young that is nearer than the one before says that somebody is driving there (ours)."""
 NEARER_M = 200.0
 """By so much: a phone that lies on a table wanders by less (ours)."""
-BY_PLAN = frozenset({"person_only", "quiet_hours", "public_off", "claimed_there", "same_line"})
-"""Reasons for which *reassure* is skipped by a plan: that is not "cannot be reached" (domain.md)."""
+HOUR_PASSED = "hour_passed"
+"""Reason for which the council is told that nobody was sent within the hour."""
 UNREACHABLE = frozenset({"no_line", "nobody_known"})
 
 
@@ -62,14 +63,17 @@ def _follow(work: Work, ref: str) -> None:
     alert = work.alert(ref)
     if alert is None or alert.state == "ended" or alert.hour_at is None:
         return
-    visit = work.visit(alert.visit)
+    visit = visit_of(work, alert)
     if visit is None:
         return
     for rule in (
         _locate_begins,
+        _locate_again,
         _reassure_begins,
+        _replace_sent,
         _replace_begins,
         _replace_rests,
+        _nobody_left,
         _inform_begins,
         _inform_rests,
         _breach,
@@ -79,19 +83,40 @@ def _follow(work: Work, ref: str) -> None:
             rule(work, current, visit)
 
 
+def visit_of(work: Work, alert: Alert) -> Visit | None:
+    """The visit that the alert is about; None when it has left the state, or the rota gave it to somebody else."""
+    visit = work.visit(alert.visit)
+    return visit if visit is not None and visit.service_user == alert.service_user else None
+
+
 # --- locate ---
 
 
-def locate_case(work: Work, alert: Alert, visit: Visit) -> locate.LocateCase:
-    """The care workers who are planned and not there."""
-    missing = missing_workers(visit)
+def locate_case(
+    work: Work, alert: Alert, visit: Visit, workers: Sequence[str] | None = None
+) -> locate.LocateCase:
+    """The care workers who are planned and not there, and of whom it is not known whether they come."""
+    missing = [w for w in missing_workers(visit) if not _answered(visit, w, work.now)]
     return locate.LocateCase(
         policy=work.policy(alert),
         now=work.now,
-        workers=tuple(person_for(work, worker, visit.service_user) for worker in missing),
+        workers=tuple(
+            person_for(work, worker, visit.service_user)
+            for worker in (missing if workers is None else workers)
+        ),
         driving=any(_driving(work, worker, visit) for worker in missing),
         time_critical=alert.time_critical,
     )
+
+
+def _said(visit: Visit, worker: str) -> Said | None:
+    return next((entry for entry in visit.said if entry.worker == worker), None)
+
+
+def _answered(visit: Visit, worker: str, now: datetime) -> bool:
+    """They have said where they are, and the time that they named has not passed."""
+    said = _said(visit, worker)
+    return said is not None and (said.eta_at is None or said.eta_at > now)
 
 
 def _driving(work: Work, worker: str, visit: Visit) -> bool:
@@ -111,16 +136,33 @@ def _locate_begins(work: Work, alert: Alert, visit: Visit) -> None:
 
 def _first_locate(work: Work, alert: Alert, visit: Visit) -> Move:
     """What is known already is not asked again."""
-    policy, missing = work.policy(alert), missing_workers(visit)
-    said = [entry for entry in visit.said if entry.worker in missing]
-    if missing and all(any(e.worker == w and e.answer == "cannot" for e in said) for w in missing):
-        return locate.cannot()
-    times = [entry.eta_at for entry in said if entry.eta_at is not None and entry.eta_at > work.now]
-    if times:
-        return locate.promised(policy, max(times))
+    case = locate_case(work, alert, visit)
+    return locate.begin(case) if case.workers else _all_said(work, alert, visit, 0) or locate.begin(case)
+
+
+def _all_said(work: Work, alert: Alert, visit: Visit, round_: int) -> Move | None:
+    """What the answers of all of them amount to; None when there is none. A claim is looked at first, then the first
+    of the promised times."""
+    said = [entry for w in missing_workers(visit) if (entry := _said(visit, w)) is not None]
+    if not said:
+        return None
     if any(entry.answer == "there" for entry in said):
-        return locate.claimed(policy, work.now)
-    return locate.begin(locate_case(work, alert, visit))
+        return locate.claimed(work.policy(alert), work.now)
+    times = [entry.eta_at for entry in said if entry.eta_at is not None and entry.eta_at > work.now]
+    return locate.promised(work.policy(alert), min(times), round_=round_) if times else locate.cannot(round_)
+
+
+def _locate_again(work: Work, alert: Alert, visit: Visit) -> None:
+    """The rota names somebody else meanwhile: they are asked as well, wherever the asking stood."""
+    track = alert.track("locate")
+    if track is None or track.step == "trying":
+        return
+    asked = {message.person for message in work.messages_of(alert) if message.purpose == "locate"}
+    new = [w for w in missing_workers(visit) if w not in asked and _said(visit, w) is None]
+    new = [w for w in new if all(sent.worker != w for sent in alert.sent)]
+    case = locate_case(work, alert, visit, new)
+    if any(worker.reachable for worker in case.workers):
+        move(work, alert, locate.begin(case, "replanned"))
 
 
 def worker_answered(work: Work, message: Message, answer: Answer, proof: str, minutes: int | None) -> None:
@@ -151,16 +193,8 @@ def say(
             _replacement_says(work, alert, current, worker, answer, minutes)
             continue
         _withdraw(work, alert, "locate", worker)
-        if answer == "cannot":
-            others = set(missing_workers(current)) - {worker}
-            if not others or all(_cannot(current, other) for other in others):
-                move(work, alert, locate.cannot(track.round))
-            else:
-                work.touched[alert.ref] = None
-        elif answer == "there":
-            move(work, alert, locate.claimed(work.policy(alert), work.now))
-        else:
-            move(work, alert, locate.promised(work.policy(alert), eta(work, minutes), round_=track.round))
+        if worker in missing_workers(current):
+            _locate_heard(work, alert, current, track)
         tell_staff(
             work,
             alert,
@@ -170,8 +204,19 @@ def say(
         )
 
 
+def _locate_heard(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
+    """One of them has said where they are; while another is being asked, that goes on."""
+    silent = [w for w in missing_workers(visit) if not _answered(visit, w, work.now)]
+    following = _all_said(work, alert, visit, track.round)
+    if (track.step == "trying" and silent) or following is None:
+        work.touched[alert.ref] = None
+    else:
+        move(work, alert, following)
+
+
 def _cannot(visit: Visit, worker: str) -> bool:
-    return any(said.worker == worker and said.answer == "cannot" for said in visit.said)
+    said = _said(visit, worker)
+    return said is not None and said.answer == "cannot"
 
 
 def _withdraw(work: Work, alert: Alert, purpose: str, worker: str | None = None) -> None:
@@ -192,21 +237,36 @@ def _reassure_begins(work: Work, alert: Alert, visit: Visit) -> None:
 # --- replace ---
 
 
-def need(alert: Alert, visit: Visit, now: datetime) -> int:
-    """How many places want somebody: nobody is there, nobody was sent, nobody has promised to be there in the hour."""
+def expected(alert: Alert, visit: Visit, worker: str, now: datetime) -> bool:
+    """Whether this care worker, who is planned and not there, is counted on still: they are being asked, they claim to
+    be there and a check-in is waited for, or they have promised a time within the hour that has not passed for good."""
+    track, said = alert.track("locate"), _said(visit, worker)
+    step = track.step if track is not None else "trying"
+    if said is None:
+        return step == "trying"
+    if said.answer == "cannot":
+        return False
+    if said.eta_at is None:
+        return step in ("trying", "reached")
+    in_time = alert.hour_at is None or said.eta_at <= alert.hour_at
+    return in_time and (now < said.eta_at or step in ("trying", "reached"))
+
+
+def places_open(alert: Alert, visit: Visit) -> int:
+    """How many places have neither an arrival nor somebody who was sent."""
     missing = sum(1 for place in visit.places if place.arrived_at is None)
-    absent = missing_workers(visit)
-    promised = sum(
-        1
-        for said in visit.said
-        if said.worker in absent
-        and said.answer == "on_my_way"
-        and said.eta_at is not None
-        and now < said.eta_at
-        and (alert.hour_at is None or said.eta_at <= alert.hour_at)
-    )
-    waiting = sum(1 for sent in alert.sent if not any(p.worker == sent.worker for p in visit.places))
-    return max(missing - promised - waiting, 0)
+    return max(missing - len(_on_the_way(alert, visit)), 0)
+
+
+def _on_the_way(alert: Alert, visit: Visit) -> list[Sent]:
+    """Who was sent and is not there yet."""
+    return [sent for sent in alert.sent if not any(place.worker == sent.worker for place in visit.places)]
+
+
+def need(alert: Alert, visit: Visit, now: datetime) -> int:
+    """How many places want somebody: nobody is there, nobody was sent, nobody is counted on any more."""
+    counted = sum(1 for worker in missing_workers(visit) if expected(alert, visit, worker, now))
+    return max(places_open(alert, visit) - counted, 0)
 
 
 def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True) -> replace.ReplaceCase:
@@ -235,38 +295,49 @@ def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True)
 OFFERS = ("CW-7", "CWV-2")
 
 
+def _replace_sent(work: Work, alert: Alert, visit: Visit) -> None:
+    """Every place has somebody on the way, however that became known."""
+    track, going = alert.track("replace"), _on_the_way(alert, visit)
+    if track is not None and track.step in ("waiting", "trying") and going and not places_open(alert, visit):
+        _withdraw(work, alert, "offer")
+        move(work, alert, _sent(work, alert, track, going))
+
+
+def _sent(work: Work, alert: Alert, track: Track, going: list[Sent]) -> Move:
+    return replace.sent(work.policy(alert), track, max(sent.eta_at for sent in going), alert.opened_at)
+
+
 def _replace_begins(work: Work, alert: Alert, visit: Visit) -> None:
-    """Nobody who is planned comes in time, as far as is known: somebody else is asked."""
+    """A place wants somebody, as far as is known: somebody else is asked."""
     track, where = alert.track("replace"), alert.track("locate")
-    if track is None or track.step != "waiting" or where is None:
+    if track is None or track.step not in ("waiting", "reached") or where is None:
         return
-    if where.step not in ("not_reached", "skipped") and not _comes_too_late(alert, visit, work.now):
-        return
-    if need(alert, visit, work.now) == 0:
-        return
-    move(work, alert, replace.begin(replace_case(work, alert, visit), track, where.reason))
-
-
-def _comes_too_late(alert: Alert, visit: Visit, now: datetime) -> bool:
-    """Everybody who has promised a time would come after the hour."""
-    absent = missing_workers(visit)
-    times = [said.eta_at for said in visit.said if said.worker in absent and said.eta_at is not None]
-    return bool(times) and alert.hour_at is not None and min(times) > max(alert.hour_at, now)
+    if need(alert, visit, work.now):
+        move(work, alert, replace.begin(replace_case(work, alert, visit), track, where.reason))
 
 
 def _replace_rests(work: Work, alert: Alert, visit: Visit) -> None:
     """Somebody promised to come in time, or says that they are there: no more offers for now."""
     track, where = alert.track("replace"), alert.track("locate")
-    if track is None or track.step != "trying" or where is None or where.step != "reached":
+    if track is None or track.step != "trying" or where is None or need(alert, visit, work.now):
         return
-    if where.reason == "there" or need(alert, visit, work.now) == 0:
-        _withdraw(work, alert, "offer")
-        move(work, alert, replace.halted(replace_case(work, alert, visit, asking=False), track, where.reason))
+    _withdraw(work, alert, "offer")
+    move(work, alert, replace.halted(replace_case(work, alert, visit), track, where.reason))
+
+
+def _nobody_left(work: Work, alert: Alert, visit: Visit) -> None:
+    """Everybody who could go was asked, or nobody could: a person hears it at once, not at half of the hour."""
+    track = alert.track("replace")
+    if track is None or track.phase != "exhausted" or track.index >= replace.BREACH:
+        return
+    if not any(message.template == "OC-102" for message in work.messages_of(alert)):
+        asked = {m.person for m in work.messages_of(alert) if m.template in OFFERS}
+        tell_staff(work, alert, "OC-102", count=len(asked))
 
 
 def offer_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
     """An answer to an offer: the first acceptance by the journal's order has it, the others are told at once."""
-    visit = work.visit(alert.visit)
+    visit = visit_of(work, alert)
     if visit is None or answer not in ("go", "no", "no_answer_key", "cannot_after_all"):
         return
     work.emit(
@@ -276,15 +347,18 @@ def offer_answered(work: Work, alert: Alert, message: Message, answer: Answer, p
         ),
     )
     worker = message.person
+    goes = any(sent.worker == worker for sent in alert.sent)
     if answer == "go":
+        if goes and alert.state != "ended":
+            return  # said once more: it is theirs, and they have been told so
         if alert.state == "ended" or need(alert, visit, work.now) == 0:
             _covered(work, alert, worker)
             return
         drive = timedelta(minutes=message.count) if message.count else drive_time(None)
         accept(work, alert, visit, worker, work.now + drive, proof, message.key)
-    elif answer == "cannot_after_all":
+    elif answer == "cannot_after_all" or goes:
         give_back(work, alert, visit, worker)
-    elif not any(sent.worker == worker for sent in alert.sent) and alert.state != "ended":
+    elif alert.state != "ended":
         work.emit(alert.ref, f.ReplacementDeclined(worker=worker))
         _next_wave_if_all_declined(work, alert, visit)
 
@@ -309,18 +383,20 @@ def accept(
     assert current is not None
     _tell_worker(work, current, visit, worker, "CW-8", at=eta_at)
     track = current.track("replace") or replace.waits(work.policy(alert), alert.opened_at)
+    filled = places_open(current, visit) == 0
     if need(current, visit, work.now) == 0:
         _withdraw(work, current, "offer")
-        move(work, alert, replace.sent(work.policy(alert), track, max(s.eta_at for s in current.sent)))
+        move(work, alert, _sent(work, current, track, _on_the_way(current, visit) or list(current.sent)))
         for other in dict.fromkeys(m.person for m in work.messages_of(current) if m.template in OFFERS):
             if other not in current.declined and all(sent.worker != other for sent in current.sent):
                 _covered(work, current, other)
     for absent in missing_workers(visit):
-        if absent != worker and not _cannot(visit, absent):
+        # of two who are planned, one who is on the way is not sent away for the other's replacement
+        stood_down = filled or not expected(current, visit, absent, work.now)
+        if absent != worker and not _cannot(visit, absent) and stood_down:
             _tell_worker(work, current, visit, absent, "CW-9", about=worker)
-    if alert.kind == "late_visit":
-        tell_replacement(work, current, visit, worker, eta_at)
-    tell_staff(work, current, "OC-65", about=worker, at=eta_at)
+    told = alert.kind != "late_visit" or tell_replacement(work, current, visit, worker, eta_at)
+    tell_staff(work, current, "OC-65" if told else "OC-100", about=worker, at=eta_at)
 
 
 def give_back(work: Work, alert: Alert, visit: Visit, worker: str) -> None:
@@ -348,13 +424,13 @@ def _replacement_says(
     if answer == "on_my_way":
         at = eta(work, minutes)
         work.emit(alert.ref, f.ReplacementAccepted(worker=worker, eta_at=at, proof="again"))
-        track = alert.track("replace")
-        if track is not None:
-            move(work, alert, replace.sent(work.policy(alert), track, at))
+        track, current = alert.track("replace"), work.alert(alert.ref) or alert
+        if track is not None and track.step == "reached":
+            move(work, alert, _sent(work, current, track, _on_the_way(current, visit) or list(current.sent)))
 
 
 def _covered(work: Work, alert: Alert, worker: str) -> None:
-    visit = work.visit(alert.visit)
+    visit = visit_of(work, alert)
     if visit is not None:
         _tell_worker(work, alert, visit, worker, "CW-8B")
 
@@ -380,29 +456,73 @@ def _tell_worker(
     intend(work, structs.replace(contact, about=about, at=at), alert=alert, visit=visit)
 
 
-def tell_replacement(work: Work, alert: Alert, visit: Visit, worker: str, eta_at: datetime) -> None:
-    """The service user is told who comes instead, by their own channel (22.5)."""
-    person = work.ctx.people.person(alert.service_user) if alert.service_user else None
-    if person is None:
-        return
-    mode = reassure.mode_of(person, work.state.values.public)
-    way = next(iter(reassure.ways(person)), None)
-    if way is None:
-        return
+def tell_replacement(work: Work, alert: Alert, visit: Visit, worker: str, eta_at: datetime) -> bool:
+    """The service user is told who comes instead, by their own channel (22.5). Returns whether the machine does it;
+    where it must not, or cannot, a person has to."""
+    found = _ways_to_tell(work, alert)
+    if not found:
+        return False
+    rehearsed = reassure.mode(reassure_case(work, alert)) == "off"
+    intend(work, _told_by(work, alert, found[0], worker, eta_at, rehearsed), alert=alert, visit=visit)
+    return not rehearsed
+
+
+def _ways_to_tell(work: Work, alert: Alert) -> tuple[tuple[ContactChannel, LineView], ...]:
+    """Their own lines. Who speaks for them is told by a person: the words are for the one who is visited."""
+    case = reassure_case(work, alert)
+    if case.person is None or case.speaker is not None or reassure.left_alone(case) is not None:
+        return ()
+    return reassure.ways(case.person)
+
+
+def _told_by(
+    work: Work,
+    alert: Alert,
+    way: tuple[ContactChannel, LineView],
+    worker: str,
+    eta_at: datetime | None,
+    rehearsed: bool,
+) -> Contact:
     channel, line = way
-    contact = Contact(
-        person=person.ref,
+    person = work.ctx.people.person(alert.service_user or "")
+    own = person.plan.ring_s if person is not None else None
+    return Contact(
+        person=alert.service_user or "",
         line=line.ref,
         channel=channel,
         purpose="tell_replacement",
         template="SU-6" if channel == "sms" else "SUV-2",
         priority="first_contact",
-        ring_s=person.plan.ring_s or round(work.policy(alert).ring_public.total_seconds()),
-        rehearsed=mode == "off",
+        ring_s=own or round(work.policy(alert).ring_public.total_seconds()),
+        rehearsed=rehearsed,
         about=worker,
         at=eta_at,
     )
-    intend(work, contact, alert=alert, visit=visit)
+
+
+def _told_in_vain(work: Work, alert: Alert, visit: Visit, message: Message, result: str) -> None:
+    """They have not heard who comes: once more, by the next of their lines, at least `reassure_retry` later; in the end
+    a person is asked to tell them (22.5)."""
+    if message.proof is not None or result in ("delivered", "cancelled", "rehearsed"):
+        return
+    if message.about is None or all(sent.worker != message.about for sent in alert.sent):
+        return
+    policy = work.policy(alert)
+    tries = [
+        m
+        for m in work.messages_of(alert)
+        if m.purpose == "tell_replacement" and m.about == message.about and m.result != "cancelled"
+    ]
+    found = _ways_to_tell(work, alert)
+    if len(tries) >= policy.reassure_rounds or not found:
+        tell_staff(work, alert, "OC-100", about=message.about, at=message.at)
+        return
+    way = found[len(tries) % len(found)]
+    key = intend(work, _told_by(work, alert, way, message.about, message.at, False), alert=alert, visit=visit)
+    if way[1].ref == message.line or result != "failed":
+        # their telephone is left in peace for as long as between any two rings
+        deferred = f.MessageDeferred(reason="unanswered", next_at=work.now + policy.reassure_retry)
+        work.emit(key, deferred)
 
 
 # --- inform ---
@@ -446,11 +566,11 @@ def _inform_begins(work: Work, alert: Alert, visit: Visit) -> None:
     track, spoken = alert.track("inform"), alert.track("reassure")
     if spoken is None or (track is not None and track.step != "waiting"):
         return
+    policy = work.policy(alert)
     if _claimed(alert):
         if track is None:
-            move(work, alert, inform.waits("claimed_there"))
+            move(work, alert, inform.waits("claimed_there", work.now + policy.replace_within / 2))
         return
-    policy = work.policy(alert)
     tried = spoken.step == "trying" and unanswered(work, alert) >= policy.inform_after_rounds
     if spoken.step == "not_reached" or tried or (spoken.step == "skipped" and spoken.reason in UNREACHABLE):
         _inform(work, alert, "not_reached" if spoken.step != "skipped" else spoken.reason)
@@ -501,7 +621,8 @@ def kin_answered(work: Work, alert: Alert, message: Message, answer: Answer, pro
         return
     if answer == "wrong_number":
         tell_staff(work, alert, "OC-66", about=message.person)
-        move(work, alert, inform.on_unanswered(inform_case(work, alert), track, "wrong_number"))
+        if track.step == "trying":
+            _next_kin(work, alert, track, "wrong_number")
         return
     work.emit(
         alert.ref,
@@ -516,6 +637,14 @@ def kin_answered(work: Work, alert: Alert, message: Message, answer: Answer, pro
     _withdraw(work, alert, "inform_next_of_kin")
     move(work, alert, inform.told(track, answer))
     tell_staff(work, alert, "OC-67" if answer == "ring_me" else "OC-68", about=message.person)
+
+
+def _next_kin(work: Work, alert: Alert, track: Track, reason: str) -> None:
+    """The next of them; when all were tried in vain somebody of ours hears it: no ladder ends in silence."""
+    following = inform.on_unanswered(inform_case(work, alert), track, reason)
+    move(work, alert, following)
+    if following.track.step == "not_reached":
+        tell_staff(work, alert, "OC-101", count=following.track.round)
 
 
 def kin_told(work: Work, alert: Alert, by: str, person: str | None) -> None:
@@ -547,7 +676,7 @@ def inform_settled(work: Work, alert: Alert, message: Message, result: str) -> N
     last = track.index + 1 >= len(case.kin)
     if last and track.round < inform.KIN_ROUNDS:
         return  # the first one again, but not at once: their telephone is left in peace until the moment set
-    move(work, alert, inform.on_unanswered(case, track, "unanswered"))
+    _next_kin(work, alert, track, "unanswered")
 
 
 # --- the council ---
@@ -591,7 +720,8 @@ def council_moves(work: Work, alert: Alert, council: Council, by: str | None = N
         policy=alert.policy,
     )
     if council.step == "trying" and council.desk is not None:
-        _council_try(work, alert, council, first=before == 0)
+        fresh = before == 0 or (council.tries == 1 and council.reason == HOUR_PASSED)
+        _council_try(work, alert, council, first=fresh)
 
 
 def _council_try(work: Work, alert: Alert, council: Council, *, first: bool) -> None:
@@ -634,10 +764,10 @@ def managers(work: Work) -> list[str]:
 def _breach(work: Work, alert: Alert, visit: Visit) -> None:
     """The hour passed and nobody was sent: registered manager and council (domain.md, "Ending")."""
     track = alert.track("replace")
-    if track is None or track.index < replace.BREACH or track.step == "reached":
+    if track is None or track.index < replace.BREACH or (track.step, track.reason) == ("reached", "sent"):
         return
     if alert.kind == "late_visit" and (alert.council is None or alert.council.step == "done"):
-        council_begins(work, alert, "hour_passed")
+        council_begins(work, alert, HOUR_PASSED)
 
 
 def _warn(work: Work, alert: Alert, before: int, after: int) -> None:
@@ -658,8 +788,11 @@ def _warn(work: Work, alert: Alert, before: int, after: int) -> None:
 
 def on_deadline(work: Work, alert: Alert) -> None:
     """Each track of the procedure whose moment has come goes on."""
-    visit = work.visit(alert.visit)
-    if visit is None or alert.state == "ended":
+    visit = visit_of(work, alert)
+    if alert.state == "ended":
+        return
+    if visit is None:
+        _nothing_left(work, alert)
         return
     for name in _DEADLINES:
         current = work.alert(alert.ref)
@@ -679,32 +812,59 @@ def on_deadline(work: Work, alert: Alert) -> None:
         council_moves(work, current, again)
 
 
+def _nothing_left(work: Work, alert: Alert) -> None:
+    """The visit has left the state before its alert: there is nowhere to send anybody. Staff have the alert still."""
+    for name in _DEADLINES:
+        track = alert.track(name)
+        if track is not None and track.next_at is not None:
+            gone = Track(name=name, step="done", reason="visit_gone", index=track.index, round=track.round)
+            move(work, alert, Move(track=gone))
+    if alert.council is not None and alert.council.next_at is not None:
+        over = structs.replace(alert.council, step="done", reason="visit_gone", next_at=None)
+        council_moves(work, alert, over)
+
+
 def _locate_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
-    move(work, alert, locate.on_deadline(locate_case(work, alert, visit), track))
+    move(work, alert, _unless_others_come(work, alert, visit, track, locate.on_deadline))
+
+
+def _unless_others_come(
+    work: Work,
+    alert: Alert,
+    visit: Visit,
+    track: Track,
+    step: Callable[[locate.LocateCase, Track], Move],
+) -> Move:
+    """The silence of one of two says nothing about the other, who has named a time or claims to be there."""
+    following = step(locate_case(work, alert, visit), track)
+    if following.track.step not in ("not_reached", "skipped") or track.step != "trying":
+        return following
+    others = _all_said(work, alert, visit, track.round)
+    return others if others is not None and others.track.step == "reached" else following
 
 
 def _replace_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
-    case = replace_case(work, alert, visit)
-    if track.step == "reached":
-        # who accepted did not come in time: they give way to the next, and staff hear it
-        for sent in alert.sent:
-            if not any(place.worker == sent.worker for place in visit.places):
-                work.emit(alert.ref, f.ReplacementDeclined(worker=sent.worker, after_all=True))
-                tell_staff(work, alert, "OC-69", about=sent.worker)
-        alert = work.alert(alert.ref) or alert
-        case = replace_case(work, alert, visit)
-    following = replace.on_deadline(case, track)
+    grace = locate.eta_grace(work.policy(alert))
+    for sent in _on_the_way(alert, visit):
+        if sent.eta_at + grace <= work.now:
+            # who accepted did not come in time: they give way to the next, and staff hear it
+            work.emit(alert.ref, f.ReplacementDeclined(worker=sent.worker, after_all=True))
+            tell_staff(work, alert, "OC-69", about=sent.worker)
+    alert = work.alert(alert.ref) or alert
+    following = replace.on_deadline(replace_case(work, alert, visit), track)
     move(work, alert, following)
     _warn(work, work.alert(alert.ref) or alert, track.index, following.track.index)
 
 
 def _inform_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
     if track.step != "waiting":
-        move(work, alert, inform.on_deadline(inform_case(work, alert), track))
+        _next_kin(work, alert, track, "unanswered")
         return
-    if need(alert, visit, work.now) == 0 or _claimed(alert):
+    spoken = alert.track("reassure")
+    rung = spoken is not None and (spoken.step in ("waiting", "trying") or spoken.reason == "claimed_there")
+    if need(alert, visit, work.now) == 0 or _claimed(alert) or rung:
         later = work.now + work.policy(alert).replace_within / 2
-        move(work, alert, inform.waits("somebody_comes", later))
+        move(work, alert, inform.waits("being_rung" if rung else "somebody_comes", later))
         return
     _inform(work, alert, track.reason)
 
@@ -722,11 +882,13 @@ _DEADLINES: dict[TrackName, Callable[[Work, Alert, Visit, Track], None]] = {
 def on_settled(work: Work, message: Message, result: str) -> None:
     """A failed or empty step advances at once (design rule 6)."""
     alert = work.alert(message.alert)
-    visit = work.visit(alert.visit) if alert is not None else None
+    visit = visit_of(work, alert) if alert is not None else None
     if alert is None or visit is None or alert.state == "ended":
         return
     if message.purpose == "locate":
         _locate_settled(work, alert, visit, message, result)
+    elif message.purpose == "tell_replacement":
+        _told_in_vain(work, alert, visit, message, result)
     elif (
         message.purpose == "offer"
         and message.template in OFFERS
@@ -741,7 +903,7 @@ def on_settled(work: Work, message: Message, result: str) -> None:
 
 def pointless(work: Work, alert: Alert, message: Message) -> str | None:
     """Why a message of the procedure need not leave any more, or None."""
-    visit = work.visit(alert.visit)
+    visit = visit_of(work, alert)
     if visit is None:
         return "visit_gone"
     if message.purpose == "locate":
@@ -749,6 +911,8 @@ def pointless(work: Work, alert: Alert, message: Message) -> str | None:
         return "arrived" if there else None
     if message.template in OFFERS:
         return "covered" if need(alert, visit, work.now) == 0 else None
+    if message.purpose == "tell_replacement" and all(sent.worker != message.about for sent in alert.sent):
+        return "not_coming"
     if message.purpose in ("inform_next_of_kin", "tell_replacement", "inform_council"):
         person = work.ctx.people.person(alert.service_user) if alert.service_user else None
         if reassure.mode_of(person, work.state.values.public) == "off":
@@ -764,9 +928,8 @@ def _locate_settled(work: Work, alert: Alert, visit: Visit, message: Message, re
         return
     if open_messages(work, alert, "locate"):
         return
-    following = locate.on_failed(locate_case(work, alert, visit), track)
-    if following is not None:
-        move(work, alert, following)
+    if locate.on_failed(locate_case(work, alert, visit), track) is not None:
+        move(work, alert, _unless_others_come(work, alert, visit, track, locate.on_deadline))
 
 
 def spoke(work: Work, alert: Alert, person: str, by: str) -> None:

@@ -107,7 +107,8 @@ class Work:
         self._stopped: set[str] = set()
         self._one_policy = True
         self.touched: dict[str, None] = {}
-        """Alerts that were raised, or one of whose tracks moved: what follows is the procedure's to say."""
+        """Alerts that were raised, one of whose tracks moved, or whose visit was planned anew: what follows is the
+        procedure's to say."""
         self._unseen: list[f.Draft] = []
         """Facts that no step of this decision has looked for yet: most decisions end before one does."""
 
@@ -183,6 +184,9 @@ class Work:
         self.drafts.append(draft)
         if type(body) in TOUCHING:
             self.touched[subject] = None
+        elif type(body) is f.VisitReplanned:
+            visit = self.visit(subject)
+            self.touched |= dict.fromkeys(visit.alerts if visit is not None else ())
         self._unseen.append(draft)
         if type(body) is f.ReplyKept and body.word == "stop":
             self._stopped.add(subject)
