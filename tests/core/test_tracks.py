@@ -12,14 +12,13 @@ from escalation.people import LineView, PersonView
 from monitor.core import facts as f
 from monitor.core.evolve import evolve
 from monitor.core.state import Alert, State
-from tests.core.days import OPS, Op, copy_of, do
+from tests.core.days import Op, copy_of, do
 from tests.core.driver import MONDAY, Desk
 
 NUMBER = st.integers(0, 999)
-CALM = tuple(op for op in OPS if op not in ("rows", "people", "practise", "fail", "roll"))
-DAYS = st.lists(
-    st.tuples(st.sampled_from((*CALM, "answer", "answer", "wait")), NUMBER, NUMBER, NUMBER), max_size=30
-)
+ONCE = ("plan", "send", "end", "act", "press", "check", "text", "upload", "signal", "policy", "line", "round")
+BUSY = (*ONCE, "answer", "answer", "wait", "wait")
+DAYS = st.lists(st.tuples(st.sampled_from(BUSY), NUMBER, NUMBER, NUMBER), max_size=45)
 ENDS = frozenset({"reached", "not_reached", "skipped", "done"})
 GOES_ON: dict[str, frozenset[str]] = {
     "summon": frozenset({"lapsed", "line_waits", "handed_over", "passed_on", "no_key"}),
