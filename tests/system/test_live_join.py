@@ -234,7 +234,7 @@ def test_a_key_rings_them_and_joins_them_also_where_no_machine_may(
         manager = taken_by_telephone(w)
         assert manager["waiting_for_key"]
         w.phones.do(manager, "press", digits=digit)
-        called = w.answered(number)
+        called = w.answered(number, 2 if number == DAVE else 1)
         w.joined(manager, called)
         w.phones.do(called, "hangup")
         back = until_sync(
@@ -268,7 +268,7 @@ def test_who_does_not_answer_is_said_and_another_may_be_tried(tmp_path: Path, wa
         until_sync(lambda: w.phones.call(manager["sid"])["waiting_for_key"], what="she is asked again")
         assert w.lines("late_visit", "not_answered")["other"] == "su-1"
         w.phones.do(manager, "press", digits="5")
-        w.joined(manager, w.answered(DAVE))
+        w.joined(manager, w.answered(DAVE, 2))
 
 
 def test_who_hangs_up_is_not_rung_for_any_more(tmp_path: Path, warm: WarmStart) -> None:
