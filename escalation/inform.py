@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 
 from config.policy import Policy
 from escalation.people import PersonView
+from escalation.reassure import lasts
 from escalation.track import Contact, ContactChannel, Move, Priority, Step, Track
 
 KIN_ROUNDS = 3
@@ -27,6 +28,8 @@ class InformCase(Struct, frozen=True, kw_only=True):
     policy: Policy
     now: datetime
     kin: tuple[PersonView, ...]
+    held: int = 0
+    """So many calls to them never left us, because the telephones were away."""
     rehearsed: bool = False
     """Public messages are off: everything is decided and shown, nothing is sent."""
 
@@ -59,6 +62,11 @@ def on_unanswered(case: InformCase, track: Track, reason: str) -> Move:
     return _try(case, after % len(case.kin), round_, reason)
 
 
+def again(case: InformCase, track: Track) -> Move:
+    """The try never left us: the same one, since nobody was rung and the order is kept."""
+    return _try(case, track.index, track.round, track.reason)
+
+
 def told(track: Track, reason: str) -> Move:
     """One of them has been told, by a key, a code or a person of ours."""
     return Move(track=structs.replace(track, step="reached", reason=reason, next_at=None))
@@ -72,10 +80,11 @@ def _try(case: InformCase, index: int, round_: int, reason: str) -> Move:
         if not contacts:
             continue
         # a second round goes back to the same telephone: it is left in peace for as long as a service user's
-        next_at = case.now + case.policy.reassure_retry
+        next_at = case.now + lasts(case.policy, case.held)
         track = _track("trying", reason, at, round_, next_at)
         return Move(track=track, contacts=contacts)
-    return Move(track=_track("not_reached", "no_line", 0, round_, None))
+    why = reason if reason == "wrong_number" else "no_line"
+    return Move(track=_track("not_reached", why, 0, round_, None))
 
 
 def _contacts(case: InformCase, person: PersonView, round_: int) -> tuple[Contact, ...]:

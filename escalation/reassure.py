@@ -42,6 +42,8 @@ class ReassureCase(Struct, frozen=True, kw_only=True, gc=False):
     """It is a quiet hour of whoever would be contacted."""
     practised: bool = True
     """Their practice call was answered with a key, or the desk's policy does not ask for one."""
+    held: int = 0
+    """So many tries never left us, because the telephones were away: nobody was rung by them."""
 
 
 def mode(case: ReassureCase) -> PublicMode:
@@ -98,7 +100,7 @@ def on_deadline(case: ReassureCase, track: Track) -> Move:
     doubted = case.clock_doubted or track.reason == CLOCK_DOUBTED
     if mode(case) == "off" or (doubted and track.round == 0):
         return begin(case)
-    if track.round >= case.policy.reassure_rounds:
+    if _tried_out(case, track):
         return not_reached(track, "unanswered")
     held = "line_free" if track.reason == SAME_LINE else track.reason
     return _attempt(case, track.round + 1, "unanswered" if track.round else held)
@@ -111,11 +113,26 @@ def on_unanswered(case: ReassureCase, track: Track, *, failed: bool) -> Move | N
     """
     if track.step != "trying":
         return None
-    if track.round >= case.policy.reassure_rounds:
+    if _tried_out(case, track):
         return not_reached(track, "failed" if failed else "unanswered")
     if failed:
         return _attempt(case, track.round + 1, "failed")
+    soon = case.now + case.policy.reassure_retry
+    if track.next_at is not None and track.next_at > soon:
+        # the telephones are back: from here on at the usual pace
+        return Move(track=structs.replace(track, next_at=soon))
     return None
+
+
+def _tried_out(case: ReassureCase, track: Track) -> bool:
+    """Every try has been made. One that never left us is none: who was not rung is rung when that can be done again."""
+    return track.round - case.held >= case.policy.reassure_rounds
+
+
+def lasts(policy: Policy, held: int) -> timedelta:
+    """How long one try waits to leave before the next is made: longer and longer while the telephones are away, up to
+    an hour, since it leaves at once when they are back (ours)."""
+    return policy.reassure_retry * min(1 + held, 20)
 
 
 def not_reached(track: Track, reason: str) -> Move:
@@ -155,7 +172,7 @@ def _attempt(case: ReassureCase, round_: int, reason: str) -> Move:
     contacts = _contacts(case, round_)
     if not contacts:
         return Move(track=_track("not_reached", "no_line", round_=round_))
-    next_at = case.now + case.policy.reassure_retry
+    next_at = case.now + lasts(case.policy, case.held)
     return Move(
         track=_track("trying", reason, round_=round_, index=round_ - 1, next_at=next_at), contacts=contacts
     )
@@ -176,7 +193,7 @@ def _contacts(case: ReassureCase, round_: int) -> tuple[Contact, ...]:
             channel=channel,
             purpose="reassure",
             template=WORDS[channel, who is case.person],
-            priority=_priority(case, round_),
+            priority=_priority(case, round_ - case.held),
             ring_s=ring,
         ),
     )

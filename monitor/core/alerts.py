@@ -54,6 +54,10 @@ CALLER = "caller_"
 """The reasons of alerts about a caller on the free number begin with this; then `free_number.WhyPerson`."""
 NEVER_TOLD = "never_told"
 """Why a message about somebody did not leave: who would have heard it must not hear of them."""
+OVERTAKEN = "overtaken"
+"""Why a try is cancelled that still waited when its successor was due."""
+WRONG_NUMBER = "wrong_number"
+"""Of a call: a stranger answered it. That line hears nothing more of the alert."""
 WRONG_PINS = "wrong_pins"
 """Reason of the alarm that somebody may be guessing PINs."""
 WORDS_BY_REASON: dict[str, tuple[str, str]] = {
@@ -200,7 +204,7 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
     known = work.ctx.people.person(about)
     speaks = speaker_of(work.ctx.people, known) if known is not None else None
     person = person_for(work, about, about) if known is not None else None
-    speaker = person_for(work, speaks, about) if speaks is not None else None
+    speaker = right_lines(work, alert, person_for(work, speaks, about)) if speaks is not None else None
     addressed = speaker or person
     return reassure.ReassureCase(
         policy=work.policy(alert),
@@ -208,6 +212,7 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
         speaker=speaker,
         withheld=addressed is not None and _has_fewer_lines(work, addressed),
         practised=not work.policy(alert).practice_first or has_practised(work, speaks or about),
+        held=held(work, alert, "reassure"),
         quiet=known is not None and _is_quiet(work, alert, known, speaker),
         public=work.state.values.public,
         now=work.now,
@@ -216,6 +221,28 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
         claimed_there=_claimed_there(work, alert),
         clock_doubted="clock:" in work.state.values.dark,
     )
+
+
+def never_left(message: Message) -> bool:
+    """Its time passed, or the next try overtook it, before the provider would take it."""
+    return (
+        message.phase == "settled"
+        and message.provider_ref is None
+        and (message.result, message.reason) in (("failed", "expired"), ("cancelled", OVERTAKEN))
+    )
+
+
+def held(work: Work, alert: Alert, purpose: str) -> int:
+    """So many calls and texts of that purpose never left us."""
+    return sum(1 for message in work.messages_of(alert) if message.purpose == purpose and never_left(message))
+
+
+def right_lines(work: Work, alert: Alert, person: PersonView) -> PersonView:
+    """Without the lines on which somebody has said, about this alert, that it is the wrong number."""
+    wrong = {m.line for m in work.messages_of(alert) if m.reason == WRONG_NUMBER}
+    if not wrong:
+        return person
+    return structs.replace(person, lines=tuple(line for line in person.lines if line.ref not in wrong))
 
 
 def has_practised(work: Work, person: str) -> bool:
@@ -344,7 +371,8 @@ def _lives_until(work: Work, contact: Contact, alert: Alert | None, visit: Visit
 
 def _lives(work: Work, contact: Contact, alert: Alert | None) -> timedelta:
     if contact.purpose in ("reassure", "inform_next_of_kin"):
-        return max(work.policy(alert).reassure_retry, timedelta(minutes=1))
+        before = held(work, alert, contact.purpose) if alert is not None else 0
+        return max(reassure.lasts(work.policy(alert), before), timedelta(minutes=1))
     if contact.purpose == "tell_replacement":
         return max(2 * work.policy(alert).reassure_retry, SUMMON_LIVES)
     # a practice call is made while somebody of ours is in the room
@@ -396,7 +424,7 @@ def _reassure_deadline(work: Work, alert: Alert, track: Track) -> None:
         return
     for message in open_messages(work, alert, "reassure"):
         if message.phase == "queued":
-            cancel(work, message, "overtaken")
+            cancel(work, message, OVERTAKEN)
     _reassure_move(work, alert, reassure.on_deadline(reassure_case(work, alert), track))
 
 
@@ -661,14 +689,20 @@ def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, me
         move(work, alert, reassure.reached(track, answer))
 
 
-def wrong_number(work: Work, alert: Alert) -> None:
+def wrong_number(work: Work, alert: Alert, message: Message) -> None:
     """Whoever answered is somebody else: no contact, and the next way is tried at once."""
+    strangers_line(work, message)
     track = alert.track("reassure")
     if track is None:
         return
     following = reassure.on_unanswered(reassure_case(work, alert), track, failed=True)
     if following is not None:
         _reassure_move(work, alert, following)
+
+
+def strangers_line(work: Work, message: Message) -> None:
+    """The call is done with, whatever the network says of it later, and its line is not used again for the alert."""
+    work.emit(message.key, f.MessageSettled(result="answered", reason=WRONG_NUMBER))
 
 
 def ask_for_help(
@@ -836,7 +870,7 @@ def _told_outside(work: Work, alert: Alert) -> list[Contact]:
         line = (
             None
             if message.channel == "email"
-            else person_for(work, message.person, alert.service_user).text_line()
+            else right_lines(work, alert, person_for(work, message.person, alert.service_user)).text_line()
         )
         if message.channel != "email" and line is None:
             continue

@@ -328,6 +328,8 @@ SAY: dict[Answer, str] = {
     "take": "OC-22",
     "still_mine": "OC-22",
     "pass_on": "OC-24",
+    "spoke": "NOK-3",
+    "can_go": "NOK-4",
 }
 
 
@@ -441,6 +443,8 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
     if message.purpose == "practice":
         practice.answered(work, message, answer, proof)
         return None
+    if answer == "no_key" and message.result == "voicemail":
+        return _machine_stayed(message)
     alert = work.alert(message.alert)
     if message.purpose in ("ask_worker", "locate"):
         _worker_answered(work, message, answer, proof, minutes)
@@ -464,6 +468,12 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
     elif message.channel == "call" and _wants_person(message, answer):
         _other_asked(work, alert, message, answer)
     return None
+
+
+def _machine_stayed(message: Message) -> str | None:
+    """A voicemail has heard the script out: it asks for nobody, and staff are not rung to talk to it. The detection
+    may be wrong, so that what is said last is still for a person: somebody will ring (design rule 5)."""
+    return "kept" if "kept" in dialog.DIALOGS[message.template].steps else None
 
 
 def _wants_person(message: Message, answer: Answer) -> bool:
@@ -530,7 +540,7 @@ def _service_user_answered(work: Work, alert: Alert, message: Message, answer: A
         _keep_open(work, alert, message, alert.service_user, "no_key")
         return
     if answer == "wrong_number":
-        wrong_number(work, alert)
+        wrong_number(work, alert, message)
         return
     for asked in (alert, *waiting_on(work, alert)):
         _reassured(work, asked, message, answer, proof)

@@ -22,13 +22,17 @@ from escalation.track import Contact, ContactChannel, ContactPurpose, Move, Trac
 from monitor.core import facts as f
 from monitor.core.alerts import (
     cancel,
+    held,
     intend,
     move,
+    never_left,
     open_messages,
     person_for,
     reassure_after_all,
     reassure_case,
     reassured,
+    right_lines,
+    strangers_line,
     tell_person,
     tell_staff,
 )
@@ -534,7 +538,7 @@ def kin_of(work: Work, alert: Alert) -> tuple[PersonView, ...]:
     if person is None:
         return ()
     known = (ref for ref in person.next_of_kin if work.ctx.people.person(ref) is not None)
-    views = (person_for(work, ref, person.ref) for ref in known)
+    views = (right_lines(work, alert, person_for(work, ref, person.ref)) for ref in known)
     return tuple(view for view in views if view.ref not in person.plan.never_tell)
 
 
@@ -545,6 +549,7 @@ def inform_case(work: Work, alert: Alert) -> inform.InformCase:
         policy=work.policy(alert),
         now=work.now,
         kin=kin_of(work, alert),
+        held=held(work, alert, "inform_next_of_kin"),
         rehearsed=reassure.mode_of(person, work.state.values.public) == "off",
     )
 
@@ -557,7 +562,7 @@ def unanswered(work: Work, alert: Alert) -> int:
         if message.purpose == "reassure"
         and message.phase == "settled"
         and message.proof is None
-        and message.result not in ("cancelled", "rehearsed")
+        and (message.result not in ("cancelled", "rehearsed") or never_left(message))
     )
 
 
@@ -617,9 +622,11 @@ def _inform_rests(work: Work, alert: Alert, visit: Visit) -> None:
 def kin_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
     """A next of kin answered by key or code. What they say calls nothing off: the visit stays in place."""
     track = alert.track("inform")
-    if answer == "no_key" or alert.state == "ended" or track is None:
+    if answer in ("no_key", "no_answer_key") or alert.state == "ended" or track is None:
         return
     if answer == "wrong_number":
+        strangers_line(work, message)
+        _withdraw(work, alert, "inform_next_of_kin", message.person)
         tell_staff(work, alert, "OC-66", about=message.person)
         if track.step == "trying":
             _next_kin(work, alert, track, "wrong_number")
@@ -673,10 +680,24 @@ def inform_settled(work: Work, alert: Alert, message: Message, result: str) -> N
     if later or result in ("cancelled", "rehearsed", "delivered"):
         return
     case = inform_case(work, alert)
+    if result == "failed" and never_left(work.message(message.key) or message):
+        move(work, alert, _without_texts_sent(work, alert, inform.again(case, track)))
+        return
     last = track.index + 1 >= len(case.kin)
     if last and track.round < inform.KIN_ROUNDS:
+        soon = work.now + work.policy(alert).reassure_retry
+        if track.next_at is not None and track.next_at > soon:
+            move(work, alert, Move(track=structs.replace(track, next_at=soon)))
         return  # the first one again, but not at once: their telephone is left in peace until the moment set
     _next_kin(work, alert, track, "unanswered")
+
+
+def _without_texts_sent(work: Work, alert: Alert, to: Move) -> Move:
+    """A call that could not leave is tried again; the text beside it is not, unless it could not leave either."""
+    texts = [m for m in work.messages_of(alert) if m.purpose == "inform_next_of_kin" and m.channel == "sms"]
+    had = {m.line for m in texts if m.attempts or m.phase == "queued"}
+    kept = (contact for contact in to.contacts if contact.channel != "sms" or contact.line not in had)
+    return Move(track=to.track, contacts=tuple(kept))
 
 
 # --- the council ---
@@ -857,6 +878,10 @@ def _replace_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> N
 
 
 def _inform_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
+    if track.step != "waiting" and _kin_call_waits(work, alert):
+        later = work.now + reassure.lasts(work.policy(alert), held(work, alert, "inform_next_of_kin"))
+        move(work, alert, Move(track=structs.replace(track, next_at=later)))
+        return
     if track.step != "waiting":
         _next_kin(work, alert, track, "unanswered")
         return
@@ -867,6 +892,12 @@ def _inform_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> No
         move(work, alert, inform.waits("being_rung" if rung else "somebody_comes", later))
         return
     _inform(work, alert, track.reason)
+
+
+def _kin_call_waits(work: Work, alert: Alert) -> bool:
+    """Their call has not left yet: nobody is passed over because the telephones are away."""
+    waiting = open_messages(work, alert, "inform_next_of_kin")
+    return any(message.channel == "call" and message.phase == "queued" for message in waiting)
 
 
 _DEADLINES: dict[TrackName, Callable[[Work, Alert, Visit, Track], None]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from msgspec import structs
 
 from escalation.people import LineView, PersonView
@@ -268,3 +269,109 @@ def test_when_public_messages_are_off_everything_is_shown_and_nothing_leaves() -
     outside = [m for m in desk.messages() if m.person in ("ed", "ned", "c1")]
     assert outside
     assert {m.result for m in outside} == {"rehearsed"}
+
+
+def unreached(desk: Desk) -> None:
+    """ed does not answer twice: that moment, with his next of kin's telephone about to ring."""
+    desk.advance(minutes=30)
+    for minutes in (3, 0):
+        call = [m for m in desk.messages("reassure") if m.phase == "queued"][-1]
+        desk.send(call)
+        desk.deliver(call, "no_answer")
+        desk.advance(minutes=minutes)
+
+
+def ringing_kin(desk: Desk, person: str = "ned") -> Message:
+    """The call to this next of kin, which is out now."""
+    call = [m for m in desk.messages("inform_next_of_kin", person) if m.channel == "call"][-1]
+    if call.phase == "queued":
+        desk.send(call)
+    return desk.message(call.key)
+
+
+def test_a_next_of_kin_of_whom_nothing_is_heard_has_not_been_told() -> None:
+    desk = desk_with("kit")
+    unreached(desk)
+    call = ringing_kin(desk)
+    desk.press(call, "", "")
+    desk.deliver(call, "completed")
+    assert track(desk, "inform")[0] == "trying"
+    assert desk.message(call.key).proof is None
+    assert [p for p in desk.bodies(f.PersonReached) if p.purpose == "inform_next_of_kin"] == []
+
+
+def test_a_wrong_number_is_flagged_and_neither_rung_nor_written_to_again() -> None:
+    desk = desk_with("kit")
+    people = desk.people.people
+    people["nan"] = PersonView(ref="nan", role="contact", lines=(LineView(ref="l-nan"),))
+    people["ed"] = structs.replace(people["ed"], next_of_kin=("ned", "nan"))
+    unreached(desk)
+    sent(desk, "NOK-1", "ned")
+    wrong = ringing_kin(desk, "ned")
+    desk.press(wrong, "9")
+    desk.deliver(wrong, "completed")
+    assert [m.about for m in sent(desk, "OC-66")] == ["ned"]
+    for _ in range(2):
+        call = ringing_kin(desk, "nan")
+        desk.deliver(call, "no_answer")
+        desk.advance(minutes=4)
+    assert {m.intended_at for m in desk.messages("inform_next_of_kin", "ned")} == {wrong.intended_at}
+    desk.press(ringing_kin(desk, "nan"), "1", "1")
+    desk.check()
+    assert [m.person for m in sent(desk, "NOK-5")] == ["nan"]
+
+
+def test_the_only_next_of_kin_with_a_wrong_number_is_not_reached_by_name() -> None:
+    desk = desk_with("kit")
+    unreached(desk)
+    desk.press(ringing_kin(desk), "9")
+    assert track(desk, "inform") == ("not_reached", "wrong_number")
+    desk.advance(minutes=10)
+    assert len([m for m in desk.messages("inform_next_of_kin") if m.channel == "call"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("digit", "said"), [(1, "NOK-3"), (2, None), (3, "NOK-4")], ids=["spoken", "ring", "go"]
+)
+def test_a_next_of_kin_who_writes_back_is_thanked(digit: int, said: str | None) -> None:
+    desk = desk_with("kit")
+    unreached(desk)
+    (text,) = sent(desk, "NOK-1")
+    back = desk.text("ned", f"{text.slot}{digit}", line=text.line).answer
+    assert (back.template if back is not None else None) == said
+    assert track(desk, "inform")[0] == "reached"
+
+
+def test_a_voicemail_that_hears_the_whole_script_out_asks_for_no_help() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=30)
+    call = desk.messages("reassure")[0]
+    desk.send(call)
+    desk.deliver(call, "in_progress", answered_by="machine")
+    said = desk.press(call, "", "").answer
+    assert desk.alerts("help_asked") == []
+    assert said.step == "kept"
+    assert track(desk, "reassure")[0] == "trying"
+
+
+# --- the telephone provider is away ---
+
+
+def test_who_could_not_be_rung_at_all_is_rung_when_the_telephones_are_back() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=50)
+    assert not any(m.attempts for m in desk.messages())
+    assert track(desk, "reassure")[0] == "trying"
+    assert track(desk, "inform")[0] == "trying"
+    waiting = {m.person for m in desk.messages() if m.channel == "call" and m.phase == "queued"}
+    assert {"ed", "ned"} <= waiting
+    # nothing rings twice when they are back
+    calls = [m for m in desk.messages("reassure") if m.phase == "queued"]
+    assert len(calls) == 1
+    # and the tries that count are made now
+    for _ in range(3):
+        call = next(m for m in desk.messages("reassure") if m.phase == "queued")
+        desk.send(call)
+        desk.deliver(call, "no_answer")
+        desk.advance(minutes=3)
+    assert track(desk, "reassure") == ("not_reached", "unanswered")
