@@ -233,8 +233,8 @@ def never_left(message: Message) -> bool:
 
 
 def held(work: Work, alert: Alert, purpose: str) -> int:
-    """So many calls and texts of that purpose never left us."""
-    return sum(1 for message in work.messages_of(alert) if message.purpose == purpose and never_left(message))
+    """So many tries of that purpose never left us: a call and the text beside it are one."""
+    return len({m.intended_at for m in work.messages_of(alert) if m.purpose == purpose and never_left(m)})
 
 
 def right_lines(work: Work, alert: Alert, person: PersonView) -> PersonView:
