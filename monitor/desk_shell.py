@@ -440,7 +440,7 @@ class DeskShell:
         alert = self.engine.state.values.alerts.get(alert_id)
         if alert is None:
             raise ApiProblem(404, "not_found", "there is no such alert")
-        return self.reads.alert(alert)
+        return self.reads.alert(alert, self._clock.now())
 
     # --- practice calls ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from functools import cached_property
 
+from monitor.core.causes import is_incident, round_of
 from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import (
@@ -80,12 +81,12 @@ class Reads:
 
     # --- alerts ---
 
-    def alerts(self, *, only_open: bool) -> list[AlertView]:
+    def alerts(self, now: datetime, *, only_open: bool) -> list[AlertView]:
         """Newest first."""
         found = [a for a in self._state.values.alerts.values() if not only_open or a.state != "ended"]
-        return [self.alert(alert) for alert in sorted(found, key=lambda a: a.opened_at, reverse=True)]
+        return [self.alert(alert, now) for alert in sorted(found, key=lambda a: a.opened_at, reverse=True)]
 
-    def alert(self, alert: Alert) -> AlertView:
+    def alert(self, alert: Alert, now: datetime) -> AlertView:
         """One alert with its tracks and contacts."""
         out = self._directory.outside
         return AlertView(
@@ -118,7 +119,14 @@ class Reads:
                 )
                 for held in alert.lines
             ),
+            visits=self._round(alert, now),
+            incident=alert.incident,
         )
+
+    def _round(self, alert: Alert, now: datetime) -> tuple[str, ...]:
+        if not is_incident(alert) or alert.state == "ended":
+            return ()
+        return tuple(self._directory.outside(visit.ref) for visit in round_of(self._state, alert, now))
 
     def _messages(self, alert: Alert) -> list[Message]:
         messages = self._state.values.messages
@@ -160,7 +168,7 @@ class Reads:
             zone=values.policy.zone,
             degraded=degraded,
             public=values.public,
-            alerts=tuple(self._board_alert(a) for a in values.alerts.values() if a.state != "ended"),
+            alerts=tuple(self._board_alert(a, now) for a in values.alerts.values() if a.state != "ended"),
             dark=tuple(self._dark()),
             unwatched=tuple(self._unwatched()),
             visits=tuple(self._board_visit(visit) for visit in today),
@@ -172,11 +180,11 @@ class Reads:
             telephones=telephones,
         )
 
-    def _board_alert(self, alert: Alert) -> BoardAlert:
+    def _board_alert(self, alert: Alert, now: datetime) -> BoardAlert:
         visit = self._state.values.visits.get(alert.visit or "")
         carers = [alert.worker] if alert.worker else list(visit.workers) if visit else []
         return BoardAlert(
-            alert=self.alert(alert),
+            alert=self.alert(alert, now),
             who=self._directory.full_name(alert.service_user),
             carer=" and ".join(self._directory.full_name(worker) for worker in carers) or None,
             start=visit.start if visit else None,

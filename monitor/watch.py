@@ -419,7 +419,7 @@ class Watch:
     async def alerts(self, desk: str, only_open: bool) -> list[AlertView]:
         """Alerts, newest first."""
         shell = self._shell(desk)
-        found = shell.reads.alerts(only_open=only_open)
+        found = shell.reads.alerts(self._clock.now(), only_open=only_open)
         await shell.engine.durable()
         return found
 
@@ -427,7 +427,7 @@ class Watch:
         """One alert."""
         shell = self._shell(desk)
         alert = shell.engine.state.values.alerts.get(alert_id)
-        view = shell.reads.alert(alert) if alert is not None else None
+        view = shell.reads.alert(alert, self._clock.now()) if alert is not None else None
         await shell.engine.durable()
         return view
 

@@ -26,6 +26,7 @@ from escalation.wording import (
     spoken_time,
     text_time,
 )
+from monitor.core.causes import is_incident, round_of
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
 from monitor.core.state import Alert, Message, Place, State, Visit
@@ -209,7 +210,7 @@ class Words:
         alert = self._state.values.alerts.get(message.alert or "")
         visit = self._visit(alert, message.visit)
         values = self._about(alert, visit, now) | self._to(message.person)
-        values["n"] = str(self._count(message, alert))
+        values["n"] = str(self._count(message, alert, now))
         if message.about is not None:
             values["new" if message.template in NAMES_NEW else "carer"] = self._directory.name(message.about)
         audience = self._audience(message)
@@ -327,9 +328,11 @@ class Words:
             name = "reached_off"
         return render_phrase(self._wording, name, {})
 
-    def _count(self, message: Message, alert: Alert | None) -> int:
+    def _count(self, message: Message, alert: Alert | None, now: datetime) -> int:
         """How many: alerts of a digest, rows of the rota, tries; taken now, not when it was decided."""
         values = self._state.values
+        if alert is not None and is_incident(alert):
+            return max(len(round_of(self._state, alert, now)), 1)
         if alert is not None and alert.kind == "incident":
             return sum(
                 1 for a in values.alerts.values() if a.reason == "while_down" and a.kind == "late_visit"
@@ -357,9 +360,11 @@ class Words:
         if visit is not None:
             values |= self._person(visit.service_user) | self._when(visit.start)
             values["carer"] = self._planned(visit) or values["carer"]
-        return values if alert is None else values | self._about_alert(alert, visit, values)
+        return values if alert is None else values | self._about_alert(alert, visit, values, now)
 
-    def _about_alert(self, alert: Alert, visit: Visit | None, values: dict[str, str]) -> dict[str, str]:
+    def _about_alert(
+        self, alert: Alert, visit: Visit | None, values: dict[str, str], now: datetime
+    ) -> dict[str, str]:
         office, local = self._office, self._state.calendar.local
         about = alert.service_user or alert.worker
         due = visit.start if visit else alert.due_at
@@ -376,10 +381,33 @@ class Words:
         carer = self._carer(alert, visit)
         if carer:
             found["carer"] = carer
+        if is_incident(alert):
+            found |= self._round(alert, now)
         if office.public_url is not None:
             found["link"] = f"{office.public_url}/board/{office.desk}/alerts/{alert.ref}"
         found["what"] = self._what(alert, values | found)
         return found
+
+    def _round(self, incident: Alert, now: datetime) -> dict[str, str]:
+        """How many visits its cause concerns, and the first of them. Whom somebody must not hear of is not named: an
+        incident is told to all who are on duty."""
+        found = round_of(self._state, incident, now)
+        people = (self._directory.person(visit.service_user) for visit in found)
+        named = [person.ref for person in people if person is not None and not person.plan.never_tell]
+        first = self._person(named[0] if named else None)
+        return first | {"n": str(max(len(found), 1))} | self._when(self._dark_since(incident))
+
+    def _dark_since(self, incident: Alert) -> datetime:
+        """When the last sign of life came in, as far as is known; else when the incident began."""
+        way = incident.reason.removesuffix("_dark")
+        owner = self._directory.worker_of
+        since = [
+            entry.since
+            for entry in self._state.values.dark.values()
+            if entry.cause == way
+            or (way == "worker" and entry.cause == "device" and owner(entry.subject) == incident.worker)
+        ]
+        return min(since, default=incident.opened_at)
 
     def _person(self, ref: str | None) -> dict[str, str]:
         return {"first": self._directory.name(ref), "id": self._directory.outside(ref) if ref else ""}

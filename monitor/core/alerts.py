@@ -17,6 +17,7 @@ from escalation.people import LineView, PersonView, is_quiet, may_be_told, speak
 from escalation.replies import QUESTIONS, free_slot
 from escalation.track import Contact, Move, Track
 from monitor.core import facts as f
+from monitor.core.causes import IN_INCIDENT
 from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import ROTA_CUT_OFF, ROTA_EMPTY, ROTA_HALF, ROTA_OLD, Alert, Message, Visit
 from monitor.core.times import planned_again
@@ -61,6 +62,11 @@ WRONG_NUMBER = "wrong_number"
 WRONG_PINS = "wrong_pins"
 """Reason of the alarm that somebody may be guessing PINs."""
 WORDS_BY_REASON: dict[str, tuple[str, str]] = {
+    "broker_dark": ("OC-5", "OCV-3"),
+    "feed_dark": ("OC-5", "OCV-3"),
+    "worker_dark": ("OC-4", "OCV-3"),
+    "worker_late": ("OC-93", "OCV-3"),
+    "line_late": ("OC-94", "OCV-3"),
     "degraded": ("OC-13", "OCV-3"),
     "clock_doubted": ("OC-32", "OCV-3"),
     STOPPED_TEXTS: ("OC-30", "OCV-3"),
@@ -98,8 +104,11 @@ def raise_alert(
     line: str | None = None,
     joining: bool = False,
     tell_now: bool = True,
+    incident: str | None = None,
+    in_incident: bool = False,
 ) -> Alert:
     """Raise it and start its tracks. `too_old`: it goes to staff in one digest, by the incident it belongs to.
+    `incident`: that of its cause; `in_incident`: it is that which summons staff, and not this alert.
     `joining`: a caller is being put through about it, so nobody is rung yet; `tell_now`: texted they are."""
     ref = work.ctx.mint("a")
     raised = f.AlertRaised(
@@ -115,9 +124,11 @@ def raise_alert(
         hour_at=work.now + work.policy().replace_within if kind in WITH_HOUR and not too_old else None,
     )
     work.emit(ref, raised, due_at=due_at)
+    if incident is not None:
+        work.emit(ref, f.AlertGathered(incident=incident))
     alert = _alert(work, ref)
-    if too_old:
-        skip = Track(name="summon", step="skipped", reason="in_digest")
+    if too_old or in_incident:
+        skip = Track(name="summon", step="skipped", reason="in_digest" if too_old else IN_INCIDENT)
         move(work, alert, Move(track=skip))
     elif joining:
         move(work, alert, summon.begin_joining(summon_case(work, alert), text=tell_now))
@@ -614,27 +625,30 @@ def tell_staff(
 def take(work: Work, alert: Alert, by: str, proof: str) -> None:
     """A named person has it: summoning rests until the taking expires; what could not be recorded is asked again
     after ten minutes (design: "Degraded mode")."""
-    policy = work.policy(alert)
-    unrecorded = work.ctx.unrecorded
-    work.emit(alert.ref, f.AlertTaken(by=by, proof=proof, unrecorded=unrecorded))
-    before = alert.track("summon") or Track(name="summon", step="done", reason="")
-    held = Track(
-        name="summon",
-        step="reached",
-        reason="taken",
-        phase="held",
-        next_at=work.now + (timedelta(minutes=10) if unrecorded else policy.ack_expires),
-        index=before.index,
-        round=before.round,
-    )
+    work.emit(alert.ref, f.AlertTaken(by=by, proof=proof, unrecorded=work.ctx.unrecorded))
     for message in open_messages(work, alert, "summon"):
         if message.phase == "queued":
             cancel(work, message, "taken")
-    move(work, alert, Move(track=held))
+    move(work, alert, Move(track=held(work, alert, "taken")))
     if alert.taken_by != by:
         for person in _told(work, alert):
             if person != by:
                 tell_person(work, _alert(work, alert.ref), person, "OC-3", about=by)
+
+
+def held(work: Work, alert: Alert, reason: str) -> Track:
+    """The track *summon* of an alert that somebody has: they are asked again when the taking expires."""
+    before = alert.track("summon") or Track(name="summon", step="done", reason="")
+    expires = timedelta(minutes=10) if work.ctx.unrecorded else work.policy(alert).ack_expires
+    return Track(
+        name="summon",
+        step="reached",
+        reason=reason,
+        phase="held",
+        next_at=work.now + expires,
+        index=before.index,
+        round=before.round,
+    )
 
 
 def pass_on(work: Work, alert: Alert, by: str, reason: str) -> None:

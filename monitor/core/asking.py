@@ -16,7 +16,8 @@ from escalation.locate import worker_contact
 from escalation.people import PersonView
 from escalation.track import Contact
 from monitor.core import facts as f
-from monitor.core.alerts import intend, person_for, raise_alert
+from monitor.core.alerts import intend, person_for
+from monitor.core.incidents import raise_late
 from monitor.core.places import distance_m
 from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Alert, Message, Visit
@@ -48,7 +49,7 @@ def look(work: Work, visit: Visit) -> None:
 
 def missing_workers(visit: Visit) -> tuple[str, ...]:
     """The care workers who are planned and have not arrived."""
-    return tuple([place.planned for place in visit.places if place.arrived_at is None and place.planned])
+    return visit.absent
 
 
 def _to_ask(
@@ -161,7 +162,7 @@ def heard(
     if answer == "cannot" and alert is None and not visit.all_there:
         kind = "second_worker_missing" if visit.anybody_there else "late_visit"
         if kind not in visit.alerted and not visit.over and not visit.at_door:
-            raise_alert(work, kind, visit=visit, due_at=work.now, reason=CANNOT)  # type: ignore[arg-type]
+            raise_late(work, kind, visit, due_at=work.now, reason=CANNOT)  # type: ignore[arg-type]
     elif eta_at is not None and eta_at >= visit.late_at and not visit.anybody_there:
         slipped = before is not None and before.eta_at is not None and before.eta_at >= visit.late_at
         tell_service_user_time(work, visit, worker, eta_at, alert, slipped=slipped)

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 
 from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
+from monitor.core.incidents import raise_late
 from monitor.core.inputs import CheckInSeen, Outcome
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
 from monitor.core.state import Alert, Sent, Visit
@@ -413,7 +414,7 @@ def _end_alerts(work: Work, seen: Seen, ref: str, at: datetime) -> None:
         sent += [going for going in alert.sent if going.worker != seen.worker]
     waited_for = not visit.all_there and not visit.resolved and work.now >= visit.late_at
     if waited_for and "second_worker_missing" not in visit.alerted:
-        second = raise_alert(work, "second_worker_missing", visit=visit, due_at=visit.late_at)
+        second = raise_late(work, "second_worker_missing", visit, due_at=visit.late_at, reason="")
         for going in sent:
             # who is on the way already goes for the second place
             coming = f.ReplacementAccepted(worker=going.worker, eta_at=going.eta_at, proof="again")

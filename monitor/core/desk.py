@@ -11,7 +11,19 @@ from datetime import datetime
 from typing import Any
 
 from config.policy import encode_policy, policy_digest
-from monitor.core import alerts, callers, checkins, lines, messages, practice, procedure, rota, visits
+from monitor.core import (
+    alerts,
+    callers,
+    causes,
+    checkins,
+    incidents,
+    lines,
+    messages,
+    practice,
+    procedure,
+    rota,
+    visits,
+)
 from monitor.core import facts as f
 from monitor.core.asking import eta, missing_workers
 from monitor.core.evolve import evolve
@@ -67,6 +79,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
     if (visit := work.visit(subject)) is not None:
         visits.on_deadline(work, visit, seen.due_at)
     elif (alert := work.alert(subject)) is not None:
+        if causes.is_incident(alert) and incidents.end_if_over(work, alert):
+            return work.decision()
         alerts.on_deadline(work, alert, seen.due_at)
         procedure.on_deadline(work, alert)
     elif (message := work.message(subject)) is not None:
@@ -125,11 +139,13 @@ def _signal(work: Work, seen: SignalChanged) -> Decision:
     known = f"{seen.cause}:{seen.subject}" in work.state.values.dark
     if seen.dark and not known:
         work.emit(seen.subject, f.SignalLost(cause=seen.cause))
+        incidents.way_lost(work, seen.cause, seen.subject)
         if seen.cause == "clock":
             # a wrong clock is an event and an alarm (design rule 8)
             _machine_trouble(work, "clock_doubted", True, over="clock_confirmed")
     elif not seen.dark and known:
         work.emit(seen.subject, f.SignalFound(cause=seen.cause))
+        incidents.way_back(work, f"{seen.cause}:{seen.subject}")
         if seen.cause == "clock":
             alerts.clock_agrees(work)
             _machine_trouble(work, "clock_doubted", False, over="clock_confirmed")

@@ -99,6 +99,7 @@ ALERT_FACTS: frozenset[type] = frozenset(
         f.AlertRaised,
         f.AlertTaken,
         f.AlertLapsed,
+        f.AlertGathered,
         f.AlertEnded,
         f.AlertClosed,
         f.LineWaits,
@@ -392,6 +393,8 @@ def evolve_alert(alert: Alert | None, fact: Draft, closes_after: timedelta) -> A
         case f.ReplacementDeclined():
             kept = tuple(sent for sent in alert.sent if sent.worker != body.worker)
             return structs.replace(alert, sent=kept, declined=(*alert.declined, body.worker))
+        case f.AlertGathered():
+            return structs.replace(alert, incident=body.incident)
         case f.CouncilMoved():
             return structs.replace(alert, council=_council(body))
         case _:

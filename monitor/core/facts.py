@@ -298,6 +298,12 @@ class AlertLapsed(FactBody, frozen=True, kw_only=True):
     by: str
 
 
+class AlertGathered(FactBody, frozen=True, kw_only=True):
+    """It has one cause with others: staff are summoned by the incident of that cause. The subject is the alert."""
+
+    incident: str
+
+
 class AlertEnded(FactBody, frozen=True, kw_only=True):
     """It is over, for this reason."""
 
@@ -550,6 +556,7 @@ AnyBody = (
     | AlertRaised
     | AlertTaken
     | AlertLapsed
+    | AlertGathered
     | AlertEnded
     | AlertClosed
     | LineWaits

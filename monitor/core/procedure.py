@@ -20,6 +20,7 @@ from escalation.people import LineView, PersonView
 from escalation.replies import Answer
 from escalation.track import Contact, ContactChannel, ContactPurpose, Move, Track, TrackName
 from monitor.core import facts as f
+from monitor.core import incidents
 from monitor.core.alerts import (
     cancel,
     held,
@@ -56,7 +57,9 @@ def follow(work: Work, decision: Decision) -> Decision:
         return decision
     before = len(work.drafts)
     while work.touched:
-        _follow(work, work.touched.popitem()[0])
+        ref, _ = work.touched.popitem()
+        _follow(work, ref)
+        incidents.follow(work, ref)
     if len(work.drafts) == before:
         return decision
     whole = work.decision()

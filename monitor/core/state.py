@@ -160,6 +160,11 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
         return tuple([place.planned for place in self.places if place.planned is not None])
 
     @property
+    def absent(self) -> tuple[str, ...]:
+        """The care workers whom the rota names and who have not arrived."""
+        return tuple([place.planned for place in self.places if place.arrived_at is None and place.planned])
+
+    @property
     def involved(self) -> tuple[str, ...]:
         """The care workers whom it concerns: planned, there, or near."""
         if len(self.places) == 1 and not self.near:
@@ -221,6 +226,8 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     sent: tuple[Sent, ...] = ()
     """Replacements who accepted and have not given it back, in the order of the journal."""
     declined: tuple[str, ...] = ()
+    incident: str | None = None
+    """The incident of its cause, which staff are summoned for in its place."""
     council: Council | None = None
 
     def track(self, name: TrackName) -> Track | None:

@@ -177,6 +177,10 @@ class AlertView(Struct, frozen=True, kw_only=True):
     reason: str = ""
     lines: tuple[LineView, ...] = ()
     """The lines that were held about it, oldest first."""
+    visits: tuple[str, ...] = ()
+    """Of an incident: the visits of its cause, now and in the next hours, where nobody is known to be."""
+    incident: str | None = None
+    """The incident of its cause, for which staff are summoned in its place."""
 
 
 class RotaProblem(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from monitor.core import asking
 from monitor.core import facts as f
 from monitor.core.alerts import WHILE_DOWN, raise_alert
+from monitor.core.incidents import gone_dark, raise_late
 from monitor.core.state import Alert, Visit
+from monitor.core.views import AlertKind
 from monitor.core.work import Work
 
 SAME_RUN = timedelta(minutes=90)
@@ -26,6 +28,7 @@ def on_deadline(work: Work, visit: Visit, due_at: datetime) -> None:
         return
     if visit.look_at is not None and visit.look_at <= work.now < visit.late_at and not visit.all_there:
         asking.look(work, visit)
+        gone_dark(work, [visit])
     _late(work, visit)
     _missed(work, _now(work, visit))
     _overrun(work, _now(work, visit))
@@ -38,21 +41,15 @@ def _now(work: Work, visit: Visit) -> Visit:
 
 
 def _late(work: Work, visit: Visit) -> None:
-    kind = "second_worker_missing" if visit.anybody_there else "late_visit"
+    kind: AlertKind = "second_worker_missing" if visit.anybody_there else "late_visit"
     if visit.all_there or visit.late_at > work.now or kind in visit.alerted or visit.at_door:
         return
-    too_old = work.now - visit.late_at > work.policy().catch_up
-    reason = "place_inconsistent" if "place_inconsistent" in visit.verdicts else ""
-    raise_alert(
-        work,
-        "second_worker_missing" if visit.anybody_there else "late_visit",
-        visit=visit,
-        due_at=visit.late_at,
-        reason=WHILE_DOWN if too_old else reason,
-        too_old=too_old,
-    )
-    if too_old:
+    if work.now - visit.late_at > work.policy().catch_up:
+        raise_alert(work, kind, visit=visit, due_at=visit.late_at, reason=WHILE_DOWN, too_old=True)
         digest(work)
+        return
+    reason = "place_inconsistent" if "place_inconsistent" in visit.verdicts else ""
+    raise_late(work, kind, visit, due_at=visit.late_at, reason=reason)
 
 
 def digest(work: Work) -> Alert:

@@ -89,7 +89,7 @@ class Decision(Struct, frozen=True, kw_only=True, gc=False):
     refusal: Refusal | None = None
 
 
-TOUCHING = frozenset((f.AlertRaised, f.TrackMoved))
+TOUCHING = frozenset((f.AlertRaised, f.TrackMoved, f.AlertTaken, f.AlertLapsed, f.AlertEnded))
 
 
 class Work:

@@ -285,7 +285,9 @@ def quiet_ends(desk: Desk) -> list[str]:
     found = []
     for alert in desk.state.values.alerts.values():
         track = alert.track("summon")
-        waits = track is not None and (track.next_at is not None or track.reason == "in_digest")
+        waits = track is not None and (
+            track.next_at is not None or track.reason in ("in_digest", "in_incident")
+        )
         if alert.state != "ended" and not waits:
             found.append(alert.ref)
     return found

@@ -29,6 +29,7 @@ OURS = "a name out of a list that stands in our code"
 STRINGS: dict[str, str] = {
     "AlertEnded.by": MINTED,
     "AlertEnded.outcome": OURS + ": CLOSE_REASONS, mended, store_back",
+    "AlertGathered.incident": MINTED,
     "AlertLapsed.by": MINTED,
     "AlertRaised.alert": MINTED,
     "AlertRaised.line": MINTED,
@@ -37,7 +38,7 @@ STRINGS: dict[str, str] = {
     "AlertRaised.visit": MINTED,
     "AlertRaised.worker": MINTED,
     "AlertTaken.by": MINTED,
-    "AlertTaken.proof": "key:N, reply:NN, link, person:<minted id>",
+    "AlertTaken.proof": "key:N, reply:NN, link, person:<minted id>, alert:<minted id>",
     "ActionRecorded.action": OURS + ": ActionTaken.action",
     "ActionRecorded.by": MINTED,
     "ActionRecorded.to": MINTED,

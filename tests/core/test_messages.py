@@ -409,7 +409,7 @@ def test_help_leaves_unrecorded_too() -> None:
 
 def test_a_second_call_to_an_engaged_line_waits_until_the_first_is_over() -> None:
     desk = Desk(MONDAY.replace(hour=10), public="off")
-    desk.plan("v1")
+    desk.plan("v1", time_critical=True)
     desk.plan("v2", service_user="ed2")
     desk.advance(minutes=31)
     first, second = [m for m in desk.messages("summon", "olga") if m.channel == "call"]
@@ -423,7 +423,7 @@ def test_a_second_call_to_an_engaged_line_waits_until_the_first_is_over() -> Non
 
 def test_a_call_whose_end_nobody_reports_engages_its_line_for_two_minutes_at_most() -> None:
     desk = Desk(MONDAY.replace(hour=10), public="off")
-    desk.plan("v1")
+    desk.plan("v1", time_critical=True)
     desk.plan("v2", service_user="ed2")
     desk.advance(minutes=31)
     first, second = [m for m in desk.messages("summon", "olga") if m.channel == "call"]

@@ -138,6 +138,8 @@ class AlertSeen:
     since: datetime | None = None
     next_at: datetime | None = None
     summon: str = ""
+    incident: str | None = None
+    """The incident that summons staff in its place."""
     people: list[tuple[datetime, str]] = field(default_factory=list)
     """Staff to whom something about it was handed to the network, and when."""
     public: list[str] = field(default_factory=list)
@@ -579,6 +581,9 @@ class Auditor:
     def _AlertLapsed(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         self._alert_is(book, fact.subject, "open")
 
+    def _AlertGathered(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        book.alerts[fact.subject].incident = body["incident"]
+
     def _AlertEnded(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         self._alert_is(book, fact.subject, "ended")
         seen = book.visits.get(book.alerts[fact.subject].visit or "")
@@ -688,8 +693,12 @@ class Auditor:
             digests = [a for a in book.alerts.values() if a.reason == "while_down" and a.kind == "incident"]
             for alert in book.alerts.values():
                 if alert.summon == "skipped":
-                    if not digests:
-                        self.fail("not_offered", f"{alert.ref} is in a digest that does not exist")
+                    incident = book.alerts.get(alert.incident or "")
+                    rests = incident is not None and incident.state != "ended"
+                    if alert.state != "ended" and not digests and not rests:
+                        self.fail(
+                            "not_offered", f"{alert.ref} is in a digest or incident that does not exist"
+                        )
                 elif alert.state == "open" and not self._offered(book, alert, healed_at):
                     self.fail(
                         "not_offered",
