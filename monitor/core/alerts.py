@@ -629,14 +629,14 @@ def take(work: Work, alert: Alert, by: str, proof: str) -> None:
     for message in open_messages(work, alert, "summon"):
         if message.phase == "queued":
             cancel(work, message, "taken")
-    move(work, alert, Move(track=held(work, alert, "taken")))
+    move(work, alert, Move(track=holding(work, alert, "taken")))
     if alert.taken_by != by:
         for person in _told(work, alert):
             if person != by:
                 tell_person(work, _alert(work, alert.ref), person, "OC-3", about=by)
 
 
-def held(work: Work, alert: Alert, reason: str) -> Track:
+def holding(work: Work, alert: Alert, reason: str) -> Track:
     """The track *summon* of an alert that somebody has: they are asked again when the taking expires."""
     before = alert.track("summon") or Track(name="summon", step="done", reason="")
     expires = timedelta(minutes=10) if work.ctx.unrecorded else work.policy(alert).ack_expires

@@ -18,7 +18,7 @@ from monitor.core.alerts import (
     cancel,
     duty_chain,
     end_alert,
-    held,
+    holding,
     may_hear,
     move,
     open_messages,
@@ -228,7 +228,7 @@ def _stand(work: Work, incident: Alert, member: Alert) -> None:
 def _on_its_own(work: Work, member: Alert) -> None:
     """The incident summons for it no more: who has it keeps it and is asked again, else staff are summoned."""
     if member.taken_by is not None:
-        move(work, member, Move(track=held(work, member, "incident_over")))
+        move(work, member, Move(track=holding(work, member, "incident_over")))
     else:
         move(work, member, summon.begin(summon_case(work, member), "incident_over"))
 
