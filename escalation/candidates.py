@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from config.policy import Policy
 from escalation.people import PersonView
 
 Part = Literal["free", "near", "skills", "preference", "continuity", "hours_left"]
@@ -20,7 +21,7 @@ Barred = Literal[
 ]
 
 UNKNOWN_DRIVE = timedelta(minutes=20)
-"""Assumed where nothing is known of where somebody is (ours)."""
+"""Assumed where nothing is known of where somebody is (ours); a third of the hour, where that is shorter."""
 METRES_A_MINUTE = 400.0
 """24 km/h from door to door, in town and with parking (ours)."""
 START_UP = timedelta(minutes=3)
@@ -52,6 +53,8 @@ class Wanted(Struct, frozen=True, kw_only=True):
     person: PersonView | None
     planned: frozenset[str] = frozenset()
     """Who is planned for it or there already."""
+    unknown: timedelta = UNKNOWN_DRIVE
+    """The drive of somebody of whom nothing is known."""
 
 
 class Score(Struct, frozen=True, kw_only=True):
@@ -66,9 +69,14 @@ class Score(Struct, frozen=True, kw_only=True):
     barred: Barred | None = None
 
 
-def drive_time(metres: float | None) -> timedelta:
+def unknown_drive(policy: Policy) -> timedelta:
+    """How long somebody needs of whom nothing is known (ours)."""
+    return min(UNKNOWN_DRIVE, policy.replace_within / 3)
+
+
+def drive_time(metres: float) -> timedelta:
     """How long somebody needs to be there, from the distance as the crow flies."""
-    return UNKNOWN_DRIVE if metres is None else START_UP + timedelta(minutes=metres / METRES_A_MINUTE)
+    return START_UP + timedelta(minutes=metres / METRES_A_MINUTE)
 
 
 def rank(seekers: Sequence[Seeker], wanted: Wanted) -> tuple[Score, ...]:
@@ -79,7 +87,7 @@ def rank(seekers: Sequence[Seeker], wanted: Wanted) -> tuple[Score, ...]:
 
 def score(seeker: Seeker, wanted: Wanted) -> Score:
     """The points of one care worker, by part."""
-    drive = drive_time(seeker.metres)
+    drive = wanted.unknown if seeker.metres is None else drive_time(seeker.metres)
     ready_at = max(wanted.now, seeker.busy_until or wanted.now) + drive
     parts: tuple[tuple[Part, int], ...] = (
         ("free", _free(seeker, wanted, ready_at)),
@@ -140,7 +148,7 @@ def barred_anyway(who: PersonView, wanted: Wanted, *, in_hours: bool) -> Barred 
 
 def not_asked(who: PersonView, wanted: Wanted, reason: Barred) -> Score:
     """A place at the end of the ranking, with the reason."""
-    return Score(ref=who.ref, points=0, parts=(), drive=UNKNOWN_DRIVE, ready_at=wanted.now, barred=reason)
+    return Score(ref=who.ref, points=0, parts=(), drive=wanted.unknown, ready_at=wanted.now, barred=reason)
 
 
 def _barred(seeker: Seeker, wanted: Wanted, ready_at: datetime) -> Barred | None:

@@ -19,6 +19,8 @@ from escalation.track import Contact, Move, Step, Track
 
 WARNED = (0.5, 0.75, 1.0)
 """Shares of the hour: warned at 30 and 45 minutes, a breach at 60 (domain.md)."""
+EXHAUSTED = "exhausted"
+"""`Track.phase` while nobody is left to ask."""
 BREACH = len(WARNED)
 """`Track.index` from which on the hour has passed."""
 
@@ -97,8 +99,9 @@ def sent(policy: Policy, track: Track, eta: datetime, opened_at: datetime) -> Mo
 
 
 def on_declined(case: ReplaceCase, track: Track) -> Move | None:
-    """Everybody of this wave has said no: the next one at once (design rule 6)."""
-    if track.step != "trying" or case.waiting or not case.candidates:
+    """Everybody of this wave has said no: the next one at once, and if there is none that is said at once too
+    (design rule 6)."""
+    if track.step != "trying" or case.waiting or (not case.candidates and track.phase == EXHAUSTED):
         return None
     return _wave(case, track, track.reason)
 
@@ -112,7 +115,7 @@ def halted(case: ReplaceCase, track: Track, reason: str) -> Move:
 def _wave(case: ReplaceCase, track: Track, reason: str) -> Move:
     asked = case.candidates[: case.policy.offer_wave_size]
     if not asked:
-        left = structs.replace(track, reason="nobody_left", phase="exhausted")
+        left = structs.replace(track, reason="nobody_left", phase=EXHAUSTED)
         return Move(track=structs.replace(left, next_at=_next_look(case, left)))
     since = track.since or case.now
     rounds = max(track.round, (case.now - since) // case.policy.offer_wave) + 1
@@ -141,7 +144,7 @@ def _offer(case: ReplaceCase, offer: Offer) -> tuple[Contact, ...]:
 
 
 def _wave_at(case: ReplaceCase, track: Track) -> datetime:
-    if track.phase == "exhausted":
+    if track.phase == EXHAUSTED:
         return case.now  # somebody may have become free
     return (track.since or case.now) + track.round * case.policy.offer_wave
 

@@ -116,8 +116,18 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-93": _SUMMON,
         "OC-94": _SUMMON,
         "OC-35": _SUMMON,
+        "OC-74": _SUMMON,
     }
 )
+
+WHERE_ARE_YOU = frozenset({"CW-1", "CW-2"})
+"""Before the alert and at it: one question to the care worker, with the same answers and therefore the same code."""
+
+
+def same_question(one: str, other: str) -> bool:
+    """Whether two templates put the same question: asked again, it keeps its slot."""
+    return one == other or (one in WHERE_ARE_YOU and other in WHERE_ARE_YOU)
+
 
 # --- reading a text ---
 

@@ -103,7 +103,7 @@ class Reads:
             tracks=tuple(
                 TrackView(name=t.name, step=t.step, next_at=t.next_at, reason=t.reason) for t in alert.tracks
             ),
-            contacts=tuple(self._contact(m) for m in self._messages(alert)),
+            contacts=tuple(self._contact(m) for m in (*self._asked_before(alert), *self._messages(alert))),
             taken_by=out(alert.taken_by) if alert.taken_by else None,
             taken_at=alert.taken_at,
             time_critical=alert.time_critical,
@@ -131,6 +131,12 @@ class Reads:
     def _messages(self, alert: Alert) -> list[Message]:
         messages = self._state.values.messages
         return [messages[key] for key in alert.messages if key in messages]
+
+    def _asked_before(self, alert: Alert) -> list[Message]:
+        """What the care workers were asked, and told, before there was an alert (spec 5.1)."""
+        visit = self._state.values.visits.get(alert.visit or "") if alert.hour_at is not None else None
+        found = (self._state.values.messages.get(key) for key in (visit.asks if visit is not None else ()))
+        return [m for m in found if m is not None and m.intended_at <= alert.opened_at]
 
     def _contact(self, message: Message) -> ContactView:
         return ContactView(

@@ -26,6 +26,7 @@ from escalation.wording import (
     spoken_time,
     text_time,
 )
+from monitor.core.alerts import CANNOT
 from monitor.core.causes import is_incident, round_of
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
@@ -44,6 +45,7 @@ DOING = {
     "quiet_hours": "doing_quiet",
     "never_told": "doing_withheld",
     "nobody_speaks": "doing_nobody_speaks",
+    "claimed_there": "doing_claimed",
     "same_line": "doing_same_line",
     "no_line": "doing_nobody",
     "nobody_known": "doing_nobody",
@@ -176,6 +178,9 @@ class Words:
             return ""
         if alert is not None and alert.state == "ended" and "over" in row.openings:
             return "over"
+        if message.purpose == "offer":
+            track = alert.track("replace") if alert is not None else None
+            return "gone" if track is not None and track.step in ("reached", "done") else ""
         if alert is not None and message.purpose == "summon":
             elsewhere = alert.state == "taken" and alert.taken_by != message.person
             if elsewhere:
@@ -220,6 +225,8 @@ class Words:
             values |= self._for_service_user(message, visit)
         elif audience == "council" and alert is not None:
             values |= self._council.values(alert, now)
+        elif audience == "staff" and message.at is not None:
+            values["until"] = text_time(self._state.calendar.local(message.at))
         if audience != "staff":
             values["link"] = ""
         if message.template in MOMENTS:
@@ -259,11 +266,19 @@ class Words:
         if visit is not None:
             minutes = round((visit.end - visit.start).total_seconds() / 60)
             filled |= {"area": self._directory.area(visit.service_user, visit.start), "len": str(minutes)}
+        if message.template == "CWV-2":
+            filled["new"] = self._sent(message) or filled["new"]
         if message.template == "CW-4" and not self._tells_service_user(visit):
             filled["first"] = ""
         if message.template == "CW-9":
             filled["time"] = self._next_visit(message.person, visit)
         return filled
+
+    def _sent(self, message: Message) -> str:
+        """Who goes instead, other than who is spoken to."""
+        alert = self._state.values.alerts.get(message.alert or "")
+        sent = [going.worker for going in (alert.sent if alert else ()) if going.worker != message.person]
+        return self._directory.name(sent[-1]) if sent else ""
 
     def _next_visit(self, worker: str, visit: Visit | None) -> str:
         """When the next visit of that care worker begins; "" when there is none today."""
@@ -297,7 +312,7 @@ class Words:
         return visit is not None and any(
             m.visit == visit.ref
             and m.template in ("SU-5", "SU-7", "SU-8", "SUV-2")
-            and m.result != "rehearsed"
+            and m.result not in ("rehearsed", "cancelled", "failed")
             for m in self._state.values.messages.values()
         )
 
@@ -379,6 +394,8 @@ class Words:
             "doing": self._doing(alert),
         }
         carer = self._carer(alert, visit)
+        if alert.kind == "late_visit" and alert.reason == CANNOT:
+            carer = self._who_said(visit, CANNOT) or carer
         if carer:
             found["carer"] = carer
         if is_incident(alert):
@@ -439,6 +456,10 @@ class Words:
     def _planned(self, visit: Visit) -> str:
         return " and ".join(self._directory.name(worker) for worker in visit.workers)
 
+    def _who_said(self, visit: Visit | None, answer: str) -> str:
+        said = visit.said if visit is not None else ()
+        return " and ".join(self._directory.name(entry.worker) for entry in said if entry.answer == answer)
+
     def _missing(self, visit: Visit | None) -> str:
         """The care worker who is planned and not there."""
         absent = [p.planned for p in visit.places if p.arrived_at is None and p.planned] if visit else []
@@ -470,7 +491,11 @@ class Words:
         if not isinstance(name, str):
             return ""
         minutes = round(self._state.values.policy.ask_public.total_seconds() / 60)
-        values = {"first": self._directory.name(alert.service_user), "min": str(minutes)}
+        values = {
+            "first": self._directory.name(alert.service_user),
+            "min": str(minutes),
+            "carer": self._who_said(self._visit(alert, None), "there"),
+        }
         return render_phrase(self._wording, name, values)
 
     def _what(self, alert: Alert, values: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ from msgspec import structs
 from config.policy import Calendar, Duty, applying
 from escalation import reassure, summon
 from escalation.people import LineView, PersonView, is_quiet, may_be_told, speaker_of, told_lines
-from escalation.replies import QUESTIONS, free_slot
+from escalation.replies import QUESTIONS, free_slot, same_question
 from escalation.track import Contact, Move, Track
 from monitor.core import facts as f
 from monitor.core.causes import IN_INCIDENT
@@ -43,6 +43,9 @@ WITH_REASSURE: frozenset[AlertKind] = frozenset({"late_visit"})
 
 DONT_COME = "dont_come"
 """Reason of the alert that a service user has texted that nobody should come: the visit stays in place (7.26)."""
+
+CANNOT = "cannot"
+"""Reason of an alert that the care worker's own *cannot get there* has opened."""
 
 WITH_HOUR: frozenset[AlertKind] = frozenset({"late_visit", "second_worker_missing"})
 """Kinds for which somebody is sent within the hour (spec 22.4): the procedure's tracks run for them."""
@@ -161,6 +164,8 @@ def summon_case(work: Work, alert: Alert) -> summon.SummonCase:
     policy = work.policy(alert)
     by_phone = BY_PHONE if alert.reason.startswith(CALLER) else SUMMON_WORDS[alert.kind]
     sms, call = WORDS_BY_REASON.get(alert.reason, by_phone)
+    if alert.reason == CANNOT and alert.kind == "late_visit":
+        sms = "OC-74"
     return summon.SummonCase(
         policy=policy,
         chain=duty_chain(work, alert.service_user),
@@ -332,7 +337,7 @@ def _waits_already(work: Work, alert: Alert, contact: Contact) -> bool:
 def intend(work: Work, contact: Contact, *, alert: Alert | None, visit: Visit | None = None) -> str:
     """Journal that a message is to go out. Rehearsed ones are settled at once: "would have been sent"."""
     key = work.ctx.mint("m")
-    slot, bare = _slot(work, contact, alert)
+    slot, bare = _slot(work, contact, alert, visit)
     work.emit(
         key,
         f.MessageIntended(
@@ -390,14 +395,16 @@ def _lives(work: Work, contact: Contact, alert: Alert | None) -> timedelta:
     return PRACTICE_LIVES if contact.purpose == "practice" else SUMMON_LIVES
 
 
-def _slot(work: Work, contact: Contact, alert: Alert | None) -> tuple[int | None, bool]:
-    """The slot of a question asked by text; a question asked again about the same alert keeps its slot."""
+def _slot(work: Work, contact: Contact, alert: Alert | None, visit: Visit | None) -> tuple[int | None, bool]:
+    """The slot of a question asked by text; a question asked again about the same alert, or the same visit before
+    there was one, keeps its slot, so that one digit alone still answers it."""
     if contact.channel != "sms" or contact.template not in QUESTIONS:
         return None, False
     asked = work.questions(contact.line)
-    own = alert.messages if alert is not None else ()
+    about = visit or (work.visit(alert.visit) if alert is not None else None)
+    own = (*(alert.messages if alert is not None else ()), *(about.asks if about is not None else ()))
     for question in asked if own else ():
-        if question.open and question.template == contact.template and question.key in own:
+        if question.open and same_question(question.template, contact.template) and question.key in own:
             return question.slot, False
     nobody_else = not any(question.open for question in asked)
     return free_slot(asked, work.now), contact.purpose == "reassure" and nobody_else
@@ -612,11 +619,16 @@ def tell_staff(
     at: datetime | None = None,
 ) -> None:
     """A word to whoever has it, else to the rung being summoned."""
-    chain = [person for person in duty_chain(work, alert.service_user) if may_hear(work, alert, person.ref)]
-    track = alert.track("summon")
-    ref = alert.taken_by or (chain[(track.index if track else 0) % len(chain)].ref if chain else None)
+    ref = responsible(work, alert)
     if ref is not None:
         tell_person(work, alert, ref, template, count=count, about=about, at=at)
+
+
+def responsible(work: Work, alert: Alert) -> str | None:
+    """Whoever has it, else the rung being summoned."""
+    chain = [person for person in duty_chain(work, alert.service_user) if may_hear(work, alert, person.ref)]
+    track = alert.track("summon")
+    return alert.taken_by or (chain[(track.index if track else 0) % len(chain)].ref if chain else None)
 
 
 # --- people answer ---
@@ -842,6 +854,7 @@ def end_alert(
     told = _told(work, alert)
     waiting = waiting_on(work, alert)
     outside = _told_outside(work, alert)
+    for_nothing = _sent_for_nothing(work, alert, about)
     for message in work.messages_of(alert):
         if message.phase == "queued":
             cancel(work, message, "alert_ended")
@@ -860,6 +873,8 @@ def end_alert(
     for contact in outside:
         if contact.person != about:
             intend(work, contact, alert=_alert(work, alert.ref))
+    for worker in for_nothing:
+        tell_covered(work, _alert(work, alert.ref), worker)
     _end_digest(work, alert, reason)
 
 
@@ -867,9 +882,36 @@ OVER_WORDS: dict[str, str] = {
     "NOK-1": "NOK-5",
     "NOKV-1": "NOK-5",
     "CO-2": "CO-4",
-    "CW-8": "CW-8B",
 }
-"""Who heard these words is told with those that it is over: next of kin, the council, and who is on the way."""
+"""Who heard these words is told with those that it is over: next of kin and the council."""
+
+
+def _sent_for_nothing(work: Work, alert: Alert, about: str | None) -> list[str]:
+    """Who is on the way and need not come any more. While a place of a double-handed visit is still empty, whoever
+    was sent is wanted for it."""
+    visit = work.visit(alert.visit)
+    if visit is not None and visit.anybody_there and not visit.all_there and not visit.over:
+        return []
+    there = {place.worker for place in visit.places if place.arrived_at is not None} if visit else set()
+    return [sent.worker for sent in alert.sent if sent.worker != about and sent.worker not in there]
+
+
+def tell_covered(work: Work, alert: Alert, worker: str) -> None:
+    """A care worker is not wanted any more: by text, else a person of ours rings them."""
+    view = person_for(work, worker, alert.service_user)
+    line = view.text_line()
+    if line is None:
+        tell_staff(work, alert, "OC-72", about=worker)
+        return
+    contact = Contact(
+        person=worker,
+        line=line.ref,
+        channel="sms",
+        purpose="stand_down",
+        template="CW-8B",
+        priority="time_critical",
+    )
+    intend(work, contact, alert=alert)
 
 
 def _told_outside(work: Work, alert: Alert) -> list[Contact]:
@@ -878,8 +920,6 @@ def _told_outside(work: Work, alert: Alert) -> list[Contact]:
     for message in work.messages_of(alert):
         words = OVER_WORDS.get(message.template)
         if words is None or not message.attempts or message.person in found:
-            continue
-        if words == "CW-8B" and not any(sent.worker == message.person for sent in alert.sent):
             continue
         line = (
             None

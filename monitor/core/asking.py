@@ -11,21 +11,18 @@ from datetime import datetime, timedelta
 from msgspec import structs
 
 from escalation import reassure
-from escalation.candidates import UNKNOWN_DRIVE, drive_time
+from escalation.candidates import drive_time, unknown_drive
 from escalation.locate import worker_contact
 from escalation.people import PersonView
 from escalation.track import Contact
 from monitor.core import facts as f
-from monitor.core.alerts import intend, person_for
+from monitor.core.alerts import CANNOT, intend, person_for
 from monitor.core.incidents import raise_late
 from monitor.core.places import distance_m
 from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Alert, Message, Visit
 from monitor.core.times import looks
 from monitor.core.work import Work
-
-CANNOT = "cannot"
-"""Reason of an alert that the care worker's own *cannot get there* has opened."""
 
 
 def look(work: Work, visit: Visit) -> None:
@@ -62,14 +59,14 @@ def _to_ask(
         return (), "not_yet"
     if _signal(work, visit) not in ("known", "dark:device"):
         return (), "dark"
-    silent = tuple(worker for worker in missing if not _spoke(visit, worker, work.now))
+    silent = tuple(worker for worker in missing if not spoke(visit, worker, work.now))
     return silent, "" if silent else "answered"
 
 
-def _spoke(visit: Visit, worker: str, now: datetime) -> bool:
+def spoke(visit: Visit, worker: str, now: datetime) -> bool:
     """They have said where they are, and their time has not passed."""
     said = next((entry for entry in visit.said if entry.worker == worker), None)
-    return said is not None and (said.eta_at is None or said.eta_at > now)
+    return said is not None and (said.eta_at is None or said.eta_at >= now)
 
 
 def _signal(work: Work, visit: Visit) -> str:
@@ -132,7 +129,7 @@ def metres_to(work: Work, worker: str, visit: Visit, *, before: bool = False) ->
 
 def eta(work: Work, minutes: int | None) -> datetime:
     """When somebody will be there who says so many minutes; who says none is given the usual drive (ours)."""
-    return work.now + (timedelta(minutes=minutes) if minutes else UNKNOWN_DRIVE)
+    return work.now + (timedelta(minutes=minutes) if minutes is not None else unknown_drive(work.policy()))
 
 
 def heard(
@@ -163,9 +160,28 @@ def heard(
         kind = "second_worker_missing" if visit.anybody_there else "late_visit"
         if kind not in visit.alerted and not visit.over and not visit.at_door:
             raise_late(work, kind, visit, due_at=work.now, reason=CANNOT)  # type: ignore[arg-type]
-    elif eta_at is not None and eta_at >= visit.late_at and not visit.anybody_there:
-        slipped = before is not None and before.eta_at is not None and before.eta_at >= visit.late_at
-        tell_service_user_time(work, visit, worker, eta_at, alert, slipped=slipped)
+    elif eta_at is not None and not visit.anybody_there and not _somebody_else_goes(alert, worker):
+        _tell_lateness(work, visit, worker, eta_at, alert, told=before.eta_at if before is not None else None)
+
+
+def _somebody_else_goes(alert: Alert | None, worker: str) -> bool:
+    """The service user has been told another name: a second one would only confuse."""
+    return alert is not None and bool(alert.sent) and all(sent.worker != worker for sent in alert.sent)
+
+
+SAME_TIME = timedelta(minutes=1)
+"""A time said twice is told once."""
+
+
+def _tell_lateness(
+    work: Work, visit: Visit, worker: str, eta_at: datetime, alert: Alert | None, *, told: datetime | None
+) -> None:
+    """A time beyond the tolerance; `told`: the one that this care worker gave before."""
+    before = told if told is not None and told >= visit.late_at else None
+    if eta_at < visit.late_at or (before is not None and abs(eta_at - before) < SAME_TIME):
+        return
+    slipped = before is not None and eta_at > before
+    tell_service_user_time(work, visit, worker, eta_at, alert, slipped=slipped)
 
 
 def late_alert(work: Work, visit: Visit) -> Alert | None:

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from datetime import datetime, timedelta
 
 from config.policy import Calendar
-from escalation.candidates import Barred, Score, Seeker, Wanted, barred_anyway, not_asked, rank
+from escalation.candidates import Barred, Score, Seeker, Wanted, barred_anyway, not_asked, rank, unknown_drive
 from escalation.people import PersonView
 from monitor.core.asking import metres_to
 from monitor.core.places import distance_m
@@ -47,6 +47,7 @@ def _wanted(work: Work, alert: Alert, visit: Visit) -> Wanted:
         length=visit.end - visit.start,
         person=work.ctx.people.person(visit.service_user),
         planned=frozenset(visit.involved) | {sent.worker for sent in alert.sent},
+        unknown=unknown_drive(work.policy(alert)),
     )
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from config.policy import decode_policy
 from escalation import replace
 from escalation.inform import Council
-from escalation.replies import Question
+from escalation.replies import Question, same_question
 from escalation.track import Track
 from monitor.core import facts as f
 from monitor.core.facts import Draft, Happened
@@ -664,9 +664,18 @@ def _intended(fact: Draft, body: f.MessageIntended) -> Message:
 def _never_asked(state: State, message: Message, fact: Happened) -> None:
     """It never left, so nobody can answer it; but an earlier text with the same code may be answered still."""
     alert = state.values.alerts.get(message.alert or "")
-    found = (state.values.messages.get(key) for key in (alert.messages if alert else ()))
-    same = (message.line, message.slot, message.template)
-    sent = [m for m in found if m is not None and m.attempts and (m.line, m.slot, m.template) == same]
+    visit = state.values.visits.get(message.visit or "")
+    keys = (*(visit.asks if visit else ()), *(alert.messages if alert else ()))
+    found = (state.values.messages.get(key) for key in keys)
+    same = (message.line, message.slot)
+    sent = [
+        m
+        for m in found
+        if m is not None
+        and m.attempts
+        and (m.line, m.slot) == same
+        and same_question(m.template, message.template)
+    ]
     if not sent or message.line is None or message.slot is None:
         _close_question(state, message.key, fact)
         return

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from escalation import dialog, reassure
-from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match
+from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
 from monitor.core import asking, lines, practice, procedure
 from monitor.core import facts as f
 from monitor.core.alerts import (
@@ -284,12 +284,16 @@ def reply(work: Work, received: ReplyReceived) -> Decision:
 
 def _as_sent(work: Work, asked: Message | None) -> Message | None:
     """The text that was answered: a question asked again and not yet sent was answered on its earlier text."""
-    alert = work.alert(asked.alert) if asked is not None and asked.attempts == 0 else None
+    if asked is None or asked.attempts:
+        return asked
+    alert, visit = work.alert(asked.alert), work.visit(asked.visit)
+    before = [work.message(key) for key in (visit.asks if visit is not None else ())]
     sent = [
         message
-        for message in (work.messages_of(alert) if alert is not None and asked is not None else ())
-        if asked is not None
-        and (message.line, message.slot, message.template) == (asked.line, asked.slot, asked.template)
+        for message in (*before, *(work.messages_of(alert) if alert is not None else ()))
+        if message is not None
+        and (message.line, message.slot) == (asked.line, asked.slot)
+        and same_question(message.template, asked.template)
         and message.attempts > 0
     ]
     return sent[-1] if sent else asked
@@ -353,6 +357,11 @@ def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
         if found.answer in ASKS_FOR_PERSON:
             return _words(work, received, Unmatched(reason="help"))
         return _say(work, received, None, None, message.person)
+    if message is not None and message.template == "CW-5":
+        # whoever is not all right is rung, however late they say so
+        return _words(work, received, Unmatched(reason="help"))
+    if message is not None and message.purpose == "offer":
+        return _say(work, received, "CW-8B", message.alert, message.person)
     return _say(work, received, "OC-25", None, _speaker(work, received))
 
 
@@ -361,9 +370,12 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     person = _speaker(work, received)
     role = _role(work, person)
     refused = found.reason == "dont_come"
-    template = (
-        ("SU-12" if refused else "SU-11") if role == "service_user" else "OC-26" if role == "staff" else None
-    )
+    template = SAY_TO_WORDS.get(role)
+    asked = _asked_of_worker(work, received, person) if role == "care_worker" else None
+    if refused and role == "service_user":
+        template = "SU-12"
+    elif role == "care_worker" and asked is None:
+        template = None
     stopped = received.word == "stop"
     said = None if stopped or template is None else _allowed(work, received, template)
     work.emit(
@@ -380,12 +392,33 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     theirs = None if mine else person
     if stopped and role in ("service_user", "staff"):
         alarm_stopped(work, service_user=mine, worker=theirs)
+    elif not stopped and asked is not None and found.reason != "help" and received.word != "help":
+        _pass_words_on(work, asked)
     elif not stopped and (mine or found.reason == "help" or received.word == "help"):
         # nothing is called off by a text: a person rings, and only a supervisor's confirmation counts (7.26)
         reason = found.reason if found.reason in ("help", "dont_come") else "free_text"
         ask_for_help(work, _open_alert_of(work, person), mine, reason, worker=theirs)
     answer = SayBack(template=said, alert=None, person=person) if said else None
     return work.decision(answer=answer)
+
+
+SAY_TO_WORDS = {"service_user": "SU-11", "staff": "OC-26", "care_worker": "OC-70"}
+"""What goes back for words that are no answer."""
+
+
+def _asked_of_worker(work: Work, received: ReplyReceived, worker: str) -> Message | None:
+    """The newest question about a visit that is still open on a care worker's phone, or was not long ago."""
+    newest = sorted(work.questions(received.line), key=lambda question: question.opened_at, reverse=True)
+    found = (work.message(question.key) for question in newest if question.open)
+    return next((m for m in found if m is not None and m.person == worker and m.visit is not None), None)
+
+
+def _pass_words_on(work: Work, asked: Message) -> None:
+    """A care worker has written something that is no answer to what was asked about a visit: a person rings them."""
+    visit = work.visit(asked.visit)
+    alert = asking.late_alert(work, visit) if visit is not None else None
+    if alert is not None:
+        tell_staff(work, alert, "OC-71", about=asked.person)
 
 
 def _speaker(work: Work, received: ReplyReceived) -> str:
@@ -451,15 +484,18 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
         if alert is not None and message.channel == "call" and _wants_person(message, answer):
             _other_asked(work, alert, message, answer)
         return None
+    if message.template == "CW-5":
+        # it may have been sent before there was any alert
+        ask_for_help(work, alert, None, "worker_not_well", worker=message.person)
+        return None
     if alert is None:
         return None
     if message.purpose in PROCEDURE:
-        PROCEDURE[message.purpose](work, alert, message, answer, proof)
+        step = PROCEDURE[message.purpose](work, alert, message, answer, proof)
         if message.channel == "call" and _wants_person(message, answer):
             _other_asked(work, alert, message, answer)
-    elif message.template == "CW-5":
-        ask_for_help(work, alert, None, "worker_not_well", worker=message.person)
-    elif message.purpose == "reassure":
+        return step
+    if message.purpose == "reassure":
         _service_user_answered(work, alert, message, answer, proof)
     elif message.purpose in ("summon", "notice", "stand_down") and answer == "join":
         return lines.join(work, alert, message, proof)
@@ -513,24 +549,28 @@ def _worker_answered(work: Work, message: Message, answer: Answer, proof: str, m
         procedure.worker_answered(work, message, answer, proof, minutes)
 
 
-def _heard_about_replacement(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
+def _heard_about_replacement(
+    work: Work, alert: Alert, message: Message, answer: Answer, proof: str
+) -> str | None:
     """They have heard who comes instead, or want to talk to somebody."""
     if answer == "no_key":
-        return
+        return None
     reached = f.PersonReached(
         person=message.person, purpose="tell_replacement", proof=proof, answer=answer, message=message.key
     )
     work.emit(alert.ref, reached)
     if answer in ASKS_FOR_PERSON and message.channel == "sms":
         ask_for_help(work, alert, message.person, "asked")
+    return None
 
 
-PROCEDURE: dict[Purpose, Callable[[Work, Alert, Message, Answer, str], None]] = {
+PROCEDURE: dict[Purpose, Callable[[Work, Alert, Message, Answer, str], str | None]] = {
     "offer": procedure.offer_answered,
     "inform_next_of_kin": procedure.kin_answered,
     "tell_replacement": _heard_about_replacement,
 }
-"""Whose answers are the procedure's, by what the message was for."""
+"""Whose answers are the procedure's, by what the message was for. Returns the step of the call that follows, where
+the answer decides it."""
 
 
 def _service_user_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:

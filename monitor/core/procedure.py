@@ -14,7 +14,7 @@ from msgspec import structs
 
 from config.policy import CouncilDesk, applying
 from escalation import inform, locate, reassure, replace
-from escalation.candidates import drive_time
+from escalation.candidates import unknown_drive
 from escalation.inform import Council
 from escalation.people import LineView, PersonView
 from escalation.replies import Answer
@@ -32,12 +32,15 @@ from monitor.core.alerts import (
     reassure_after_all,
     reassure_case,
     reassured,
+    responsible,
     right_lines,
     strangers_line,
+    tell_covered,
     tell_person,
     tell_staff,
 )
 from monitor.core.asking import eta, heard, metres_to, missing_workers
+from monitor.core.asking import spoke as has_spoken
 from monitor.core.cover import able
 from monitor.core.state import Alert, Message, Said, Sent, Visit
 from monitor.core.work import Decision, Work
@@ -103,7 +106,7 @@ def locate_case(
     work: Work, alert: Alert, visit: Visit, workers: Sequence[str] | None = None
 ) -> locate.LocateCase:
     """The care workers who are planned and not there, and of whom it is not known whether they come."""
-    missing = [w for w in missing_workers(visit) if not _answered(visit, w, work.now)]
+    missing = [w for w in missing_workers(visit) if not has_spoken(visit, w, work.now)]
     return locate.LocateCase(
         policy=work.policy(alert),
         now=work.now,
@@ -118,12 +121,6 @@ def locate_case(
 
 def _said(visit: Visit, worker: str) -> Said | None:
     return next((entry for entry in visit.said if entry.worker == worker), None)
-
-
-def _answered(visit: Visit, worker: str, now: datetime) -> bool:
-    """They have said where they are, and the time that they named has not passed."""
-    said = _said(visit, worker)
-    return said is not None and (said.eta_at is None or said.eta_at > now)
 
 
 def _driving(work: Work, worker: str, visit: Visit) -> bool:
@@ -155,7 +152,7 @@ def _all_said(work: Work, alert: Alert, visit: Visit, round_: int) -> Move | Non
         return None
     if any(entry.answer == "there" for entry in said):
         return locate.claimed(work.policy(alert), work.now)
-    times = [entry.eta_at for entry in said if entry.eta_at is not None and entry.eta_at > work.now]
+    times = [entry.eta_at for entry in said if entry.eta_at is not None and entry.eta_at >= work.now]
     return locate.promised(work.policy(alert), min(times), round_=round_) if times else locate.cannot(round_)
 
 
@@ -213,7 +210,7 @@ def say(
 
 def _locate_heard(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
     """One of them has said where they are; while another is being asked, that goes on."""
-    silent = [w for w in missing_workers(visit) if not _answered(visit, w, work.now)]
+    silent = [w for w in missing_workers(visit) if not has_spoken(visit, w, work.now)]
     following = _all_said(work, alert, visit, track.round)
     if (track.step == "trying" and silent) or following is None:
         work.touched[alert.ref] = None
@@ -279,12 +276,13 @@ def need(alert: Alert, visit: Visit, now: datetime) -> int:
 def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True) -> replace.ReplaceCase:
     """Who may be asked next (`asking`), and how many have not answered yet."""
     offers = [m for m in work.messages_of(alert) if m.purpose == "offer" and m.template in OFFERS]
-    told = {message.person for message in offers}
+    asked = _asked(work, alert)
+    told = asked | set(alert.declined)
     open_ = [m for m in offers if m.person not in alert.declined and m.result not in ("failed", "cancelled")]
     found = tuple(
         replace.Offer(
             person=person_for(work, score.ref, visit.service_user),
-            drive_min=max(round(score.drive / timedelta(minutes=1)), 1),
+            drive_min=round(score.drive / timedelta(minutes=1)),
         )
         for score in (able(work, alert, visit) if asking else ())
         if score.barred is None and score.ref not in told
@@ -294,7 +292,7 @@ def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True)
         now=work.now,
         opened_at=alert.opened_at,
         candidates=found,
-        waiting=len({m.person for m in open_} - {sent.worker for sent in alert.sent}),
+        waiting=len({m.person for m in open_} & asked - {sent.worker for sent in alert.sent}),
         time_critical=alert.time_critical,
     )
 
@@ -302,11 +300,26 @@ def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True)
 OFFERS = ("CW-7", "CWV-2")
 
 
+def _asked(work: Work, alert: Alert) -> set[str]:
+    """Whose last word from us about it is an offer. Who was told since that it is covered may be asked again."""
+    last: dict[str, bool] = {}
+    for message in work.messages_of(alert):
+        if message.result != "cancelled" and message.template in (*OFFERS, "CW-8B"):
+            last[message.person] = message.template in OFFERS
+    return {person for person, offered in last.items() if offered}
+
+
+def _withdraw_offers(work: Work, alert: Alert) -> None:
+    for message in open_messages(work, alert, "offer"):
+        if message.phase == "queued" and message.template in OFFERS:
+            cancel(work, message, "covered")
+
+
 def _replace_sent(work: Work, alert: Alert, visit: Visit) -> None:
     """Every place has somebody on the way, however that became known."""
     track, going = alert.track("replace"), _on_the_way(alert, visit)
     if track is not None and track.step in ("waiting", "trying") and going and not places_open(alert, visit):
-        _withdraw(work, alert, "offer")
+        _withdraw_offers(work, alert)
         move(work, alert, _sent(work, alert, track, going))
 
 
@@ -328,25 +341,26 @@ def _replace_rests(work: Work, alert: Alert, visit: Visit) -> None:
     track, where = alert.track("replace"), alert.track("locate")
     if track is None or track.step != "trying" or where is None or need(alert, visit, work.now):
         return
-    _withdraw(work, alert, "offer")
+    _withdraw_offers(work, alert)
     move(work, alert, replace.halted(replace_case(work, alert, visit), track, where.reason))
 
 
 def _nobody_left(work: Work, alert: Alert, visit: Visit) -> None:
     """Everybody who could go was asked, or nobody could: a person hears it at once, not at half of the hour."""
     track = alert.track("replace")
-    if track is None or track.phase != "exhausted" or track.index >= replace.BREACH:
+    if track is None or track.phase != replace.EXHAUSTED or track.index >= replace.BREACH:
         return
     if not any(message.template == "OC-102" for message in work.messages_of(alert)):
         asked = {m.person for m in work.messages_of(alert) if m.template in OFFERS}
         tell_staff(work, alert, "OC-102", count=len(asked))
 
 
-def offer_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
-    """An answer to an offer: the first acceptance by the journal's order has it, the others are told at once."""
+def offer_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> str | None:
+    """An answer to an offer: the first acceptance by the journal's order has it, the others are told at once. Returns
+    the step of the call for who has not got it."""
     visit = visit_of(work, alert)
     if visit is None or answer not in ("go", "no", "no_answer_key", "cannot_after_all"):
-        return
+        return None
     work.emit(
         alert.ref,
         f.PersonReached(
@@ -356,18 +370,30 @@ def offer_answered(work: Work, alert: Alert, message: Message, answer: Answer, p
     worker = message.person
     goes = any(sent.worker == worker for sent in alert.sent)
     if answer == "go":
-        if goes and alert.state != "ended":
-            return  # said once more: it is theirs, and they have been told so
-        if alert.state == "ended" or need(alert, visit, work.now) == 0:
-            _covered(work, alert, worker)
-            return
-        drive = timedelta(minutes=message.count) if message.count else drive_time(None)
-        accept(work, alert, visit, worker, work.now + drive, proof, message.key)
-    elif answer == "cannot_after_all" or goes:
+        return _wants_to_go(work, alert, visit, message, proof)
+    if answer == "cannot_after_all" or goes:
         give_back(work, alert, visit, worker)
     elif alert.state != "ended":
         work.emit(alert.ref, f.ReplacementDeclined(worker=worker))
         _next_wave_if_all_declined(work, alert, visit)
+    return None
+
+
+def _wants_to_go(work: Work, alert: Alert, visit: Visit, message: Message, proof: str) -> str | None:
+    worker = message.person
+    mine = next((sent for sent in alert.sent if sent.worker == worker), None)
+    if mine is not None and alert.state != "ended":
+        # said once more: it is theirs, and they must not hear that it is covered
+        _tell_worker(work, alert, visit, worker, "CW-8", at=mine.eta_at)
+        return None
+    if alert.state == "ended" or need(alert, visit, work.now) == 0:
+        if message.channel == "call":
+            return "gone"  # they hear it in the call
+        tell_covered(work, alert, worker)
+        return None
+    drive = timedelta(minutes=message.count) if message.count else unknown_drive(work.policy(alert))
+    accept(work, alert, visit, worker, work.now + drive, proof, message.key)
+    return None
 
 
 def _next_wave_if_all_declined(work: Work, alert: Alert, visit: Visit) -> None:
@@ -390,20 +416,29 @@ def accept(
     assert current is not None
     _tell_worker(work, current, visit, worker, "CW-8", at=eta_at)
     track = current.track("replace") or replace.waits(work.policy(alert), alert.opened_at)
-    filled = places_open(current, visit) == 0
     if need(current, visit, work.now) == 0:
-        _withdraw(work, current, "offer")
+        _withdraw_offers(work, current)
         move(work, alert, _sent(work, current, track, _on_the_way(current, visit) or list(current.sent)))
-        for other in dict.fromkeys(m.person for m in work.messages_of(current) if m.template in OFFERS):
-            if other not in current.declined and all(sent.worker != other for sent in current.sent):
-                _covered(work, current, other)
-    for absent in missing_workers(visit):
-        # of two who are planned, one who is on the way is not sent away for the other's replacement
-        stood_down = filled or not expected(current, visit, absent, work.now)
-        if absent != worker and not _cannot(visit, absent) and stood_down:
-            _tell_worker(work, current, visit, absent, "CW-9", about=worker)
+        _tell_the_others(work, current, visit, worker)
     told = alert.kind != "late_visit" or tell_replacement(work, current, visit, worker, eta_at)
     tell_staff(work, current, "OC-65" if told else "OC-100", about=worker, at=eta_at)
+
+
+def _tell_the_others(work: Work, alert: Alert, visit: Visit, worker: str) -> None:
+    """Every place has somebody: who was asked hears that it is covered, and who was planned and is not wanted any more
+    that somebody else goes. Of two who are planned, one who is on the way is not sent away for the other's
+    replacement, and neither is while a place is still open."""
+    gone = {sent.worker for sent in alert.sent} | set(alert.declined)
+    for other in sorted(_asked(work, alert) - gone):
+        if any(m.attempts and m.person == other and m.channel == "sms" for m in work.messages_of(alert)):
+            tell_covered(work, alert, other)
+    absent = [one for one in missing_workers(visit) if one != worker]
+    coming = [one for one in absent if expected(alert, visit, one, work.now)]
+    wanted = coming[: places_open(alert, visit)]
+    told = {m.person for m in work.messages_of(alert) if m.template == "CW-9" and m.result != "cancelled"}
+    for one in absent:
+        if one not in wanted and one not in told and not _cannot(visit, one):
+            _tell_worker(work, alert, visit, one, "CW-9", about=worker)
 
 
 def give_back(work: Work, alert: Alert, visit: Visit, worker: str) -> None:
@@ -436,12 +471,6 @@ def _replacement_says(
             move(work, alert, _sent(work, current, track, _on_the_way(current, visit) or list(current.sent)))
 
 
-def _covered(work: Work, alert: Alert, worker: str) -> None:
-    visit = visit_of(work, alert)
-    if visit is not None:
-        _tell_worker(work, alert, visit, worker, "CW-8B")
-
-
 def _tell_worker(
     work: Work,
     alert: Alert,
@@ -455,6 +484,8 @@ def _tell_worker(
     view = person_for(work, worker, visit.service_user)
     line = view.text_line()
     if line is None:
+        if template == "CW-9":
+            tell_staff(work, alert, "OC-72", about=worker)
         return
     purpose: ContactPurpose = "offer" if template == "CW-8" else "stand_down"
     contact = locate.worker_contact(
@@ -804,7 +835,8 @@ def _warn(work: Work, alert: Alert, before: int, after: int) -> None:
         return
     for manager in managers(work):
         tell_person(work, alert, manager, "RM-1")
-    tell_staff(work, alert, "RM-1")
+    if responsible(work, alert) not in managers(work):
+        tell_staff(work, alert, "RM-1")
 
 
 # --- deadlines ---
