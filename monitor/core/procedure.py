@@ -187,6 +187,8 @@ def say(
     message: str | None,
 ) -> None:
     """Take what a care worker says about where they are, whichever way it came."""
+    if _known_already(work, visit, worker, answer, minutes):
+        return  # the network may hand us a text twice when we were killed over the first one
     heard(work, visit, worker, answer, proof, minutes, message)
     current = work.visit(visit.ref) or visit
     for alert in work.open_alerts(current):
@@ -206,6 +208,26 @@ def say(
             about=worker,
             at=eta(work, minutes) if answer == "on_my_way" else None,
         )
+
+
+TWICE = timedelta(seconds=30)
+"""The same answer again so soon is the same text, or a second press of the thumb (ours)."""
+
+
+def _known_already(
+    work: Work, visit: Visit, worker: str, answer: f.WorkerAnswer, minutes: int | None
+) -> bool:
+    """It was said a moment ago; or they cannot get there, and the procedure runs on it."""
+    said = _said(visit, worker)
+    if said is None or said.answer != answer:
+        return False
+    runs = [a for a in work.open_alerts(visit) if a.hour_at is not None and a.track("locate") is not None]
+    if any(sent.worker == worker for alert in runs for sent in alert.sent):
+        return False
+    if answer == "cannot":
+        return bool(runs)
+    promised = said.eta_at is None or abs(eta(work, minutes) - said.eta_at) <= TWICE
+    return promised and work.now - said.said_at <= TWICE
 
 
 def _locate_heard(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
@@ -922,11 +944,22 @@ def _inform_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> No
         return
     spoken = alert.track("reassure")
     rung = spoken is not None and (spoken.step in ("waiting", "trying") or spoken.reason == "claimed_there")
-    if need(alert, visit, work.now) == 0 or _claimed(alert) or rung:
+    if _confirmed(work, alert, visit) or _claimed(alert) or rung:
         later = work.now + work.policy(alert).replace_within / 2
         move(work, alert, inform.waits("being_rung" if rung else "somebody_comes", later))
         return
     _inform(work, alert, track.reason)
+
+
+def _confirmed(work: Work, alert: Alert, visit: Visit) -> bool:
+    """Somebody is on the way for every place: who is only being asked where they are has confirmed nothing."""
+    grace = locate.eta_grace(work.policy(alert))
+    coming = 0
+    for worker in missing_workers(visit):
+        said = _said(visit, worker)
+        in_time = said is not None and (said.eta_at is None or work.now < said.eta_at + grace)
+        coming += in_time and expected(alert, visit, worker, work.now)
+    return places_open(alert, visit) <= coming
 
 
 def _kin_call_waits(work: Work, alert: Alert) -> bool:

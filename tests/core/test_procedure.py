@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from escalation.people import LineView, PersonView
+from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
 from monitor.core.state import Alert, Message
 from tests.core.driver import MONDAY, Desk
@@ -112,6 +112,17 @@ def test_a_care_worker_who_is_still_at_the_last_visit_is_asked_at_the_start_alre
     desk.advance(minutes=5)
     (looked,) = desk.bodies(f.VisitLooked)
     assert (looked.risk, looked.asked, desk.visit("v1").risk) == ("still_at_last", 1, "still_at_last")
+
+
+def test_cannot_that_comes_twice_is_thanked_and_told_once() -> None:
+    desk = desk_with("kit")
+    desk.advance(minutes=10)
+    asked = sent(desk, "CW-1")[0]
+    answer(desk, asked, 3)
+    answer(desk, asked, 3)
+    assert len(sent(desk, "CW-5")) == 1
+    assert len([p for p in desk.bodies(f.PersonReached) if p.person == "dee"]) == 1
+    assert sent(desk, "OC-64") == []
 
 
 # --- locate (22.3) ---
@@ -375,3 +386,33 @@ def test_who_could_not_be_rung_at_all_is_rung_when_the_telephones_are_back() -> 
         desk.deliver(call, "no_answer")
         desk.advance(minutes=3)
     assert track(desk, "reassure") == ("not_reached", "unanswered")
+
+
+# --- skipped by plan ---
+
+
+def skipped_by_plan() -> Desk:
+    """A person rings ed, never a machine; dee is asked where she is when half of the hour has passed."""
+    desk = desk_with()
+    people = desk.people.people
+    people["ed"] = structs.replace(people["ed"], plan=PlanView(channels=("person",)))
+    desk.advance(minutes=30)
+    answer(desk, sent(desk, "CW-2")[0], 2, number=24)
+    return desk
+
+
+def test_a_promise_that_has_passed_confirms_nobody_on_the_way_while_they_are_asked_again() -> None:
+    desk = skipped_by_plan()
+    desk.advance(minutes=29)
+    assert track(desk, "locate") == ("trying", "eta_missed")
+    assert track(desk, "inform")[0] == "waiting"
+    desk.advance(minutes=1)
+    assert track(desk, "inform")[0] == "trying"
+
+
+def test_who_has_promised_a_time_to_come_is_confirmed_on_the_way() -> None:
+    desk = skipped_by_plan()
+    desk.advance(minutes=20)
+    answer(desk, sent(desk, "CW-2")[0], 2, number=20)
+    desk.advance(minutes=10)
+    assert track(desk, "inform") == ("waiting", "somebody_comes")

@@ -4,19 +4,24 @@ everybody hears until it is over. The policy is that of a day in which everythin
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiosmtpd.controller import Controller
 
+from monitor.outbox import AT_ONCE
 from tests.ports import free_port
 from tests.system.broker import LOOPBACK
 from tests.system.daemon import (
+    DAVE,
     DESK,
     EDNA,
     OFFICE,
@@ -28,6 +33,7 @@ from tests.system.daemon import (
     by_day,
     care_worker,
     chain_break,
+    instant,
     now,
     of_kind,
     rfc,
@@ -132,7 +138,8 @@ class World:
 
     def track(self, name: str) -> tuple[str, str]:
         """Where it stands, and why."""
-        tracks = {one["name"]: one for one in self.alert()["tracks"]}
+        found = self.office.alerts(kind="late_visit")
+        tracks = {one["name"]: one for one in found[0]["tracks"]} if found else {}
         return (tracks[name]["step"], tracks[name]["reason"]) if name in tracks else ("", "")
 
     def stands(self, name: str, step: str, reason: str | None = None) -> None:
@@ -242,3 +249,191 @@ def words_on_their_way(w: World) -> list[dict[str, Any]]:
     """Texts that it is over and of which nobody knows yet whether they came."""
     last = [one for one in w.alert()["contacts"] if (one["purpose"], one["channel"]) == ("stand_down", "sms")]
     return [one for one in last if one["settled_at"] is None]
+
+
+def test_a_next_of_kin_who_must_never_be_told_hears_nothing_and_the_other_is_rung_at_once(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm) as w:
+        w.lay_out(contact_plan={"never_tell": ["c-1"]}, next_of_kin=["c-2"])
+        w.late()
+        w.does(EDNA, "no-answer")
+        w.does(EDNA, "no-answer", 2)
+        nora = w.presses(w.does(NORA, "answer"), "1", "1")
+        assert nora["pressed"] == "11"
+        w.stands("inform", "reached", "spoke")
+        w.arrives()
+        w.text(NORA, "has been with Edna")
+        assert (w.phones.texts(NED), w.phones.calls(NED)) == ([], [])
+        assert "c-1" not in {one["person"] for one in w.alert()["contacts"]}
+
+
+def hours_without_now() -> str:
+    """Hours of a day in which the present moment is not, nor the next hour."""
+    local = now().astimezone(ZoneInfo("Europe/London"))
+    return f"daily {local + timedelta(hours=2):%H:%M}-{local + timedelta(hours=4):%H:%M}"
+
+
+def test_in_her_quiet_hours_nobody_rings_her_the_care_worker_is_asked_and_the_rest_waits(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    waits = {"replace_within": "8s", "offer_wave": "1h"}
+    with world(tmp_path, warm, overrides=waits) as w:
+        w.lay_out(contact_plan={"hours": hours_without_now()})
+        w.late()
+        w.stands("reassure", "skipped", "quiet_hours")
+        w.text(DAVE, "is now an alert")
+        w.stands("inform", "waiting")
+        opened = instant(w.alert()["opened_at"])
+        w.does(NED, "answer")
+        # nobody was on the way when half of the hour had passed
+        assert (now() - opened).total_seconds() > 4
+        w.mailbox.mail("Not reached")
+        assert (w.phones.texts(EDNA), w.phones.calls(EDNA)) == ([], [])
+
+
+def test_in_her_quiet_hours_nobody_outside_is_told_while_somebody_is_on_the_way(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, overrides={"replace_within": "6s", "locate_gives_up": "1h"}) as w:
+        w.lay_out(contact_plan={"hours": hours_without_now()})
+        w.late()
+        asked = w.text(DAVE, "is now an alert")
+        w.phones.reply(DAVE, f"{code(asked, r'[+] minutes')} 1")
+        w.stands("locate", "reached", "on_my_way")
+        w.stands("inform", "waiting", "quiet_hours")
+        w.arrives()
+        assert w.alert(state="ended")
+        assert (w.phones.calls(NED), w.phones.calls(EDNA), w.mailbox.mails) == ([], [], [])
+
+
+def test_a_rehearsal_reaches_nobody_outside_and_shows_what_would_have_been_sent(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, public="off", overrides={"replace_within": "4s", "offer_wave": "1h"}) as w:
+        w.lay_out()
+        w.late()
+
+        def shown() -> set[tuple[str, str]]:
+            outside = [one for one in w.alert()["contacts"] if one["person"] in ("su-1", "c-1", "c-2", "EDT")]
+            assert {one["result"] for one in outside} <= {"rehearsed"}
+            assert {one["attempted_at"] for one in outside} <= {None}
+            return {(one["person"], one["purpose"]) for one in outside}
+
+        w.office.alert("v-1")
+        wanted = {("su-1", "reassure"), ("c-1", "inform_next_of_kin"), ("EDT", "inform_council")}
+        until_sync(lambda: wanted <= shown(), 20, what="it is shown")
+        w.text(OFFICE, "Edna")
+        w.arrives()
+        w.text(OFFICE, "over")
+        for number in (EDNA, NED, NORA, COUNCIL):
+            assert (w.phones.texts(number), w.phones.calls(number)) == ([], [])
+        assert w.mailbox.mails == []
+
+
+def at_night() -> dict[str, str]:
+    """Overrides by which it is night now."""
+    local = now().astimezone(ZoneInfo("Europe/London"))
+    return {f"night_{end}": f"{local + timedelta(hours=h):%H:%M}" for end, h in (("from", -2), ("to", 2))}
+
+
+def test_who_is_asleep_is_called_first_and_twice_and_then_the_registered_manager(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    night = at_night() | {"summon_call_after": "1h", "summon_next": "4s", "ring_staff": "20s"}
+    with world(tmp_path, warm, overrides=night, public="off") as w:
+        w.lay_out()
+        w.late()
+        first = w.does(OFFICE, "no-answer")
+        second = w.does(OFFICE, "no-answer", 2)
+        assert w.phones.calls(ON_CALL) == []
+        assert 0 < (instant(second["at"]) - instant(first["at"])).total_seconds() < 180
+        mary = w.presses(w.does(ON_CALL, "answer"), "1", "2")
+        assert "You have it" in " ".join(mary["script"])
+        assert w.alert(state="taken")["taken_by"] == "st-2"
+        # who had been rung in vain hears who has it
+        assert "Mary has Edna" in w.text(OFFICE, "Nothing for you to do")
+
+
+def test_the_telephones_are_away_in_the_middle_and_nobody_is_lost_or_passed_over(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm) as w:
+        w.lay_out()
+        w.late()
+        w.does(EDNA, "no-answer")
+        w.phones.fault("refuse")
+        # unreachable all the same: the council's mail needs no telephone
+        w.mailbox.mail("Not reached", timeout=30)
+        assert w.track("reassure")[0] == "trying"
+        assert w.track("inform")[0] == "trying"
+        assert (len(w.phones.calls(EDNA)), w.phones.calls(NED), w.phones.texts(NED)) == (1, [], [])
+        w.phones.mend()
+        w.does(EDNA, "no-answer", 2)
+        w.presses(w.does(NED, "answer"), "9")
+        assert w.phones.calls(NORA) == [], "the first of them first"
+        w.presses(w.does(NORA, "answer"), "1", "3")
+        w.stands("inform", "reached", "can_go")
+        w.text(OFFICE, "ring the council now")
+        facts = w.office.facts()
+        assert of_kind(facts, "MessageDeferred")
+        once = Counter(
+            (number, one["body"]) for number in (OFFICE, NED, NORA, DAVE) for one in w.phones.texts(number)
+        )
+        assert max(once.values()) == 1
+        assert chain_break(facts) is None
+
+
+MANY = 40
+PER_S = 10
+
+
+def test_forty_alerts_at_once_leave_in_the_order_of_their_worth_and_at_the_pace_of_the_account(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    slow = {
+        "reassure_retry": "10m",
+        "summon_call_after": "1s",
+        "summon_next": "10m",
+        "locate_gives_up": "10m",
+    }
+    paced = {"calls_per_s": PER_S, "sms_per_s": PER_S}
+    with world(tmp_path, warm, speed=1, overrides=slow, twilio=paced) as w:
+        w.lay_out()
+        homes = [
+            service_user(f"su-{n}", f"+4416329611{n:02}", first_name=f"P{n}") for n in range(10, 10 + MANY)
+        ]
+        workers = [care_worker(f"cw-{n}", f"+4477009015{n:02}") for n in range(10, 10 + MANY)]
+        w.office.people(*homes, *workers)
+        start = now() + timedelta(seconds=2)
+        w.office.rota(
+            *(
+                visit(
+                    f"v-{n}",
+                    start,
+                    service_user=f"su-{n}",
+                    workers=[f"cw-{n}"],
+                    time_critical=n % 4 == 0,
+                    late_after="1s",
+                )
+                for n in range(10, 10 + MANY)
+            )
+        )
+        made = lambda: [c for c in w.phones.network.calls.values() if c.to.startswith("+4416329611")]  # noqa: E731
+        until_sync(lambda: len(made()) == MANY, 60, what="every one of them is rung")
+        calls = sorted(w.phones.network.calls.values(), key=lambda one: one.created)
+        texts = sorted(w.phones.network.texts.values(), key=lambda one: one.created)
+        critical = {f"+4416329611{n:02}" for n in range(10, 10 + MANY) if n % 4 == 0}
+        homes_rung = [one.to for one in calls if one.to.startswith("+4416329611")]
+        # the queue is made while the first of them leave: those may be anybody
+        early = AT_ONCE
+        assert critical <= set(homes_rung[: len(critical) + early])
+        # whoever is on duty is told before any care worker is asked, and rung before the first contacts end
+        on_duty = [at for at, one in enumerate(texts) if one.to == OFFICE]
+        assert max(on_duty[:MANY]) < MANY + early
+        for leaving in (calls, texts):
+            at = [one.created for one in leaving]
+            most = max(
+                sum(1 for other in at if begin <= other < begin + timedelta(seconds=2)) for begin in at
+            )
+            assert most <= 2 * PER_S + AT_ONCE

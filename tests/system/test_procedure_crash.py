@@ -1,0 +1,151 @@
+"""`kill -9` between any two facts of the late-visit procedure: the story ends as it would have ended.
+
+In virtual time the process dies after every single append of a story, and right after every message that came to be
+at the provider (tests/simulation/stories.py). A few of the same over the real daemon, with a real SIGKILL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from tests.simulation.stories import (
+    DAVE,
+    EDNA,
+    KIT,
+    LOU,
+    NED,
+    NORA,
+    OLGA,
+    Crash,
+    End,
+    Habits,
+    Stage,
+    Told,
+    code,
+    tell,
+)
+
+IN_MEMORY = pytest.mark.store_once("stories of the store in memory")
+
+
+class Story(Struct, frozen=True, kw_only=True):
+    """What happens, and what everybody is like."""
+
+    happens: Callable[[Stage], Awaitable[None]]
+    habits: Mapping[str, Habits]
+
+
+async def _unreachable(stage: Stage) -> None:
+    await stage.until(lambda: stage.facts("CouncilMoved", step="trying") and stage.facts("AlertTaken"))
+    await stage.minutes(42)
+    await stage.acts("late_visit", "told_council", note="J. Hart, 88-1204")
+    await stage.minutes(55)
+    await stage.checks_in("cw-1")
+
+
+UNREACHABLE = Story(
+    happens=_unreachable,
+    habits={
+        EDNA: Habits(rung=("voicemail", "busy", "no_answer")),
+        NED: Habits(rung=({"hello": "9"},)),
+        NORA: Habits(rung=({"hello": "1", "why": "1"},)),
+        OLGA: Habits(rung=({"wake": "1", "tell": "2"},)),
+    },
+)
+
+
+async def _replaced(stage: Stage) -> None:
+    await stage.until(lambda: stage.facts("ReplacementAccepted"))
+    await stage.until(lambda: stage.facts("PersonReached", purpose="tell_replacement"))
+    await stage.minutes(28)
+    await stage.checks_in("cw-3")
+
+
+REPLACED = Story(
+    happens=_replaced,
+    habits={
+        EDNA: Habits(rung=({"hello": "1"},)),
+        DAVE: Habits(reads=code("cannot get there")),
+        KIT: Habits(reads=code(r"no\.")),
+        LOU: Habits(reads=code("I will go"), thinks_s=40),
+        OLGA: Habits(reads=code("I have it")),
+    },
+)
+
+
+def _on_my_way(body: str) -> str | None:
+    found = re.search(r"(\d+) \+ minutes", body)
+    return f"{found[1]} 15" if found is not None else None
+
+
+async def _joined(stage: Stage) -> None:
+    await stage.until(lambda: stage.facts("LineLeft", came="spoke"))
+    await stage.acts("help_asked", "close", reason="seen_well")
+    await stage.minutes(50)
+    await stage.checks_in("cw-1")
+
+
+JOINED = Story(
+    happens=_joined,
+    habits={
+        EDNA: Habits(rung=({"hello": "2"},)),
+        DAVE: Habits(reads=_on_my_way),
+        OLGA: Habits(rung=({"urgent": "1", "urgent_again": "1"},)),
+    },
+)
+STORIES = {"unreachable": UNREACHABLE, "replaced": REPLACED, "joined": JOINED}
+
+
+@IN_MEMORY
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize("name", STORIES)
+def test_killed_after_any_fact_the_story_ends_in_the_same_way(name: str) -> None:
+    story = STORIES[name]
+    whole = tell(story.happens, story.habits)
+    assert whole.lives == 1
+    wrong = []
+    for seq in whole.appended:
+        told = tell(story.happens, story.habits, Crash(facts=seq))
+        assert told.lives == 2
+        wrong += [f"after {whole.kinds[seq - 1]} {seq}: {why}" for why in differs(whole, told)]
+    print(f"{name}: {len(whole.appended)} kills between {whole.facts} facts")
+    assert wrong == [], "\n".join(wrong)
+
+
+@IN_MEMORY
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("name", STORIES)
+def test_killed_right_after_any_message_was_made_it_is_found_and_not_sent_again(name: str) -> None:
+    story = STORIES[name]
+    whole = tell(story.happens, story.habits)
+    wrong = []
+    for number in range(1, whole.posts + 1):
+        told = tell(story.happens, story.habits, Crash(posts=number))
+        assert told.lives == 2
+        wrong += [f"after message {number}: {why}" for why in differs(whole, told)]
+    print(f"{name}: {whole.posts} kills between message and answer")
+    assert wrong == [], "\n".join(wrong)
+
+
+def differs(whole: Told, told: Told) -> list[str]:
+    """In which ways this ending is another one than that of the story that nothing disturbed."""
+    found = []
+    for field in End.__dataclass_fields__:
+        mine, theirs = getattr(told.end, field), getattr(whole.end, field)
+        if isinstance(mine, frozenset):
+            found += [f"{field}: more {sorted(mine - theirs)}"] if mine - theirs else []
+            found += [f"{field}: without {sorted(theirs - mine)}"] if theirs - mine else []
+        elif mine != theirs:
+            found.append(f"{field}: {mine} instead of {theirs}")
+    if len(told.repeated) > 1 or not told.marked.issuperset(told.repeated):
+        found.append(f"repeated {told.repeated}, marked {sorted(told.marked)}")
+    more: Counter[Any] = told.texts - whole.texts
+    if more.total() > 1:
+        found.append(f"texts beyond those of the story: {dict(more)}")
+    return found
