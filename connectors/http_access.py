@@ -51,6 +51,8 @@ RULES: tuple[Rule, ...] = (
     _rule("GET", "/v1/desks/{desk}/visits", "token_or_session", *_ON_DUTY, "auditor"),
     _rule("GET", "/v1/desks/{desk}/alerts", "token_or_session", *_ON_DUTY, "auditor"),
     _rule("GET", "/v1/desks/{desk}/alerts/{id}", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/alerts/{id}/record", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/alerts/{id}/candidates", "token_or_session", *_ON_DUTY),
     _rule("POST", "/v1/desks/{desk}/alerts/{id}/actions", "token_or_session", *_ON_DUTY),
     _rule("GET", "/v1/desks/{desk}/facts", "token_or_session", *_ON_DUTY, "auditor"),
     _rule("POST", "/owntracks", "token", "device"),

@@ -281,6 +281,8 @@ class _Api:
             ("GET", f"{desk}/visits"): self.get_visits,
             ("GET", f"{desk}/alerts"): self.get_alerts,
             ("GET", f"{desk}/alerts/{{id}}"): self.get_alert,
+            ("GET", f"{desk}/alerts/{{id}}/record"): self.get_record,
+            ("GET", f"{desk}/alerts/{{id}}/candidates"): self.get_candidates,
             ("POST", f"{desk}/alerts/{{id}}/actions"): self.post_action,
             ("GET", f"{desk}/facts"): self.get_facts,
             ("GET", "/healthz"): self.get_health,
@@ -384,6 +386,21 @@ class _Api:
             raise ApiProblem(404, "unknown_alert", "this desk has no alert with this id", "id")
         return as_json(alert)
 
+    async def get_record(self, request: web.Request) -> web.Response:
+        """Everything about an alert. That somebody read it is logged, with the role that they read it in."""
+        desk, alert_id = request.match_info["desk"], request.match_info["id"]
+        found = await self._desks.record(desk, alert_id)
+        if found is None:
+            raise ApiProblem(404, "unknown_alert", "this desk has no alert with this id", "id")
+        _log.info("record_read", desk=desk, alert=alert_id, role=request[CREDENTIAL].role)
+        return as_json(found)
+
+    async def get_candidates(self, request: web.Request) -> web.Response:
+        found = await self._desks.candidates(request.match_info["desk"], request.match_info["id"])
+        if found is None:
+            raise ApiProblem(404, "unknown_alert", "this desk has no alert with this id", "id")
+        return as_json({"candidates": found})
+
     async def post_action(self, request: web.Request) -> web.Response:
         body = await read_whole(request, self._limits.action_bytes, self._limits)
         action = decode(body, ActionIn)
@@ -391,6 +408,8 @@ class _Api:
             raise ApiProblem(400, "missing", "expected the id of the person who did it", "by")
         if action.at is not None and action.at.tzinfo is None:
             raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", "at")
+        if action.next_at is not None and action.next_at.tzinfo is None:
+            raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", "next_at")
         return as_json(await self._desks.act(request.match_info["desk"], request.match_info["id"], action))
 
     async def get_facts(self, request: web.Request) -> web.Response:

@@ -19,15 +19,19 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from config.policy import Calendar
 from monitor.core.inputs import CallStatus, CheckInKind, FileTrouble, Outcome, Source
 from monitor.core.views import (
+    AlertPage,
     AlertView,
     BoardView,
     CallHeard,
+    CandidateView,
     Channel,
     CheckInAnswer,
     PeopleAnswer,
     PracticeView,
+    RecordView,
     RotaAnswer,
     Script,
+    TrackName,
     VisitView,
 )
 
@@ -531,6 +535,8 @@ class ActionIn(Struct, frozen=True, kw_only=True):
         "told_next_of_kin",
         "told_council",
         "pause",
+        "stop_track",
+        "do_now",
         "note",
         "close",
     ]
@@ -541,6 +547,10 @@ class ActionIn(Struct, frozen=True, kw_only=True):
     to: str | None = None
     minutes: Annotated[int, Meta(ge=0, le=600)] | None = None
     """Until somebody is there: of `spoke_care_worker` and `assign_replacement`."""
+    track: TrackName | None = None
+    """Of `stop_track` and `do_now`."""
+    next_at: datetime | None = None
+    """Of `do_now`: the track's next moment as it was shown; another one by now is 409."""
 
 
 class PracticeIn(Struct, frozen=True, kw_only=True):
@@ -631,6 +641,15 @@ class Desks(Protocol):
 
     async def alert(self, desk: str, alert_id: str) -> AlertView | None:
         """One alert."""
+
+    async def record(self, desk: str, alert_id: str) -> RecordView | None:
+        """The whole record of an alert, also after it has left the state. Raises Degraded."""
+
+    async def candidates(self, desk: str, alert_id: str) -> Sequence[CandidateView] | None:
+        """Who could go instead, best first, with their scores in parts."""
+
+    async def alert_page(self, desk: str, alert_id: str, reader: str | None) -> AlertPage | None:
+        """Everything that the page of an alert shows, now (in degraded mode too). `reader`: who reads it, if known."""
 
     async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:
         """A named person did something. Raises ApiProblem 404, 409 (who was first), 400."""

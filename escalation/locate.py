@@ -72,6 +72,11 @@ def cannot(round_: int = 0) -> Move:
     return Move(track=_track("not_reached", "cannot", round_=round_))
 
 
+def given_up(track: Track) -> Move:
+    """A named person waits for their answer no longer and wants somebody else to go; what they still say is heard."""
+    return Move(track=_track("not_reached", "asked_for", round_=track.round))
+
+
 def on_deadline(case: LocateCase, track: Track) -> Move:
     """The moment that the track asked for has come."""
     if track.step == "reached" and track.reason == "there":

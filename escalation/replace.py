@@ -65,19 +65,31 @@ def begin(case: ReplaceCase, track: Track | None, reason: str) -> Move:
 
 def on_deadline(case: ReplaceCase, track: Track) -> Move:
     """A warning of the hour, the next wave, or a replacement who has not come."""
-    index = track.index
-    while index < BREACH and case.now >= hour(case.policy, case.opened_at, WARNED[index]):
-        index += 1
-    warned = structs.replace(track, index=index)
+    index = warned(case.policy, case.opened_at, case.now, track.index)
+    told = structs.replace(track, index=index)
     if track.step == "reached":
         if track.since is not None and case.now < track.since:
-            return Move(track=structs.replace(warned, next_at=_or_warning(case, index, track.since)))
-        return begin(case, warned, "replacement_late")
+            return Move(track=structs.replace(told, next_at=_or_warning(case, index, track.since)))
+        return begin(case, told, "replacement_late")
     if track.step == "waiting":
-        return Move(track=structs.replace(warned, next_at=_looked_at(case, index)))
+        return Move(track=structs.replace(told, next_at=_looked_at(case, index)))
     if case.now >= _wave_at(case, track):
-        return _wave(case, warned, track.reason)
-    return Move(track=_timed(case, warned))
+        return _wave(case, told, track.reason)
+    return Move(track=_timed(case, told))
+
+
+def warned(policy: Policy, opened_at: datetime, now: datetime, index: int) -> int:
+    """How many of the hour's warnings have come by now."""
+    while index < BREACH and now >= hour(policy, opened_at, WARNED[index]):
+        index += 1
+    return index
+
+
+def at_once(case: ReplaceCase, track: Track) -> Move:
+    """A named person wants offers to go out now: the first wave, or the next one before its time."""
+    if track.step == "waiting":
+        return begin(case, track, "asked_for")
+    return _wave(case, track, track.reason)
 
 
 def sent(policy: Policy, track: Track, eta: datetime, opened_at: datetime) -> Move:
@@ -169,7 +181,12 @@ def _looked_at(case: ReplaceCase, index: int) -> datetime:
 
 
 def _next_warning(case: ReplaceCase, index: int) -> datetime | None:
-    return hour(case.policy, case.opened_at, WARNED[index]) if index < BREACH else None
+    return next_warning(case.policy, case.opened_at, index)
+
+
+def next_warning(policy: Policy, opened_at: datetime, index: int) -> datetime | None:
+    """When the hour warns next; None once it has passed."""
+    return hour(policy, opened_at, WARNED[index]) if index < BREACH else None
 
 
 def _or_warning(case: ReplaceCase, index: int, until: datetime) -> datetime:

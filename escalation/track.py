@@ -40,6 +40,14 @@ class Track(Struct, frozen=True, kw_only=True, gc=False):
     round: int = 0
     phase: str = ""
     since: datetime | None = None
+    rests_until: datetime | None = None
+    """A named person has stopped it: until then it does nothing by itself, then it goes on."""
+    rests_by: str | None = None
+    """Who that was."""
+
+    def rests(self, now: datetime) -> bool:
+        """Whether it was stopped, and that still holds."""
+        return self.rests_until is not None and now < self.rests_until
 
 
 class Contact(Struct, frozen=True, kw_only=True, gc=False):

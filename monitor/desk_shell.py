@@ -85,6 +85,17 @@ HOLD_S = 2
 """How often a line that is kept comes back: who presses the key is joined within so long."""
 SAID_EVERY = 5
 """Of so many times it is asked once to stay: silence would be a dead line, and more is a nuisance."""
+FIRST = {
+    "already_taken": "somebody has it already",
+    "already_sent": "somebody is on the way already",
+    "already_ended": "it has ended",
+    "already_stopped": "somebody has stopped that already",
+    "moved_on": "that has gone on since this was shown",
+    "not_running": "there is nothing that runs by itself just now",
+    "somebody_comes": "everybody who is needed is on the way, or says that they are there",
+    "reached": "the service user has answered",
+}
+"""Why an action changed nothing: who was first and when stands beside it, where somebody was."""
 PORTION = 200
 """Rows of an upload that are decided in one turn of the loop, and then stand in one append: some 5 ms."""
 PEOPLE = 100
@@ -431,6 +442,8 @@ class DeskShell:
             to=self._other(action) if action.to else None,
             minutes=action.minutes,
             note=note,
+            track=action.track,
+            next_at=action.next_at,
         )
         ticket = self.tell(taken, evidence)
         # a refusal speaks of what somebody else did: that must be on disk too before it is told
@@ -538,13 +551,13 @@ class DeskShell:
             return ApiProblem(
                 409, code, "alerts of this digest are open: close each of them, and it ends by itself"
             )
-        by = detail.get("by")
+        if code == "track":
+            return ApiProblem(400, "bad_body", f"expected a track: {', '.join(detail['expected'])}", "track")
+        by, worker = detail.get("by"), detail.get("worker")
         extra = {"by": self.directory.outside(by) if by else None, "at": detail.get("at")}
-        words = {
-            "already_taken": "somebody has it already",
-            "already_sent": "somebody is on the way already",
-        }.get(code, "it has ended")
-        return ApiProblem(409, code, words, extra=extra)
+        if worker is not None:
+            extra |= {"worker": self.directory.outside(worker), "eta_at": detail.get("eta_at")}
+        return ApiProblem(409, code, FIRST.get(code, "it has ended"), extra=extra)
 
     # --- telephones: what comes in ---
 
@@ -745,15 +758,16 @@ class DeskShell:
 
     def _council_number(self, desk: str) -> str | None:
         """A council desk is no person: its number stands in the configuration."""
-        found = self._council_desk(desk)
+        found = self.council_desk(desk)
         return found.phone if found is not None else None
 
-    def _council_desk(self, desk: str) -> CouncilDeskEntry | None:
+    def council_desk(self, desk: str) -> CouncilDeskEntry | None:
+        """A council desk as it is configured, by its minted id."""
         ref = self.directory.ref
         return next((c for c in self.config.council_desks if ref("council_desk", c.name) == desk), None)
 
     def _mail(self, message: Message) -> OutboundMessage | None:
-        council = self._council_desk(message.person)
+        council = self.council_desk(message.person)
         address = council.email if council is not None else self.directory.address(message.person)
         if address is None:
             return None

@@ -187,14 +187,7 @@ class Engine:
         if people:
             self._wake.set()
         now = self._clock.now()
-        ctx = Ctx(
-            now=now,
-            mint=self._mint,
-            people=self.directory,
-            unrecorded=self.reason is not None,
-            positions=self.positions.last,
-            positions_before=self.positions.before,
-        )
+        ctx = self.context(now)
         try:
             decision = decide(self.state, seen, ctx)
         except Exception as error:
@@ -206,6 +199,17 @@ class Engine:
             self._wake.set()
             self._hooks.decided(self, self.state.next_asked())
         return Ticket(decision=decision, first=first, seq=self.state.seq)
+
+    def context(self, now: datetime) -> Ctx:
+        """What a decision may look at beside the state at this moment."""
+        return Ctx(
+            now=now,
+            mint=self._mint,
+            people=self.directory,
+            unrecorded=self.reason is not None,
+            positions=self.positions.last,
+            positions_before=self.positions.before,
+        )
 
     def _take(self, decision: Decision, seen: Input, now: datetime, evidence: Sequence[EvidenceRow]) -> int:
         """Seal each fact into the chain, fold it, keep it for the next append."""

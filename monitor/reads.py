@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from functools import cached_property
 
+from escalation.track import Track
 from monitor.core.causes import is_incident, round_of
 from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Alert, Message, Place, State, Visit
@@ -100,9 +101,7 @@ class Reads:
             state=alert.state,
             ended_reason=alert.ended_reason,
             ended_at=alert.ended_at,
-            tracks=tuple(
-                TrackView(name=t.name, step=t.step, next_at=t.next_at, reason=t.reason) for t in alert.tracks
-            ),
+            tracks=tuple(self._track(track) for track in alert.tracks),
             contacts=tuple(self._contact(m) for m in (*self._asked_before(alert), *self._messages(alert))),
             taken_by=out(alert.taken_by) if alert.taken_by else None,
             taken_at=alert.taken_at,
@@ -127,6 +126,16 @@ class Reads:
         if not is_incident(alert) or alert.state == "ended":
             return ()
         return tuple(self._directory.outside(visit.ref) for visit in round_of(self._state, alert, now))
+
+    def _track(self, track: Track) -> TrackView:
+        return TrackView(
+            name=track.name,
+            step=track.step,
+            next_at=track.next_at,
+            reason=track.reason,
+            rests_until=track.rests_until,
+            rests_by=self._directory.outside(track.rests_by) if track.rests_by else None,
+        )
 
     def _messages(self, alert: Alert) -> list[Message]:
         messages = self._state.values.messages
@@ -174,7 +183,7 @@ class Reads:
             zone=values.policy.zone,
             degraded=degraded,
             public=values.public,
-            alerts=tuple(self._board_alert(a, now) for a in values.alerts.values() if a.state != "ended"),
+            alerts=tuple(self.board_alert(a, now) for a in values.alerts.values() if a.state != "ended"),
             dark=tuple(self._dark()),
             unwatched=tuple(self._unwatched()),
             visits=tuple(self._board_visit(visit) for visit in today),
@@ -186,7 +195,8 @@ class Reads:
             telephones=telephones,
         )
 
-    def _board_alert(self, alert: Alert, now: datetime) -> BoardAlert:
+    def board_alert(self, alert: Alert, now: datetime) -> BoardAlert:
+        """An alert with the words a person needs."""
         visit = self._state.values.visits.get(alert.visit or "")
         carers = [alert.worker] if alert.worker else list(visit.workers) if visit else []
         return BoardAlert(

@@ -28,18 +28,23 @@ from connectors.ports import (
     Store,
     StoreUnavailable,
 )
+from monitor.alert_page import Page
 from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Input, Outcome, SignalChanged, Source
-from monitor.core.state import Asked, Message
+from monitor.core.state import Alert, Asked, Message
 from monitor.core.views import (
+    AlertPage,
     AlertView,
     BoardView,
     CallHeard,
+    CandidateView,
     CheckInAnswer,
     PeopleAnswer,
     PracticeView,
+    RecordLine,
+    RecordView,
     RotaAnswer,
     Script,
     VisitView,
@@ -53,6 +58,8 @@ from monitor.free_calls import FreeCalls
 from monitor.metrics import Metrics
 from monitor.outbox import Outbox
 from monitor.quarantine import Quarantine
+from monitor.reads import Reads
+from monitor.records import Records
 
 log = structlog.get_logger("watch")
 
@@ -101,6 +108,7 @@ class Watch:
         self._store, self._clock, self._metrics = store, clock, metrics
         self._outbox, self._quarantine = outbox, quarantine
         self._census = Census()
+        self._records = Records(store)
         self._tokens: dict[str, Token] = {}
         """By hash: finding one takes no time that depends on the secrets, only on their SHA-256."""
         self._devices: dict[str, str] = {}
@@ -431,9 +439,100 @@ class Watch:
         await shell.engine.durable()
         return view
 
+    async def record(self, desk: str, alert_id: str) -> RecordView | None:
+        """The whole record of an alert, also after it has left the state. Raises Degraded."""
+        shell = self._shell(desk)
+        alert = shell.state.values.alerts.get(alert_id)
+        view = shell.reads.alert(alert, self._clock.now()) if alert is not None else None
+        await shell.engine.durable()
+        found = await self._records.of(desk, shell.engine.durable_seq, alert_id, alert)
+        if found is None:
+            return None
+        lines, _ = await self._records.lines(desk, found, shell.directory)
+        if view is None:
+            state, gone = found.as_it_was()
+            view = Reads(state, shell.directory).alert(gone, self._clock.now())
+        return RecordView(alert=view, lines=tuple(lines))
+
+    async def candidates(self, desk: str, alert_id: str) -> Sequence[CandidateView] | None:
+        """Who could go instead, best first, with their scores in parts."""
+        shell = self._shell(desk)
+        alert = shell.state.values.alerts.get(alert_id)
+        found = Page(shell, alert, self._clock.now()).candidates() if alert is not None else None
+        await shell.engine.durable()
+        return found
+
+    async def alert_page(self, desk: str, alert_id: str, reader: str | None) -> AlertPage | None:
+        """Everything that the page of an alert shows, now; in degraded mode too."""
+        shell = self._shell(desk)
+        alert = shell.state.values.alerts.get(alert_id)
+        lines: tuple[RecordLine, ...] | None = None
+        names: dict[str, str] = {}
+        reads = shell.reads
+        try:
+            found = await self._records.of(desk, shell.engine.durable_seq, alert_id, alert)
+            if found is not None:
+                told, teller = await self._records.lines(desk, found, shell.directory)
+                lines, names = tuple(told), teller.names
+        except StoreUnavailable:
+            found = None
+        alert = shell.state.values.alerts.get(alert_id)
+        gone = alert is None
+        if alert is None:
+            if found is None:
+                return None
+            state, alert = found.as_it_was()
+            reads = Reads(state, shell.directory)
+        return self._alert_page(shell, reads, alert, gone, lines, names, reader)
+
+    def _alert_page(
+        self,
+        shell: DeskShell,
+        reads: Reads,
+        alert: Alert,
+        gone: bool,
+        lines: tuple[RecordLine, ...] | None,
+        names: dict[str, str],
+        reader: str | None,
+    ) -> AlertPage:
+        page = None if gone else Page(shell, alert, self._clock.now())
+        telephones = page.telephones() if page is not None else ()
+        candidates = page.candidates() if page is not None else ()
+        visit = shell.state.values.visits.get(alert.visit or "")
+        names |= {one.who: one.name for one in telephones} | {one.worker: one.name for one in candidates}
+        return AlertPage(
+            one=reads.board_alert(alert, self._clock.now()),
+            signal=reads.signal(visit) if visit is not None else "known",
+            council=page.council() if page is not None else None,
+            record=lines,
+            names=names,
+            telephones=telephones,
+            candidates=candidates,
+            script=page.script(reader) if page is not None else None,
+        )
+
     async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:
-        """A named person did something."""
-        return await self._shell(desk).act(alert_id, action)
+        """A named person did something. Who comes second hears who was first, also of an alert that is over."""
+        try:
+            return await self._shell(desk).act(alert_id, action)
+        except ApiProblem as problem:
+            if problem.code == "already_ended":
+                problem.extra |= await self._ended_by(desk, alert_id)
+            raise
+
+    async def _ended_by(self, desk: str, alert_id: str) -> dict[str, Any]:
+        """Who ended it, out of its record: null for an arrival, which nobody pressed."""
+        shell = self._shell(desk)
+        alert = shell.state.values.alerts.get(alert_id)
+        try:
+            found = await self._records.of(desk, shell.engine.durable_seq, alert_id, alert)
+        except StoreUnavailable:
+            return {}
+        ended = [one.body for one in found.facts if isinstance(one.body, f.AlertEnded)] if found else []
+        if not ended:
+            return {}
+        by = ended[-1].by
+        return {"by": shell.directory.outside(by) if by else None, "ended_reason": ended[-1].reason}
 
     async def practise(self, desk: str, person: str, by: str) -> PracticeView:
         """A practice call, started by a member of staff."""

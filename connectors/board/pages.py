@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import aiohttp_jinja2
 import jinja2
 import msgspec
+import structlog
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from aiohttp_sse import EventSourceResponse, sse_response
@@ -21,9 +22,10 @@ from msgspec import Struct
 from connectors.board import words
 from connectors.board.sign_in import BoardOptions, SignIn, check
 from connectors.ports import ActionIn, ApiProblem, Credential, Desks
-from monitor.core.views import AlertView, BoardAlert, BoardView
+from monitor.core.views import AlertPage, BoardView
 
 _HERE = Path(__file__).parent
+_log = structlog.get_logger("callwatch.board")
 _ASSETS = {
     "board.css": "text/css",
     "board.js": "text/javascript",
@@ -74,6 +76,9 @@ class Action(Struct, frozen=True, kw_only=True):
     note: str | None
     reason: str | None
     back: str
+    of: str = ""
+    """What the button itself names: a track, an answer, a person."""
+    fields: dict[str, str] = {}
 
 
 class Board:
@@ -178,28 +183,34 @@ class Board:
 
     async def get_alert(self, request: web.Request) -> web.StreamResponse:
         desk, alert_id = request.match_info["desk"], request.match_info["id"]
-        alert = await self._desks.alert(desk, alert_id)
-        if alert is None:
+        form = await self._form_context(request)
+        page = await self._desks.alert_page(desk, alert_id, form["me"] or None)
+        if page is None:
             raise ApiProblem(404, "unknown_alert", "this desk has no alert with this id")
         view = await self._desks.board(desk)
-        template = "_alert.html" if "live" in request.query else "alert.html"
-        context = self._alert_context(view, alert) | await self._form_context(request)
-        return self._render(request, template, **context)
+        live = "live" in request.query
+        if not live:
+            _log.info("record_read", desk=desk, alert=alert_id, role="office")
+        template = "_alert.html" if live else "alert.html"
+        return self._render(request, template, **self._alert_context(view, page), **form)
 
-    def _alert_context(self, view: BoardView, alert: AlertView) -> dict[str, Any]:
-        on_board = next((one for one in view.alerts if one.alert.id == alert.id), None)
-        one = on_board or _without_names(alert)
+    def _alert_context(self, view: BoardView, page: AlertPage) -> dict[str, Any]:
+        one, alert = page.one, page.one.alert
         staff = self._options.staff(view.desk)
-        names = {**staff, **({alert.service_user: one.who} if alert.service_user else {})}
-        signal = next((v.visit.signal for v in view.visits if v.visit.id == alert.visit), "known")
+        about = {alert.service_user: one.who} if alert.service_user else {}
+        names = {**staff, **about, **page.names}
+        kin = [who for who in page.telephones if who.role == "next_of_kin" and not who.never_tell]
         return {
             "view": view,
             "one": one,
             "alert": alert,
+            "shown": page,
             "names": names,
-            "signal": signal,
+            "kin": kin,
+            "workers": [who for who in page.telephones if who.role in ("care_worker", "replacement")],
+            "signal": page.signal,
             "t": Times(view.zone, view.now),
-            "lines": words.timeline(alert),
+            "lines": words.timeline(alert) if page.record is None else words.record(page.record, names),
             "here": _board_url(view.desk),
             "page": _alert_url(view.desk, alert.id),
         }
@@ -249,16 +260,47 @@ class Board:
         pressed = await self._pressed(request)
         action = _as_action(pressed)
         await self._sign_in.remember(request, pressed.by)
-        await self._desks.act(desk, alert_id, action)
+        try:
+            await self._desks.act(desk, alert_id, action)
+        except ApiProblem as problem:
+            if problem.status != 409 or not _is_page(request):
+                raise
+            return await self._second(request, pressed, problem)
         return _see(_board_url(desk) if pressed.back == "board" else _alert_url(desk, alert_id))
+
+    async def _second(self, request: web.Request, pressed: Action, problem: ApiProblem) -> web.Response:
+        """Somebody was first: who and when, and what was tried is kept, to be put on record as a note."""
+        desk, alert_id = request.match_info["desk"], request.match_info["id"]
+        view = await self._desks.board(desk)
+        by, at = problem.extra.get("by"), problem.extra.get("at")
+        return self._render(
+            request,
+            "first.html",
+            409,
+            first=self._options.staff(desk).get(by, by) if by else None,
+            at=at if isinstance(at, datetime) else None,
+            t=Times(view.zone, view.now),
+            text=_sentence(problem.message),
+            tried=words.TRIED.get(pressed.action, pressed.action),
+            note=pressed.note or "",
+            by=pressed.by,
+            take_over=problem.code == "already_taken",
+            page=_alert_url(desk, alert_id),
+            token=await self._sign_in.token(request),
+        )
 
     async def _pressed(self, request: web.Request) -> Action:
         form = await request.post()
         await self._sign_in.check_token(request, form.get("token"))
         by = _field(form, "by", _BY_CHARS) or await self._sign_in.by(request)
         self._check_by(request, by)
+        action, _, of = _field(form, "action", 500).partition(":")
         return Action(
-            action=_field(form, "action", 50),
+            action=action,
+            of=of,
+            fields={
+                name: _field(form, name, _BY_CHARS) for name in ("worker", "minutes", "to", "sent", "eta")
+            },
             by=by,
             note=_field(form, "note", _NOTE_CHARS) or None,
             reason=_field(form, "reason", 50) or None,
@@ -350,31 +392,82 @@ async def _closing(changes: Any) -> Any:
 
 
 def _as_action(pressed: Action) -> ActionIn:
-    """Raises ApiProblem(400) for what the page does not offer."""
+    """The contract's action. Raises ApiProblem(400): this page has no such button, or a field was left empty."""
+    by, note, fields = pressed.by, pressed.note, pressed.fields
     match pressed.action:
-        case "take" | "spoke_service_user":
-            return ActionIn(action=pressed.action, by=pressed.by, note=pressed.note)
-        case "note" if pressed.note:
-            return ActionIn(action="note", by=pressed.by, note=pressed.note)
+        case "take" | "spoke_service_user" | "told_council":
+            return ActionIn(action=pressed.action, by=by, note=note)
+        case "take_over":
+            return ActionIn(action="hand_over", by=by, note=note, to=by)
+        case "hand_over":
+            return ActionIn(action="hand_over", by=by, note=note, to=fields["to"] or None)
+        case "spoke_care_worker":
+            return _said(pressed)
+        case "assign_replacement":
+            minutes, _, worker = pressed.of.partition(":")
+            return _sent(pressed, worker or fields["sent"], minutes or fields["eta"])
+        case "told_next_of_kin":
+            return ActionIn(action="told_next_of_kin", by=by, note=note, to=pressed.of or None)
+        case "stop_track" | "do_now":
+            return _steered(pressed)
+        case "note" if note:
+            return ActionIn(action="note", by=by, note=note)
         case "close" if pressed.reason in words.CLOSE_REASONS:
-            return ActionIn(action="close", by=pressed.by, note=pressed.note, reason=pressed.reason)
+            return ActionIn(action="close", by=by, note=note, reason=pressed.reason)
         case "note":
             raise ApiProblem(400, "missing", "the note is empty: write it, then press again", "note")
         case "close":
             raise ApiProblem(400, "missing", "choose what happened, then press again", "reason")
         case _:
-            raise ApiProblem(400, "wrong_type", "this page has no such button", "action")
+            raise _no_button()
 
 
-def _without_names(alert: AlertView) -> BoardAlert:
-    """An alert that has left the board: only ids are known of it."""
-    return BoardAlert(
-        alert=alert,
-        who=alert.service_user or alert.visit or words.KINDS[alert.kind],
-        carer=None,
-        start=None,
-        taken_by_name=alert.taken_by,
-        doing="",
+def _no_button() -> ApiProblem:
+    return ApiProblem(400, "wrong_type", "this page has no such button", "action")
+
+
+def _said(pressed: Action) -> ActionIn:
+    """What the care worker said: there, on the way with minutes, or that they cannot."""
+    if pressed.of not in words.ANSWERS:
+        raise _no_button()
+    minutes = _minutes(pressed.fields["minutes"], "minutes") if pressed.of == "on_my_way" else None
+    return ActionIn(
+        action="spoke_care_worker",
+        by=pressed.by,
+        note=pressed.note,
+        reason=pressed.of,
+        to=pressed.fields["worker"] or None,
+        minutes=minutes,
+    )
+
+
+def _sent(pressed: Action, worker: str, minutes: str) -> ActionIn:
+    if not worker:
+        raise ApiProblem(400, "missing", "choose who goes, then press again", "sent")
+    away = _minutes(minutes, "eta")
+    return ActionIn(action="assign_replacement", by=pressed.by, note=pressed.note, to=worker, minutes=away)
+
+
+def _minutes(text: str, field: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 600:
+        raise ApiProblem(400, "missing", "say in how many minutes, from 1 to 600, then press again", field)
+    return int(text)
+
+
+def _steered(pressed: Action) -> ActionIn:
+    """A track that is stopped, or goes on now; with the moment that the page showed, so that the second hears it."""
+    name, _, shown = pressed.of.partition(":")
+    if name not in words.TRACKS:
+        raise _no_button()
+    try:
+        seen = datetime.fromisoformat(shown) if shown else None
+    except ValueError:
+        raise _no_button() from None
+    if seen is not None and seen.tzinfo is None:
+        raise _no_button()
+    return msgspec.convert(
+        {"action": pressed.action, "by": pressed.by, "note": pressed.note, "track": name, "next_at": seen},
+        ActionIn,
     )
 
 

@@ -6,7 +6,7 @@ Pure. Red is only for what needs a person; nothing here ever puts a visit itself
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -20,8 +20,11 @@ from monitor.core.views import (
     BoardAlert,
     BoardView,
     BoardVisit,
+    CandidateView,
     ContactView,
+    RecordLine,
     Stage,
+    TrackView,
     VisitView,
 )
 
@@ -78,6 +81,7 @@ PURPOSES = {
     "inform_council": "council",
     "stand_down": "word that it is over",
     "notice": "notice",
+    "join": "call to be joined to an open line",
     "practice": "practice call",
 }
 CHANNELS = {"sms": "text", "call": "telephone", "email": "e-mail", "page": "this page", "person": "in person"}
@@ -232,7 +236,10 @@ def in_state(alerts: Sequence[BoardAlert], state: Literal["open", "taken"]) -> l
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One line of an alert's record. `tone`: person (a human answered), open (under way), quiet."""
+    """One line of an alert's record. `tone`: person (a human answered), open (under way), quiet.
+
+    `whom` is an id, for which the page shows the name; `words` is what somebody wrote.
+    """
 
     at: datetime
     what: str
@@ -241,6 +248,7 @@ class Line(Struct, frozen=True, kw_only=True):
     result: str
     proof: str
     tone: Literal["person", "open", "quiet"]
+    words: str = ""
 
 
 def timeline(alert: AlertView) -> list[Line]:
@@ -286,6 +294,195 @@ def proof(code: str | None) -> str:
         "person": f"recorded by {value}",
     }
     return words.get(kind, "")
+
+
+# --- the record out of the journal ---
+
+EVENTS: dict[str, str] = {
+    "AlertRaised": "Alert raised",
+    "AlertTaken": "Taken",
+    "AlertLapsed": "Taking lapsed",
+    "AlertEnded": "Ended",
+    "CouncilMoved": "Council",
+    "LineWaits": "Open line kept",
+    "LinesJoined": "Lines joined",
+    "LineLeft": "Open line ended",
+    "ReplacementAccepted": "Goes instead",
+    "ReplacementDeclined": "Does not go",
+    "ReplyKept": "Wrote back",
+    "VisitLooked": "No arrival yet, looked at",
+    "WorkerAnswered": "Care worker said",
+    "VisitReplanned": "Plan changed",
+    "VisitCancelled": "Visit cancelled",
+    "VisitMissed": "Visit missed",
+    "MissWithdrawn": "Not missed after all",
+    "CheckInRecorded": "Check-in",
+    "ArrivalRecorded": "Arrived",
+    "DepartureRecorded": "Left",
+    "DepartureWithdrawn": "Back at the visit",
+    "NearRecorded": "Near the home",
+    "AnswerHeard": "Answered an older question",
+    "WatchFault": "Fault of the watch",
+}
+UNSHOWN = frozenset({"MessageAccepted", "MessageChased", "AlertClosed"})
+"""Steps between us and the network, which tell a person nothing."""
+ACTIONS = {
+    "take": "Took it",
+    "hand_over": "Handed it over",
+    "spoke_service_user": "Spoke to the service user",
+    "spoke_care_worker": "Spoke to the care worker",
+    "assign_replacement": "Sent somebody",
+    "told_next_of_kin": "Told the next of kin",
+    "told_council": "Told the council",
+    "pause": "Stopped the calls to the service user",
+    "stop_track": "Stopped",
+    "do_now": "Told to go on now",
+    "note": "Note",
+    "close": "Recorded the outcome",
+}
+ANSWERS = {
+    "there": "is there",
+    "on_my_way": "is on the way",
+    "cannot": "cannot get there",
+    "spoke": "spoken to",
+    "take": "has it",
+    "dont_come": "asked that nobody comes: the visit stays in place",
+}
+PARTS = {
+    "free": "free",
+    "near": "near",
+    "skills": "skills",
+    "preference": "preference",
+    "continuity": "knows them",
+    "hours_left": "hours left",
+}
+BARRED = {
+    "excluded": "not for this person",
+    "never_tell": "must not be told",
+    "skills": "lacks a skill that is needed",
+    "no_line": "no telephone",
+    "not_their_hours": "takes no offers at this time",
+    "busy": "at another visit for too long",
+    "too_far": "too far away",
+    "on_this_visit": "planned for this visit already",
+}
+ROLES = {
+    "service_user": "service user",
+    "speaker": "speaks for them",
+    "care_worker": "care worker",
+    "replacement": "goes instead",
+    "next_of_kin": "next of kin",
+    "council": "council",
+    "staff": "on duty",
+}
+
+
+def in_order(tracks: Sequence[TrackView]) -> list[TrackView]:
+    """The tracks in the order of the procedure, whichever moved last."""
+    return sorted(tracks, key=lambda track: list(TRACKS).index(track.name))
+
+
+def record(lines: Sequence[RecordLine], names: Mapping[str, str]) -> list[Line]:
+    """The record as it is shown, newest first: one line an event, and none for steps that tell a person nothing."""
+    left = {one.subject for one in lines if one.kind in ("MessageAttempted", "MessageSettled")}
+    return [_event(one, names) for one in reversed(lines) if _is_shown(one, left)]
+
+
+def _is_shown(one: RecordLine, left: Container[str]) -> bool:
+    if one.kind == "AnswerHeard":
+        return one.reason == "stale"
+    return one.kind not in UNSHOWN and not (one.kind == "MessageIntended" and one.subject in left)
+
+
+def _event(one: RecordLine, names: Mapping[str, str]) -> Line:
+    said = [_result(one), _about(one, names)]
+    if one.possibly_repeated:
+        said.append("possibly sent twice")
+    if one.unrecorded_at_send:
+        said.append("before it could be put on disk")
+    answered = one.proof is not None or one.kind in ("AlertTaken", "ActionRecorded", "ReplyKept")
+    under_way = one.kind in ("MessageIntended", "MessageAttempted")
+    return Line(
+        at=one.at,
+        what=_what(one),
+        whom=one.who or "",
+        how=CHANNELS[one.channel] if one.channel is not None else "",
+        result="; ".join(part for part in said if part),
+        proof=proof(_named(one.proof, names)),
+        tone="person" if answered else "open" if under_way else "quiet",
+        words="no longer kept" if one.words_erased else one.words or "",
+    )
+
+
+def _what(one: RecordLine) -> str:
+    if one.track is not None and one.kind == "TrackMoved":
+        return TRACKS[one.track]
+    if one.action is not None:
+        at = f": {TRACKS[one.track].lower()}" if one.track is not None else ""
+        return ACTIONS.get(one.action, one.action.replace("_", " ").capitalize()) + at
+    if one.kind in EVENTS:
+        return EVENTS[one.kind]
+    return PURPOSES[one.purpose].capitalize() if one.purpose is not None else one.kind
+
+
+def _result(one: RecordLine) -> str:
+    result, reason = one.result or "", (one.reason or "").replace("_", " ")
+    if one.kind in ("TrackMoved", "CouncilMoved"):
+        result = STEPS.get(result, result)
+    elif one.kind == "AlertRaised":
+        result = KINDS.get(result, result)  # type: ignore[call-overload]
+    elif one.kind == "AlertEnded":
+        result = ENDED.get(result, result)
+    elif one.kind == "MessageIntended":
+        result = RESULTS["intended"]
+    else:
+        result = ANSWERS.get(result) or RESULTS.get(result) or result.replace("_", " ")
+    same = reason in ("stale", one.result)
+    return ", ".join(part for part in (result, "" if same else reason) if part)
+
+
+def _about(one: RecordLine, names: Mapping[str, str]) -> str:
+    parts = []
+    if one.to is not None:
+        parts.append(names.get(one.to, one.to))
+    if one.by is not None:
+        parts.append(f"by {names.get(one.by, one.by)}")
+    if one.minutes is not None:
+        parts.append(f"{one.minutes} min")
+    return ", ".join(parts)
+
+
+def _named(proof: str | None, names: Mapping[str, str]) -> str | None:
+    """`person:st-1` with the name in place of the id."""
+    kind, _, value = (proof or "").partition(":")
+    return f"person:{names.get(value, value)}" if kind == "person" else proof
+
+
+def score(one: CandidateView) -> str:
+    """A candidate's points in their parts: `free 40, near 17`."""
+    return ", ".join(f"{PARTS.get(name, name)} {points:+d}" for name, points in one.parts.items() if points)
+
+
+def tel(number: str) -> str:
+    """A number as people dial it."""
+    return "0" + number[3:] if number.startswith("+44") else number
+
+
+# --- what a person pressed, and could not have ---
+
+TRIED = {
+    "take": "take it on",
+    "hand_over": "hand it over",
+    "spoke_service_user": "record that you spoke to the service user",
+    "spoke_care_worker": "record what the care worker said",
+    "assign_replacement": "send somebody",
+    "told_next_of_kin": "record that you told the next of kin",
+    "told_council": "record that you told the council",
+    "stop_track": "stop a part of the procedure",
+    "do_now": "make a part of the procedure go on now",
+    "note": "add a note",
+    "close": "record the outcome",
+}
 
 
 # --- the day ---

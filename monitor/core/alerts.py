@@ -15,7 +15,7 @@ from config.policy import Calendar, Duty, applying
 from escalation import reassure, summon
 from escalation.people import LineView, PersonView, is_quiet, may_be_told, speaker_of, told_lines
 from escalation.replies import QUESTIONS, free_slot, same_question
-from escalation.track import Contact, Move, Track
+from escalation.track import Contact, Move, Track, TrackName
 from monitor.core import facts as f
 from monitor.core.causes import IN_INCIDENT
 from monitor.core.signals import signal_of, silent_workers
@@ -304,8 +304,16 @@ def _signal(work: Work, alert: Alert) -> Signal:
 
 
 def move(work: Work, alert: Alert, to: Move) -> None:
-    """Record where the track is now, and intend what follows from it."""
-    track = to.track
+    """Record where the track is now, and intend what follows from it. A track that moves rests no longer."""
+    record(work, alert, structs.replace(to.track, rests_until=None, rests_by=None))
+    for contact in to.contacts:
+        current = _alert(work, alert.ref)
+        if not _waits_already(work, current, contact):
+            intend(work, contact, alert=current)
+
+
+def record(work: Work, alert: Alert, track: Track) -> None:
+    """Where the track is now, as a fact."""
     work.emit(
         alert.ref,
         f.TrackMoved(
@@ -317,13 +325,11 @@ def move(work: Work, alert: Alert, to: Move) -> None:
             round=track.round,
             phase=track.phase,
             since=track.since,
+            rests_until=track.rests_until,
+            rests_by=track.rests_by,
         ),
         policy=alert.policy,
     )
-    for contact in to.contacts:
-        current = _alert(work, alert.ref)
-        if not _waits_already(work, current, contact):
-            intend(work, contact, alert=current)
 
 
 def _waits_already(work: Work, alert: Alert, contact: Contact) -> bool:
@@ -427,14 +433,15 @@ OWN_TRACKS = ("summon", "reassure")
 def _track_deadline(work: Work, ref: str, track: Track) -> None:
     alert = _alert(work, ref)
     if track.name == "reassure":
-        _reassure_deadline(work, alert, track)
+        reassure_deadline(work, alert, track)
     elif alert.state == "taken":
         _holder_deadline(work, alert, track)
     else:
         move(work, alert, summon.on_deadline(summon_case(work, alert), track))
 
 
-def _reassure_deadline(work: Work, alert: Alert, track: Track) -> None:
+def reassure_deadline(work: Work, alert: Alert, track: Track) -> None:
+    """Their next try, unless a telephone may be ringing now."""
     if any(_may_ring(message, work.now) for message in open_messages(work, alert, "reassure")):
         # never a second ring on top of the first one: look again when it must be over
         later = work.now + min(work.policy(alert).reassure_retry, timedelta(seconds=30))
@@ -521,7 +528,7 @@ def _line_was_silent(work: Work, alert: Alert) -> None:
     lines = _lines_asked(work, alert)
     for other in waiting_on(work, alert):
         track = other.track("reassure")
-        if track is not None and track.step == "waiting":
+        if track is not None and track.step == "waiting" and not track.rests(work.now):
             _reassure_move(work, other, reassure.on_line_silent(reassure_case(work, other), track, lines))
 
 
@@ -529,7 +536,9 @@ def _ask_now(work: Work, ref: str) -> None:
     """The alert for whose answer this one waited has ended: they are asked themselves."""
     alert = _alert(work, ref)
     track = alert.track("reassure")
-    if alert.state != "ended" and track is not None and track.step == "waiting":
+    if track is None or track.rests(work.now):
+        return
+    if alert.state != "ended" and track.step == "waiting":
         _reassure_move(work, alert, reassure.on_deadline(reassure_case(work, alert), track))
 
 
@@ -685,20 +694,48 @@ def clock_agrees(work: Work) -> None:
     wrong clock raised before its time waits for its own moment (design rule 8: nobody is rung at 5 a.m. for it)."""
     for alert in work.all_open_alerts():
         track = alert.track("reassure")
+        if rests(work, alert, "reassure"):
+            continue
         if track is not None and (track.step, track.reason) == ("waiting", reassure.CLOCK_DOUBTED):
             _retime(work, alert, track, max(work.now, alert.due_at), track.reason)
 
 
-def pause(work: Work, alert: Alert) -> None:
+def pause(work: Work, alert: Alert, by: str) -> None:
     """The person on duty stops the machine from contacting the service user; it goes on by itself when nobody has
     said more by the time that a taking expires (domain.md, "Public messages"; nothing ends in silence)."""
     track = alert.track("reassure")
     if track is None or track.step not in ("waiting", "trying"):
         return
-    for message in open_messages(work, alert, "reassure"):
+    rest(work, alert, structs.replace(track, reason="paused"), by, "paused")
+
+
+PURPOSES_OF: dict[TrackName, tuple[str, ...]] = {
+    "summon": ("summon",),
+    "reassure": ("reassure",),
+    "locate": ("locate",),
+    "replace": ("offer",),
+    "inform": ("inform_next_of_kin",),
+}
+"""What each track sends: what of it waits for its turn does not leave once it is stopped."""
+
+
+def rest(
+    work: Work, alert: Alert, track: Track, by: str, reason: str = "stopped", look_at: datetime | None = None
+) -> None:
+    """A named person stops a track: it goes on by itself when a taking would expire, never later, and at `look_at`
+    is asked for what runs all the same (nothing ends in silence)."""
+    for message in (m for purpose in PURPOSES_OF[track.name] for m in open_messages(work, alert, purpose)):
         if message.phase == "queued":
-            cancel(work, message, "paused")
-    _retime(work, alert, track, work.now + work.policy(alert).ack_expires, "paused")
+            cancel(work, message, reason)
+    until = work.now + work.policy(alert).ack_expires
+    rests = structs.replace(track, next_at=min(until, look_at or until), rests_until=until, rests_by=by)
+    record(work, alert, rests)
+
+
+def rests(work: Work, alert: Alert, name: TrackName) -> bool:
+    """Whether somebody has stopped that track, and that still holds: what happens meanwhile moves it no further."""
+    track = alert.track(name)
+    return track is not None and track.rests(work.now)
 
 
 def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, message: str | None) -> None:
@@ -778,9 +815,9 @@ def on_settled(work: Work, message: Message, result: str) -> None:
     alert = work.alert(message.alert)
     if alert is None or alert.state == "ended" or message.proof is not None:
         return
-    if message.purpose == "reassure":
+    if message.purpose == "reassure" and not rests(work, alert, "reassure"):
         _reassure_settled(work, alert, message, result)
-    elif message.purpose == "summon" and alert.state == "open":
+    elif message.purpose == "summon" and alert.state == "open" and not rests(work, alert, "summon"):
         _summon_settled(work, alert, message, result)
 
 

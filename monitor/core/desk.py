@@ -22,6 +22,7 @@ from monitor.core import (
     practice,
     procedure,
     rota,
+    steering,
     visits,
 )
 from monitor.core import facts as f
@@ -55,7 +56,7 @@ from monitor.core.inputs import (
     SignalChanged,
 )
 from monitor.core.state import ROTA, Alert, State
-from monitor.core.views import EndedReason
+from monitor.core.views import EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
 __all__ = ["Ctx", "Decision", "Refusal", "State", "decide", "evolve", "next_deadline"]
@@ -210,6 +211,7 @@ def _recorded(work: Work, alert: Alert, seen: ActionTaken) -> None:
             to=seen.to,
             minutes=seen.minutes,
             note=seen.note,
+            track=seen.track,
         ),
         policy=alert.policy,
     )
@@ -278,7 +280,10 @@ def _assign_replacement(work: Work, alert: Alert, seen: ActionTaken) -> Refusal 
         return Refusal(code="to", detail={"expected": ["the id of the care worker who goes"]})
     already = next((going for going in alert.sent if going.worker != seen.to), None)
     if already is not None and not procedure.places_open(alert, visit):
-        return Refusal(code="already_sent", detail={"by": already.worker, "at": already.eta_at})
+        kind, _, person = already.proof.partition(":")
+        by = person if kind == "person" else already.worker
+        detail = {"by": by, "at": already.at, "worker": already.worker, "eta_at": already.eta_at}
+        return Refusal(code="already_sent", detail=detail)
     _recorded(work, alert, seen)
     at = eta(work, seen.minutes)
     procedure.accept(work, alert, visit, seen.to, at, f"person:{seen.by}", None)
@@ -302,9 +307,26 @@ def _told_council(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None
 def _pause(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """The machine does not contact the service user for a while: the person on duty does."""
     _recorded(work, alert, seen)
-    alerts.pause(work, alert)
+    alerts.pause(work, alert, seen.by)
     return None
 
+
+def _steer(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """A track is stopped for a while, or goes on at once."""
+    if seen.track is None:
+        return Refusal(code="track", detail={"expected": sorted(TRACKS)})
+    if seen.action == "stop_track":
+        step = steering.stop(work, alert, seen.track, seen.by)
+    else:
+        step = steering.now(work, alert, seen.track, seen.next_at)
+    if isinstance(step, Refusal):
+        return step
+    _recorded(work, alert, seen)
+    step()
+    return None
+
+
+TRACKS: tuple[TrackName, ...] = TrackName.__args__  # type: ignore[attr-defined]
 
 CLOSE_REASONS: dict[str, EndedReason] = {
     "seen_well": "outcome_recorded",
@@ -344,6 +366,8 @@ _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "told_next_of_kin": _told_next_of_kin,
     "told_council": _told_council,
     "pause": _pause,
+    "stop_track": _steer,
+    "do_now": _steer,
     "close": _close,
 }
 

@@ -33,6 +33,7 @@ from monitor.core.state import (
     Message,
     Place,
     Practice,
+    Pressed,
     RotaInPart,
     Said,
     Sent,
@@ -109,6 +110,7 @@ ALERT_FACTS: frozenset[type] = frozenset(
         f.ReplacementAccepted,
         f.ReplacementDeclined,
         f.CouncilMoved,
+        f.ActionRecorded,
     )
 )
 MESSAGE_FACTS: frozenset[type] = frozenset(
@@ -389,7 +391,10 @@ def evolve_alert(alert: Alert | None, fact: Draft, closes_after: timedelta) -> A
             return structs.replace(alert, lines=_lines(alert, fact, body))
         case f.ReplacementAccepted():
             others = tuple(sent for sent in alert.sent if sent.worker != body.worker)
-            return structs.replace(alert, sent=(*others, Sent(worker=body.worker, eta_at=body.eta_at)))
+            return structs.replace(
+                alert,
+                sent=(*others, Sent(worker=body.worker, eta_at=body.eta_at, proof=body.proof, at=fact.at)),
+            )
         case f.ReplacementDeclined():
             kept = tuple(sent for sent in alert.sent if sent.worker != body.worker)
             return structs.replace(alert, sent=kept, declined=(*alert.declined, body.worker))
@@ -397,6 +402,10 @@ def evolve_alert(alert: Alert | None, fact: Draft, closes_after: timedelta) -> A
             return structs.replace(alert, incident=body.incident)
         case f.CouncilMoved():
             return structs.replace(alert, council=_council(body))
+        case f.ActionRecorded(track=name) if name is not None:
+            pressed = Pressed(action=body.action, track=name, by=body.by, at=fact.at)
+            before = tuple(one for one in alert.pressed if one.track != name)
+            return structs.replace(alert, pressed=(*before, pressed))
         case _:
             return alert
 
@@ -475,6 +484,8 @@ def _with_track(alert: Alert, body: f.TrackMoved) -> tuple[Track, ...]:
         round=body.round,
         phase=body.phase,
         since=body.since,
+        rests_until=body.rests_until,
+        rests_by=body.rests_by,
     )
     for at, track in enumerate(alert.tracks):
         if track.name == moved.name:

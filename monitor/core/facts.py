@@ -358,6 +358,9 @@ class TrackMoved(FactBody, frozen=True, kw_only=True):
     round: int = 0
     phase: str = ""
     since: datetime | None = None
+    rests_until: datetime | None = None
+    """It was stopped by `rests_by`; then it goes on by itself."""
+    rests_by: str | None = None
 
 
 class ReplacementAccepted(FactBody, frozen=True, kw_only=True):
@@ -502,6 +505,8 @@ class ActionRecorded(FactBody, frozen=True, kw_only=True):
     """Whom it was about: a minted id."""
     minutes: int | None = None
     note: Evidence | None = None
+    track: TrackName | None = None
+    """Which track was stopped, or told to go on now."""
 
 
 class SignalLost(FactBody, frozen=True, kw_only=True):

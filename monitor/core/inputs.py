@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from config.policy import CouncilDesk, Duty, Policy
 from escalation.free_number import WhyPerson
+from escalation.track import TrackName
 
 Source = Literal["mqtt", "owntracks", "http", "traccar", "file", "phone"]
 SOURCES: tuple[Source, ...] = ("mqtt", "owntracks", "http", "traccar", "file", "phone")
@@ -360,6 +361,8 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
         "told_next_of_kin",
         "told_council",
         "pause",
+        "stop_track",
+        "do_now",
         "note",
         "close",
     ]
@@ -371,6 +374,10 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
     minutes: int | None = None
     """Until a care worker is there, as they said."""
     note: Evidence | None = None
+    track: TrackName | None = None
+    """Of `stop_track` and `do_now`."""
+    next_at: datetime | None = None
+    """The track's next moment as whoever presses saw it: another one by now means that somebody was first."""
 
 
 class PracticeWanted(Struct, frozen=True, kw_only=True):

@@ -32,7 +32,9 @@ from monitor.core.alerts import (
     reassure_after_all,
     reassure_case,
     reassured,
+    record,
     responsible,
+    rests,
     right_lines,
     strangers_line,
     tell_covered,
@@ -352,7 +354,7 @@ def _sent(work: Work, alert: Alert, track: Track, going: list[Sent]) -> Move:
 def _replace_begins(work: Work, alert: Alert, visit: Visit) -> None:
     """A place wants somebody, as far as is known: somebody else is asked."""
     track, where = alert.track("replace"), alert.track("locate")
-    if track is None or track.step not in ("waiting", "reached") or where is None:
+    if track is None or track.step not in ("waiting", "reached") or where is None or track.rests(work.now):
         return
     if need(alert, visit, work.now):
         move(work, alert, replace.begin(replace_case(work, alert, visit), track, where.reason))
@@ -421,7 +423,7 @@ def _wants_to_go(work: Work, alert: Alert, visit: Visit, message: Message, proof
 def _next_wave_if_all_declined(work: Work, alert: Alert, visit: Visit) -> None:
     current = work.alert(alert.ref)
     track = current.track("replace") if current else None
-    if current is None or track is None:
+    if current is None or track is None or track.rests(work.now):
         return
     following = replace.on_declined(replace_case(work, current, visit), track)
     if following is not None:
@@ -625,7 +627,7 @@ def unanswered(work: Work, alert: Alert) -> int:
 def _inform_begins(work: Work, alert: Alert, visit: Visit) -> None:
     """They cannot be reached: next of kin and council are told (22.6). A step that a plan skips is not that."""
     track, spoken = alert.track("inform"), alert.track("reassure")
-    if spoken is None or (track is not None and track.step != "waiting"):
+    if spoken is None or (track is not None and (track.step != "waiting" or track.rests(work.now))):
         return
     policy = work.policy(alert)
     if _claimed(alert):
@@ -634,7 +636,7 @@ def _inform_begins(work: Work, alert: Alert, visit: Visit) -> None:
         return
     tried = spoken.step == "trying" and unanswered(work, alert) >= policy.inform_after_rounds
     if spoken.step == "not_reached" or tried or (spoken.step == "skipped" and spoken.reason in UNREACHABLE):
-        _inform(work, alert, "not_reached" if spoken.step != "skipped" else spoken.reason)
+        inform_now(work, alert, "not_reached" if spoken.step != "skipped" else spoken.reason)
     elif (
         spoken.step == "skipped"
         and track is None
@@ -649,7 +651,8 @@ def _claimed(alert: Alert) -> bool:
     return where is not None and (where.step, where.reason) == ("reached", "there")
 
 
-def _inform(work: Work, alert: Alert, reason: str) -> None:
+def inform_now(work: Work, alert: Alert, reason: str) -> None:
+    """Next of kin and council are told from now on."""
     move(work, alert, inform.begin(inform_case(work, alert), reason))
     if alert.council is None or alert.council.step == "waiting":
         council_begins(work, alert, reason)
@@ -877,6 +880,9 @@ def on_deadline(work: Work, alert: Alert) -> None:
         track = current.track(name) if current is not None else None
         if current is None or track is None or track.next_at is None or track.next_at > work.now:
             continue
+        if track.rests(work.now):
+            warn_at_rest(work, current, track)
+            continue
         _DEADLINES[name](work, current, visit, track)
     current = work.alert(alert.ref)
     council = current.council if current is not None else None
@@ -902,7 +908,8 @@ def _nothing_left(work: Work, alert: Alert) -> None:
         council_moves(work, alert, over)
 
 
-def _locate_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
+def locate_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
+    """The next step of finding the care worker."""
     move(work, alert, _unless_others_come(work, alert, visit, track, locate.on_deadline))
 
 
@@ -921,6 +928,21 @@ def _unless_others_come(
     return others if others is not None and others.track.step == "reached" else following
 
 
+def warn_at_rest(work: Work, alert: Alert, track: Track) -> None:
+    """Who has stopped the offers has not stopped the hour: its warnings and its breach come all the same."""
+    policy = work.policy(alert)
+    index = replace.warned(policy, alert.opened_at, work.now, track.index)
+    warning = replace.next_warning(policy, alert.opened_at, index)
+    assert track.rests_until is not None
+    record(
+        work,
+        alert,
+        structs.replace(track, index=index, next_at=min(track.rests_until, warning or track.rests_until)),
+    )
+    if track.name == "replace":
+        _warn(work, work.alert(alert.ref) or alert, track.index, index)
+
+
 def _replace_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
     grace = locate.eta_grace(work.policy(alert))
     for sent in _on_the_way(alert, visit):
@@ -934,7 +956,8 @@ def _replace_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> N
     _warn(work, work.alert(alert.ref) or alert, track.index, following.track.index)
 
 
-def _inform_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
+def inform_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
+    """The next of kin who comes next, or the first one."""
     if track.step != "waiting" and _kin_call_waits(work, alert):
         later = work.now + reassure.lasts(work.policy(alert), held(work, alert, "inform_next_of_kin"))
         move(work, alert, Move(track=structs.replace(track, next_at=later)))
@@ -948,7 +971,7 @@ def _inform_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> No
         later = work.now + work.policy(alert).replace_within / 2
         move(work, alert, inform.waits("being_rung" if rung else "somebody_comes", later))
         return
-    _inform(work, alert, track.reason)
+    inform_now(work, alert, track.reason)
 
 
 def _confirmed(work: Work, alert: Alert, visit: Visit) -> bool:
@@ -969,13 +992,16 @@ def _kin_call_waits(work: Work, alert: Alert) -> bool:
 
 
 _DEADLINES: dict[TrackName, Callable[[Work, Alert, Visit, Track], None]] = {
-    "locate": _locate_deadline,
+    "locate": locate_deadline,
     "replace": _replace_deadline,
-    "inform": _inform_deadline,
+    "inform": inform_deadline,
 }
 
 
 # --- messages that came to their end ---
+
+TRACK_OF: dict[str, TrackName] = {"locate": "locate", "offer": "replace", "inform_next_of_kin": "inform"}
+"""By purpose: the track that a message which came to its end may move."""
 
 
 def on_settled(work: Work, message: Message, result: str) -> None:
@@ -983,6 +1009,9 @@ def on_settled(work: Work, message: Message, result: str) -> None:
     alert = work.alert(message.alert)
     visit = visit_of(work, alert) if alert is not None else None
     if alert is None or visit is None or alert.state == "ended":
+        return
+    name = TRACK_OF.get(message.purpose)
+    if name is not None and rests(work, alert, name):
         return
     if message.purpose == "locate":
         _locate_settled(work, alert, visit, message, result)

@@ -69,6 +69,18 @@ class Sent(Struct, frozen=True, kw_only=True, gc=False):
 
     worker: str
     eta_at: datetime
+    proof: str = ""
+    """How they accepted, or who sent them: `person:<id>`."""
+    at: datetime | None = None
+
+
+class Pressed(Struct, frozen=True, kw_only=True, gc=False):
+    """Who last stopped a track, or told it to go on now."""
+
+    action: str
+    track: TrackName
+    by: str
+    at: datetime
 
 
 class Visit(Struct, frozen=True, kw_only=True, gc=False):
@@ -229,6 +241,7 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     incident: str | None = None
     """The incident of its cause, which staff are summoned for in its place."""
     council: Council | None = None
+    pressed: tuple[Pressed, ...] = ()
 
     def track(self, name: TrackName) -> Track | None:
         """The track of that name, if it runs at all."""

@@ -111,6 +111,9 @@ class TrackView(Struct, frozen=True, kw_only=True):
     step: TrackStep
     next_at: datetime | None
     reason: str = ""
+    rests_until: datetime | None = None
+    """Somebody has stopped it until then."""
+    rests_by: str | None = None
 
 
 class ContactView(Struct, frozen=True, kw_only=True):
@@ -277,6 +280,96 @@ class CallHeard(Struct, frozen=True, kw_only=True):
     joined: bool = False
     """Only where `dialled`: the two have spoken, as far as the network knows."""
     raw: bytes = b""
+
+
+class RecordLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One event of an alert's record, as it stands in the journal. Ids are the caller's own, `subject` excepted.
+
+    `kind` is the fact's; what a kind has no word for is left out.
+    """
+
+    seq: int
+    at: datetime
+    kind: str
+    subject: str
+    """The minted id of the alert, message or visit that the fact is about."""
+    due_at: datetime | None = None
+    purpose: Purpose | None = None
+    channel: Channel | None = None
+    who: str | None = None
+    """Who was contacted, who answered, who did it."""
+    to: str | None = None
+    """Whom it was about: who takes over, goes instead, was joined."""
+    by: str | None = None
+    """The member of staff who recorded it or pressed it."""
+    track: TrackName | None = None
+    action: str | None = None
+    result: str | None = None
+    """The step of a track, what became of a message, what was answered."""
+    proof: str | None = None
+    reason: str | None = None
+    next_at: datetime | None = None
+    """When it goes on, or when somebody will be there."""
+    minutes: int | None = None
+    tries: int | None = None
+    possibly_repeated: bool = False
+    unrecorded_at_send: bool = False
+    words: str | None = None
+    """A note, or what somebody texted, out of the evidence."""
+    words_erased: bool = False
+    """There were words, and they are kept no longer."""
+
+
+class RecordView(Struct, frozen=True, kw_only=True):
+    """The whole record of an alert, oldest first: what spec 22.7 asks for, in one place."""
+
+    alert: AlertView
+    lines: tuple[RecordLine, ...]
+
+
+class CandidateView(Struct, frozen=True, kw_only=True):
+    """A care worker who could go instead, with the score in its parts (spec 22.4), or why they are not asked."""
+
+    worker: str
+    name: str
+    points: int
+    parts: dict[str, int]
+    drive_min: int
+    ready_min: int
+    """Minutes until they could be there: what they are at, and the way."""
+    barred: str | None
+    asked: bool
+    """An offer has gone out to them."""
+    answer: Literal["sent", "no"] | None = None
+
+
+class TelephoneView(Struct, frozen=True, kw_only=True):
+    """Somebody whom staff may ring about an alert, with their numbers."""
+
+    who: str
+    """The caller's id."""
+    name: str
+    role: Literal["service_user", "speaker", "care_worker", "replacement", "next_of_kin", "council", "staff"]
+    numbers: tuple[str, ...]
+    never_tell: bool = False
+    """They must be told nothing about the service user: no number is given."""
+
+
+class AlertPage(Struct, frozen=True, kw_only=True):
+    """Everything that the page of one alert shows, with names: for the desk's own people."""
+
+    one: BoardAlert
+    signal: Signal
+    council: TrackView | None
+    """How far the council has been told, as a track is shown; its name is `inform`."""
+    record: tuple[RecordLine, ...] | None
+    """None: the journal cannot be read now."""
+    names: dict[str, str]
+    """By the caller's id: everybody who stands in it."""
+    telephones: tuple[TelephoneView, ...]
+    candidates: tuple[CandidateView, ...]
+    script: str | None
+    """What our person reads to the council desk (wording.md CO-1)."""
 
 
 class UnwatchedRow(Struct, frozen=True, kw_only=True):

@@ -101,6 +101,7 @@ STRINGS: dict[str, str] = {
     "PracticeCalled.message": MINTED,
     "TrackMoved.phase": OURS + ", or the minted id of the alert whose answer it waits for",
     "TrackMoved.reason": OURS,
+    "TrackMoved.rests_by": MINTED,
     "VisitPlanned.service_user": MINTED,
     "VisitPlanned.workers": MINTED,
     "VisitReplanned.workers": MINTED,

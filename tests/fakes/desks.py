@@ -28,13 +28,17 @@ from connectors.ports import (
 )
 from monitor.core.inputs import Outcome, Source
 from monitor.core.views import (
+    AlertPage,
     AlertView,
     BoardAlert,
     BoardView,
+    CandidateView,
     CheckInAnswer,
     ContactView,
     PeopleAnswer,
     PracticeView,
+    RecordLine,
+    RecordView,
     RotaAnswer,
     Script,
     TrackView,
@@ -167,6 +171,9 @@ class FakeDesks:
         self.visit_views: list[VisitView] = []
         self.asked_days: list[date | None] = []
         self.alert_views: dict[str, AlertView] = {}
+        self.records: dict[str, tuple[RecordLine, ...]] = {}
+        self.pages: dict[str, dict[str, Any]] = {}
+        """By alert: what of its page is other than nothing."""
         self.actions: list[tuple[str, str, ActionIn]] = []
         self.journal: dict[str, list[Record]] = {}
         self.boards: dict[str, BoardView] = {}
@@ -299,6 +306,40 @@ class FakeDesks:
     async def alert(self, desk: str, alert_id: str) -> AlertView | None:
         self._check_desk(desk)
         return self.alert_views.get(alert_id)
+
+    async def record(self, desk: str, alert_id: str) -> RecordView | None:
+        self._check_desk(desk)
+        alert = self.alert_views.get(alert_id)
+        return RecordView(alert=alert, lines=self.records.get(alert_id, ())) if alert is not None else None
+
+    async def candidates(self, desk: str, alert_id: str) -> Sequence[CandidateView] | None:
+        self._check_desk(desk)
+        return self.page_of(desk, alert_id).candidates if alert_id in self.alert_views else None
+
+    async def alert_page(self, desk: str, alert_id: str, reader: str | None) -> AlertPage | None:
+        assert desk in self.ids
+        if self.broken is not None:
+            raise self.broken
+        return self.page_of(desk, alert_id) if alert_id in self.alert_views else None
+
+    def page_of(self, desk: str, alert_id: str) -> AlertPage:
+        alert = self.alert_views[alert_id]
+        view = self.boards.get(desk, board_view(desk))
+        on = next((one for one in view.alerts if one.alert.id == alert_id), None)
+        nameless = BoardAlert(
+            alert=alert, who=alert.service_user or "", carer=None, start=None, taken_by_name=None, doing=""
+        )
+        page = AlertPage(
+            one=on or nameless,
+            signal="known",
+            council=None,
+            record=self.records.get(alert_id),
+            names={},
+            telephones=(),
+            candidates=(),
+            script=None,
+        )
+        return msgspec.structs.replace(page, **self.pages.get(alert_id, {}))
 
     async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:
         self._check_desk(desk)

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import argon2
+import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
@@ -349,18 +350,42 @@ async def test_every_button_does_what_it_says(desks: FakeDesks, open_board: Clie
         {"action": "take", "back": "board"},
         {"action": "spoke_service_user", "note": "had slept in"},
         {"action": "note", "note": "key is with the warden"},
+        {"action": "spoke_care_worker:on_my_way", "minutes": "12", "worker": "cw-1"},
+        {"action": "spoke_care_worker:cannot", "minutes": "", "worker": "cw-1"},
+        {"action": "assign_replacement:9:cw:2"},
+        {"action": "assign_replacement", "sent": "cw-3", "eta": "20"},
+        {"action": "told_next_of_kin:nok-1"},
+        {"action": "told_council", "note": "Mrs. Hay, ref. 44"},
+        {"action": "hand_over", "to": "st-2"},
+        {"action": "hand_over", "to": ""},
+        {"action": "take_over"},
+        {"action": "stop_track:reassure"},
+        {"action": "do_now:locate:2026-11-23T08:05:00+00:00"},
         {"action": "close", "reason": "seen_well"},
     ):
         answer = await press(open_board, **form)
         assert answer.status == 303
         board = form.get("back") == "board"
         assert answer.headers["Location"] == ("/board/dom" if board else "/board/dom/alerts/al-1")
-    done = [(action.action, action.by, action.note, action.reason) for _, _, action in desks.actions]
-    assert done == [
-        ("take", "st-1", None, None),
-        ("spoke_service_user", "st-1", "had slept in", None),
-        ("note", "st-1", "key is with the warden", None),
-        ("close", "st-1", None, "seen_well"),
+    done = [msgspec.to_builtins(action) for _, _, action in desks.actions]
+    assert all(action["by"] == "st-1" for action in done)
+    at = "2026-11-23T08:05:00Z"
+    assert [{k: v for k, v in one.items() if k != "by" and v is not None} for one in done] == [
+        {"action": "take"},
+        {"action": "spoke_service_user", "note": "had slept in"},
+        {"action": "note", "note": "key is with the warden"},
+        {"action": "spoke_care_worker", "reason": "on_my_way", "to": "cw-1", "minutes": 12},
+        {"action": "spoke_care_worker", "reason": "cannot", "to": "cw-1"},
+        {"action": "assign_replacement", "to": "cw:2", "minutes": 9},
+        {"action": "assign_replacement", "to": "cw-3", "minutes": 20},
+        {"action": "told_next_of_kin", "to": "nok-1"},
+        {"action": "told_council", "note": "Mrs. Hay, ref. 44"},
+        {"action": "hand_over", "to": "st-2"},
+        {"action": "hand_over"},
+        {"action": "hand_over", "to": "st-1"},
+        {"action": "stop_track", "track": "reassure"},
+        {"action": "do_now", "track": "locate", "next_at": at},
+        {"action": "close", "reason": "seen_well"},
     ]
 
 
@@ -374,7 +399,14 @@ async def test_every_button_does_what_it_says(desks: FakeDesks, open_board: Clie
         ({"action": "note", "note": "x" * 2001}, 400),
         ({"action": "close", "reason": ""}, 400),
         ({"action": "close", "reason": "because"}, 400),
-        ({"action": "told_council"}, 400),
+        ({"action": "told_everybody"}, 400),
+        ({"action": "spoke_care_worker:asleep"}, 400),
+        ({"action": "spoke_care_worker:on_my_way"}, 400),
+        ({"action": "spoke_care_worker:on_my_way", "minutes": "601"}, 400),
+        ({"action": "assign_replacement", "sent": "", "eta": "10"}, 400),
+        ({"action": "assign_replacement", "sent": "cw-1", "eta": "soon"}, 400),
+        ({"action": "stop_track:everything"}, 400),
+        ({"action": "do_now:summon:yesterday"}, 400),
     ],
 )
 async def test_a_press_that_cannot_be_recorded_does_nothing_and_says_why(
