@@ -150,7 +150,8 @@ def _offer(case: ReplaceCase, offer: Offer) -> tuple[Contact, ...]:
         case.policy,
         "offer",
         "CW-7" if line is not None else "CWV-2",
-        "time_critical" if case.time_critical else "repeat",
+        # the hour runs: before everything that is said a second time; of a time-critical visit first (outbox)
+        "time_critical",
     )
     return (structs.replace(contact, count=offer.drive_min, at=hour(case.policy, case.opened_at)),)
 

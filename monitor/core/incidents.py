@@ -25,13 +25,24 @@ from monitor.core.alerts import (
     raise_alert,
     summon_case,
 )
-from monitor.core.causes import ALL_DARK, IN_INCIDENT, Cause, dark_cause, is_incident, is_over, round_of
+from monitor.core.causes import (
+    ALL_DARK,
+    IN_INCIDENT,
+    SEVERAL_LATE,
+    Cause,
+    dark_cause,
+    is_incident,
+    is_over,
+    round_of,
+)
 from monitor.core.state import Alert, Visit
 from monitor.core.views import AlertKind
 from monitor.core.work import Work
 
 SEVERAL = 2
 """From so many visits of one cause on it is an incident: of one, its own alert says everything."""
+AT_ONCE = 3
+"""So many alerts for one person at once are told as one (ours)."""
 
 
 def raise_late(work: Work, kind: AlertKind, visit: Visit, *, due_at: datetime, reason: str) -> Alert:
@@ -72,7 +83,21 @@ def _incident_for(work: Work, visit: Visit) -> Alert | None:
         others = [alert for alert in _late_alerts(work) if _is_for(work, alert, cause, visit)]
         if others:
             return _opened(work, cause, others)
-    return None
+    return None if visit.time_critical else _bundle_for(work)
+
+
+def _bundle_for(work: Work) -> Alert | None:
+    """Several that open within the time in which staff have a text and no call yet are told as one: the third makes
+    it so, and those that follow join it until then."""
+    since = work.now - work.policy().summon_call_after
+    for alert in work.all_open_alerts():
+        if alert.reason == SEVERAL_LATE and alert.state == "open" and alert.opened_at >= since:
+            return alert
+    fresh = [a for a in _late_alerts(work) if a.opened_at >= since and a.state == "open"]
+    others = [alert for alert in fresh if not alert.time_critical]
+    if len(others) + 1 < AT_ONCE:
+        return None
+    return _opened(work, Cause(name=SEVERAL_LATE), others)
 
 
 def _shared_causes(work: Work, visit: Visit) -> list[Cause]:

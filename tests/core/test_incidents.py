@@ -234,3 +234,115 @@ def test_an_incident_survives_a_restart() -> None:
     assert {a.incident for a in desk.alerts("late_visit")} == {incident(desk).ref}
     assert len(desk.bodies(f.AlertGathered)) == len(desk.alerts("late_visit"))
     assert quiet_ends(desk) == []
+
+
+# --- several at once, without a cause in common ---
+
+
+def storm(count: int, *, apart_s: float = 1, **more: Any) -> Desk:
+    """So many visits, each with a care worker of its own, late one after the other."""
+    desk = desk_with_round(())
+    rows = []
+    for number in range(1, count + 1):
+        ref, worker = f"p{number}", f"w{number}"
+        line = LineView(ref=f"l-{ref}", kind="landline")
+        desk.people.people[ref] = PersonView(ref=ref, role="service_user", lines=(line,))
+        desk.people.people[worker] = PersonView(ref=worker, role="care_worker", lines=())
+        start = MONDAY + timedelta(seconds=number * apart_s)
+        rows.append(
+            RotaRow(
+                row=number,
+                key=f"v{number}",
+                visit=f"v{number}",
+                service_user=ref,
+                start=start,
+                end=start + 30 * MINUTE,
+                workers=(worker,),
+                **more,
+            )
+        )
+    desk.upload(*rows)
+    return desk
+
+
+def test_forty_alerts_at_once_are_one_text_and_one_call_and_forty_service_users_asked() -> None:
+    desk = storm(40, apart_s=0.1)
+    desk.advance(minutes=32)
+    alerts = desk.alerts("late_visit")
+    assert len(alerts) == 40
+    assert {a.incident for a in alerts} == {incident(desk).ref}
+    wanted = [m for m in desk.messages("summon") if m.result != "cancelled"]
+    assert [(m.template, m.channel) for m in wanted] == [("OC-92", "sms"), ("OCV-3", "call")]
+    dropped = [m for m in desk.messages("summon") if m.result == "cancelled"]
+    assert {m.reason for m in dropped} == {"in_incident"}
+    assert len({m.person for m in desk.messages("reassure")}) == 40
+    assert quiet_ends(desk) == []
+
+
+def test_two_at_once_are_summoned_each_for_itself_and_the_third_makes_them_one() -> None:
+    desk = storm(3)
+    desk.advance(minutes=30, seconds=2)
+    assert desk.alerts("incident") == []
+    desk.advance(seconds=1)
+    assert incident(desk).reason == "several_late"
+    assert [summon(a) for a in desk.alerts("late_visit")] == [("skipped", "in_incident")] * 3
+
+
+def test_three_that_are_not_at_once_are_summoned_each_for_itself() -> None:
+    desk = storm(3, apart_s=31)
+    desk.advance(minutes=33)
+    assert desk.alerts("incident") == []
+
+
+def test_one_answer_takes_them_all_and_one_reminder_goes_out_for_all() -> None:
+    desk = storm(10, apart_s=0.1)
+    desk.advance(minutes=30, seconds=5)
+    (text,) = [m for m in desk.messages("summon") if m.template == "OC-92"]
+    desk.send(text)
+    desk.text(text.person, f"{text.slot}1", line=text.line)
+    assert {a.taken_by for a in desk.alerts("late_visit")} == {text.person}
+    desk.advance(minutes=16)
+    assert len([m for m in desk.messages("summon") if m.template == "OC-2"]) == 1
+
+
+def test_time_critical_visits_at_once_are_summoned_each_for_itself() -> None:
+    desk = storm(5, apart_s=0.1, time_critical=True)
+    desk.advance(minutes=31)
+    assert desk.alerts("incident") == []
+    assert len({m.alert for m in desk.messages("summon")}) == 5
+
+
+def test_in_a_storm_each_message_has_the_worth_of_its_purpose() -> None:
+    desk = storm(5, apart_s=0.1)
+    for number in range(1, 6):
+        worker = f"w{number}"
+        desk.people.people[worker] = PersonView(
+            ref=worker, role="care_worker", lines=(LineView(ref=f"l-{worker}"),)
+        )
+    desk.advance(minutes=31)
+    for call in desk.messages("reassure"):
+        desk.send(call)
+        desk.deliver(call, "no_answer")
+    desk.advance(minutes=10)
+    worth = {(m.purpose, m.priority) for m in desk.messages() if m.purpose != "notice"}
+    assert worth == {
+        ("ask_worker", "repeat"),
+        ("summon", "summon"),
+        ("reassure", "first_contact"),
+        ("reassure", "repeat"),
+        ("locate", "repeat"),
+        ("offer", "time_critical"),
+        ("inform_council", "time_critical"),
+    }
+    again = [m.person for m in desk.messages("reassure") if m.priority == "repeat"]
+    assert sorted(set(again)) == ["p1", "p2", "p3", "p4", "p5"]
+
+
+def test_of_a_time_critical_visit_the_questions_go_before_what_is_said_again() -> None:
+    desk = storm(2, time_critical=True)
+    desk.people.people["w1"] = PersonView(ref="w1", role="care_worker", lines=(LineView(ref="l-w1"),))
+    desk.advance(minutes=36)
+    asked = {
+        (m.purpose, m.priority) for m in desk.messages(person="w1") if m.purpose in ("ask_worker", "locate")
+    }
+    assert asked == {("ask_worker", "time_critical"), ("locate", "time_critical")}
