@@ -128,6 +128,8 @@ class Council(Struct, frozen=True, kw_only=True, gc=False):
     desk: str | None = None
     tries: int = 0
     next_at: datetime | None = None
+    moved_at: datetime | None = None
+    """When it came to stand there; the fold says it."""
 
 
 def council_retry(policy: Policy) -> timedelta:

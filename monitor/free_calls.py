@@ -21,6 +21,7 @@ from escalation.free_number import CheckIn, FreeCall, Heard, Wants, WhyPerson
 from monitor.clock import Clock
 from monitor.core.callers import Join
 from monitor.core.inputs import CallerAlone, CallerJoined, CallerWaits, PinsGuessed
+from monitor.core.state import Alert
 from monitor.core.views import CallHeard, Script
 from monitor.desk_shell import DeskShell
 from monitor.directory import BadNumberError, e164
@@ -281,7 +282,12 @@ class FreeCalls:
     def _say(self, live: Live, heard: Heard) -> Script:
         live.call = call = heard.call
         through = live.inbound and heard.lines == ("joining",)
-        said = self._words().through() if through else self._words().free_number(heard.lines, call, live.at)
+        words = self._words()
+        said = (
+            words.through(self._expected(call), self._clock.now())
+            if through
+            else words.free_number(heard.lines, call, live.at)
+        )
         asked = free_number.STAGES.get(call.stage)
         if asked is not None:
             longest = self._desk.directory.pin_digits() if call.stage == "pin" else free_number.NUMBER_DIGITS
@@ -296,6 +302,16 @@ class FreeCalls:
             script = Script(say=said, hang_up=True)
         live.script = replace(script, turn=call.turn)
         return live.script
+
+    def _expected(self, call: FreeCall) -> Alert | None:
+        """The open alert about the visit of somebody whose line this is. Where it is the line of several whose visits
+        are late, nobody is named."""
+        found = [
+            alert
+            for alert in self._desk.state.values.alerts.values()
+            if alert.hour_at is not None and alert.state != "ended" and alert.service_user in call.homes
+        ]
+        return found[0] if len({alert.service_user for alert in found}) == 1 else None
 
     def _shown(self, live: Live) -> str:
         """The number of ours that the person who is rung sees: the one that summons them."""

@@ -42,6 +42,7 @@ DOING = {
     "dark": "doing_dark",
     "clock_doubted": "doing_dark",
     "person_only": "doing_person",
+    "claimed_there": "doing_person",
     "quiet_hours": "doing_quiet",
     "never_told": "doing_withheld",
     "nobody_speaks": "doing_nobody_speaks",
@@ -138,9 +139,36 @@ class Words:
         """A call to our own number: a person answers it (wording.md SUV-5)."""
         return Script(say=self.through(), dial=tel)
 
-    def through(self) -> tuple[str, ...]:
-        """What somebody hears who has rung us and is put through (SUV-5)."""
-        return dialog.script(self._wording, "SUV-5", "through", {"agency": self._office.agency})
+    def through(self, alert: Alert | None = None, now: datetime | None = None) -> tuple[str, ...]:
+        """What somebody hears who has rung us and is put through; where an alert about their visit is open and somebody
+        is known to be on the way, who that is and when (SUV-5)."""
+        values = {"agency": self._office.agency}
+        coming = self._coming(alert, now) if alert is not None and now is not None else None
+        if coming is None:
+            return dialog.script(self._wording, "SUV-5", "through", values)
+        worker, at = coming
+        values |= {"carer": self._directory.name(worker)} | self._moment(at)
+        return dialog.script(self._wording, "SUV-5", "on_the_way", values)
+
+    def _coming(self, alert: Alert, now: datetime) -> tuple[str, datetime] | None:
+        """Who is on the way, as far as is known: who was sent, else who is planned and has named a time to come."""
+        visit = self._visit(alert, None)
+        there = {place.worker for place in visit.places} if visit is not None else set()
+        sent = [
+            (one.eta_at, one.worker) for one in alert.sent if one.worker not in there and one.eta_at > now
+        ]
+        said = [
+            (one.eta_at, one.worker)
+            for one in (visit.said if visit is not None else ())
+            if visit is not None
+            and one.worker in visit.workers
+            and one.worker not in there
+            and one.answer == "on_my_way"
+            and one.eta_at is not None
+            and one.eta_at > now
+        ]
+        named = [(at, who) for at, who in (sent or said) if self._directory.name(who)]
+        return (min(named)[1], min(named)[0]) if named else None
 
     def free_number(self, lines: Sequence[str], call: FreeCall, at: datetime) -> tuple[str, ...]:
         """What a caller on the free number hears. `at`: the moment that a check-in says."""
@@ -219,6 +247,9 @@ class Words:
         if message.about is not None:
             values["new" if message.template in NAMES_NEW else "carer"] = self._directory.name(message.about)
         audience = self._audience(message)
+        if audience == "staff":
+            at = message.at
+            values["until"] = text_time(self._state.calendar.local(at)) if at is not None else ""
         if audience == "care_worker":
             values |= self._for_worker(message, visit, values)
         elif audience == "service_user":
@@ -319,13 +350,13 @@ class Words:
     def _hour(self, alert: Alert, now: datetime) -> dict[str, str]:
         """What is left of the hour in which somebody must be sent (spec 22.4), and how it stands."""
         policy = self._state.policy_of(alert.policy)
-        left = (alert.opened_at + policy.replace_within - now).total_seconds() / 60
-        offers = [m for m in self._messages(alert) if m.purpose == "offer" and m.attempts]
-        declined = {m.person for m in offers if declines(m)}
+        ends = alert.hour_at or alert.opened_at + policy.replace_within
+        offers = {m.person for m in self._messages(alert) if m.purpose == "offer" and m.attempts}
+        declined = {m.person for m in self._messages(alert) if m.purpose == "offer" and declines(m)}
         return {
-            "min": str(max(0, round(left))),
-            "n": str(len({m.person for m in offers})),
-            "m": str(len(declined)),
+            "min": str(max(0, round((ends - now).total_seconds() / 60))),
+            "n": str(len(offers)),
+            "m": str(len(declined | set(alert.declined))),
             "reached": self._reached(alert),
             "told": self._council.told(alert),
         }

@@ -71,9 +71,9 @@ class CouncilWords:
 
     def told(self, alert: Alert) -> str:
         """Whether the council was spoken to, for the registered manager."""
-        reached = [m for m in self._to_desk(alert, "call") if m.proof is not None]
-        if reached:
-            return self._say("told_at", time=self._clock(reached[0].settled_at or reached[0].intended_at))
+        at = self._spoken_at(alert)
+        if at is not None:
+            return self._say("told_at", time=self._clock(at))
         return self._say("told_not" if self._state.values.council_desks else "told_nobody")
 
     # --- pieces ---
@@ -142,22 +142,33 @@ class CouncilWords:
         )
 
     def _sending(self, alert: Alert) -> str:
+        visit = self._state.values.visits.get(alert.visit or "")
+        there = {place.worker for place in visit.places} if visit is not None else set()
+        going = sorted((sent.eta_at, sent.worker) for sent in alert.sent if sent.worker not in there)
+        if going and self._directory.name(going[0][1]):
+            at, worker = going[0]
+            return self._say("council_sending_named", new=self._directory.name(worker), time=self._clock(at))
         asked = {m.person for m in self._messages(alert) if m.purpose == "offer" and m.attempts}
         if asked:
             return self._say("council_sending_asking", n=str(len(asked)))
         return self._say("council_sending_nobody")
 
     def _spoken(self, alert: Alert) -> str:
-        calls = self._to_desk(alert, "call")
-        reached = [m for m in calls if m.proof is not None]
-        if reached:
-            at = self._clock(reached[0].settled_at or reached[0].intended_at)
-            return self._say("council_spoken_at", time=at)
+        at = self._spoken_at(alert)
+        if at is not None:
+            return self._say("council_spoken_at", time=self._clock(at))
         return (
             self._say("council_not_answered", rung=self._rung(alert))
-            if calls
+            if self._to_desk(alert, "call")
             else self._say("council_not_rung")
         )
+
+    def _spoken_at(self, alert: Alert) -> datetime | None:
+        """When somebody of theirs was spoken to: a person of ours said so, or they pressed a key."""
+        if alert.council is not None and alert.council.step == "reached":
+            return alert.council.moved_at
+        reached = [m for m in self._to_desk(alert, "call") if m.proof is not None]
+        return (reached[0].settled_at or reached[0].intended_at) if reached else None
 
     def _rung(self, alert: Alert) -> str:
         calls = self._to_desk(alert, "call")

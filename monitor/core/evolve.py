@@ -401,7 +401,7 @@ def evolve_alert(alert: Alert | None, fact: Draft, closes_after: timedelta) -> A
         case f.AlertGathered():
             return structs.replace(alert, incident=body.incident)
         case f.CouncilMoved():
-            return structs.replace(alert, council=_council(body))
+            return structs.replace(alert, council=_council(fact, body))
         case f.ActionRecorded(track=name) if name is not None:
             pressed = Pressed(action=body.action, track=name, by=body.by, at=fact.at)
             before = tuple(one for one in alert.pressed if one.track != name)
@@ -470,8 +470,15 @@ def _waiting(fact: Draft, body: f.AlertRaised) -> tuple[Track, ...]:
     return (Track(name="replace", step="waiting", reason="locating", next_at=half),)
 
 
-def _council(body: f.CouncilMoved) -> Council:
-    return Council(step=body.step, reason=body.reason, desk=body.desk, tries=body.tries, next_at=body.next_at)
+def _council(fact: Draft, body: f.CouncilMoved) -> Council:
+    return Council(
+        step=body.step,
+        reason=body.reason,
+        desk=body.desk,
+        tries=body.tries,
+        next_at=body.next_at,
+        moved_at=fact.at,
+    )
 
 
 def _with_track(alert: Alert, body: f.TrackMoved) -> tuple[Track, ...]:

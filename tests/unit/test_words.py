@@ -11,14 +11,16 @@ import pytest
 from msgspec import structs
 
 from escalation.dialog import DIALOGS
+from escalation.inform import Council
 from escalation.track import Track
 from monitor.core.messages import SayBack
-from monitor.core.state import Alert, Message, Place, State, Values, Visit
+from monitor.core.state import Alert, Message, Place, Sent, State, Values, Visit
 from monitor.core.upload import finished
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.wording_file import load_wording
 from monitor.words import Office, Words
+from monitor.words_council import CouncilWords
 
 START = datetime(2026, 11, 23, 7, 30, tzinfo=UTC)
 NOW = START + timedelta(minutes=42)
@@ -319,6 +321,73 @@ def test_the_hour_says_what_is_left_and_how_many_were_asked(story: Story) -> Non
     assert story.text("OC-6", "st-1", "summon") == (
         "Edna SU-7: 48 min left of the hour, nobody sent yet. 2 asked, 1 said no. Send someone or ring 01632 960900"
     )
+
+
+STAFF_HEAR = [
+    ("OC-62", {"about": "cw-1"}, "Dee says: there, at Edna SU-7. No check-in yet."),
+    ("OC-63", {"about": "cw-1", "at": ETA}, "Dee is on the way to Edna SU-7, there by about 8.25am."),
+    ("OC-63", {"about": "cw-1"}, "Dee is on the way to Edna SU-7."),
+    ("OC-64", {"about": "cw-1"}, "Dee cannot get to Edna SU-7."),
+    ("OC-65", {"about": "cw-2", "at": ETA}, "Nia goes to Edna SU-7, there by about 8.25am."),
+    ("OC-66", {"about": "kin"}, "the number we have for Tom, next of kin of Edna SU-7, is wrong."),
+    ("OC-67", {"about": "kin"}, "Tom, next of kin of Edna SU-7, asks to be rung."),
+    ("OC-68", {"about": "kin"}, "Tom, next of kin of Edna SU-7, has been told"),
+    ("OC-69", {"about": "cw-2"}, "Nia was to be with Edna SU-7 by now"),
+    (
+        "OC-100",
+        {"about": "cw-2", "at": ETA},
+        "Nia goes to Edna SU-7, there by about 8.25am. Edna has not been told:",
+    ),
+    ("OC-101", {"count": 3}, "no next of kin of Edna SU-7 has answered, all tried 3 times."),
+    ("OC-102", {"count": 4}, "nobody else can be asked to go to Edna SU-7, 4 asked so far."),
+]
+
+
+@pytest.mark.parametrize(("template", "more", "said"), STAFF_HEAR)
+def test_staff_hear_of_whom_it_is_and_when(
+    story: Story, template: str, more: dict[str, Any], said: str
+) -> None:
+    assert said in story.text(template, "st-1", **more)
+
+
+def test_where_no_care_worker_is_known_staff_hear_any_carer(story: Story) -> None:
+    visits = story.state.values.visits
+    visits["v1"] = structs.replace(visits["v1"], places=(Place(),))
+    assert "any carer cannot get to Edna" in story.text("OC-64", "st-1")
+
+
+def test_where_a_care_worker_claims_to_be_there_staff_are_told_to_ring(story: Story) -> None:
+    story.alert(tracks=(Track(name="reassure", step="skipped", reason="claimed_there"),))
+    assert "A person has to ring Edna: please do" in story.words.mail(
+        story.message("OC-1", "st-1", "summon", channel="email"), NOW
+    )
+
+
+def test_the_hour_is_the_alerts_own_and_counts_who_gave_it_back(story: Story) -> None:
+    story.alert(hour_at=NOW + timedelta(minutes=20), declined=(story.ref("cw-3"),))
+    story.sent("CW-7", "cw-3", "offer", 33, slot=3)
+    assert "20 min left of the hour, nobody sent yet. 1 asked, 1 said no" in story.text("OC-6", "st-1")
+
+
+def test_the_council_hears_who_is_on_the_way_and_that_it_was_spoken_to(story: Story) -> None:
+    story.alert(
+        sent=(Sent(worker=story.ref("cw-2"), eta_at=ETA),),
+        council=Council(step="reached", reason="told", moved_at=NOW),
+    )
+    values = CouncilWords(load_wording(), story.state, story.directory)
+    alert = story.state.values.alerts["a1"]
+    found = values.values(alert, NOW)
+    assert (found["sending"], found["spoken"]) == ("Nia is on the way, due 8.25am", "spoken to at 8.12am")
+    assert values.told(alert) == "told 8.12am"
+
+
+def test_who_rings_us_hears_who_comes_and_when_and_nothing_that_nobody_knows(story: Story) -> None:
+    alert = story.state.values.alerts["a1"]
+    assert " ".join(story.words.through(alert, NOW)).endswith("Bright Care. I am putting you through.")
+    coming = structs.replace(alert, sent=(Sent(worker=story.ref("cw-2"), eta_at=ETA),))
+    said = " ".join(story.words.through(coming, NOW))
+    assert "Nia is on the way and should be with you at about twenty-five past eight" in said
+    assert "on the way" not in " ".join(story.words.through(coming, ETA))
 
 
 def test_a_no_by_key_is_counted_too(story: Story) -> None:
