@@ -833,7 +833,9 @@ def _reassure_settled(work: Work, alert: Alert, message: Message, result: str) -
 
 def _summon_settled(work: Work, alert: Alert, message: Message, result: str) -> None:
     track = alert.track("summon")
-    if track is None or alert.kind == "help_asked" or not _on_this_rung(work, alert, message):
+    if track is None or track.step != "trying":
+        return  # an incident summons for it meanwhile: what becomes of an earlier summons rings nobody again
+    if alert.kind == "help_asked" or not _on_this_rung(work, alert, message):
         return
     if message.channel == "email" and person_for(work, message.person, alert.service_user).lines:
         return  # a mail goes beside the telephone: what becomes of it moves no ladder
