@@ -42,7 +42,6 @@ DOING = {
     "dark": "doing_dark",
     "clock_doubted": "doing_dark",
     "person_only": "doing_person",
-    "claimed_there": "doing_person",
     "quiet_hours": "doing_quiet",
     "never_told": "doing_withheld",
     "nobody_speaks": "doing_nobody_speaks",
