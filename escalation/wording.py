@@ -300,8 +300,13 @@ _ALIKE: Mapping[str, str] = MappingProxyType(
 UNKNOWN = "?"
 
 
+_GSM7 = frozenset(GSM7_BASIC) | frozenset(GSM7_EXTENSION)
+
+
 def fold_gsm7(text: str) -> str:
     """The text in GSM-7 characters: Zoë is Zoe, Łukasz is Lukasz; a run of what has no likeness is one "?"."""
+    if _GSM7.issuperset(text):
+        return text
     folded = "".join(_fold(char) for char in unicodedata.normalize("NFC", text))
     return re.sub("\N{NULL}+", UNKNOWN, folded)
 
@@ -673,7 +678,8 @@ def check_wording(wording: Wording, known: Mapping[str, str] | None = None) -> l
         problem for path, audience, text in _all_texts(wording) for problem in _words(path, audience, text)
     ]
     for name, sms in wording.sms.items():
-        problems += _sms_problems(name, sms, longest(wording, sms.text, known or {}))
+        problems += _sms_problems(name, sms)
+    problems += too_long(wording, known or {})
     for name, voicemail in wording.voicemail.items():
         problems += _voicemail_problems(f"voicemail.{name}.text", voicemail.text)
     problems += [
@@ -719,14 +725,22 @@ def _words(path: str, audience: Audience, text: str) -> Iterator[Problem]:
             )
 
 
-def _sms_problems(name: str, sms: Sms, filled: str) -> Iterator[Problem]:
+def too_long(wording: Wording, known: Mapping[str, str]) -> list[Problem]:
+    """The texts that take more parts than they should, with these known values in them (see `check_wording`)."""
+    samples, problems = _samples(wording, known), []
+    for name, sms in wording.sms.items():
+        most = 2 if sms.audience in (_OURS | {"next_of_kin"}) else 1
+        parts = sms_parts(_filled(sms.text, samples))
+        if parts > most:
+            said = f"takes {parts} parts with long names"
+            problems.append(_problem(f"sms.{name}.text", "too_long", said, f"at most {most}"))
+    return problems
+
+
+def _sms_problems(name: str, sms: Sms) -> Iterator[Problem]:
     path = f"sms.{name}.text"
     if sms.text != fold_gsm7(sms.text):
         yield _problem(path, "not_gsm7", "has a character outside GSM-7", "plain quotes, hyphens and letters")
-    most = 2 if sms.audience in (_OURS | {"next_of_kin"}) else 1
-    parts = sms_parts(filled)
-    if parts > most:
-        yield _problem(path, "too_long", f"takes {parts} parts with long names", f"at most {most}")
     if sms.audience in PUBLIC and "{agency}" not in sms.text:
         yield _problem(
             path, "who", "does not say who we are", "{agency} in every text to the public (rule 1)"
@@ -773,10 +787,18 @@ def longest(wording: Wording, text: str, known: Mapping[str, str] = MappingProxy
 
     {doing} and {degraded} are never said together: in degraded mode nobody but staff is contacted.
     """
+    return _filled(text, _samples(wording, known))
+
+
+def _samples(wording: Wording, known: Mapping[str, str]) -> dict[str, str]:
     samples = {name: row.sample for name, row in PLACEHOLDERS.items()}
     samples |= {name: fold_gsm7(value) for name, value in known.items()}
     samples |= _longest_phrases(wording, samples)
     samples["doing" if len(samples["doing"]) < len(samples["degraded"]) else "degraded"] = ""
+    return samples
+
+
+def _filled(text: str, samples: Mapping[str, str]) -> str:
     kept = _OPTIONAL.sub(lambda part: _if_filled(part[1], samples), text)
     return _NAME.sub(lambda hit: samples.get(hit[1], ""), kept)
 

@@ -399,7 +399,7 @@ def _spare_the_collector() -> None:
     all but the frames of exceptions: looking less often costs a little memory and stalls less (measured.md)."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 20, 100)
+    gc.set_threshold(2_000, 10, 500)
 
 
 async def _guarded(engine: Engine) -> None:
