@@ -30,7 +30,7 @@ log = structlog.get_logger("scheduler")
 PER_TURN = 500
 PER_DESK = 50
 """How many of one desk are asked before the clock is looked at again."""
-TURN_S = 0.01
+TURN_S = 0.005
 """After this long the loop is given back, however few were asked: check-ins wait meanwhile."""
 LONGEST_SLEEP = timedelta(milliseconds=500)
 STALL_S = 1.0
