@@ -113,6 +113,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-33": _SUMMON,
         "OC-51": _SUMMON,
         "OC-34": _SUMMON,
+        "OC-95": _answers(_2="pass_on", _3="still_mine"),
         "OC-92": _SUMMON,
         "OC-93": _SUMMON,
         "OC-94": _SUMMON,

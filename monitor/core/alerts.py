@@ -556,12 +556,42 @@ def _holder_deadline(work: Work, alert: Alert, track: Track) -> None:
             next_at=work.now + policy.summon_next,
             round=track.round,
         )
-        words = "OC-23" if alert.unrecorded else "OC-2"
-        move(work, alert, Move(track=asked, contacts=_to_person(work, alert, holder, words)))
+        together = [] if alert.unrecorded else _asked_with(work, alert, holder)
+        for other in together:
+            move(work, other, Move(track=structs.replace(asked, reason="asked_together")))
+        words = "OC-23" if alert.unrecorded else "OC-95" if together else "OC-2"
+        contacts = _to_person(work, alert, holder, words, count=len(together) + 1)
+        move(work, alert, Move(track=asked, contacts=contacts))
         return
     if holder is not None:
         work.emit(alert.ref, f.AlertLapsed(by=holder))
     move(work, alert, summon.begin(summon_case(work, _alert(work, alert.ref)), "lapsed"))
+
+
+def _asked_with(work: Work, alert: Alert, holder: str) -> list[Alert]:
+    """The other alerts of the holder about which they would be asked while they are asked about this one: one reminder
+    for all that they hold (domain.md, "On-call is asleep, or driving")."""
+    until = work.now + work.policy(alert).summon_next
+    return [
+        other
+        for other in held_by(work, holder, "held")
+        if other.ref != alert.ref and not other.unrecorded and _asked_by(other, until)
+    ]
+
+
+def _asked_by(alert: Alert, until: datetime) -> bool:
+    track = alert.track("summon")
+    return track is not None and track.next_at is not None and track.next_at <= until
+
+
+def held_by(work: Work, holder: str, phase: str) -> list[Alert]:
+    """The open alerts that this person has and whose taking stands there: `held`, or `asked_again`."""
+    found = []
+    for alert in work.all_open_alerts():
+        track = alert.track("summon")
+        if alert.taken_by == holder and track is not None and track.phase == phase:
+            found.append(alert)
+    return found
 
 
 def _to_person(
@@ -594,6 +624,7 @@ def _to_person(
 
 PURPOSES: dict[str, Literal["summon", "stand_down"]] = {
     "OC-2": "summon",
+    "OC-95": "summon",
     "OC-12": "summon",
     "OC-23": "summon",
     "OC-33": "summon",

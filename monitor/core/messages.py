@@ -20,6 +20,7 @@ from monitor.core.alerts import (
     alarm_stopped,
     ask_for_help,
     cancel,
+    held_by,
     may_hear,
     on_settled,
     pass_on,
@@ -604,6 +605,13 @@ def _reassured(work: Work, alert: Alert, message: Message, answer: Answer, proof
 
 
 def _staff_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
+    """What they say of one alert, or of all about which they were asked in one reminder."""
+    asked = held_by(work, message.person, "asked_again") if message.template == "OC-95" else []
+    for other in [alert, *(one for one in asked if one.ref != alert.ref)]:
+        _staff_says(work, other, message, answer, proof)
+
+
+def _staff_says(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
     by = message.person
     if answer == "no_answer_key" and alert.state != "ended":
         pass_on(work, alert, by, "no_key")

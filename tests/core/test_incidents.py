@@ -346,3 +346,51 @@ def test_of_a_time_critical_visit_the_questions_go_before_what_is_said_again() -
         (m.purpose, m.priority) for m in desk.messages(person="w1") if m.purpose in ("ask_worker", "locate")
     }
     assert asked == {("ask_worker", "time_critical"), ("locate", "time_critical")}
+
+
+# --- one reminder for all that she holds ---
+
+
+def two_held() -> Desk:
+    """paul has taken two alerts, one minute after the other."""
+    desk = storm(2, apart_s=61)
+    desk.advance(minutes=32, seconds=2)
+    first, second = desk.alerts("late_visit")
+    desk.act("take", "paul", alert=first)
+    desk.advance(minutes=1)
+    desk.act("take", "paul", alert=second)
+    return desk
+
+
+def reminders(desk: Desk) -> list[str]:
+    return [m.template for m in desk.messages("summon", "paul") if m.template in ("OC-2", "OC-95")]
+
+
+def test_one_reminder_asks_about_all_that_somebody_holds_and_one_answer_keeps_them_all() -> None:
+    desk = two_held()
+    desk.advance(minutes=15)
+    assert reminders(desk) == ["OC-95"]
+    (text,) = [m for m in desk.messages("summon", "paul") if m.template == "OC-95"]
+    assert text.count == 2
+    desk.send(text)
+    desk.text("paul", f"{text.slot}3")
+    desk.advance(minutes=10)
+    assert {a.taken_by for a in desk.alerts("late_visit")} == {"paul"}
+    assert reminders(desk) == ["OC-95"]
+
+
+def test_passing_the_reminder_on_gives_them_all_to_the_next() -> None:
+    desk = two_held()
+    desk.advance(minutes=15)
+    (text,) = [m for m in desk.messages("summon", "paul") if m.template == "OC-95"]
+    desk.send(text)
+    desk.text("paul", f"{text.slot}2")
+    assert {a.state for a in desk.alerts("late_visit")} == {"open"}
+    assert {summon(a)[0] for a in desk.alerts("late_visit")} == {"trying"}
+
+
+def test_a_reminder_that_nobody_answers_lapses_for_all_of_them() -> None:
+    desk = two_held()
+    desk.advance(minutes=21)
+    assert {a.state for a in desk.alerts("late_visit")} == {"open"}
+    assert quiet_ends(desk) == []
