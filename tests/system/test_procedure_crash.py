@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,8 @@ from tests.simulation.stories import (
     code,
     tell,
 )
+from tests.system.daemon import WarmStart, chain_break, of_kind, warm_start
+from tests.system.test_unreachable import World, world
 
 IN_MEMORY = pytest.mark.store_once("stories of the store in memory")
 
@@ -149,3 +152,63 @@ def differs(whole: Told, told: Told) -> list[str]:
     if more.total() > 1:
         found.append(f"texts beyond those of the story: {dict(more)}")
     return found
+
+
+# --- the same over the real daemon ---
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmStart]:
+    with warm_start() as one:
+        yield one
+
+
+MOMENTS = ("she is rung", "a next of kin is rung", "one of them is told", "the council is told", "it is over")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_the_process_is_killed_and_she_who_is_not_reached_is_looked_after_all_the_same(
+    tmp_path: Path, warm: WarmStart, moment: str
+) -> None:
+    with world(tmp_path, warm, speed=4) as w:
+
+        def passes(now: str) -> None:
+            if now == moment:
+                w.daemon.kill()
+                w.daemon.start()
+
+        w.lay_out()
+        w.late()
+        edna = w.call(EDNA)
+        passes("she is rung")
+        w.phones.do(edna, "no-answer")
+        w.does(EDNA, "no-answer", 2)
+        ned = w.call(NED)
+        passes("a next of kin is rung")
+        w.presses(w.phones.do(ned, "answer"), "9")
+        w.presses(w.does(NORA, "answer"), "1", "1")
+        passes("one of them is told")
+        w.stands("inform", "reached", "spoke")
+        w.mailbox.mail("Not reached")
+        w.act("told_council", note="J. Hart, reference 88-1204")
+        passes("the council is told")
+        w.arrives()
+        passes("it is over")
+        w.text(NORA, "has been with Edna")
+        w.mailbox.mail("Over:")
+        said_once(w)
+
+
+def said_once(w: World) -> None:
+    """Every text is at the provider once, but for one that says that it may be there twice; the chain is whole."""
+    alert = w.alert(state="ended")
+    assert alert["ended_reason"] == "arrived"
+    numbers = {one["to"] for number in (NORA, NED, OLGA, DAVE) for one in w.phones.texts(number)}
+    copies = Counter((n, one["body"]) for n in sorted(numbers) for one in w.phones.texts(n))
+    marked = [one for one in alert["contacts"] if one["possibly_repeated"]]
+    assert sum(count - 1 for count in copies.values()) <= len(marked) <= 1
+    facts = w.office.facts()
+    reached = of_kind(facts, "PersonReached", purpose="inform_next_of_kin")
+    assert len(reached) == 1
+    assert len(of_kind(facts, "CouncilMoved", step="reached")) == 1
+    assert chain_break(facts) is None
