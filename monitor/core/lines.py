@@ -15,10 +15,10 @@ from typing import Literal
 
 from msgspec import Struct
 
-from config.policy import applying
 from monitor.core import alerts
 from monitor.core import facts as f
 from monitor.core.inputs import LineAnswered, LineBack, LineTurn
+from monitor.core.procedure import council_desk
 from monitor.core.state import Alert, Held, Message
 from monitor.core.views import LineCame
 from monitor.core.work import Decision, Work
@@ -137,8 +137,8 @@ def _party(work: Work, alert: Alert, party: Party) -> tuple[str, str | None, int
     """Who is rung, on which line, for how many seconds. The number of a council desk is not a person's line."""
     policy = work.policy(alert)
     if party == "council":
-        desks = applying(work.state.values.council_desks, work.now, work.state.calendar)
-        return (desks[0].ref, None, RING_COUNCIL_S) if desks else None
+        desk = council_desk(work, alert)
+        return (desk, None, RING_COUNCIL_S) if desk is not None else None
     # help may have been asked by a care worker: {first} is whoever the alert is about
     ref = (alert.service_user or alert.worker) if party == "service_user" else _worker(work, alert)
     person = work.ctx.people.person(ref) if ref is not None else None

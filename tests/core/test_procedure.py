@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from config.policy import CouncilDesk
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
+from monitor.core.inputs import PolicyLoaded
 from monitor.core.state import Alert, Message
 from tests.core.driver import MONDAY, Desk
 
@@ -416,3 +418,23 @@ def test_who_has_promised_a_time_to_come_is_confirmed_on_the_way() -> None:
     answer(desk, sent(desk, "CW-2")[0], 2, number=20)
     desk.advance(minutes=10)
     assert track(desk, "inform") == ("waiting", "somebody_comes")
+
+
+def test_key_6_rings_the_council_desk_of_her_own_contract() -> None:
+    desk = desk_with()
+    values = desk.state.values
+    other = CouncilDesk(ref="c0", hours="otherwise", contract="elsewhere")
+    desk.tell(
+        PolicyLoaded(
+            policy=values.policy,
+            duty=values.duty,
+            council_desks=(other, *values.council_desks),
+            holidays=(),
+            public="auto",
+        )
+    )
+    desk.advance(minutes=31)
+    call = [m for m in desk.messages("summon", "paul") if m.channel == "call"][-1]
+    desk.send(call)
+    desk.press(call, "1", "2", "6")
+    assert [m.person for m in desk.messages("join")] == ["c1"]
