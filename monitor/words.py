@@ -333,9 +333,21 @@ class Words:
         filled = {"min": str(message.count) if message.count else ""}
         if visit is not None and message.about in visit.workers:
             filled["carer"] = self._directory.name(message.about)
+        elif visit is not None and message.about is not None and len(visit.places) > 1:
+            filled |= self._instead_of(message, visit)
         if not message.count and message.at is not None and visit is not None and message.at > visit.start:
             filled["min"] = str(round((message.at - visit.start).total_seconds() / 60))
         return filled
+
+    def _instead_of(self, message: Message, visit: Visit) -> dict[str, str]:
+        """Of two who were expected, the one for whom somebody else comes: not who is on the way."""
+        alert = self._state.values.alerts.get(message.alert or "")
+        sent = [going.worker for going in (alert.sent if alert else ())]
+        coming = {said.worker for said in visit.said if said.answer == "on_my_way"}
+        absent = [p.planned for p in visit.places if p.arrived_at is None and p.planned]
+        absent = [worker for worker in absent if worker not in coming]
+        at = sent.index(message.about) if message.about in sent else len(absent)
+        return {"carer": self._directory.name(absent[at])} if at < len(absent) else {}
 
     def _tells_service_user(self, visit: Visit | None) -> bool:
         """Whether a time for this visit is on its way to the service user, really and not as a rehearsal."""

@@ -391,14 +391,8 @@ def test_a_refusal_at_the_alert_and_a_wave_that_declines_bring_the_next_wave_at_
     policy = AT_ONCE | {"offer_wave_size": 1}
     with world(tmp_path, warm, KIT_COMES, LOU_COMES, policy=policy) as w:
         w.says(DAVE, w.told(DAVE, "is now an alert"), "cannot get there")
-        first, second = (
-            (KIT, LOU)
-            if until_sync(
-                lambda: w.phones.texts(KIT) or w.phones.texts(LOU), timeout=20, what="the first wave"
-            )
-            == w.phones.texts(KIT)
-            else (LOU, KIT)
-        )
+        until_sync(lambda: w.heard(KIT) or w.heard(LOU), timeout=20, what="the first wave")
+        first, second = (KIT, LOU) if w.heard(KIT) else (LOU, KIT)
         assert w.phones.texts(second) == []
         w.says(first, w.told(first, "Cover wanted"), "no")
         w.says(second, w.told(second, "Cover wanted"), "I will go")
@@ -415,14 +409,11 @@ def test_two_acceptances_in_the_same_instant_have_one_winner(tmp_path: Path, war
         w.track("replace", "reached", "sent")
         (won,) = of_kind(w.office.facts(), "ReplacementAccepted")
         answers = of_kind(w.office.facts(), "PersonReached", purpose="offer", answer="go")
+        assert answers[0]["seq"] < won["seq"], "the journal's order decides"
         until_sync(
-            lambda: len(of_kind(w.office.facts(), "PersonReached", purpose="offer", answer="go")) == 2,
-            what="2",
+            lambda: any("It is yours" in said for n in codes for said in w.heard(n)), what="one has it"
         )
-        assert answers[0]["seq"] < won["seq"]
-        (mine,) = [n for n in codes if any("It is yours" in text for text in w.heard(n))] or [
-            n for n in codes if w.told(n, "It is yours")
-        ]
+        (mine,) = [n for n in codes if any("It is yours" in said for said in w.heard(n))]
         (other,) = set(codes) - {mine}
         w.told(other, "covered now")
         assert not [text for text in w.heard(other) if "It is yours" in text]
@@ -579,7 +570,7 @@ def test_a_person_assigns_and_the_second_is_told_who_was_first(tmp_path: Path, w
         second = w.act("assign_replacement", "st-2", to="cw-3", minutes=10)
         assert second.status == 409
         assert second.body["error"]["code"] == "already_sent"
-        assert second.body["by"] == "cw-2"
+        assert (second.body["worker"], second.body["by"]) == ("cw-2", "st-1")
         assert not [text for text in w.heard(LOU) if "It is yours" in text]
 
 
@@ -607,3 +598,79 @@ def test_what_a_person_heard_from_the_care_worker_counts(tmp_path: Path, warm: W
         assert w.act("spoke_care_worker", reason="cannot").status == 200
         w.told(KIT, "Cover wanted: Edna su-1")
         assert w.act("spoke_care_worker", reason="perhaps").status == 400
+
+
+def test_a_new_time_is_told_as_what_it_is(tmp_path: Path, warm: WarmStart) -> None:
+    with world(tmp_path, warm, edna=EDNA_TEXTS, policy=QUICK | {"late_after": "10m"}) as w:
+        asked = w.told(DAVE, "no check-in yet")
+        w.says(DAVE, asked, "+ minutes", " 25")
+        w.told(EDNAS_MOBILE, "about 25 minutes late")
+        w.says(DAVE, asked, "+ minutes", " 40")
+        w.told(EDNAS_MOBILE, "sorry, Davina is later than we said. New time about")
+        w.says(DAVE, asked, "+ minutes", " 30")
+        w.told(EDNAS_MOBILE, "Davina is running about 30 minutes late")
+        assert len([text for text in w.heard(EDNAS_MOBILE) if "later than we said" in text]) == 1
+
+
+def test_words_of_a_care_worker_that_are_no_answer_go_before_a_person(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, policy=AT_ONCE) as w:
+        w.told(DAVE, "is now an alert")
+        w.phones.reply(DAVE, "stuck behind a lorry love, no idea")
+        w.told(DAVE, "we could not tell what you answered")
+        w.told(OFFICE, "Davina has written about Edna su-1")
+        w.track("locate", "trying")
+
+
+def test_who_was_sent_for_nothing_and_takes_no_texts_is_rung_by_a_person(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, MAX_COMES) as w:
+        w.cannot()
+        call = w.phones.do(w.phones.ringing(MAX, timeout=20), "answer")
+        w.phones.do(w.phones.do(call, "press", digits="1"), "press", digits="3")
+        w.track("replace", "reached", "sent")
+        w.arrives("cw-1")
+        w.alert(state="ended")
+        w.told(OFFICE, "Edna su-1 is covered without Max, who takes no texts. Please ring Max")
+
+
+def test_who_was_sent_for_the_second_place_is_not_sent_away_by_the_first_arrival(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    row = {"workers": ["cw-1", "cw-9"], "places": 2}
+    with world(tmp_path, warm, NORA_COMES, KIT_COMES, edna=EDNA_TEXTS, policy=AT_ONCE, row=row) as w:
+        w.says(DAVE, w.told(DAVE, "is now an alert"), "+ minutes", " 15")
+        w.says(NORA, w.told(NORA, "is now an alert"), "cannot get there")
+        w.says(KIT, w.told(KIT, "Cover wanted"), "I will go")
+        w.told(EDNAS_MOBILE, "Kit is coming to you today instead of Nora, by about")
+        w.arrives("cw-1")
+        (late,) = (
+            until_sync(
+                lambda: w.office.alerts(kind="late_visit", state="ended"),
+                timeout=20,
+                what="the first has come",
+            )
+            or ()
+        )
+        assert late["ended_reason"] == "arrived"
+        w.arrives("cw-2")
+        until_sync(
+            lambda: w.office.alerts(kind="second_worker_missing", state="ended"),
+            timeout=20,
+            what="both are there",
+        )
+        assert not [text for text in w.heard(KIT) if "covered" in text]
+
+
+def test_what_is_said_late_of_not_being_all_right_still_rings(tmp_path: Path, warm: WarmStart) -> None:
+    with world(tmp_path, warm, KIT_COMES) as w:
+        w.cannot()
+        thanks = w.told(DAVE, "We are finding cover")
+        w.says(KIT, w.told(KIT, "Cover wanted"), "I will go")
+        w.arrives("cw-2")
+        w.alert(state="ended")
+        w.says(DAVE, thanks, "if not and we ring you at once")
+        w.phones.do(w.phones.ringing(OFFICE, timeout=20), "no-answer")
+        assert w.office.alerts(kind="help_asked", state="open")
