@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec import structs
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from connectors.board import BoardOptions, words
@@ -22,7 +23,16 @@ from connectors.http_api import build_app, serve
 from connectors.ports import ApiProblem
 from escalation.wording import forbidden
 from monitor.core import views
-from monitor.core.views import BoardVisit, DarkView, UnwatchedRow, VisitView
+from monitor.core.views import (
+    BoardVisit,
+    CandidateView,
+    DarkView,
+    RecordLine,
+    TelephoneView,
+    TrackView,
+    UnwatchedRow,
+    VisitView,
+)
 from tests.fakes.desks import NOW, FakeDesks, alert_view, board_view, contact, on_board
 from tests.waiting import until
 
@@ -620,6 +630,80 @@ async def test_what_a_person_is_doing_survives_the_swap(eyes: Eyes, address: str
     assert await page.evaluate("document.activeElement.id") == "take-al-1"
 
 
+def everything() -> dict[str, Any]:
+    """A page on which every part is shown, with long names."""
+    long = "Maximiliana Featherstonehaugh-Cholmondeley"
+    roles: tuple[Any, ...] = ("service_user", "care_worker", "next_of_kin", "council")
+    telephones = tuple(
+        TelephoneView(who=role, name=long, role=role, numbers=("+441632960101",)) for role in roles
+    )
+    never = TelephoneView(who="nok-9", name=long, role="next_of_kin", numbers=(), never_tell=True)
+    candidates = tuple(
+        CandidateView(
+            worker=f"cw-{n}",
+            name=long,
+            points=50 - n,
+            parts={"free": 40, "near": 10 - n, "continuity": 5, "preference": -30, "hours_left": 5},
+            drive_min=9,
+            ready_min=9 + n,
+            barred="not_their_hours" if n == 3 else None,
+            asked=n == 1,
+            answer="sent" if n == 2 else None,
+        )
+        for n in range(4)
+    )
+    note = RecordLine(seq=9, at=NOW, kind="ActionRecorded", subject="al-1", action="note", who="st-1")
+    stopped = TrackView(
+        name="reassure",
+        step="waiting",
+        next_at=NOW + timedelta(minutes=9),
+        reason="paused",
+        rests_until=NOW + timedelta(minutes=9),
+        rests_by="st-1",
+    )
+    return {
+        "telephones": (*telephones, never),
+        "candidates": candidates,
+        "council": stopped,
+        "script": "My name is Anna. " * 40,
+        "record": (structs.replace(note, words="A long note about the key. " * 30),),
+    }
+
+
+async def test_the_page_of_an_alert_offers_every_action_and_hides_numbers_of_who_must_not_be_told(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    await desks.raise_alert(on_board(alert_view()))
+    desks.pages["al-1"] = everything()
+    text = await page(open_board, "/board/dom/alerts/al-1")
+    for button in (
+        "stop_track:summon",
+        "assign_replacement:9:cw-0",
+        "told_next_of_kin:next_of_kin",
+        "told_council",
+    ):
+        assert f'value="{button}"' in text
+    assert "do_now:summon:2026-11-23T08:05:00+00:00" in text
+    assert "assign_replacement:12:cw-3" not in text, "takes no offers at this time"
+    assert text.count('href="tel:') == 4
+    assert "must not be told anything" in text
+    assert "A long note about the key." in text
+    assert "told_next_of_kin:nok-9" not in text
+
+
+async def test_what_somebody_wrote_is_shown_and_never_run(desks: FakeDesks, open_board: Client) -> None:
+    await desks.raise_alert(on_board(alert_view()))
+    line = RecordLine(
+        seq=9, at=NOW, kind="ReplyKept", subject="l", who="su-1187", words="<script>alert(1)</script>"
+    )
+    erased = RecordLine(seq=10, at=NOW, kind="ActionRecorded", subject="a", action="note", words_erased=True)
+    desks.records["al-1"] = (line, erased)
+    text = await page(open_board, "/board/dom/alerts/al-1")
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;" in text
+    assert "no longer kept" in text
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1360])
 async def test_everything_can_be_read_and_pressed(
@@ -632,6 +716,7 @@ async def test_everything_can_be_read_and_pressed(
         public="ask",
     )
     await desks.raise_alert(on_board(alert_view(kind="no_reply"), who="A very long name indeed, of somebody"))
+    desks.pages["al-1"] = everything()
     for path in ("/board/dom", "/board/dom/alerts/al-1"):
         page = await eyes.open(address + path, viewport={"width": width, "height": 800}, color_scheme=scheme)
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
