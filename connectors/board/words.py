@@ -437,7 +437,7 @@ def _result(one: RecordLine) -> str:
         result = RESULTS["intended"]
     else:
         result = ANSWERS.get(result) or RESULTS.get(result) or result.replace("_", " ")
-    same = reason in ("stale", one.result)
+    same = one.reason in ("stale", one.result)
     return ", ".join(part for part in (result, "" if same else reason) if part)
 
 

@@ -144,7 +144,7 @@ def test_the_record_answers_when_by_which_channel_with_what_proof_and_who_also_w
         assert some(lines, "AlertEnded")[0]["by"] == "st-1"
         view = w.office.get(f"{gone}/record")["alert"]
         assert (view["state"], view["ended_reason"]) == ("ended", "outcome_recorded")
-        assert "record_read" in w.daemon.log
+        until_sync(lambda: "record_read" in w.daemon.log, what="that it was read is logged")
         assert "warden" not in w.daemon.log
         for role in ("intake", "operator"):
             assert w.daemon.api(role).call("GET", w.path("record")).status == 403
