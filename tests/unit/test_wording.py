@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from escalation import wording as words
@@ -283,6 +283,7 @@ def test_each_listed_phrase_is_refused_and_its_near_miss_is_not(phrase: str, mis
     assert forbidden(miss) == []
 
 
+@settings(deadline=None)
 @given(
     before=st.text(max_size=20),
     after=st.text(max_size=20),
@@ -632,6 +633,7 @@ def test_names_are_folded_to_their_likeness(text: str, folded: str) -> None:
     assert fold_gsm7(text) == folded
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_whatever_is_folded_is_gsm7_and_stays_as_it_is(text: str) -> None:
     folded = fold_gsm7(text)
@@ -639,6 +641,7 @@ def test_whatever_is_folded_is_gsm7_and_stays_as_it_is(text: str) -> None:
     assert fold_gsm7(folded) == folded
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from(sorted(GSM7_BASIC | GSM7_EXTENSION))))
 def test_what_is_gsm7_is_not_touched(text: str) -> None:
     assert fold_gsm7(text) == text
@@ -707,6 +710,7 @@ def test_times_are_said_as_people_say_them(hour: int, minute: int, spoken: str, 
     assert text_time(datetime(2026, 3, 29, hour, minute, 59)) == text  # noqa: DTZ001 - local on purpose
 
 
+@settings(deadline=None)
 @given(st.times())
 def test_every_minute_of_the_day_has_words_and_they_differ_from_its_neighbours(at: time) -> None:
     said, written = spoken_time(at), text_time(at)
