@@ -72,6 +72,7 @@ Code = Literal[
     "bad_hash",
     "bad_time",
     "unknown_desk",
+    "unknown_contract",
     "unknown_mapping",
     "host_key",
     "token_device",
@@ -419,6 +420,51 @@ def _council_contacts(raw: Table) -> Iterator[Problem]:
                 )
 
 
+def _council_names(raw: Table) -> Iterator[Problem]:
+    """A contact is known by its name: two of one name with different telephones would ring the wrong council."""
+    for at, desk in tables(raw, "desk"):
+        known: dict[object, tuple[object, object]] = {}
+        for path, entry in tables(desk, "council_desks", at):
+            reach = (entry.get("phone"), entry.get("email"))
+            if known.setdefault(entry.get("name"), reach) != reach:
+                yield Problem(
+                    path=f"{path}.name",
+                    code="not_unique",
+                    message="another contact has this name and is reached in another way",
+                    expected="a name of its own",
+                )
+
+
+def _contracts(raw: Table) -> Iterator[Problem]:
+    for at, desk in tables(raw, "desk"):
+        lines = list(tables(desk, "contracts", at))
+        seen: set[tuple[str, str]] = set()
+        for path, line in lines:
+            which = (str(line.get("id", "")).strip(), str(line.get("client_group", "")).strip())
+            if which in seen:
+                yield Problem(
+                    path=f"{path}.id",
+                    code="not_unique",
+                    message="the contract stands here twice for the same people",
+                    expected="another id, or a client_group of its own",
+                )
+            seen.add(which)
+        yield from _named_contracts(desk, at, {contract for contract, _ in seen})
+
+
+def _named_contracts(desk: Table, at: str, known: set[str]) -> Iterator[Problem]:
+    for path, entry in tables(desk, "council_desks", at) if known else ():
+        for where, text in texts(entry, "contract", path):
+            if text.strip() not in known:
+                yield Problem(
+                    path=where,
+                    code="unknown_contract",
+                    message="no contract of this desk has this id",
+                    expected="the id of one of its contracts",
+                    severity="warning",
+                )
+
+
 # --- hours of a list together ---
 
 _MONDAY = date(2001, 1, 1)  # any Monday well away from bank holidays; only its weekday matters
@@ -434,8 +480,9 @@ def _duty_hours(raw: Table) -> Iterator[Problem]:
 def _council_hours(raw: Table) -> Iterator[Problem]:
     for at, desk in tables(raw, "desk"):
         lines = list(tables(desk, "council_desks", at))
-        for contract in dict.fromkeys(str(line.get("contract", "")) for _, line in lines):
-            same = [(path, line) for path, line in lines if str(line.get("contract", "")) == contract]
+        everybody = [(path, line) for path, line in lines if "client_group" not in line]
+        for contract in dict.fromkeys(str(line.get("contract", "")) for _, line in everybody):
+            same = [(path, line) for path, line in everybody if str(line.get("contract", "")) == contract]
             yield from _hours_together(same, f"{at}.council_desks", "council_gap", "no council desk answers")
 
 
@@ -513,6 +560,8 @@ CHECKS = (
     _broker,
     _shared_store,
     _council_contacts,
+    _council_names,
+    _contracts,
     _duty_hours,
     _council_hours,
 )

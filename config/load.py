@@ -26,6 +26,7 @@ from config.checks import CODES as CODES
 from config.checks import Problem as Problem
 from config.file_checks import FILE_CHECKS
 from config.policy import (
+    Contract,
     DeskKind,
     DutyRole,
     Policy,
@@ -54,6 +55,7 @@ class CouncilDeskEntry(Struct, frozen=True, kw_only=True):
     email: str | None
     hours: str
     contract: str | None
+    client_group: str | None = None
 
 
 class DeskConfig(Struct, frozen=True, kw_only=True):
@@ -74,6 +76,8 @@ class DeskConfig(Struct, frozen=True, kw_only=True):
     council_desks: tuple[CouncilDeskEntry, ...]
     checkin_numbers: tuple[str, ...] = ()
     """E.164: care workers check in by ringing these (decision 0012)."""
+    contracts: tuple[Contract, ...] = ()
+    """Those whose terms differ from the desk's own, or that have no council behind them."""
     wording: dict[str, Any] = {}
     """The desk's own words, as they stand in its file; `monitor.wording_file` lays them over the shipped ones."""
 
@@ -170,7 +174,7 @@ def _finish(
     if settings is None or any(problem.severity == "error" for problem in problems):
         return Loaded(problems=ordered)
     desks = tuple(
-        _desk_config(desk, policies[f"desk[{n}]"], own.wording)
+        _desk_config(desk, policies, f"desk[{n}]", own.wording)
         for n, (desk, own) in enumerate(zip(settings.desk, words, strict=True))
     )
     return Loaded(settings=_absolute(settings, folder), desks=desks, problems=ordered, secrets=secrets)
@@ -183,14 +187,14 @@ def in_order(problem: Problem) -> tuple[bool, list[tuple[bool, int, str]], str]:
     return problem.severity == "warning", natural, problem.code
 
 
-def _desk_config(desk: Desk, policy: Policy, wording: Table) -> DeskConfig:
+def _desk_config(desk: Desk, policies: Mapping[str, Policy], at: str, wording: Table) -> DeskConfig:
     senders = [number for number in desk.numbers if is_sender_name(number)]
     numbers = tuple(number for number in desk.numbers if not is_sender_name(number))
     return DeskConfig(
         id=desk.id,
         kind=desk.kind,
         name=desk.name,
-        policy=policy,
+        policy=policies[at],
         public=desk.public,
         numbers=numbers,
         sender_name=senders[0] if senders else None,
@@ -198,6 +202,15 @@ def _desk_config(desk: Desk, policy: Policy, wording: Table) -> DeskConfig:
         duty=tuple(DutyEntry(**line.model_dump()) for line in desk.duty),
         council_desks=tuple(CouncilDeskEntry(**line.model_dump()) for line in desk.council_desks),
         checkin_numbers=desk.checkin_numbers,
+        contracts=tuple(
+            Contract(
+                id=line.id,
+                client_group=line.client_group,
+                council=line.council,
+                policy=policies[f"{at}.contracts[{n}]"],
+            )
+            for n, line in enumerate(desk.contracts)
+        ),
         wording=wording,
     )
 
@@ -530,20 +543,47 @@ def _policy_problems(values: Mapping[str, Any], at: str) -> list[Problem]:
 def _read_policies(raw: Table, folder: Path) -> tuple[dict[str, Policy], list[Problem]]:
     policies, problems = {}, []
     for at, desk in tables(raw, "desk"):
-        policy, wrong = _desk_policy(desk, at, folder)
+        name = desk.get("policy", Desk.model_fields["policy"].default)
+        own, wrong = _policy_over(desk, name, None, at, folder)
         problems += wrong
-        if policy is not None:
-            policies[at] = policy
+        if own is not None:
+            policies[at] = own
+        for path, contract in tables(desk, "contracts", at):
+            terms, wrong = _policy_over(contract, contract.get("policy"), own, path, folder)
+            problems += [*wrong, *_of_the_desk(contract, path)]
+            if terms is not None and own is not None:
+                kept = {key: getattr(own, key) for key in OF_THE_DESK}
+                policies[path] = msgspec.structs.replace(terms, **kept)
     return policies, problems
 
 
-def _desk_policy(desk: Table, at: str, folder: Path) -> tuple[Policy | None, list[Problem]]:
-    name = desk.get("policy", Desk.model_fields["policy"].default)
-    overrides = desk.get("overrides", {})
+OF_THE_DESK = ("zone", "rota_old_after", "closes_after", "position_kept", "practice_first")
+"""Keys that no contract can have of its own: they are about the desk as a whole."""
+
+
+def _of_the_desk(contract: Table, at: str) -> Iterator[Problem]:
+    overrides = contract.get("overrides", {})
+    for key in OF_THE_DESK if isinstance(overrides, dict) else ():
+        if key in overrides:
+            yield Problem(
+                path=f"{at}.overrides.{key}",
+                code="policy_value",
+                message="this is the desk's as a whole, and no contract has one of its own",
+                expected="the key under the desk's own overrides",
+            )
+
+
+def _policy_over(
+    table: Table, name: Any, base: Policy | None, at: str, folder: Path
+) -> tuple[Policy | None, list[Problem]]:
+    """The policy of that name, else `base`, with the table's overrides over it."""
+    overrides = table.get("overrides", {})
     overrides = overrides if isinstance(overrides, dict) else {}  # the shape's own check has said so
-    if not isinstance(name, str):
-        return None, _policy_problems(overrides, f"{at}.overrides")
-    base, problems = _policy_named(name, folder, f"{at}.policy")
+    problems: list[Problem] = []
+    if isinstance(name, str):
+        base, problems = _policy_named(name, folder, f"{at}.policy")
+    elif name is not None:
+        base = None
     problems += _policy_problems(overrides, f"{at}.overrides")
     if base is None or problems:
         return None, problems

@@ -550,9 +550,79 @@ class CouncilDesk(Struct, frozen=True, kw_only=True):
     ref: str
     hours: str
     contract: str | None = None
+    client_group: str | None = None
+
+
+class Contract(Struct, frozen=True, kw_only=True):
+    """Who pays for a person, and what is agreed with them: one contract, or one of its client groups."""
+
+    id: str
+    client_group: str | None = None
+    """Only for people of this group; without it for all whom no other entry of the contract names."""
+    council: bool = True
+    """False: a private contract. There is no council desk to tell (domain.md, "Words")."""
+    policy: Policy
+
+
+class Terms(Struct, frozen=True, kw_only=True):
+    """A contract as a desk's state and facts have it: its policy by digest, and in full as `encode_policy` gives it."""
+
+    id: str
+    client_group: str | None = None
+    council: bool = True
+    digest: str
+    policy: dict[str, Any] = {}
+
+
+def terms_of(contracts: tuple[Contract, ...]) -> tuple[Terms, ...]:
+    """The contracts as values that can stand in a fact."""
+    return tuple(
+        Terms(
+            id=contract.id,
+            client_group=contract.client_group,
+            council=contract.council,
+            digest=policy_digest(contract.policy),
+            policy=encode_policy(contract.policy),
+        )
+        for contract in contracts
+    )
+
+
+_Agreed = TypeVar("_Agreed", Contract, Terms)
+
+
+def agreed_with(
+    contracts: tuple[_Agreed, ...], contract: str | None, client_group: str | None
+) -> _Agreed | None:
+    """What holds for a person of this contract and group: the group's own entry first. None: the desk's own policy."""
+    mine = [entry for entry in contracts if entry.id == contract]
+    for group in (client_group, None):
+        for entry in mine:
+            if entry.client_group == group:
+                return entry
+    return None
 
 
 _Entry = TypeVar("_Entry", Duty, CouncilDesk)
+
+
+def council_desk_at(
+    desks: tuple[CouncilDesk, ...],
+    contract: str | None,
+    client_group: str | None,
+    at: datetime,
+    calendar: Calendar,
+) -> CouncilDesk | None:
+    """The council's contact for the moment (spec, appendix E). Desks that name the person's contract are a list of
+    their own, else those that name none; in either the person's client group comes first while a desk of it is there.
+    """
+    own = tuple(desk for desk in desks if desk.contract is not None and desk.contract == contract)
+    listed = own or tuple(desk for desk in desks if desk.contract is None)
+    for group in dict.fromkeys((client_group, None)):
+        now = applying(tuple(desk for desk in listed if desk.client_group == group), at, calendar)
+        if now:
+            return now[0]
+    return None
 
 
 def applying(entries: tuple[_Entry, ...], at: datetime, calendar: Calendar) -> tuple[_Entry, ...]:

@@ -433,6 +433,17 @@ class CouncilDeskLine(_Table):
     email: Annotated[str, AfterValidator(_email)] | None = None
     hours: HoursText
     contract: Text | None = None
+    client_group: Text | None = None
+
+
+class ContractLine(_Table):
+    """One of a desk's contracts: who pays for a person, and what is agreed with them."""
+
+    id: Text
+    client_group: Text | None = None
+    council: bool = True
+    policy: Text | None = None
+    overrides: dict[str, Any] = {}
 
 
 class Desk(_Table):
@@ -450,6 +461,7 @@ class Desk(_Table):
     wording: Path | None = None
     duty: tuple[DutyLine, ...] = ()
     council_desks: tuple[CouncilDeskLine, ...] = ()
+    contracts: tuple[ContractLine, ...] = ()
 
 
 class Mapping(_Table):

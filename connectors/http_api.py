@@ -406,10 +406,10 @@ class _Api:
         action = decode(body, ActionIn)
         if not action.by.strip():
             raise ApiProblem(400, "missing", "expected the id of the person who did it", "by")
-        if action.at is not None and action.at.tzinfo is None:
-            raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", "at")
-        if action.next_at is not None and action.next_at.tzinfo is None:
-            raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", "next_at")
+        for name in ("at", "next_at", "start", "end"):
+            moment = getattr(action, name)
+            if moment is not None and moment.tzinfo is None:
+                raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", name)
         return as_json(await self._desks.act(request.match_info["desk"], request.match_info["id"], action))
 
     async def get_facts(self, request: web.Request) -> web.Response:

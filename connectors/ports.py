@@ -17,7 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from config.policy import Calendar
-from monitor.core.inputs import CallStatus, CheckInKind, FileTrouble, Outcome, Source
+from monitor.core.inputs import CallStatus, CheckInKind, FileTrouble, Outcome, RaisedBy, Source
 from monitor.core.views import (
     AlertPage,
     AlertView,
@@ -538,6 +538,7 @@ class ActionIn(Struct, frozen=True, kw_only=True):
         "stop_track",
         "do_now",
         "note",
+        "agree_change",
         "close",
     ]
     by: str
@@ -551,6 +552,11 @@ class ActionIn(Struct, frozen=True, kw_only=True):
     """Of `stop_track` and `do_now`."""
     next_at: datetime | None = None
     """Of `do_now`: the track's next moment as it was shown; another one by now is 409."""
+    raised_by: RaisedBy | None = None
+    """Who asked for it: of `agree_change`, and of `close` with `cancelled_confirmed`."""
+    start: datetime | None = None
+    """Of `agree_change`: when the visit begins, as agreed; without `end` it stays as long as it was."""
+    end: datetime | None = None
 
 
 class PracticeIn(Struct, frozen=True, kw_only=True):

@@ -119,6 +119,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-94": _SUMMON,
         "OC-35": _SUMMON,
         "OC-74": _SUMMON,
+        "OC-86": _SUMMON,
     }
 )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -94,6 +94,7 @@ FIRST = {
     "not_running": "there is nothing that runs by itself just now",
     "somebody_comes": "everybody who is needed is on the way, or says that they are there",
     "reached": "the service user has answered",
+    "not_open": "nobody is waited for any more: there is no time left to agree",
 }
 """Why an action changed nothing: who was first and when stands beside it, where somebody was."""
 PORTION = 200
@@ -170,7 +171,12 @@ class DeskShell:
         ref = self.directory.ref
         duty = tuple(Duty(person=ref("person", d.person), role=d.role, hours=d.hours) for d in config.duty)
         councils = tuple(
-            CouncilDesk(ref=ref("council_desk", c.name), hours=c.hours, contract=c.contract)
+            CouncilDesk(
+                ref=ref("council_desk", c.name),
+                hours=c.hours,
+                contract=c.contract,
+                client_group=c.client_group,
+            )
             for c in config.council_desks
         )
         loaded = PolicyLoaded(
@@ -179,6 +185,7 @@ class DeskShell:
             council_desks=councils,
             holidays=tuple(holidays),
             public=config.public,
+            contracts=config.contracts,
         )
         self.tell(loaded)
 
@@ -444,6 +451,9 @@ class DeskShell:
             note=note,
             track=action.track,
             next_at=action.next_at,
+            raised_by=action.raised_by,
+            start=action.start.astimezone(UTC) if action.start is not None else None,
+            end=action.end.astimezone(UTC) if action.end is not None else None,
         )
         ticket = self.tell(taken, evidence)
         # a refusal speaks of what somebody else did: that must be on disk too before it is told
@@ -545,6 +555,8 @@ class DeskShell:
             return ApiProblem(
                 400, "bad_body", f"expected a reason code: {', '.join(detail['expected'])}", "reason"
             )
+        if code in ("raised_by", "note", "start"):
+            return ApiProblem(400, "bad_body", f"expected {', '.join(detail['expected'])}", code)
         if code == "to":
             return ApiProblem(400, "bad_body", f"expected {detail['expected'][0]}", "to")
         if code == "alerts_open":

@@ -182,11 +182,17 @@ def _loaded(config: DeskConfig, directory: Directory, holidays: tuple[date, ...]
         policy=config.policy,
         duty=tuple(Duty(person=ref("person", d.person), role=d.role, hours=d.hours) for d in config.duty),
         council_desks=tuple(
-            CouncilDesk(ref=ref("council_desk", c.name), hours=c.hours, contract=c.contract)
+            CouncilDesk(
+                ref=ref("council_desk", c.name),
+                hours=c.hours,
+                contract=c.contract,
+                client_group=c.client_group,
+            )
             for c in config.council_desks
         ),
         holidays=holidays,
         public=config.public,
+        contracts=config.contracts,
     )
 
 
@@ -200,7 +206,7 @@ def _visit(desk: _Desk, upload: RotaReceived, row: RotaRow) -> VisitPreview:
     (visit,) = desk.state.values.visits.values()
     outside = desk.directory.outside
     duty = applying(desk.state.values.duty, visit.late_at, desk.state.calendar)
-    council = _council_desk(desk, visit)
+    council = desk.state.council_desk(desk.directory.person(visit.service_user), visit.late_at)
     return VisitPreview(
         id=outside(visit.ref),
         start=visit.start,
@@ -210,17 +216,6 @@ def _visit(desk: _Desk, upload: RotaReceived, row: RotaRow) -> VisitPreview:
         council_desk=outside(council) if council else None,
         timeline=_timeline(desk, visit),
     )
-
-
-def _council_desk(desk: _Desk, visit: Visit) -> str | None:
-    """The first that answers at `late_at`; lines of the person's own contract are a list of their own."""
-    person = desk.directory.people.get(visit.service_user)
-    contract = person.given.contract if person else None
-    lines = desk.state.values.council_desks
-    own = tuple(line for line in lines if line.contract is not None and line.contract == contract)
-    common = tuple(line for line in lines if line.contract is None)
-    found = applying(own or common, visit.late_at, desk.state.calendar)
-    return found[0].ref if found else None
 
 
 def _timeline(desk: _Desk, visit: Visit) -> tuple[Step, ...]:
@@ -261,6 +256,8 @@ def _name(directory: Directory, fact: f.Happened, rehearsed: set[str]) -> str | 
             return _message(directory, body, rehearsed=fact.subject in rehearsed)
         case f.VisitMissed():
             return "missed"
+        case f.CouncilMoved() if body.step == "skipped":
+            return f"council skipped {body.reason}"
         case _:
             return None
 

@@ -59,6 +59,8 @@ class Reads:
             alert=visit.alerts[0] if visit.alerts else None,
             time_critical=visit.time_critical,
             planned=tuple(out(worker) for worker in visit.workers),
+            kind=visit.kind,
+            agreed_start=visit.agreed_start,
         )
 
     def _place(self, place: Place) -> PlaceView:

@@ -15,13 +15,34 @@ from msgspec import UNSET, Struct, structs
 
 from config.policy import Calendar, Policy, parse_duration
 from connectors.ports import ApiProblem, EvidenceRow
-from monitor.core.inputs import Evidence, RotaProblemCode, RotaReceived, RotaRow
+from monitor.core.inputs import (
+    RAISED_BY,
+    VISIT_KINDS,
+    Agreed,
+    Evidence,
+    RotaProblemCode,
+    RotaReceived,
+    RotaRow,
+    VisitKind,
+)
 from monitor.core.upload import AT_ONCE, RowProblem, Steps, Upload
 from monitor.core.views import RotaAnswer, RotaProblem
 from monitor.directory import Directory
 
 FIELDS = frozenset(
-    {"id", "service_user", "start", "end", "workers", "places", "time_critical", "late_after", "cancelled"}
+    {
+        "id",
+        "service_user",
+        "start",
+        "end",
+        "workers",
+        "places",
+        "time_critical",
+        "late_after",
+        "cancelled",
+        "kind",
+        "agreed",
+    }
 )
 SLICE = 250
 """Rows read between two stops: 20,000 of them at once would hold every check-in up."""
@@ -203,6 +224,8 @@ def _row(number: int, item: Any, directory: Directory, calendar: Calendar, polic
         time_critical=_flag(item.get("time_critical", False), warnings),
         cancelled=_flag(item.get("cancelled", False), warnings),
         late_after=_late_after(item.get("late_after"), warnings),
+        kind=_kind(item.get("kind"), warnings),
+        agreed=_agreed(item.get("agreed"), directory, warnings),
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -270,6 +293,35 @@ def _flag(value: Any, warnings: list[RotaProblemCode]) -> bool:
         return value
     warnings.append("unknown_field")
     return False
+
+
+def _kind(value: Any, warnings: list[RotaProblemCode]) -> VisitKind:
+    for kind in VISIT_KINDS:
+        if value == kind:
+            return kind
+    if value is not None:
+        warnings.append("unknown_field")
+    return "visit"
+
+
+def _agreed(value: Any, directory: Directory, warnings: list[RotaProblemCode]) -> Agreed | None:
+    """A conversation counts only with who had it (a member of staff), who raised it, and when; else the plan may move
+    and the deadline does not."""
+    if value is None:
+        return None
+    found = value if isinstance(value, dict) else {}
+    name = _text(found.get("by"))
+    ref = directory.known("person", name) if name is not None else None
+    person = directory.people.get(ref or "")
+    raised = next((one for one in RAISED_BY if one == found.get("raised_by")), None)
+    try:
+        at = datetime.fromisoformat(found.get("at", ""))
+    except (TypeError, ValueError):
+        at = None
+    if person is None or person.given.role != "staff" or raised is None or at is None or at.tzinfo is None:
+        warnings.append("unknown_field")
+        return None
+    return Agreed(by=person.ref, raised_by=raised, at=at.astimezone(UTC))
 
 
 def _late_after(value: Any, warnings: list[RotaProblemCode]) -> timedelta | None:

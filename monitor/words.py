@@ -263,6 +263,9 @@ class Words:
             values |= self._moment(message.at)
         if message.template in TELLS_OF_ARRIVAL and alert is not None:
             values |= self._ending(alert)
+        if alert is not None and alert.kind == "very_short":
+            # of a visit that was refused at the door nobody says how long it lasted
+            values["min"] = str(alert.count) if alert.reason == "left_short" else ""
         if alert is not None and message.template in ("OC-6", "RM-1"):
             values |= self._hour(alert, now)
         if message.unrecorded or message.template == "OC-13":
@@ -291,6 +294,8 @@ class Words:
             "until": text_time(local(message.at or message.expires_at)),
             "new": values["new"] if message.about is not None else "",
         }
+        if message.template == "CW-13" and message.about is None:
+            filled["new"] = self._missing(visit)
         if message.template not in NAMES_NEW - {"CWV-2"}:
             filled["carer"] = self._directory.name(message.person)
         if visit is not None:
@@ -390,7 +395,7 @@ class Words:
         values = self._state.values
         if alert is not None and is_incident(alert):
             return max(len(round_of(self._state, alert, now)), 1)
-        if alert is not None and alert.kind == "incident":
+        if alert is not None and alert.kind == "incident" and alert.reason == "while_down":
             return sum(
                 1 for a in values.alerts.values() if a.reason == "while_down" and a.kind == "late_visit"
             )

@@ -74,7 +74,8 @@ class CouncilWords:
         at = self._spoken_at(alert)
         if at is not None:
             return self._say("told_at", time=self._clock(at))
-        return self._say("told_not" if self._state.values.council_desks else "told_nobody")
+        nobody = alert.council is not None and alert.council.reason == "no_council_desk"
+        return self._say("told_nobody" if nobody or not self._state.values.council_desks else "told_not")
 
     # --- pieces ---
 

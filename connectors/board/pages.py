@@ -22,6 +22,7 @@ from msgspec import Struct
 from connectors.board import words
 from connectors.board.sign_in import BoardOptions, SignIn, check
 from connectors.ports import ActionIn, ApiProblem, Credential, Desks
+from monitor.core.inputs import RaisedBy
 from monitor.core.views import AlertPage, BoardView
 
 _HERE = Path(__file__).parent
@@ -75,6 +76,7 @@ class Action(Struct, frozen=True, kw_only=True):
     by: str
     note: str | None
     reason: str | None
+    raised_by: RaisedBy | None
     back: str
     of: str = ""
     """What the button itself names: a track, an answer, a person."""
@@ -304,6 +306,7 @@ class Board:
             by=by,
             note=_field(form, "note", _NOTE_CHARS) or None,
             reason=_field(form, "reason", 50) or None,
+            raised_by=next((one for one in words.RAISED_BY if one == _field(form, "raised_by", 50)), None),
             back=_field(form, "back", 50),
         )
 
@@ -413,7 +416,9 @@ def _as_action(pressed: Action) -> ActionIn:
         case "note" if note:
             return ActionIn(action="note", by=by, note=note)
         case "close" if pressed.reason in words.CLOSE_REASONS:
-            return ActionIn(action="close", by=by, note=note, reason=pressed.reason)
+            return ActionIn(
+                action="close", by=by, note=note, reason=pressed.reason, raised_by=pressed.raised_by
+            )
         case "note":
             raise ApiProblem(400, "missing", "the note is empty: write it, then press again", "note")
         case "close":

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from monitor.core.inputs import RaisedBy
 from monitor.core.views import (
     STAGES,
     AlertKind,
@@ -151,9 +152,21 @@ CLOSE_REASONS = {
     "away": "They are away, and who said so is in the note",
     "cancelled_confirmed": "A cancellation, confirmed by a supervisor with them or their next of kin",
     "raised_in_error": "The alert was raised in error",
+    "asleep": "A short visit: they were asleep, as heard on the telephone",
+    "declined": "A short visit: they declined, as heard on the telephone",
+    "family_there": "A short visit: family was there, as heard on the telephone",
     "other": "Something else, told in the note",
 }
 """Reason codes of `close` that the page offers."""
+
+RAISED_BY: dict[RaisedBy, str] = {
+    "service_user": "They themselves",
+    "next_of_kin": "Their next of kin",
+    "family": "Somebody else of the family",
+    "care_worker": "A care worker passed it on",
+    "council": "The council",
+}
+"""Who asked for a visit to be called off (spec 7.26-7.27)."""
 
 
 # --- times ---

@@ -83,6 +83,7 @@ WORDS_BY_REASON: dict[str, tuple[str, str]] = {
     ROTA_HALF: ("OC-46", "OCV-3"),
     WRONG_PINS: ("OC-34", "OCV-3"),
     DONT_COME: ("OC-35", "OCV-3"),
+    "cancellations": ("OC-86", "OCV-3"),
 }
 """Where the reason says more than the kind, its words are taken."""
 BY_PHONE = ("OC-33", "OCV-4")
@@ -115,19 +116,23 @@ def raise_alert(
     `incident`: that of its cause; `in_incident`: it is that which summons staff, and not this alert.
     `joining`: a caller is being put through about it, so nobody is rung yet; `tell_now`: texted they are."""
     ref = work.ctx.mint("a")
+    about = service_user or (visit.service_user if visit else None)
+    digest = work.digest_for(about)
     raised = f.AlertRaised(
         alert=ref,
         kind=kind,
         visit=visit.ref if visit else None,
-        service_user=service_user or (visit.service_user if visit else None),
+        service_user=about,
         worker=worker,
         time_critical=visit.time_critical if visit else False,
         reason=reason,
         count=count,
         line=line,
-        hour_at=work.now + work.policy().replace_within if kind in WITH_HOUR and not too_old else None,
+        hour_at=work.now + work.state.policy_of(digest).replace_within
+        if kind in WITH_HOUR and not too_old
+        else None,
     )
-    work.emit(ref, raised, due_at=due_at)
+    work.emit(ref, raised, due_at=due_at, policy=digest)
     if incident is not None:
         work.emit(ref, f.AlertGathered(incident=incident))
     alert = _alert(work, ref)
@@ -140,7 +145,29 @@ def raise_alert(
         move(work, alert, summon.begin(summon_case(work, alert)))
     if kind in WITH_REASSURE:
         _start_reassure(work, alert, too_old)
+    if kind == "second_worker_missing" and visit is not None and not too_old:
+        _warn_who_is_there(work, _alert(work, ref), visit)
     return _alert(work, ref)
+
+
+def _warn_who_is_there(work: Work, alert: Alert, visit: Visit) -> None:
+    """The care worker who is there is told not to hoist alone, and asked; no machine rings the service user."""
+    present = [p.worker for p in visit.places if p.arrived_at is not None and not p.left and p.worker]
+    absent = [p.planned for p in visit.places if p.arrived_at is None]
+    for worker in present:
+        line = person_for(work, worker, alert.service_user).text_line()
+        if line is None:
+            continue
+        contact = Contact(
+            person=worker,
+            line=line.ref,
+            channel="sms",
+            purpose="notice",
+            template="CW-13",
+            priority="time_critical",
+            about=absent[0] if absent else None,
+        )
+        intend(work, contact, alert=_alert(work, alert.ref), visit=visit)
 
 
 def _start_reassure(work: Work, alert: Alert, too_old: bool) -> None:
@@ -949,6 +976,25 @@ def end_alert(
     _end_digest(work, alert, reason)
 
 
+CANCELLATIONS = "cancellations"
+"""Reason of the alert that one person's visits are called off again and again (7.26-7.27)."""
+PATTERN = 3
+PATTERN_WITHIN = timedelta(days=14)
+
+
+def cancelled_once_more(work: Work, alert: Alert) -> None:
+    """A cancellation was confirmed. Three of one person in fourteen days are a pattern that somebody looks at: they may
+    be unwell, or somebody else may decide for them (domain.md, "Ending")."""
+    about = alert.service_user
+    if about is None:
+        return
+    before = work.state.values.cancelled.get(about, ())
+    count = 1 + sum(1 for at in before if work.now - at < PATTERN_WITHIN)
+    told = (a for a in work.all_open_alerts() if a.reason == CANCELLATIONS)
+    if count >= PATTERN and all(other.service_user != about for other in told):
+        raise_alert(work, "incident", service_user=about, reason=CANCELLATIONS, count=count)
+
+
 OVER_WORDS: dict[str, str] = {
     "NOK-1": "NOK-5",
     "NOKV-1": "NOK-5",
@@ -1014,7 +1060,7 @@ def _watch_again(work: Work, alert: Alert, reason: EndedReason) -> None:
     """An outcome settles what has been. If the visit was moved to a time to come meanwhile, that is watched."""
     visit = work.visit(alert.visit)
     if visit is not None and visit.resolved and reason == "outcome_recorded" and visit.start > work.now:
-        work.emit(visit.ref, planned_again(visit, work.policy()))
+        work.emit(visit.ref, planned_again(visit, work.policy_for(visit.service_user)))
 
 
 def digested(work: Work, alert: Alert) -> list[Alert]:

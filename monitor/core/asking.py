@@ -31,7 +31,9 @@ def look(work: Work, visit: Visit) -> None:
     risk = _risk(work, visit, missing)
     first = visit.look_at == visit.start
     asked, reason = _to_ask(work, visit, missing, wanted=risk is not None or not first)
-    after = (at for at in looks(visit.start, visit.late_at, work.policy()) if at > work.now)
+    after = (
+        at for at in looks(visit.start, visit.late_at, work.policy_for(visit.service_user)) if at > work.now
+    )
     contacts = [contact for worker in asked if (contact := _question(work, visit, worker)) is not None]
     if asked and not contacts:
         reason = "no_line"
@@ -78,8 +80,9 @@ def _question(work: Work, visit: Visit, worker: str) -> Contact | None:
     line = view.text_line()
     if line is None:
         return None
+    policy = work.policy_for(visit.service_user)
     urgent = "time_critical" if visit.time_critical else "repeat"
-    return worker_contact(view, line.ref, "sms", work.policy(), "ask_worker", "CW-1", urgent)  # type: ignore[arg-type]
+    return worker_contact(view, line.ref, "sms", policy, "ask_worker", "CW-1", urgent)  # type: ignore[arg-type]
 
 
 # --- the risk ---
@@ -200,7 +203,8 @@ def _thank(
     line = view.text_line()
     if line is None:
         return
-    thanks = worker_contact(view, line.ref, "sms", work.policy(), "notice", template, "repeat")
+    policy = work.policy_for(visit.service_user)
+    thanks = worker_contact(view, line.ref, "sms", policy, "notice", template, "repeat")
     minutes = round((eta_at - work.now) / timedelta(minutes=1)) if eta_at is not None else 0
     intend(work, structs.replace(thanks, count=minutes, at=eta_at), alert=alert, visit=visit)
 
@@ -256,6 +260,12 @@ def told_still(work: Work, message: Message) -> str | None:
 def wanted_still(work: Work, message: Message) -> str | None:
     """Why a question that was put before any alert need not leave any more, or None."""
     visit = work.visit(message.visit)
-    if visit is None or visit.over or visit.all_there:
+    if visit is None or arrived(work, message):
         return "arrived"
     return "alert_raised" if late_alert(work, visit) is not None else None
+
+
+def arrived(work: Work, message: Message) -> str | None:
+    """ "arrived" when nobody is missing at the message's visit any more, or None."""
+    visit = work.visit(message.visit)
+    return "arrived" if visit is None or visit.over or visit.all_there else None

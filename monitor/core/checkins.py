@@ -145,7 +145,9 @@ def _find(work: Work, seen: Seen) -> Match | None:
     """The best of the visits it may belong to: at the right place first, then not yet attended, then nearest."""
     if seen.check.visit is not None:
         named = work.visit(seen.check.visit)
-        too_soon = named is not None and seen.at < named.start - work.policy().match_before
+        too_soon = (
+            named is not None and seen.at < named.start - work.policy_for(named.service_user).match_before
+        )
         return None if named is None or named.cancelled or too_soon else _match(work, seen, named)
     matches = [match for visit in _candidates(work, seen) if (match := _match(work, seen, visit)) is not None]
     near = [match for match in matches if match.place in ("consistent", "unclear")]
@@ -178,7 +180,7 @@ def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
     visit = work.visit(ref)
     if visit is None or visit.cancelled:
         return None
-    begins = visit.start - work.policy().match_before
+    begins = visit.start - work.policy_for(visit.service_user).match_before
     ends = max(visit.end, visit.missed_at) + AFTER_END
     inside = any(p.worker == seen.worker and p.arrived_at is not None and not p.left for p in visit.places)
     return visit if begins <= seen.at and (inside or seen.at <= ends) else None
@@ -327,7 +329,12 @@ def _arrival_outcome(work: Work, seen: Seen, visit: Visit) -> Outcome:
         return "arrived_late"
     if any(alert.kind in ABOUT_LATENESS for alert in work.open_alerts(visit)):
         return "retracts_alert"
-    return "arrived_early" if seen.at < visit.start - work.policy().early_after else "arrived"
+    return "arrived_early" if _early(work, visit, seen.at) else "arrived"
+
+
+def _early(work: Work, visit: Visit, at: datetime) -> bool:
+    """Outside of what was agreed, whatever the rota says by now (KPI 3.6)."""
+    return at < visit.agreed_start - work.policy_for(visit.service_user).early_after
 
 
 ENDED_BY_ARRIVAL = ("late_visit", "second_worker_missing", "no_reply")
@@ -358,7 +365,7 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
 
 def _overrun_at(work: Work, visit: Visit, at: datetime) -> datetime | None:
     """Who comes after the end stays as long as was planned; None where the plan says it well enough."""
-    policy = work.policy()
+    policy = work.policy_for(visit.service_user)
     stays = at + (visit.end - visit.start) + policy.overrun_after if at >= visit.end else visit.overrun_at
     told_late = work.now - at > LIVE
     later = max(stays, work.now + min(SETTLING, policy.overrun_after)) if told_late else stays
@@ -380,7 +387,7 @@ def _arrival_verdicts(work: Work, seen: Seen, match: Match, at: datetime) -> tup
     found: list[f.Verdict] = []
     if at >= visit.late_at:
         found.append("late")
-    elif at < visit.start - work.policy().early_after:
+    elif _early(work, visit, at):
         found.append("early")
     else:
         found.append("on_time")
@@ -466,17 +473,44 @@ def _leave(work: Work, seen: Seen, match: Match) -> Decision:
     )
     work.emit(visit.ref, depart)
     _end_lone(work, visit.ref)
+    if not seen.doubtful:
+        _very_short(work, visit.ref, seen.worker)
     return work.decision(outcome=outcome, visit=visit.ref)
+
+
+LEFT_SHORT = "left_short"
+"""Reason of the alert that everybody has left before a third of the planned time (spec 21.4)."""
+
+
+def _very_short(work: Work, ref: str, worker: str | None) -> None:
+    """Everybody who came has gone, and none of them stayed for the least share of the planned time: the office hears it
+    the same hour, once, and asks why. Where the phone was when it said so is no excuse."""
+    visit = work.visit(ref)
+    if visit is None or visit.kind == "live_in" or not visit.all_left or "very_short" in visit.alerted:
+        return
+    least = (visit.end - visit.start) * work.policy_for(visit.service_user).short_share
+    stays = [
+        place.left_at - place.arrived_at if place.left_at is not None else None
+        for place in visit.places
+        if place.arrived_at is not None
+    ]
+    # who left at a time that is not known may have stayed long enough
+    if all(stayed is not None and stayed < least for stayed in stays):
+        longest = max(stayed for stayed in stays if stayed is not None)
+        minutes = int(longest / timedelta(minutes=1))
+        raise_alert(work, "very_short", visit=visit, worker=worker, reason=LEFT_SHORT, count=minutes)
 
 
 def _departure_outcome(work: Work, seen: Seen, match: Match) -> tuple[Outcome, tuple[f.Verdict, ...]]:
     visit, place = match.visit, match.visit.places[match.index]
-    policy = work.policy()
+    policy = work.policy_for(visit.service_user)
     stayed = seen.at - (place.arrived_at or seen.at)
     if seen.doubtful:
         return "clock_doubtful", ()
     if match.place == "inconsistent" and not seen.check.region_enter:
         return "flagged_place", ("place_inconsistent",)
+    if visit.kind == "live_in":
+        return "left", ()  # free hours, shopping, a night elsewhere: a departure says little
     if stayed < (visit.end - visit.start) * policy.short_share:
         return "left_short", ("short",)
     if seen.at >= visit.overrun_at:

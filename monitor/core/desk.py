@@ -10,7 +10,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from config.policy import encode_policy, policy_digest
+from msgspec import structs
+
+from config.policy import encode_policy, policy_digest, terms_of
 from monitor.core import (
     alerts,
     callers,
@@ -29,6 +31,7 @@ from monitor.core import facts as f
 from monitor.core.asking import eta, missing_workers
 from monitor.core.evolve import evolve
 from monitor.core.inputs import (
+    RAISED_BY,
     ActionTaken,
     CallerAlone,
     CallerJoined,
@@ -56,7 +59,7 @@ from monitor.core.inputs import (
     SignalChanged,
 )
 from monitor.core.state import ROTA, Alert, State
-from monitor.core.views import EndedReason, TrackName
+from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
 __all__ = ["Ctx", "Decision", "Refusal", "State", "decide", "evolve", "next_deadline"]
@@ -116,6 +119,10 @@ def _policy(work: Work, seen: PolicyLoaded) -> Decision:
     if digest != values.policy_digest or seen.public != values.public:
         adopted = f.PolicyAdopted(digest=digest, policy=encode_policy(seen.policy), public=seen.public)
         work.emit("desk", adopted, policy=digest)
+    contracts = terms_of(seen.contracts)
+    if tuple(structs.replace(terms, policy={}) for terms in contracts) != values.contracts:
+        work.emit("desk", f.ContractsAdopted(contracts=contracts))
+    if work.drafts:
         rota.replan_for_policy(work, seen)
     if seen.duty != values.duty or seen.council_desks != values.council_desks:
         work.emit("desk", f.DutyAdopted(duty=seen.duty, council_desks=seen.council_desks))
@@ -127,6 +134,7 @@ def _policy(work: Work, seen: PolicyLoaded) -> Decision:
 def _people(work: Work, seen: PeopleReceived) -> Decision:
     if seen.new or seen.changed:
         work.emit("desk", f.PeopleChanged(new=len(seen.new), changed=len(seen.changed)))
+        rota.replan_for_people(work, (*seen.new, *seen.changed))
     return work.decision()
 
 
@@ -212,6 +220,7 @@ def _recorded(work: Work, alert: Alert, seen: ActionTaken) -> None:
             minutes=seen.minutes,
             note=seen.note,
             track=seen.track,
+            raised_by=seen.raised_by,
         ),
         policy=alert.policy,
     )
@@ -334,6 +343,9 @@ CLOSE_REASONS: dict[str, EndedReason] = {
     "taken_to_hospital": "outcome_recorded",
     "away": "outcome_recorded",
     "raised_in_error": "outcome_recorded",
+    "asleep": "outcome_recorded",
+    "declined": "outcome_recorded",
+    "family_there": "outcome_recorded",
     "other": "outcome_recorded",
     "outcome_recorded": "outcome_recorded",
     "cancelled_confirmed": "cancelled_confirmed",
@@ -345,15 +357,60 @@ CLOSE_REASONS: dict[str, EndedReason] = {
 check-in."""
 
 
+WHY_SHORT = frozenset({"asleep", "declined", "family_there"})
+"""Why a visit was very short, as a supervisor has heard on the telephone (spec 21.4); no reason for anything else."""
+NO_REASON_WHY_SHORT = frozenset({"outcome_recorded", "arrived", "replacement_arrived", "cancelled_confirmed"})
+"""They end other alerts, and say nothing about why somebody left so early."""
+
+
+def reasons_for(kind: AlertKind) -> list[str]:
+    """The reason codes with which a person may close an alert of this kind."""
+    barred = NO_REASON_WHY_SHORT if kind == "very_short" else WHY_SHORT
+    return sorted(set(CLOSE_REASONS) - barred)
+
+
+def _unconfirmed(alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """What is missing from a cancellation: who raised it, and for a time-critical visit the alternative (7.26-7.27)."""
+    if seen.raised_by is None:
+        return Refusal(code="raised_by", detail={"expected": list(RAISED_BY)})
+    if alert.time_critical and seen.note is None:
+        return Refusal(code="note", detail={"expected": ["the alternative that was agreed, in words"]})
+    return None
+
+
 def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     reason = CLOSE_REASONS.get(seen.reason or "")
-    if reason is None:
-        return Refusal(code="reason", detail={"expected": sorted(CLOSE_REASONS)})
+    if reason is None or seen.reason not in reasons_for(alert.kind):
+        return Refusal(code="reason", detail={"expected": reasons_for(alert.kind)})
+    if reason == "cancelled_confirmed" and (missing := _unconfirmed(alert, seen)) is not None:
+        return missing
     if alerts.digested(work, alert):
         # the alerts of a digest summon nobody themselves: without it they would fall silent
         return Refusal(code="alerts_open", detail={})
     _recorded(work, alert, seen)
     alerts.end_alert(work, alert, reason, by=seen.by, outcome=seen.reason)
+    if reason == "cancelled_confirmed":
+        alerts.cancelled_once_more(work, alert)
+    return None
+
+
+def _agree_change(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """A named person has spoken to the service user, or their next of kin, and agreed another time: the one way in
+    which a late change moves the deadline (domain.md, "Agreed, planned, actual")."""
+    visit = work.visit(alert.visit)
+    if visit is None or alert.kind != "late_visit" or visit.anybody_there or visit.missed:
+        return Refusal(code="not_open", detail={})
+    if seen.raised_by is None:
+        return Refusal(code="raised_by", detail={"expected": list(RAISED_BY)})
+    end = (seen.end or seen.start + (visit.end - visit.start)) if seen.start is not None else None
+    if seen.start is None or seen.start <= work.now or end is None or end <= seen.start:
+        return Refusal(code="start", detail={"expected": ["a time to come, with the end after it"]})
+    _recorded(work, alert, seen)
+    work.emit(visit.ref, rota.agreed(work, visit, seen.start, end))
+    if alert.service_user is not None:
+        alerts.reassured(work, alert, alert.service_user, f"person:{seen.by}", "spoke", None)
+    # ended with a time to come: what was agreed is watched from its beginning
+    alerts.end_alert(work, alert, "outcome_recorded", by=seen.by, outcome="agreed_change")
     return None
 
 
@@ -368,6 +425,7 @@ _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "pause": _pause,
     "stop_track": _steer,
     "do_now": _steer,
+    "agree_change": _agree_change,
     "close": _close,
 }
 

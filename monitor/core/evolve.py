@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, structs
 
-from config.policy import decode_policy
+from config.policy import Policy, decode_policy
 from escalation import replace
 from escalation.inform import Council
 from escalation.replies import Question, same_question
@@ -39,11 +39,14 @@ from monitor.core.state import (
     Sent,
     State,
     Unwatched,
+    Values,
     Visit,
 )
 from monitor.core.views import Result
 
 T = TypeVar("T")
+CANCELLED_KEPT = 10
+"""So many confirmed cancellations of one person are remembered."""
 SLOT_REST = timedelta(hours=12)
 """A slot is not used again for that phone for this long (interface.md, "Answers by SMS")."""
 
@@ -235,6 +238,8 @@ def _planned(ref: str, body: f.VisitPlanned, old: Visit | None) -> Visit:
         time_critical=body.time_critical,
         late_after=body.late_after,
         look_at=body.look_at,
+        kind=body.visit_kind,
+        agreed=body.agreed,
         alerts=old.alerts if old is not None and same else (),
         prints=old.prints if old is not None and same else (),
         # what was asked about it before is answered by nobody any more, and leaves with the visit
@@ -255,6 +260,8 @@ def _replanned(visit: Visit, body: f.VisitReplanned) -> Visit:
         time_critical=body.time_critical,
         late_after=body.late_after,
         look_at=body.look_at,
+        kind=body.visit_kind,
+        agreed=visit.agreed or body.reason == "agreed",
     )
 
 
@@ -356,6 +363,9 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
     if isinstance(fact.body, f.AlertEnded):
         if new.reason == ROTA_HALF and fact.body.by is not None:
             values.rota_sizes = {}  # a person has looked: what comes next is how large it is now
+        if fact.body.reason == "cancelled_confirmed" and new.service_user is not None:
+            before = values.cancelled.get(new.service_user, ())
+            values.cancelled[new.service_user] = (*before, fact.at)[-CANCELLED_KEPT:]
         for key in new.messages:
             _close_question(state, key, fact)
     if kind in ON_VISIT and new.visit is not None:
@@ -744,6 +754,8 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             _adopt_policy(state, body)
         case f.DutyAdopted() as body:
             values.duty, values.council_desks = body.duty, body.council_desks
+        case f.ContractsAdopted() as body:
+            _adopt_contracts(state, body)
         case f.HolidaysAdopted() as body:
             values.holidays = body.dates
             state.refresh_calendar()
@@ -811,11 +823,22 @@ def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:
     values.policy = decode_policy(body.policy)
     values.policy_digest = body.digest
     values.public = body.public
-    in_use = {alert.policy for alert in values.alerts.values()} | {body.digest}
-    kept = {digest: policy for digest, policy in values.policies.items() if digest in in_use}
-    values.policies = kept | {body.digest: values.policy}
+    values.policies = _in_use(values) | {body.digest: values.policy}
     state.refresh_calendar()
     state.moved(ROTA)
+
+
+def _in_use(values: Values) -> dict[str, Policy]:
+    """The policies of contracts and of alerts that are still here, beside the desk's own."""
+    digests = {alert.policy for alert in values.alerts.values()} | {one.digest for one in values.contracts}
+    return {digest: policy for digest, policy in values.policies.items() if digest in digests}
+
+
+def _adopt_contracts(state: State, body: f.ContractsAdopted) -> None:
+    values = state.values
+    values.contracts = tuple(structs.replace(terms, policy={}) for terms in body.contracts)
+    theirs = {terms.digest: decode_policy(terms.policy) for terms in body.contracts}
+    values.policies = _in_use(values) | theirs | {values.policy_digest: values.policy}
 
 
 def _prove(state: State, fact: Happened, body: f.PersonReached) -> None:
@@ -856,6 +879,9 @@ def _tidy(state: State, fact: Happened) -> None:
             values.questions[line] = kept
         else:
             del values.questions[line]
+    for person, called_off in list(values.cancelled.items()):
+        if fact.at - called_off[-1] > 2 * WEEK:
+            del values.cancelled[person]
     for line, times in list(values.replies_to.items()):
         if fact.at - times[-1] > timedelta(days=1):
             del values.replies_to[line]

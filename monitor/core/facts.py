@@ -17,14 +17,16 @@ from typing import Any, ClassVar, Literal
 import msgspec
 from msgspec import Struct
 
-from config.policy import CouncilDesk, Duty
+from config.policy import CouncilDesk, Duty, Terms
 from monitor.core.inputs import (
     CheckInKind,
     DarkCause,
     Evidence,
     Outcome,
+    RaisedBy,
     RotaProblemCode,
     Source,
+    VisitKind,
 )
 from monitor.core.views import (
     AlertKind,
@@ -53,6 +55,7 @@ Verdict = Literal[
     "late_evidence",
     "left_time_unknown",
 ]
+ReplanReason = Literal["rota", "policy", "run_goes_on", "agreed"]
 RiskReason = Literal["still_at_last", "too_far", "phone_dark"]
 WorkerAnswer = Literal["there", "on_my_way", "cannot"]
 ArrivalProof = Literal["pressed", "region", "two_fixes", "tag", "line", "manual"]
@@ -90,6 +93,13 @@ class DutyAdopted(FactBody, frozen=True, kw_only=True):
 
     duty: tuple[Duty, ...]
     council_desks: tuple[CouncilDesk, ...]
+
+
+class ContractsAdopted(FactBody, frozen=True, kw_only=True):
+    """Whose visits and alerts have another policy than the desk's own, by contract and client group, and which of the
+    contracts have no council behind them."""
+
+    contracts: tuple[Terms, ...]
 
 
 class HolidaysAdopted(FactBody, frozen=True, kw_only=True):
@@ -142,6 +152,8 @@ class VisitPlanned(FactBody, frozen=True, kw_only=True):
     late_after: timedelta | None = None
     look_at: datetime | None = None
     """When its care worker's lateness is first looked at, before any alert (spec 5.1)."""
+    visit_kind: VisitKind = "visit"
+    agreed: bool = False
 
 
 class VisitReplanned(FactBody, frozen=True, kw_only=True):
@@ -158,7 +170,9 @@ class VisitReplanned(FactBody, frozen=True, kw_only=True):
     time_critical: bool = False
     late_after: timedelta | None = None
     look_at: datetime | None = None
-    reason: Literal["rota", "policy", "run_goes_on"]
+    visit_kind: VisitKind = "visit"
+    reason: ReplanReason
+    """`agreed`: a named person has recorded the conversation about it, in an `ActionRecorded` before it."""
 
 
 class VisitLooked(FactBody, frozen=True, kw_only=True):
@@ -507,6 +521,8 @@ class ActionRecorded(FactBody, frozen=True, kw_only=True):
     note: Evidence | None = None
     track: TrackName | None = None
     """Which track was stopped, or told to go on now."""
+    raised_by: RaisedBy | None = None
+    """Who asked for it, of a confirmed cancellation and of a change that was agreed (7.26-7.27)."""
 
 
 class SignalLost(FactBody, frozen=True, kw_only=True):
@@ -538,6 +554,7 @@ AnyBody = (
     | LeadershipTaken
     | PolicyAdopted
     | DutyAdopted
+    | ContractsAdopted
     | HolidaysAdopted
     | PeopleChanged
     | RotaBegun

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from config.policy import CouncilDesk, Duty, Policy
+from config.policy import Contract, CouncilDesk, Duty, Policy
 from escalation.free_number import WhyPerson
 from escalation.track import TrackName
 
@@ -131,6 +131,24 @@ class CheckInSeen(Struct, frozen=True, kw_only=True, gc=False):
     """They say that they are there in place of somebody who was planned."""
 
 
+RaisedBy = Literal["service_user", "next_of_kin", "family", "care_worker", "council"]
+"""Who asked for a visit to be cancelled or moved (spec 7.26-7.27); a supervisor has spoken to them or their next of
+kin about it."""
+RAISED_BY: tuple[RaisedBy, ...] = RaisedBy.__args__  # type: ignore[attr-defined]
+
+
+VisitKind = Literal["visit", "waking_night", "sleep_in", "live_in"]
+VISIT_KINDS: tuple[VisitKind, ...] = VisitKind.__args__  # type: ignore[attr-defined]
+
+
+class Agreed(Struct, frozen=True, kw_only=True, gc=False):
+    """A named member of staff has agreed the change with the service user or their next of kin: who raised it, when."""
+
+    by: str
+    raised_by: RaisedBy
+    at: datetime
+
+
 class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
     """One row of an upload, read as far as it can be. `start` and `end` are None when no time could be read."""
 
@@ -148,6 +166,9 @@ class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
     places: int = 1
     time_critical: bool = False
     late_after: timedelta | None = None
+    kind: VisitKind = "visit"
+    agreed: Agreed | None = None
+    """The times of this row were agreed in a conversation."""
     cancelled: bool = False
     """The row itself says that its visit is called off."""
     warnings: tuple[RotaProblemCode, ...] = ()
@@ -238,6 +259,7 @@ class PolicyLoaded(Struct, frozen=True, kw_only=True):
     council_desks: tuple[CouncilDesk, ...]
     holidays: tuple[date, ...]
     public: Literal["off", "ask", "auto"]
+    contracts: tuple[Contract, ...] = ()
 
 
 class LeadershipWon(Struct, frozen=True, kw_only=True):
@@ -364,6 +386,7 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
         "stop_track",
         "do_now",
         "note",
+        "agree_change",
         "close",
     ]
     by: str
@@ -378,6 +401,11 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
     """Of `stop_track` and `do_now`."""
     next_at: datetime | None = None
     """The track's next moment as whoever presses saw it: another one by now means that somebody was first."""
+    raised_by: RaisedBy | None = None
+    """Of a confirmed cancellation, and of `agree_change`."""
+    start: datetime | None = None
+    """Of `agree_change`: when the visit is to begin, as agreed."""
+    end: datetime | None = None
 
 
 class PracticeWanted(Struct, frozen=True, kw_only=True):

@@ -126,6 +126,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return asking.wanted_still(work, message)
     if message.template in asking.TIMES_TOLD:
         return asking.told_still(work, message)
+    if message.template == "CW-13":
+        return asking.arrived(work, message)
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":
@@ -496,7 +498,9 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
         if message.channel == "call" and _wants_person(message, answer):
             _other_asked(work, alert, message, answer)
         return step
-    if message.purpose == "reassure":
+    if message.template == "CW-13":
+        procedure.second_answered(work, alert, message, answer, proof)
+    elif message.purpose == "reassure":
         _service_user_answered(work, alert, message, answer, proof)
     elif message.purpose in ("summon", "notice", "stand_down") and answer == "join":
         return lines.join(work, alert, message, proof)

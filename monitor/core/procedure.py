@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 from msgspec import structs
 
-from config.policy import CouncilDesk, applying
 from escalation import inform, locate, reassure, replace
 from escalation.candidates import unknown_drive
 from escalation.inform import Council
@@ -240,6 +239,20 @@ def _locate_heard(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
         work.touched[alert.ref] = None
     else:
         move(work, alert, following)
+
+
+def second_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> None:
+    """Who is there alone says whether the second one is there too: a claim about a colleague, as good as their own."""
+    visit = work.visit(alert.visit)
+    if visit is None or answer not in ("second_here", "second_not_here"):
+        return
+    reached = f.PersonReached(
+        person=message.person, purpose="locate", proof=proof, answer=answer, message=message.key
+    )
+    work.emit(alert.ref, reached)
+    missing = missing_workers(visit)
+    if answer == "second_here" and missing and alert.state != "ended":
+        say(work, visit, missing[0], "there", proof, None, None)
 
 
 def _cannot(visit: Visit, worker: str) -> bool:
@@ -763,18 +776,9 @@ def _without_texts_sent(work: Work, alert: Alert, to: Move) -> Move:
 
 
 def council_desk(work: Work, alert: Alert) -> str | None:
-    """The council desk that answers now, by the person's contract; None for a private contract."""
+    """The council desk that answers now, by the person's contract and group; None for a private contract."""
     person = work.ctx.people.person(alert.service_user) if alert.service_user else None
-    contract = person.contract if person is not None else None
-    found = desks_for(work.state.values.council_desks, contract)
-    now = applying(found, work.now, work.state.calendar)
-    return now[0].ref if now else None
-
-
-def desks_for(desks: tuple[CouncilDesk, ...], contract: str | None) -> tuple[CouncilDesk, ...]:
-    """Those of the contract; a contract that has none of its own uses those that name no contract."""
-    own = tuple(desk for desk in desks if desk.contract is not None and desk.contract == contract)
-    return own or tuple(desk for desk in desks if desk.contract is None)
+    return work.state.council_desk(person, work.now)
 
 
 def council_begins(work: Work, alert: Alert, reason: str) -> None:

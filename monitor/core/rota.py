@@ -6,13 +6,15 @@ cancel, is `monitor.core.upload`; here its portions are decided, each against th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from config.policy import Policy, agreed_with
 from monitor.core import facts as f
 from monitor.core.alerts import end_alert, raise_alert
-from monitor.core.inputs import PolicyLoaded, RotaEnd, RotaPortion, RotaRow, RotaTaken
+from monitor.core.inputs import Agreed, PolicyLoaded, RotaEnd, RotaPortion, RotaRow, RotaTaken
 from monitor.core.state import ROTA_CUT_OFF, ROTA_EMPTY, ROTA_HALF, ROTA_OLD, WEEK, Visit, rota_deadlines
-from monitor.core.times import Times, resolve
+from monitor.core.times import Times, changed, resolve
 from monitor.core.upload import droppable, ref_of
 from monitor.core.work import Decision, Work
 
@@ -92,6 +94,8 @@ def _plan(work: Work, row: RotaRow) -> str:
     if new is None:
         return "unchanged"
     work.emit(ref_of(row), new)
+    if row.agreed is not None and new.reason == "agreed":
+        _record_agreed(work, ref_of(row), row.agreed)
     return "changed"
 
 
@@ -109,7 +113,15 @@ def _plan_new(work: Work, row: RotaRow) -> None:
     assert row.service_user is not None
     assert row.start is not None
     assert row.end is not None
-    times = resolve(row.start, row.end, row.late_after, time_critical=row.time_critical, policy=work.policy())
+    policy = work.policy_for(row.service_user)
+    times = resolve(
+        row.start,
+        row.end,
+        row.late_after,
+        time_critical=row.time_critical,
+        policy=policy,
+        kind=row.kind,
+    )
     planned = f.VisitPlanned(
         service_user=row.service_user,
         start=row.start,
@@ -122,6 +134,8 @@ def _plan_new(work: Work, row: RotaRow) -> None:
         time_critical=row.time_critical,
         late_after=row.late_after,
         look_at=times.look_at,
+        visit_kind=row.kind,
+        agreed=row.agreed is not None,
     )
     work.emit(ref_of(row), planned)
 
@@ -139,29 +153,53 @@ def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
         and len(old.places) == places
         and old.time_critical == row.time_critical
         and old.late_after == row.late_after
+        and old.kind == row.kind
     )
     if same:
         return None
-    policy = work.policy()
-    frozen = bool(old.alerts) or old.missed or old.agreed_start - work.now < policy.plan_freeze
+    policy = work.policy_for(row.service_user)
+    frozen = bool(old.alerts) or old.missed or old.agreed or old.agreed_start - work.now < policy.plan_freeze
+    spoken = _spoken_about(old, row)
+    frozen = frozen and not spoken
     agreed = old.agreed_start if frozen else row.start
     times = resolve(
-        agreed, max(row.end, agreed), row.late_after, time_critical=row.time_critical, policy=policy
+        agreed,
+        max(row.end, agreed),
+        row.late_after,
+        time_critical=row.time_critical,
+        policy=policy,
+        kind=row.kind,
     )
     return f.VisitReplanned(
         start=row.start,
         end=row.end,
         agreed_start=agreed,
         late_at=min(times.late_at, old.late_at) if frozen else times.late_at,
-        missed_at=times.missed_at,
+        missed_at=min(times.missed_at, old.missed_at) if frozen else times.missed_at,
         overrun_at=row.end + policy.overrun_after,
         workers=row.workers,
         places=places,
         time_critical=row.time_critical,
         late_after=row.late_after,
         look_at=times.look_at,
-        reason="rota",
+        visit_kind=row.kind,
+        reason="agreed" if spoken else "rota",
     )
+
+
+def _spoken_about(old: Visit, row: RotaRow) -> bool:
+    """Whether a named person has agreed the row's time. What somebody has come to, or is missed, is past agreeing."""
+    return row.agreed is not None and row.start != old.start and not old.anybody_there and not old.missed
+
+
+def _record_agreed(work: Work, ref: str, said: Agreed) -> None:
+    """Who agreed it, who raised it, when; an alert about a time that is to come now is over."""
+    visit = work.visit(ref)
+    action = f.ActionRecorded(action="agree_change", by=said.by, done_at=said.at, raised_by=said.raised_by)
+    work.emit(ref, action)
+    for alert in work.open_alerts(visit) if visit is not None and visit.start > work.now else []:
+        if alert.kind == "late_visit":
+            end_alert(work, alert, "outcome_recorded", by=said.by, outcome="agreed_change")
 
 
 def _alarm(work: Work) -> None:
@@ -223,7 +261,27 @@ def _end(work: Work, reason: str, rows: int | None = None) -> None:
 
 def replan_for_policy(work: Work, loaded: PolicyLoaded) -> None:
     """A policy change re-plans only visits that are not yet due, by a fact; others keep what they had."""
-    for visit in list(work.state.values.visits.values()):
+
+    def policy_for(service_user: str) -> Policy:
+        person = work.ctx.people.person(service_user) if loaded.contracts else None
+        if person is None:
+            return loaded.policy
+        agreed = agreed_with(loaded.contracts, person.contract, person.client_group)
+        return agreed.policy if agreed is not None else loaded.policy
+
+    _replan(work, list(work.state.values.visits.values()), policy_for)
+
+
+def replan_for_people(work: Work, people: Iterable[str]) -> None:
+    """Somebody's contract may be another one: their visits that are not yet due have its tolerance."""
+    if not work.state.values.contracts:
+        return
+    refs = [ref for person in people for ref in sorted(work.state.by_service_user.get(person, ()))]
+    _replan(work, [visit for ref in refs if (visit := work.visit(ref)) is not None], work.policy_for)
+
+
+def _replan(work: Work, visits: Iterable[Visit], policy_for: Callable[[str], Policy]) -> None:
+    for visit in visits:
         if visit.over or visit.anybody_there or visit.alerts or visit.start <= work.now:
             continue
         times = resolve(
@@ -231,29 +289,23 @@ def replan_for_policy(work: Work, loaded: PolicyLoaded) -> None:
             visit.end,
             visit.late_after,
             time_critical=visit.time_critical,
-            policy=loaded.policy,
+            policy=policy_for(visit.service_user),
+            kind=visit.kind,
         )
-        if (times.late_at, times.missed_at, times.overrun_at, times.look_at) == (
-            visit.late_at,
-            visit.missed_at,
-            visit.overrun_at,
-            visit.look_at,
-        ):
-            continue
-        work.emit(
-            visit.ref,
-            f.VisitReplanned(
-                start=visit.start,
-                end=visit.end,
-                agreed_start=visit.agreed_start,
-                late_at=times.late_at,
-                missed_at=times.missed_at,
-                overrun_at=times.overrun_at,
-                workers=visit.workers,
-                places=len(visit.places),
-                time_critical=visit.time_critical,
-                late_after=visit.late_after,
-                look_at=times.look_at,
-                reason="policy",
-            ),
-        )
+        new = {name: getattr(times, name) for name in Times.__struct_fields__}
+        if any(getattr(visit, name) != value for name, value in new.items()):
+            work.emit(visit.ref, changed(visit, "policy", **new))
+
+
+def agreed(work: Work, visit: Visit, start: datetime, end: datetime) -> f.VisitReplanned:
+    """Another time, agreed with the service user: the deadline and what was promised move with it."""
+    times = resolve(
+        start,
+        end,
+        visit.late_after,
+        time_critical=visit.time_critical,
+        policy=work.policy_for(visit.service_user),
+        kind=visit.kind,
+    )
+    new = {name: getattr(times, name) for name in Times.__struct_fields__}
+    return changed(visit, "agreed", start=start, end=end, agreed_start=start, **new)

@@ -12,12 +12,22 @@ from datetime import date, datetime, timedelta
 
 from msgspec import Struct
 
-from config.policy import Calendar, CouncilDesk, Duty, Policy, PublicMode
+from config.policy import (
+    Calendar,
+    CouncilDesk,
+    Duty,
+    Policy,
+    PublicMode,
+    Terms,
+    agreed_with,
+    council_desk_at,
+)
 from escalation.inform import Council
+from escalation.people import PersonView
 from escalation.replies import Question
 from escalation.track import Track, TrackName
 from monitor.core.facts import ArrivalProof, PracticeResult, RiskReason, Verdict, WorkerAnswer
-from monitor.core.inputs import RotaProblemCode
+from monitor.core.inputs import RotaProblemCode, VisitKind
 from monitor.core.views import (
     AlertKind,
     AlertState,
@@ -97,6 +107,9 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     places: tuple[Place, ...]
     time_critical: bool = False
     late_after: timedelta | None = None
+    kind: VisitKind = "visit"
+    agreed: bool = False
+    """When it begins was agreed in a conversation that a named person recorded: no upload moves it any more."""
     verdicts: tuple[Verdict, ...] = ()
     alerts: tuple[str, ...] = ()
     """Open alerts about it."""
@@ -340,9 +353,11 @@ class Values(Struct, kw_only=True):
     public: PublicMode = "off"
     duty: tuple[Duty, ...] = ()
     council_desks: tuple[CouncilDesk, ...] = ()
+    contracts: tuple[Terms, ...] = ()
+    """Their policies stand in `policies`."""
     holidays: tuple[date, ...] = ()
     policies: dict[str, Policy] = {}
-    """By digest: the present one and those under which an alert is still open."""
+    """By digest: the present ones, and those under which an alert is still open."""
     day: date | None = None
     rota_at: datetime | None = None
     rota_begun: RotaInPart | None = None
@@ -360,6 +375,8 @@ class Values(Struct, kw_only=True):
     stopped_lines: dict[str, datetime] = {}
     practice: dict[str, Practice] = {}
     """By person: their practice calls."""
+    cancelled: dict[str, tuple[datetime, ...]] = {}
+    """By service user: when cancellations were confirmed in the last days."""
     replies_to: dict[str, tuple[datetime, ...]] = {}
     """By line: when automatic replies went to it."""
 
@@ -396,6 +413,21 @@ class State:
         self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
         self.moved(ROTA)
         self._look_again()
+
+    def terms(self, person: PersonView | None) -> Terms | None:
+        """What is agreed with whoever pays for them; None: nothing but the desk's own policy."""
+        if person is None or not self.values.contracts:
+            return None
+        return agreed_with(self.values.contracts, person.contract, person.client_group)
+
+    def council_desk(self, person: PersonView | None, at: datetime) -> str | None:
+        """The council desk that answers for them at that moment; None: none does, or the contract is a private one."""
+        terms = self.terms(person)
+        if terms is not None and not terms.council:
+            return None
+        contract, group = (person.contract, person.client_group) if person is not None else (None, None)
+        found = council_desk_at(self.values.council_desks, contract, group, at, self.calendar)
+        return found.ref if found is not None else None
 
     @property
     def size(self) -> int:
@@ -607,7 +639,7 @@ def visit_deadline(visit: Visit) -> datetime | None:
         wanted.append(visit.late_at)
     if not somebody and not visit.missed:
         wanted.append(visit.missed_at)
-    if somebody and visit.anybody_inside and "lone_worker" not in visit.alerted:
+    if somebody and visit.anybody_inside and "lone_worker" not in visit.alerted and visit.kind != "live_in":
         wanted.append(visit.overrun_at)
     if visit.closes_at is not None and not visit.alerts:
         wanted.append(visit.closes_at)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from config.policy import Policy
 from monitor.core import facts as f
+from monitor.core.facts import ReplanReason
+from monitor.core.inputs import VisitKind
 from monitor.core.state import Visit
 
 
@@ -21,14 +24,22 @@ class Times(Struct, frozen=True, kw_only=True):
 
 
 def resolve(
-    start: datetime, end: datetime, late_after: timedelta | None, *, time_critical: bool, policy: Policy
+    start: datetime,
+    end: datetime,
+    late_after: timedelta | None,
+    *,
+    time_critical: bool,
+    policy: Policy,
+    kind: VisitKind = "visit",
 ) -> Times:
     """`late_at` from the start (21.2), `missed_at` the later of end and `late_at` + `missed_after`, overrun after
-    the end (19.6.4)."""
+    the end (19.6.4). The end of a live-in placement is days away: nobody waits for it to call it missed (ours)."""
     late_at = start + (policy.tolerance(time_critical=time_critical) if late_after is None else late_after)
     return Times(
         late_at=late_at,
-        missed_at=max(end, late_at + policy.missed_after),
+        missed_at=late_at + policy.missed_after
+        if kind == "live_in"
+        else max(end, late_at + policy.missed_after),
         overrun_at=end + policy.overrun_after,
         look_at=first_look(start, late_at, policy),
     )
@@ -52,7 +63,12 @@ def first_look(start: datetime, late_at: datetime, policy: Policy) -> datetime |
 def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
     """The same plan, watched from its beginning: what was settled was the occasion before it was moved."""
     times = resolve(
-        visit.start, visit.end, visit.late_after, time_critical=visit.time_critical, policy=policy
+        visit.start,
+        visit.end,
+        visit.late_after,
+        time_critical=visit.time_critical,
+        policy=policy,
+        kind=visit.kind,
     )
     return f.VisitPlanned(
         service_user=visit.service_user,
@@ -66,4 +82,26 @@ def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
         time_critical=visit.time_critical,
         late_after=visit.late_after,
         look_at=times.look_at,
+        visit_kind=visit.kind,
+        agreed=visit.agreed,
     )
+
+
+def changed(visit: Visit, reason: ReplanReason, **fields: Any) -> f.VisitReplanned:
+    """The plan as it is, but for `fields`."""
+    as_it_is = f.VisitReplanned(
+        start=visit.start,
+        end=visit.end,
+        agreed_start=visit.agreed_start,
+        late_at=visit.late_at,
+        missed_at=visit.missed_at,
+        overrun_at=visit.overrun_at,
+        workers=visit.workers,
+        places=len(visit.places),
+        time_critical=visit.time_critical,
+        late_after=visit.late_after,
+        look_at=visit.look_at,
+        visit_kind=visit.kind,
+        reason=reason,
+    )
+    return structs.replace(as_it_is, **fields)

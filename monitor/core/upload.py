@@ -174,7 +174,7 @@ def row_warnings(row: RotaRow, policy: Policy) -> tuple[RotaProblemCode, ...]:
     found: list[RotaProblemCode] = list(row.warnings)
     if row.end - row.start < policy.min_visit:
         found.append("short_visit")
-    step = policy.visit_step
+    step = policy.visit_step if row.kind == "visit" else None
     if step and (
         (row.start - datetime.min.replace(tzinfo=row.start.tzinfo)) % step or (row.end - row.start) % step
     ):
@@ -209,8 +209,8 @@ def _neighbours(rows: Sequence[RotaRow], policy: Policy, found: dict[int, list[R
 
 
 def _between(before: RotaRow, after: RotaRow, policy: Policy) -> RotaProblemCode | None:
-    if before.end is None or after.start is None:
-        return None
+    if before.end is None or after.start is None or "live_in" in (before.kind, after.kind):
+        return None  # who lives in has free hours, and does other visits in them
     if after.start < before.end:
         return "overlap"
     same_home = before.service_user == after.service_user

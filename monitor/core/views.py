@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from monitor.core.inputs import Outcome, RotaProblemCode
+from monitor.core.inputs import Outcome, RotaProblemCode, VisitKind
 
 Stage = Literal["planned", "due", "late", "arrived", "left", "missed", "cancelled"]
 STAGES: tuple[Stage, ...] = Stage.__args__  # type: ignore[attr-defined]
@@ -102,6 +102,9 @@ class VisitView(Struct, frozen=True, kw_only=True):
     time_critical: bool
     planned: tuple[str, ...]
     """The care workers whom the rota names."""
+    kind: VisitKind = "visit"
+    agreed_start: datetime | None = None
+    """What the service user was promised; `start` is what the rota says now."""
 
 
 class TrackView(Struct, frozen=True, kw_only=True):

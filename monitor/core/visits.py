@@ -12,6 +12,7 @@ from monitor.core import facts as f
 from monitor.core.alerts import WHILE_DOWN, raise_alert
 from monitor.core.incidents import gone_dark, raise_late
 from monitor.core.state import Alert, Visit
+from monitor.core.times import changed
 from monitor.core.views import AlertKind
 from monitor.core.work import Work
 
@@ -44,7 +45,7 @@ def _late(work: Work, visit: Visit) -> None:
     kind: AlertKind = "second_worker_missing" if visit.anybody_there else "late_visit"
     if visit.all_there or visit.late_at > work.now or kind in visit.alerted or visit.at_door:
         return
-    if work.now - visit.late_at > work.policy().catch_up:
+    if work.now - visit.late_at > work.policy_for(visit.service_user).catch_up:
         raise_alert(work, kind, visit=visit, due_at=visit.late_at, reason=WHILE_DOWN, too_old=True)
         digest(work)
         return
@@ -76,6 +77,8 @@ def _overrun(work: Work, visit: Visit) -> None:
     visit of a run may wake anybody (domain.md, 19.6.4)."""
     if not visit.anybody_there or "lone_worker" in visit.alerted or visit.overrun_at > work.now:
         return
+    if visit.kind == "live_in":
+        return  # who lives in does not leave at the end of it; the next one takes over there
     there = next((place for place in visit.places if place.arrived_at is not None and not place.left), None)
     if there is None:
         return
@@ -101,20 +104,4 @@ def _run_goes_on(work: Work, visit: Visit, worker: str | None) -> datetime | Non
 
 
 def _postpone(work: Work, visit: Visit, until: datetime) -> None:
-    work.emit(
-        visit.ref,
-        f.VisitReplanned(
-            start=visit.start,
-            end=visit.end,
-            agreed_start=visit.agreed_start,
-            late_at=visit.late_at,
-            missed_at=visit.missed_at,
-            overrun_at=until,
-            workers=visit.workers,
-            places=len(visit.places),
-            time_critical=visit.time_critical,
-            late_after=visit.late_after,
-            look_at=visit.look_at,
-            reason="run_goes_on",
-        ),
-    )
+    work.emit(visit.ref, changed(visit, "run_goes_on", overrun_at=until))

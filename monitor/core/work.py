@@ -173,6 +173,18 @@ class Work:
         """The policy under which the alert opened, else the desk's present one."""
         return self.state.policy_of(alert.policy) if alert else self.state.values.policy
 
+    def policy_for(self, service_user: str | None) -> Policy:
+        """The policy of their contract, else the desk's own."""
+        if not self.state.values.contracts:
+            return self.state.values.policy
+        return self.state.policy_of(self.digest_for(service_user))
+
+    def digest_for(self, service_user: str | None) -> str:
+        """Under which name that policy stands."""
+        known = self.ctx.people.person(service_user) if service_user is not None else None
+        terms = self.state.terms(known)
+        return terms.digest if terms is not None else self.state.values.policy_digest
+
     # --- one more fact ---
 
     def emit(

@@ -6,8 +6,13 @@ import random
 from datetime import timedelta
 from typing import Any
 
+from msgspec import structs
+
+from config.policy import Contract
+from escalation.people import PersonView
 from escalation.replies import QUESTIONS
 from monitor.core.inputs import (
+    RAISED_BY,
     CheckInKind,
     DayRolled,
     DeadlineFailed,
@@ -44,6 +49,7 @@ ACTIONS = (
     "assign_replacement",
     "told_next_of_kin",
     "told_council",
+    "agree_change",
 )
 REASONS = ("outcome_recorded", "cancelled_confirmed", "merged", "anything else")
 STAFF = ("olga", "paul", "mary")
@@ -199,7 +205,17 @@ def _act(desk: Desk, a: int, b: int, c: int) -> None:
         reason = (
             pick(("there", "on_my_way", "cannot"), a) if action == "spoke_care_worker" else pick(REASONS, a)
         )
-        desk.act(action, pick(STAFF, a), alert=pick(alerts, c), reason=reason, **more)
+        raised_by = pick((None, *RAISED_BY), b)
+        start = desk.now + timedelta(hours=a % 3) if action == "agree_change" else None
+        desk.act(
+            action,
+            pick(STAFF, a),
+            alert=pick(alerts, c),
+            reason=reason,
+            raised_by=raised_by,
+            start=start,
+            **more,
+        )
 
 
 def _signal(desk: Desk, a: int, b: int, c: int) -> None:
@@ -214,7 +230,20 @@ def _policy(desk: Desk, a: int, b: int, c: int) -> None:
     )
     public = pick(("off", "ask", "auto"), c)
     holidays = (desk.now.date(),) if a % 5 == 0 else ()
-    desk.tell(PolicyLoaded(policy=policy, duty=DUTY, council_desks=(), holidays=holidays, public=public))
+    terms = structs.replace(policy, late_after=policy.late_after / 2)
+    fay = desk.people.people.get("fay")
+    if isinstance(fay, PersonView):
+        desk.people.people["fay"] = structs.replace(fay, contract=pick((None, "lbb"), b))
+    desk.tell(
+        PolicyLoaded(
+            policy=policy,
+            duty=DUTY,
+            council_desks=(),
+            holidays=holidays,
+            public=public,
+            contracts=(Contract(id="lbb", policy=terms),) if a % 3 else (),
+        )
+    )
 
 
 def _fail(desk: Desk, a: int, b: int, c: int) -> None:

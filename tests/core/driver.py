@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from config.policy import CouncilDesk, Duty, Policy
+from config.policy import Contract, CouncilDesk, Duty, Policy
 from escalation import dialog
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
@@ -101,6 +101,8 @@ class Desk:
         public: str = "auto",
         duty: Sequence[Duty] = DUTY,
         holidays: Sequence[date] = (),
+        contracts: Sequence[Contract] = (),
+        council_desks: Sequence[CouncilDesk] = (CouncilDesk(ref="c1", hours="otherwise"),),
         **policy: Any,
     ) -> None:
         self.now = now
@@ -117,7 +119,8 @@ class Desk:
             PolicyLoaded(
                 policy=Policy(**policy),
                 duty=tuple(duty),
-                council_desks=(CouncilDesk(ref="c1", hours="otherwise"),),
+                council_desks=tuple(council_desks),
+                contracts=tuple(contracts),
                 holidays=tuple(holidays),
                 public=public,  # type: ignore[arg-type]
             )

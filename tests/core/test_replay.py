@@ -64,7 +64,7 @@ def test_a_snapshot_goes_on_as_if_nothing_had_been(before: list[Op], after: list
 
 def test_busy_days_between_them_have_every_kind_of_fact_and_survive_a_restart() -> None:
     seen: set[str] = set()
-    for seed in range(12):
+    for seed in range(15):
         desk = busy_day(seed, steps=300)
         tidy_up(desk)
         again = desk.replayed()
@@ -97,6 +97,7 @@ def test_the_roll_over_drops_what_was_carried_long_enough() -> None:
     desk.advance(minutes=31)
     desk.send_all()
     desk.check()
+    desk.advance(minutes=10)
     desk.check("leave")
     for alert in desk.alerts("help_asked"):
         desk.act("close", "mary", alert=alert, reason="outcome_recorded")

@@ -287,7 +287,7 @@ def test_an_upload_that_repeats_a_settled_visit_does_not_watch_it_again_and_one_
     desk = Desk()
     desk.upload(row(1, start=MONDAY))
     desk.advance(minutes=31)
-    desk.act("close", "mary", reason=reason)
+    desk.act("close", "mary", reason=reason, raised_by="next_of_kin")
     desk.upload(row(1, start=MONDAY))
     desk.advance(hours=2)
     assert len(desk.alerts("late_visit")) == 1

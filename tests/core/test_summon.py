@@ -576,6 +576,7 @@ def test_the_ladder_stops_when_the_alert_ends() -> None:
     desk = raised(NOON)
     desk.send_all()
     desk.check()
+    desk.advance(minutes=10)
     desk.check("leave")
     before = len(desk.messages())
     desk.advance(hours=30)

@@ -350,7 +350,7 @@ def test_a_named_person_s_outcome_settles_the_visit_and_nothing_more_is_raised(r
     desk = Desk()
     desk.plan()
     desk.advance(minutes=31)
-    desk.act("close", "mary", reason=reason)
+    desk.act("close", "mary", reason=reason, raised_by="service_user")
     later = kinds(desk.advance(hours=30))
     assert "VisitMissed" not in later
     assert "AlertRaised" not in later
@@ -381,6 +381,7 @@ def test_a_finished_visit_leaves_the_state_36_hours_later(how: str) -> None:
         desk.advance(hours=5, minutes=40 if how == "resolved" else 0)
         if how == "left":
             desk.check()
+            desk.advance(minutes=10)
             desk.check("leave")
         else:
             desk.act("close", "mary", reason="outcome_recorded")
@@ -417,6 +418,7 @@ def test_evidence_after_the_visit_has_left_the_state_is_recorded_and_reopens_not
     desk = Desk()
     desk.plan()
     desk.check()
+    desk.advance(minutes=10)
     desk.check("leave")
     desk.advance(hours=37)
     assert desk.check(visit="v1", at=MONDAY + MINUTE).outcome == "unplanned"
@@ -429,6 +431,7 @@ def test_an_ended_alert_takes_its_messages_and_questions_with_it() -> None:
     desk.advance(minutes=31)
     desk.send_all()
     desk.check()
+    desk.advance(minutes=10)
     desk.check("leave")
     desk.advance(hours=37)
     assert desk.state.values.alerts == {}

@@ -80,6 +80,7 @@ def test_the_stored_state_is_what_its_text_says() -> None:
     for known, policy in policies:
         for key in policy.keys() - known.keys():
             assert policy.pop(key) == defaults[key], "a key of the policy that came later has its default"
+    assert {visit.pop("kind") for visit in new["visits"].values()} == {"visit"}
     assert within(old, new)
 
 

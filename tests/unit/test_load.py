@@ -966,3 +966,84 @@ def test_what_does_not_go_together_in_a_shared_store_is_named(
     (tmp_path / "ca.pem").write_text(CERTIFICATE)
     found = [(problem.path, problem.code) for problem in read(f"{SMALL}[store]\n{table}", tmp_path).problems]
     assert found == ([(path, code)] if path else [])
+
+
+# --- contracts ---
+
+CONTRACTS = """
+contracts = [
+  { id = "lbb", overrides = { late_after = "10m" } },
+  { id = "lbb", client_group = "children", policy = "example" },
+  { id = "private", council = false },
+]
+"""
+
+
+def test_a_contract_has_the_desks_policy_with_its_own_over_it() -> None:
+    (desk,) = read(SMALL + 'overrides = { late_after = "20m", closes_after = "2d" }' + CONTRACTS).desks
+    adults, children, private = desk.contracts
+    assert (adults.id, adults.client_group, adults.council) == ("lbb", None, True)
+    assert (adults.policy.late_after, adults.policy.closes_after) == (
+        timedelta(minutes=10),
+        timedelta(days=2),
+    )
+    assert children.policy.late_after == timedelta(minutes=30)
+    assert children.policy.time_critical_late_after == timedelta(minutes=15)
+    assert children.policy.closes_after == timedelta(days=2)
+    assert (private.council, private.policy) == (False, desk.policy)
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ('{ id = "a" }, { id = "a", client_group = "b" }', None),
+        ('{ id = "a" }, { id = "a" }', ("desk[0].contracts[1].id", "not_unique")),
+        ("{ council = false }", ("desk[0].contracts[0].id", "missing")),
+        ('{ id = "a", policy = "none such" }', ("desk[0].contracts[0].policy", "unknown_policy")),
+        (
+            '{ id = "a", overrides = { late_after = "soon" } }',
+            ("desk[0].contracts[0].overrides.late_after", "policy_value"),
+        ),
+        (
+            '{ id = "a", overrides = { zone = "Europe/Paris" } }',
+            ("desk[0].contracts[0].overrides.zone", "policy_value"),
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_contract_is_said_with_its_path(
+    lines: str, problem: tuple[str, str] | None
+) -> None:
+    assert found(read(f"{SMALL}contracts = [{lines}]")) == ([problem] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("second", "problems"),
+    [
+        ('name = "EDT", phone = "020 8313 4001"', [("desk[0].council_desks[1].name", "not_unique")]),
+        ('name = "EDT", phone = "020 8313 4000"', []),
+        ('name = "EDT 2", phone = "020 8313 4001"', []),
+        (
+            'name = "Other", phone = "020 8313 4001", contract = "lbl"',
+            [("desk[0].council_desks[1].contract", "unknown_contract")],
+        ),
+    ],
+)
+def test_a_council_contact_is_one_telephone_and_of_a_contract_that_is_known(
+    second: str, problems: list[tuple[str, str]]
+) -> None:
+    lines = f"""council_desks = [
+  {{ name = "EDT", phone = "020 8313 4000", hours = "daily 00:00-24:00" }},
+  {{ {second}, hours = "daily 00:00-24:00" }},
+]
+contracts = [{{ id = "lbb" }}]
+"""
+    assert found(read(SMALL + lines)) == problems
+
+
+def test_a_client_groups_desk_with_short_hours_is_no_gap() -> None:
+    lines = """council_desks = [
+  { name = "EDT", phone = "020 8313 4000", hours = "otherwise" },
+  { name = "Children", phone = "020 8313 4001", hours = "Mon-Fri 09:00-17:00", client_group = "children" },
+]
+"""
+    assert found(read(SMALL + lines)) == []
