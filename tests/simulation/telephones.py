@@ -13,7 +13,7 @@ from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from connectors.ports import EdgeError, OutboundMessage, Reason, Sent, StatusCallback
 from monitor.core.inputs import CallStatus
@@ -23,6 +23,9 @@ from tests.simulation.world import Someone, World
 
 CODE = re.compile(r"Reply (\d+) I have it, (\d+) pass on")
 HOLDER = re.compile(r"Reply (\d+) still mine, (\d+) pass on")
+ASKED_WHERE = re.compile(r"Reply (\d+) (?:I am )?there, (\d+) \+ minutes.*, (\d+) cannot")
+OFFERED = re.compile(r"Reply (\d+) I will go, (\d+) no")
+GIVE_BACK = re.compile(r"after all reply (\d+)")
 ASKED = re.compile(r"Reply (\d+) all right, (\d+) ring me now, (\d+) my carer is here")
 
 
@@ -143,7 +146,7 @@ class Network:
             self._tell(made, "undelivered", 2)
             return
         self._tell(made, "delivered", 2)
-        await self._read(made, someone)
+        await self.read(made, someone)
 
     async def _ring(self, made: Made) -> None:
         someone = self._who(made)
@@ -152,12 +155,12 @@ class Network:
         if someone is None:
             self._tell(made, "failed", 2)
             return
-        drawn, ring_s = self.rng.random(), made.message.ring_s
-        await asyncio.sleep(self.rng.uniform(2, max(ring_s, 3)))
-        if drawn < someone.answers * self.responsive:
+        answers = self.who_answers(made, someone)
+        await asyncio.sleep(self.rng.uniform(2, max(made.message.ring_s, 3)))
+        if answers == "human":
             self._tell(made, "in_progress", 2, "human")
             await self._talk(made, someone, silent=False)
-        elif drawn < someone.answers + someone.voicemail:
+        elif answers == "machine":
             self._tell(made, "in_progress", 2)
             self._tell(made, "in_progress", None, "machine")
             await self._talk(made, someone, silent=True)
@@ -171,14 +174,22 @@ class Network:
 
     # --- what people do ---
 
-    async def _read(self, made: Made, someone: Someone) -> None:
+    def who_answers(self, made: Made, someone: Someone) -> Literal["human", "machine", "nobody"]:
+        """Who takes this call, if anybody."""
+        drawn = self.rng.random()
+        if drawn < someone.answers * self.responsive:
+            return "human"
+        return "machine" if drawn < someone.answers + someone.voicemail else "nobody"
+
+    async def read(self, made: Made, someone: Someone) -> None:
+        """A text has reached them."""
         if self.rng.random() >= someone.texts_back * self.responsive:
             return
         quick = self._world.style == "quick"
         await asyncio.sleep(self.rng.uniform(1, 15) if quick else self.rng.uniform(5, 240))
         words = self._answer(made.message.body, someone)
         if words is not None:
-            await self._text_us(made, someone, words)
+            await self.text_us(made, someone, words)
 
     def _answer(self, body: str, someone: Someone) -> str | None:
         for pattern in (CODE, HOLDER):
@@ -190,7 +201,8 @@ class Network:
             return found[int(someone.digit)] if someone.digit in ("1", "2", "3") else None
         return None
 
-    async def _text_us(self, made: Made, someone: Someone, words: str) -> None:
+    async def text_us(self, made: Made, someone: Someone, words: str) -> None:
+        """They text back."""
         ref = f"IN{self.rng.randrange(10**9):09d}"
         for attempt in range(3):
             try:
@@ -221,12 +233,13 @@ class Network:
             await asyncio.sleep(self.rng.uniform(2, 8))
             if not silent and self.rng.random() < 0.05:
                 return
-            step, digit = script.step, "" if silent else self._press(script, someone)
+            step, digit = script.step, "" if silent else self.press(made, script, someone)
 
     def _step(self, key: str, step: str, digit: str | None) -> Callable[[Any], Coroutine[Any, Any, Script]]:
         return lambda app: app.watch.call_step(key, step, digit)
 
-    def _press(self, script: Script, someone: Someone) -> str:
+    def press(self, made: Made, script: Script, someone: Someone) -> str:
+        """The key that they press at this step."""
         if someone.role != "staff":
             return someone.digit
         if script.step.startswith("wake"):
