@@ -61,6 +61,7 @@ class Reads:
             planned=tuple(out(worker) for worker in visit.workers),
             kind=visit.kind,
             agreed_start=visit.agreed_start,
+            risk=None if visit.all_there or visit.over or visit.alerted else visit.risk,
         )
 
     def _place(self, place: Place) -> PlaceView:

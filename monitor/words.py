@@ -214,6 +214,8 @@ class Words:
                 return "gone" if "gone" in row.openings else ""
             return "urgent" if "urgent" in row.openings and waiting_on(alert) is not None else ""
         visit = self._visit(alert, message.visit)
+        if alert is None and visit is not None and visit.all_there and "over" in row.openings:
+            return "over"
         expected = message.about is None or (visit is not None and message.about in visit.workers)
         return "coming" if "coming" in row.openings and expected else ""
 

@@ -131,6 +131,14 @@ VERDICTS = {
 
 DARK = {"device": "telephone dark", "feed": "feed dark", "broker": "broker dark", "clock": "clock in doubt"}
 
+RISKS = {
+    "still_at_last": "care worker still at the visit before, or late in the run",
+    "too_far": "care worker too far away to be there in time",
+    "phone_dark": "care worker's telephone silent",
+}
+"""Why a visit may become late (`risk` of a visit)."""
+AT_RISK_WITHIN = timedelta(hours=1)
+
 ROW_PROBLEMS = {
     "no_person": "no service user",
     "no_time": "no time that can be read",
@@ -523,9 +531,18 @@ def by_stage(visits: Sequence[BoardVisit]) -> list[StageRow]:
     return [row for row in rows if row.visits]
 
 
+def at_risk(view: BoardView) -> list[BoardVisit]:
+    """The visits of the next hour that may become late, and those that have begun so, by their start."""
+    until_ = view.now + AT_RISK_WITHIN
+    found = [one for one in view.visits if one.visit.risk is not None and one.visit.start <= until_]
+    return sorted(found, key=lambda one: (one.visit.start, one.visit.id))
+
+
 def remarks(visit: VisitView) -> list[str]:
     """What is to be said of a visit beside its stage."""
     parts = ["time critical"] if visit.time_critical else []
+    if visit.risk is not None:
+        parts.append(f"at risk: {RISKS.get(visit.risk, visit.risk.replace('_', ' '))}")
     if visit.signal != "known":
         parts.append(f"unknown: {SIGNALS[visit.signal]}")
     return parts + [VERDICTS.get(code, code.replace("_", " ")) for code in visit.verdicts]

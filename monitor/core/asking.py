@@ -12,9 +12,9 @@ from msgspec import structs
 
 from escalation import reassure
 from escalation.candidates import drive_time, unknown_drive
-from escalation.locate import worker_contact
+from escalation.locate import eta_grace, worker_contact
 from escalation.people import PersonView
-from escalation.track import Contact
+from escalation.track import Contact, Priority
 from monitor.core import facts as f
 from monitor.core.alerts import CANNOT, intend, person_for
 from monitor.core.incidents import raise_late
@@ -24,26 +24,52 @@ from monitor.core.state import Alert, Message, Visit
 from monitor.core.times import looks
 from monitor.core.work import Work
 
+SAME_RUN = timedelta(minutes=90)
+"""A later visit of the same care worker within this time after the end goes on with the run (domain.md section 6)."""
+
 
 def look(work: Work, visit: Visit) -> None:
-    """A moment has come at which nobody has arrived: name the risk, and ask."""
+    """A moment has come at which nobody has arrived: name the risk, and ask. Before the start it is named alone."""
     missing = missing_workers(visit)
     risk = _risk(work, visit, missing)
-    first = visit.look_at == visit.start
-    asked, reason = _to_ask(work, visit, missing, wanted=risk is not None or not first)
-    after = (
-        at for at in looks(visit.start, visit.late_at, work.policy_for(visit.service_user)) if at > work.now
-    )
-    contacts = [contact for worker in asked if (contact := _question(work, visit, worker)) is not None]
+    moments = looks(visit.start, visit.late_at, work.policy_for(visit.service_user))
+    early = work.now < visit.start
+    first = visit.look_at is not None and visit.look_at <= visit.start
+    asked, reason = _to_ask(work, visit, missing, wanted=not early and (risk is not None or not first))
+    calls = len(moments) > 1 and work.now >= moments[-1]
+    contacts = [c for worker in asked if (c := _question(work, visit, worker, calls=calls)) is not None]
     if asked and not contacts:
         reason = "no_line"
     work.emit(
         visit.ref,
-        f.VisitLooked(next_at=next(after, None), risk=risk, asked=len(contacts), reason=reason),
+        f.VisitLooked(
+            next_at=_next_look(work, visit, moments), risk=risk, asked=len(contacts), reason=reason
+        ),
         due_at=visit.look_at,
     )
     for contact in contacts:
         intend(work, contact, alert=None, visit=visit)
+    if not early:
+        remind(work, visit)
+
+
+def _next_look(work: Work, visit: Visit, moments: tuple[datetime, ...]) -> datetime | None:
+    """The next of the set moments, or a while after the time that somebody has promised, if that is sooner or there
+    is none any more: who came and forgot the check-in is asked again before anybody else is rung."""
+    following = [at for at in moments if at > work.now]
+    if following:
+        return following[0]
+    grace = eta_grace(work.policy()) / 2
+    promised = [said.eta_at + grace for said in visit.said if said.eta_at is not None]
+    return min((at for at in promised if work.now < at < visit.late_at), default=None)
+
+
+def remind(work: Work, visit: Visit, alert: Alert | None = None) -> None:
+    """Who says that they are there and has not checked in is reminded of it: a claim is never an arrival."""
+    missing = missing_workers(visit)
+    for said in visit.said:
+        if said.answer == "there" and said.worker in missing:
+            _tell(work, visit, said.worker, "CW-3", alert)
 
 
 def missing_workers(visit: Visit) -> tuple[str, ...]:
@@ -75,14 +101,16 @@ def _signal(work: Work, visit: Visit) -> str:
     return signal_of(work.state, visit, silent_workers(work.state, work.ctx.people.worker_of))
 
 
-def _question(work: Work, visit: Visit, worker: str) -> Contact | None:
+def _question(work: Work, visit: Visit, worker: str, *, calls: bool) -> Contact | None:
+    """By text; the last time by a call, where there is a line for it."""
     view = person_for(work, worker, visit.service_user)
-    line = view.text_line()
-    if line is None:
+    text, voice = view.text_line(), next(iter(view.voice_lines()), None)
+    urgent: Priority = "time_critical" if visit.time_critical else "repeat"
+    if calls and voice is not None:
+        return worker_contact(view, voice.ref, "call", work.policy(), "ask_worker", "CWV-1", urgent)
+    if text is None:
         return None
-    policy = work.policy_for(visit.service_user)
-    urgent = "time_critical" if visit.time_critical else "repeat"
-    return worker_contact(view, line.ref, "sms", policy, "ask_worker", "CW-1", urgent)  # type: ignore[arg-type]
+    return worker_contact(view, text.ref, "sms", work.policy(), "ask_worker", "CW-1", urgent)
 
 
 # --- the risk ---
@@ -125,6 +153,76 @@ def metres_to(work: Work, worker: str, visit: Visit, *, before: bool = False) ->
         return None
     fix = known[1]
     return min(distance_m(fix.lat, fix.lon, home.lat, home.lon) for home in homes)
+
+
+# --- knock-on lateness ---
+
+
+def look_ahead(work: Work, visit: Visit) -> None:
+    """The planned end has come and somebody is still inside: the next home of each of them is looked at a while after
+    they would have had to leave for it."""
+    work.emit(visit.ref, f.VisitLooked(reason="runs_over"), due_at=visit.end)
+    for place in visit.places:
+        following = _following(work, visit, place.worker) if place.arrived_at and not place.left else []
+        if following:
+            _foresee(work, following[0], work.now, _way(work, visit, following[0]))
+
+
+def foresee(work: Work, visit: Visit, worker: str, arrived_at: datetime) -> None:
+    """Somebody came late, and is to stay as long as was planned: the rest of their run, as far as that makes it so
+    late that somebody ought to know, or need not know any more. A visit that begins in time costs nothing here."""
+    before, free_at = visit, arrived_at + (visit.end - visit.start)
+    if free_at <= visit.end + _much(visit) and visit.risk is None:
+        return
+    for following in _following(work, visit, worker):
+        way = _way(work, before, following)
+        known = following.risk
+        if not _foresee(work, following, free_at, way) and known is None:
+            return
+        before, free_at = following, free_at + way + (following.end - following.start)
+
+
+def _much(visit: Visit) -> timedelta:
+    """So much after its start a visit without an arrival is at risk: half of its tolerance (ours; of 30 minutes, the
+    15 that KPI 3.6 counts as outside the agreed timeframe)."""
+    return (visit.late_at - visit.agreed_start) / 2
+
+
+def _foresee(work: Work, visit: Visit, free_at: datetime, way: timedelta) -> bool:
+    """Whether it is at risk by what is known now; a fact says so, or when it is to be looked at. Who is inside still a
+    little after they should have left is often on the way before anybody could do something about it."""
+    if visit.look_at is None or visit.anybody_there or visit.alerts or visit.over:
+        return False
+    risky = free_at + way > visit.start + _much(visit)
+    look_at = visit.start - way + _much(visit) / 2
+    next_at = visit.look_at if risky or look_at <= work.now else min(visit.look_at, look_at)
+    risk: f.RiskReason | None = "still_at_last" if risky else None
+    if (risk, next_at) != (visit.risk, visit.look_at):
+        work.emit(visit.ref, f.VisitLooked(next_at=next_at, risk=risk, reason="foreseen"))
+    return risky
+
+
+def _following(work: Work, visit: Visit, worker: str | None) -> list[Visit]:
+    """The care worker's visits that follow in the same run, in order."""
+    refs = sorted(work.state.by_worker.get(worker or "", {}))
+    known = [other for ref in refs if (other := work.visit(ref)) is not None]
+    mine = [o for o in known if worker in o.workers and not o.over and o.start >= visit.end]
+    run: list[Visit] = []
+    end = visit.end
+    for other in sorted(mine, key=lambda o: (o.start, o.ref)):
+        if other.start > end + SAME_RUN:
+            break
+        run.append(other)
+        end = max(end, other.end)
+    return run
+
+
+def _way(work: Work, here: Visit, there: Visit) -> timedelta:
+    """The drive from the one home to the other; where a home is not known, what the policy plans for it."""
+    homes = work.ctx.people.homes(here.service_user, work.now)
+    others = work.ctx.people.homes(there.service_user, work.now)
+    metres = min((distance_m(a.lat, a.lon, b.lat, b.lon) for a in homes for b in others), default=None)
+    return drive_time(metres) if metres is not None else work.policy().travel_between
 
 
 # --- the answers ---
@@ -199,14 +297,26 @@ def _thank(
 ) -> None:
     """What the care worker hears back; after *cannot* they are asked whether they are all right themselves."""
     template = {"there": "CW-3", "on_my_way": "CW-4", "cannot": "CW-5"}[answer]
+    minutes = round((eta_at - work.now) / timedelta(minutes=1)) if eta_at is not None else 0
+    _tell(work, visit, worker, template, alert, count=minutes, at=eta_at)
+
+
+def _tell(
+    work: Work,
+    visit: Visit,
+    worker: str,
+    template: str,
+    alert: Alert | None,
+    *,
+    count: int = 0,
+    at: datetime | None = None,
+) -> None:
+    """One text to the care worker."""
     view = person_for(work, worker, visit.service_user)
     line = view.text_line()
-    if line is None:
-        return
-    policy = work.policy_for(visit.service_user)
-    thanks = worker_contact(view, line.ref, "sms", policy, "notice", template, "repeat")
-    minutes = round((eta_at - work.now) / timedelta(minutes=1)) if eta_at is not None else 0
-    intend(work, structs.replace(thanks, count=minutes, at=eta_at), alert=alert, visit=visit)
+    if line is not None:
+        contact = worker_contact(view, line.ref, "sms", work.policy(), "notice", template, "repeat")
+        intend(work, structs.replace(contact, count=count, at=at), alert=alert, visit=visit)
 
 
 def tell_service_user_time(

@@ -12,6 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
+from monitor.core import asking
 from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
 from monitor.core.incidents import raise_late
@@ -359,6 +360,8 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
             overrun_at=_overrun_at(work, visit, at),
         ),
     )
+    if seen.worker is not None:
+        asking.foresee(work, visit, seen.worker, at)
     if visit.alerts or len(visit.places) > 1:
         _end_alerts(work, seen, visit.ref, at)
 

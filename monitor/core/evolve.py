@@ -307,6 +307,8 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
         near=near,
         overrun_at=body.overrun_at or visit.overrun_at,
     )
+    if changed.risk is not None and changed.all_there:
+        changed = structs.replace(changed, risk=None)
     if changed.closes_at is None or changed.over:
         return changed
     return structs.replace(changed, closes_at=None)

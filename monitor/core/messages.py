@@ -484,7 +484,7 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
     alert = work.alert(message.alert)
     if message.purpose in ("ask_worker", "locate"):
         _worker_answered(work, message, answer, proof, minutes)
-        if alert is not None and message.channel == "call" and _wants_person(message, answer):
+        if message.channel == "call" and _wants_person(message, answer):
             _other_asked(work, alert, message, answer)
         return None
     if message.template == "CW-5":
@@ -522,17 +522,17 @@ def _wants_person(message: Message, answer: Answer) -> bool:
     return answer in ASKS_FOR_PERSON or (answer == "no_key" and message.purpose != "inform_council")
 
 
-def _other_asked(work: Work, alert: Alert, message: Message, answer: Answer) -> None:
+def _other_asked(work: Work, alert: Alert | None, message: Message, answer: Answer) -> None:
     """Next of kin, a care worker, a council's officer on the line of our call, and a person is wanted."""
     known = work.ctx.people.person(message.person)
     worker = message.person if known is not None and known.role == "care_worker" else None
-    user = None if worker is not None else alert.service_user
+    user = None if worker is not None or alert is None else alert.service_user
     _keep_open(work, alert, message, user, "no_key" if answer == "no_key" else "asked", worker=worker)
 
 
 def _keep_open(
     work: Work,
-    alert: Alert,
+    alert: Alert | None,
     message: Message,
     service_user: str | None,
     reason: str,

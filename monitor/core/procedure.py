@@ -40,7 +40,7 @@ from monitor.core.alerts import (
     tell_person,
     tell_staff,
 )
-from monitor.core.asking import eta, heard, metres_to, missing_workers
+from monitor.core.asking import eta, heard, metres_to, missing_workers, remind
 from monitor.core.asking import spoke as has_spoken
 from monitor.core.cover import able
 from monitor.core.state import Alert, Message, Said, Sent, Visit
@@ -136,7 +136,10 @@ def _driving(work: Work, worker: str, visit: Visit) -> bool:
 def _locate_begins(work: Work, alert: Alert, visit: Visit) -> None:
     if alert.track("locate") is not None or alert.track("summon") is None:
         return
-    move(work, alert, _first_locate(work, alert, visit))
+    first = _first_locate(work, alert, visit)
+    move(work, alert, first)
+    if (first.track.step, first.track.reason) == ("reached", "there"):
+        remind(work, visit, alert)
 
 
 def _first_locate(work: Work, alert: Alert, visit: Visit) -> Move:

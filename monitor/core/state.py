@@ -643,8 +643,12 @@ def visit_deadline(visit: Visit) -> datetime | None:
         wanted.append(visit.overrun_at)
     if visit.closes_at is not None and not visit.alerts:
         wanted.append(visit.closes_at)
-    if visit.look_at is not None and not visit.all_there and not visit.alerted and not visit.alerts:
-        wanted.append(visit.look_at)
+    if visit.look_at is not None and not visit.alerts:
+        # who is there still when they were to leave may be late at the next one; who is not there is asked
+        if visit.all_there:
+            wanted += [visit.end] if visit.anybody_inside else []
+        elif not visit.alerted:
+            wanted.append(visit.look_at)
     return min(wanted, default=None)
 
 

@@ -46,12 +46,19 @@ def resolve(
 
 
 def looks(start: datetime, late_at: datetime, policy: Policy) -> tuple[datetime, ...]:
-    """When a visit without an arrival is looked at before its alert: at its start, and at each `ask_worker`, which a
-    visit with a tolerance of its own has in the same shares (domain.md, "Before the alert")."""
+    """When a visit without an arrival is looked at before its alert: at its start, at each `ask_worker`, which a
+    visit with a tolerance of its own has in the same shares (domain.md, "Before the alert"), and at `call_at`."""
     tolerance = late_at - start
     scale = tolerance / policy.late_after if policy.late_after else 1.0
-    asks = tuple(start + after * scale for after in policy.ask_worker)
-    return tuple(at for at in (start, *asks) if at < late_at)
+    asks = [at for after in policy.ask_worker if (at := start + after * scale) < late_at]
+    calls = [call_at(asks[-1], late_at)] if asks else []
+    return (start, *asks, *calls) if start < late_at else ()
+
+
+def call_at(last_asked: datetime, late_at: datetime) -> datetime:
+    """Half-way from the last text to the alert who has not answered is rung: a telephone that rings is heard in a
+    pocket, and it is better that the care worker's does than an old person's (decision 0018; ours)."""
+    return last_asked + (late_at - last_asked) / 2
 
 
 def first_look(start: datetime, late_at: datetime, policy: Policy) -> datetime | None:

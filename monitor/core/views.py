@@ -105,6 +105,8 @@ class VisitView(Struct, frozen=True, kw_only=True):
     kind: VisitKind = "visit"
     agreed_start: datetime | None = None
     """What the service user was promised; `start` is what the rota says now."""
+    risk: str | None = None
+    """Why it may become late, while nobody is there and no alert is open (`facts.RiskReason`)."""
 
 
 class TrackView(Struct, frozen=True, kw_only=True):

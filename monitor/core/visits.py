@@ -5,19 +5,17 @@ On time is `at < late_at`; the alert is due at `now >= late_at`: 29:59.999 quiet
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from monitor.core import asking
 from monitor.core import facts as f
 from monitor.core.alerts import WHILE_DOWN, raise_alert
+from monitor.core.asking import SAME_RUN
 from monitor.core.incidents import gone_dark, raise_late
 from monitor.core.state import Alert, Visit
 from monitor.core.times import changed
 from monitor.core.views import AlertKind
 from monitor.core.work import Work
-
-SAME_RUN = timedelta(minutes=90)
-"""A later visit of the same care worker within this time after the end goes on with the run (domain.md section 6)."""
 
 
 def on_deadline(work: Work, visit: Visit, due_at: datetime) -> None:
@@ -27,7 +25,9 @@ def on_deadline(work: Work, visit: Visit, due_at: datetime) -> None:
         return
     if visit.over:
         return
-    if visit.look_at is not None and visit.look_at <= work.now < visit.late_at and not visit.all_there:
+    if visit.look_at is not None and visit.all_there and visit.anybody_inside and visit.end <= work.now:
+        asking.look_ahead(work, visit)
+    elif visit.look_at is not None and visit.look_at <= work.now < visit.late_at and not visit.all_there:
         asking.look(work, visit)
         gone_dark(work, [visit])
     _late(work, visit)

@@ -57,11 +57,15 @@ def answer(desk: Desk, message: Message, digit: int, **more: Any) -> None:
 # --- before the alert (5.1) ---
 
 
-def test_the_care_worker_alone_is_asked_at_ten_and_twenty_minutes() -> None:
+def test_the_care_worker_alone_is_texted_at_ten_and_twenty_minutes_and_rung_half_way_to_the_alert() -> None:
     desk = desk_with()
     desk.advance(minutes=29)
     asked = [(m.intended_at - MONDAY, m.person, m.template) for m in desk.messages()]
-    assert asked == [(10 * MINUTE, "dee", "CW-1"), (20 * MINUTE, "dee", "CW-1")]
+    assert asked == [
+        (10 * MINUTE, "dee", "CW-1"),
+        (20 * MINUTE, "dee", "CW-1"),
+        (25 * MINUTE, "dee", "CWV-1"),
+    ]
 
 
 def test_who_has_said_when_they_come_is_not_asked_again_before_that_time() -> None:
@@ -112,7 +116,7 @@ def test_a_care_worker_who_is_still_at_the_last_visit_is_asked_at_the_start_alre
     desk.check(at=MONDAY, service_user="fay")
     desk.plan("v1", start=MONDAY + 5 * MINUTE)
     desk.advance(minutes=5)
-    (looked,) = desk.bodies(f.VisitLooked)
+    looked = desk.bodies(f.VisitLooked)[-1]
     assert (looked.risk, looked.asked, desk.visit("v1").risk) == ("still_at_last", 1, "still_at_last")
 
 
@@ -127,6 +131,60 @@ def test_cannot_that_comes_twice_is_thanked_and_told_once() -> None:
     assert sent(desk, "OC-64") == []
 
 
+def test_who_was_rung_before_the_alert_and_wants_help_themselves_has_the_whole_chain_rung() -> None:
+    desk = desk_with()
+    desk.advance(minutes=25)
+    (call,) = sent(desk, "CWV-1")
+    desk.send(call)
+    desk.press(call, "9")
+    assert [(alert.kind, alert.worker) for alert in desk.alerts()] == [("help_asked", "dee")]
+
+
+def test_who_says_there_is_reminded_of_the_check_in_until_it_comes() -> None:
+    desk = desk_with()
+    desk.advance(minutes=10)
+    answer(desk, sent(desk, "CW-1")[0], 1)
+    desk.advance(minutes=20)
+    reminded = [m.intended_at - MONDAY for m in sent(desk, "CW-3")]
+    assert reminded == [10 * MINUTE, 20 * MINUTE, 25 * MINUTE, 30 * MINUTE]
+    assert len(sent(desk, "CW-1") + sent(desk, "CWV-1")) == 1
+
+
+def test_a_promised_time_that_passes_shortly_before_the_alert_is_asked_about_once_more() -> None:
+    desk = desk_with()
+    desk.advance(minutes=21)
+    answer(desk, sent(desk, "CW-1")[1], 2, number=5)
+    desk.advance(minutes=8)
+    asked = [(m.intended_at - MONDAY, m.template) for m in desk.messages("ask_worker")]
+    assert asked[2:] == [(28.5 * MINUTE, "CWV-1")]
+
+
+@pytest.mark.parametrize(("stays", "foreseen"), [(16, None), (17, "still_at_last")])
+def test_a_late_arrival_puts_the_next_visit_at_risk_before_it_begins(
+    stays: int, foreseen: str | None
+) -> None:
+    # ed's home and fay's lie 2.2 km apart: nine minutes; ten are planned between the two visits
+    desk = desk_with(start=MONDAY, end=MONDAY + 30 * MINUTE)
+    desk.plan("v2", start=MONDAY + 40 * MINUTE, service_user="fay")
+    desk.plan("v3", start=MONDAY + 3 * 60 * MINUTE, service_user="ed")
+    desk.advance(minutes=stays)
+    desk.check()
+    assert (desk.visit("v2").risk, desk.visit("v3").risk) == (foreseen, None)
+
+
+def test_who_stays_past_the_planned_end_has_the_next_visit_looked_at_and_arriving_ends_the_risk() -> None:
+    desk = desk_with(start=MONDAY, end=MONDAY + 30 * MINUTE)
+    desk.plan("v2", start=MONDAY + 60 * MINUTE, service_user="fay")
+    desk.check()
+    desk.advance(minutes=59)
+    assert desk.visit("v2").risk == "still_at_last"
+    assert desk.messages("ask_worker") == []
+    desk.advance(minutes=1)
+    assert [(m.visit, m.template) for m in desk.messages("ask_worker")] == [("v2", "CW-1")]
+    desk.check(service_user="fay")
+    assert desk.visit("v2").risk is None
+
+
 # --- locate (22.3) ---
 
 
@@ -136,7 +194,7 @@ def test_silence_counts_as_cannot_after_a_text_a_call_and_five_minutes() -> None
     assert track(desk, "locate") == ("trying", "raised")
     assert [m.person for m in sent(desk, "CW-2")] == ["dee"]
     desk.advance(minutes=1)
-    assert [m.person for m in sent(desk, "CWV-1")] == ["dee"]
+    assert [m.person for m in desk.messages("locate") if m.template == "CWV-1"] == ["dee"]
     desk.advance(minutes=4)
     assert track(desk, "locate") == ("not_reached", "silent")
     assert [(m.person, m.intended_at - LATE) for m in sent(desk, "CW-7")] == [("kit", 5 * MINUTE)]

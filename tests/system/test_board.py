@@ -215,7 +215,13 @@ async def test_the_session_counts_as_office_on_the_api_and_needs_its_token_to_ac
 
 
 def visit(
-    visit_id: str, stage: Any, hour: int, *, signal: Any = "known", alert: str | None = None
+    visit_id: str,
+    stage: Any,
+    hour: int,
+    *,
+    signal: Any = "known",
+    alert: str | None = None,
+    risk: str | None = None,
 ) -> BoardVisit:
     start = NOW.replace(hour=hour, minute=30)
     return BoardVisit(
@@ -233,6 +239,7 @@ def visit(
             alert=alert,
             time_critical=False,
             planned=(),
+            risk=risk,
         ),
         who=f"who of {visit_id}",
         carers=("D.",),
@@ -255,7 +262,7 @@ async def test_the_empty_board_says_that_the_watch_is_alive(open_board: Client) 
     assert "Nothing needs you." in text
     assert "watching 61 of 61 due" in text
     assert "Last check-in 12 s ago, next deadline 08:05." in text
-    for section in ("Needs you", "Being dealt with", "Unknown", "Not watched", "Today"):
+    for section in ("Needs you", "Being dealt with", "Unknown", "At risk", "Not watched", "Today"):
         assert section in text
 
 

@@ -1,1 +1,1 @@
-"""How far an office can trust the watch: simulated days of forgotten check-ins, lateness and visits that nobody makes."""
+"""How far an office can trust the watch: simulated days of forgotten check-ins, lateness and missed visits."""

@@ -20,7 +20,7 @@ from tests.trust.office import AREAS
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="script/trust", description=__doc__)
-    parser.add_argument("--days", type=int, default=5, help="how many days, from --seed on")
+    parser.add_argument("--days", type=int, default=6, help="how many days, from --seed on")
     parser.add_argument("--seed", type=int, default=1, help="the first day's seed")
     parser.add_argument("--areas", type=int, default=AREAS, help="20 visits each")
     parser.add_argument("--once", action="store_true", help="without the days of half the answers")

@@ -118,8 +118,10 @@ def _attempted(facts: Sequence[Seen], purpose: str, template: str = "") -> list[
 
 
 def _forgotten(figures: Figures, truth: Truth, facts: Sequence[Seen]) -> None:
-    if truth.never is not None or not truth.forgets or truth.by == "" or truth.by not in truth.visit.workers:
+    if truth.never is not None or not truth.forgets or truth.by not in truth.visit.workers:
         return
+    if truth.inside_at is None or truth.inside_at >= truth.visit.start + POLICY.late_after:
+        return  # nobody was there when the alert came: whoever was rung was rung rightly
     figures.forgotten += 1
     arrived = next((fact for fact in facts if fact.kind == "ArrivalRecorded"), None)
     if arrived is not None and arrived.body.get("proof") == "two_fixes":
@@ -194,7 +196,9 @@ def broken(figures: Figures) -> list[str]:
     """Every bound that does not hold, in words."""
     found = [f"trouble: {trouble}" for trouble in figures.troubles]
     if figures.rung_share > RUNG_AT_MOST:
-        found.append(f"{figures.rung_share:.0%} of the forgotten check-ins reach a service user (at most 20%)")
+        found.append(
+            f"{figures.rung_share:.0%} of the forgotten check-ins reach a service user (at most 20%)"
+        )
     for row in figures.missed:
         found += [f"{row.visit}: {what}" for what in _waits(row)]
     return found
@@ -237,7 +241,11 @@ def table(figures: Figures) -> str:
         ("… alert to staff summoned", _spans([m.summoned for m in figures.missed]), "at once (21.3)"),
         ("… alert to service user rung", _spans([m.rung for m in figures.missed]), "at once (22.2)"),
         ("… alert to somebody sent", _spans([m.sent for m in figures.missed]), "the hour (22.4)"),
-        ("… nobody sent: manager told", _spans([m.told for m in figures.missed if m.sent is None]), "the hour"),
+        (
+            "… nobody sent: manager told",
+            _spans([m.told for m in figures.missed if m.sent is None]),
+            "the hour",
+        ),
         ("real breaches (nobody planned there in 30 min)", f"{figures.breaches}", ""),
         ("… foretold 15 min ahead or more", _of(figures.foretold, figures.breaches), ""),
         ("… foretold later", _of(figures.foretold_later, figures.breaches), ""),
@@ -245,7 +253,9 @@ def table(figures: Figures) -> str:
         ("… empty: somebody came in time", _of(figures.empty, figures.warnings), ""),
         ("… of these, more than 15 min late (KPI 3.6)", _of(figures.told_late, figures.empty), ""),
     ]
-    return "\n".join(["| what | figure | bound |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in rows)])
+    return "\n".join(
+        ["| what | figure | bound |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
+    )
 
 
 def _of(part: int, whole: int) -> str:

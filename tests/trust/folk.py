@@ -107,9 +107,9 @@ class Folk(Network):
     def who_answers(self, made: Made, someone: Someone) -> Literal["human", "machine", "nobody"]:
         """A human, or nobody: what a voicemail does is the simulation's to find out."""
         if someone.role == "care_worker":
-            share = self.workers[someone.id].picks_up()
-        else:
-            share = self.habits.staff_answers if someone.role == "staff" else self.habits.user_answers
+            taken = self.workers[someone.id].picks_up(self.asked.get(made.message.key))
+            return "human" if taken else "nobody"
+        share = self.habits.staff_answers if someone.role == "staff" else self.habits.user_answers
         return "human" if self.rng.random() < share else "nobody"
 
     def press(self, made: Made, script: Script, someone: Someone) -> str:
@@ -150,7 +150,10 @@ class Worker:
     """One care worker: her run, her telephone, what she forgets."""
 
     def __init__(self, folk: Folk, one: Someone, rng: Random) -> None:
-        self._folk, self.one, self._rng = folk, one, rng
+        self._folk, self.one, self._seed = folk, one, rng.random()
+        self._dice: dict[str, Random] = {}
+        self._life = Random(f"life:{self._seed}")
+        """What happens to her: the same day whatever she answers."""
         self._habits = folk.habits
         self.attentive = rng.random() < folk.habits.attentive
         self.positions = rng.random() < folk.habits.shares_position
@@ -159,10 +162,17 @@ class Worker:
         self._asleep_until: datetime | None = None
         run = [v for v in folk.desk.visits.values() if v.workers == (one.id,)]
         self._run = sorted(run, key=lambda visit: visit.start)
+        self._reminded: dict[str, int] = {}
         self.given_away: set[str] = set()
         """Visits that somebody else makes now."""
         self._where = folk.desk.people[self._run[0].service_user]
         self._next = 0
+
+    def _die(self, visit: str | None) -> Random:
+        """How she answers about this visit: her own die for each, so that what the product does elsewhere moves
+        nothing here."""
+        key = visit or ""
+        return self._dice.setdefault(key, Random(f"{self._seed}:{key}"))
 
     # --- the run ---
 
@@ -177,7 +187,7 @@ class Worker:
             truth = self._folk.truth[visit.id]
             if truth.never is not None:
                 if truth.never == "asleep":
-                    self._asleep_until = visit.start + timedelta(minutes=self._rng.uniform(45, 100))
+                    self._asleep_until = visit.start + timedelta(minutes=self._life.uniform(45, 100))
                     await self._until(self._asleep_until)
                 continue
             await self._travel(visit)
@@ -192,8 +202,8 @@ class Worker:
     async def _travel(self, visit: Visit) -> None:
         """Not much before the start, and not much after it if nothing is in the way."""
         home = self._folk.desk.people[visit.service_user]
-        minutes = drive_min(self._where, home) * self._rng.uniform(0.8, 1.5)
-        arrives = visit.start + timedelta(minutes=self._rng.triangular(-8, 12, 0))
+        minutes = drive_min(self._where, home) * self._life.uniform(0.8, 1.5)
+        arrives = visit.start + timedelta(minutes=self._life.triangular(-8, 12, 0))
         await self._until(arrives - timedelta(minutes=minutes))
         self._doing.driving = True
         legs = max(1, round(minutes / 3))
@@ -208,10 +218,10 @@ class Worker:
         self._reads_unread()
         if not truth.forgets:
             self._press("arrive", truth)
-        shows = self.positions and self._rng.random() >= self._habits.position_fails
-        stays = visit.minutes * self._rng.uniform(0.7, 1.05)
-        if self._rng.random() < self._habits.overruns:
-            stays += self._rng.uniform(25, 60)
+        shows = self.positions and self._life.random() >= self._habits.position_fails
+        stays = visit.minutes * self._life.uniform(0.7, 1.05)
+        if self._life.random() < self._habits.overruns:
+            stays += self._life.uniform(25, 60)
         first = 3.0
         if shows:
             truth.seen_by_position = True
@@ -223,7 +233,7 @@ class Worker:
             await asyncio.sleep(first * 60)
         await asyncio.sleep((stays - first) * 60)
         truth.left_at, self._doing.at = self.now(), None
-        if truth.pressed_at is None and self._rng.random() < self._habits.remembers_leaving:
+        if truth.pressed_at is None and self._life.random() < self._habits.remembers_leaving:
             self._press("arrive", truth)
         self._reads_unread()
         if truth.pressed_at is not None:
@@ -286,20 +296,21 @@ class Worker:
             self._doing.unread.append(waits)
         elif self._doing.at is not None:
             share = self._habits.notices if self.attentive else self._habits.notices_bag
-            if self._rng.random() >= share:
+            if self._die(about.visit).random() >= share:
                 self._doing.unread.append(waits)
                 return
-            await asyncio.sleep(self._folk.minutes(*SOON))
+            await asyncio.sleep(self._die(about.visit).uniform(*SOON) * 60)
             await self._acts(waits)
-        elif self._rng.random() < self._habits.reads_idle:
-            await asyncio.sleep(self._folk.minutes(0.5, 10))
+        elif self._die(about.visit).random() < self._habits.reads_idle:
+            await asyncio.sleep(self._die(about.visit).uniform(0.5, 10) * 60)
             await self._acts(waits)
 
     def _reads_unread(self) -> None:
         """Arrived, or outside again: what the phone has kept is seen now."""
         waiting, self._doing.unread = self._doing.unread, []
         if waiting:
-            self._folk.spawn(self._later(waiting[-1], self._folk.minutes(0.5, 2)))
+            waits = waiting[-1]
+            self._folk.spawn(self._later(waits, self._die(waits.about.visit).uniform(0.5, 2) * 60))
 
     async def _later(self, waits: _Unread, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -309,7 +320,9 @@ class Worker:
         about, body = waits.about, waits.made.message.body
         if about.visit is None:
             return
-        if about.template == "CW-9":
+        if about.template == "CW-3":
+            await self._is_reminded(self._folk.truth[about.visit])
+        elif about.template == "CW-9":
             self.given_away.add(about.visit)
         elif (found := OFFERED.search(body)) is not None:
             await self._offered(waits, about.visit, found)
@@ -321,8 +334,8 @@ class Worker:
     async def _asked(self, waits: _Unread, visit: str, codes: re.Match[str]) -> None:
         truth = self._folk.truth[visit]
         if truth.inside_at is not None:
-            if truth.pressed_at is None and self._rng.random() < self._habits.acts:
-                if self._rng.random() >= self._habits.only_checks_in:
+            if truth.pressed_at is None and self._die(visit).random() < self._habits.acts:
+                if self._die(visit).random() >= self._habits.only_checks_in:
                     await self._folk.text_us(waits.made, self.one, codes[1])
                 await self._checks_in_late(truth)
             return
@@ -332,18 +345,24 @@ class Worker:
         elif answer == "on_my_way":
             await self._folk.text_us(waits.made, self.one, f"{codes[2]} {self._minutes_to(truth)}")
 
+    async def _is_reminded(self, truth: Truth) -> None:
+        """The thanks for *there* ask for the check-in; whoever has forgotten it again is reminded by the next."""
+        seen = self._reminded[truth.visit.id] = self._reminded.get(truth.visit.id, 0) + 1
+        if seen > 1 and truth.pressed_at is None and self._die(truth.visit.id).random() < self._habits.acts:
+            await self._checks_in_late(truth)
+
     async def _checks_in_late(self, truth: Truth) -> None:
-        if self._rng.random() < self._habits.forgets_again:
+        if self._die(truth.visit.id).random() < self._habits.forgets_again:
             return
-        await asyncio.sleep(self._folk.minutes(0.5, 3))
+        await asyncio.sleep(self._die(truth.visit.id).uniform(0.5, 3) * 60)
         if truth.pressed_at is None:
             self._press("arrive", truth)
 
     def _comes(self, truth: Truth) -> Answer | None:
         """What somebody says who is not there; None: nothing."""
         if truth.never is None:
-            return "on_my_way" if self._rng.random() < self._habits.acts else None
-        return "cannot" if self._rng.random() < self._habits.says_cannot else None
+            return "on_my_way" if self._die(truth.visit.id).random() < self._habits.acts else None
+        return "cannot" if self._die(truth.visit.id).random() < self._habits.says_cannot else None
 
     def _minutes_to(self, truth: Truth) -> int:
         """Their own guess: half of the time that it really takes is hoped away by some."""
@@ -352,16 +371,18 @@ class Worker:
         here = self._doing.at
         if here is not None and here.inside_at is not None:
             left = max(here.visit.minutes - (self.now() - here.inside_at) / timedelta(minutes=1), 5)
-        return max(round((left + drive_min(self._where, home)) * self._rng.uniform(0.8, 1.3)), 1)
+        return max(
+            round((left + drive_min(self._where, home)) * self._die(truth.visit.id).uniform(0.8, 1.3)), 1
+        )
 
     # --- calls ---
 
-    def picks_up(self) -> float:
+    def picks_up(self, about: Asked | None) -> bool:
         """Nobody does at the wheel, or asleep."""
         if self._doing.driving or (self._asleep_until is not None and self.now() < self._asleep_until):
-            return 0.0
+            return False
         share = self._habits.picks_up if self._doing.at is not None else self._habits.reads_idle
-        return share if self.attentive else share / 2
+        return self._die(about.visit if about else None).random() < (share if self.attentive else share / 2)
 
     def presses(self, script: Script, about: Asked | None) -> str:
         """CWV-1: 1 there, 2 and minutes, 3 cannot."""
@@ -388,16 +409,16 @@ class Worker:
     async def _offered(self, waits: _Unread, visit: str, codes: re.Match[str]) -> None:
         truth = self._folk.truth[visit]
         drive = drive_min(self._where, self._folk.desk.people[truth.visit.service_user])
-        wants = self._rng.random() < self._habits.goes
+        wants = self._die(visit).random() < self._habits.goes
         if wants and self._is_free(truth.visit.minutes + 2 * drive):
             await self._folk.text_us(waits.made, self.one, codes[1])
-        elif self._rng.random() < self._habits.goes:
+        elif self._die(visit).random() < self._habits.goes:
             await self._folk.text_us(waits.made, self.one, codes[2])
 
     async def _has_it(self, waits: _Unread, visit: str) -> None:
         back = GIVE_BACK.search(waits.made.message.body)
-        if back is not None and self._rng.random() < self._habits.cannot_after_all:
-            await asyncio.sleep(self._folk.minutes(1, 15))
+        if back is not None and self._die(visit).random() < self._habits.cannot_after_all:
+            await asyncio.sleep(self._die(visit).uniform(1, 15) * 60)
             await self._folk.text_us(waits.made, self.one, back[1])
         else:
             await self._goes(self._folk.truth[visit])
@@ -405,7 +426,7 @@ class Worker:
     async def _goes(self, truth: Truth) -> None:
         """A replacement's visit, with their check-in."""
         drive = drive_min(self._where, self._folk.desk.people[truth.visit.service_user])
-        await asyncio.sleep(drive * self._rng.uniform(0.9, 1.4) * 60)
+        await asyncio.sleep(drive * self._die(truth.visit.id).uniform(0.9, 1.4) * 60)
         if truth.inside_at is not None:
             return
         truth.inside_at, truth.by = self.now(), self.one.id

@@ -23,7 +23,8 @@ class Habits:
     """One row per habit."""
 
     forgets: float = assumed(
-        0.08, "of the visits that are made, nobody presses *arrive*: the contract's floor is 90% logged (21.3)"
+        0.08,
+        "of the visits that are made, nobody presses *arrive*: the contract's floor is 90% logged (21.3)",
     )
     shares_position: float = assumed(
         0.4, "of the care workers, the phone sends positions on shift: two of them prove an arrival unpressed"

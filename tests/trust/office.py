@@ -95,9 +95,7 @@ def _run(rng: Random, worker: str, homes: list[Someone], begins: datetime) -> li
     for n, (home, onward) in enumerate(zip(homes, [*homes[1:], homes[0]], strict=True)):
         minutes = rng.choices((30, 45, 60), (70, 25, 5))[0]
         visits.append(
-            Visit(
-                id=f"{worker}-{n}", service_user=home.id, start=start, minutes=minutes, workers=(worker,)
-            )
+            Visit(id=f"{worker}-{n}", service_user=home.id, start=start, minutes=minutes, workers=(worker,))
         )
         start += timedelta(minutes=minutes + 5 * -(-drive_min(home, onward) // 5))
     return visits
