@@ -231,7 +231,10 @@ ROWS: tuple[Row, ...] = (
         duty="possible lateness is asked about before anybody is alarmed, of the care worker alone",
         given=expects(),
         when=(minutes(29.9),),
-        then=lambda d: {(m.person, m.template) for m in d.messages()} == {("dee", "CW-1")} and not d.alerts(),
+        then=lambda d: (
+            {(m.person, m.template) for m in d.messages()} == {("dee", "CW-1"), ("dee", "CWV-1")}
+            and not d.alerts()
+        ),
     ),
     Row(
         clause="5.1",

@@ -278,7 +278,12 @@ async def test_the_board_shows_every_section_with_what_belongs_there(
         alerts=(late, held, over),
         dark=(DarkView(cause="device", subject="K.", since=NOW - timedelta(minutes=51), visits=4),),
         unwatched=(UnwatchedRow(row=14, visit="v-9", code="no_time", since=NOW),),
-        visits=(visit("v-1", "late", 7, alert="al-1"), visit("v-2", "left", 6), visit("v-3", "planned", 9)),
+        visits=(
+            visit("v-1", "late", 7, alert="al-1"),
+            visit("v-2", "left", 6),
+            visit("v-3", "planned", 8, risk="still_at_last"),
+            visit("v-4", "planned", 9, risk="too_far"),
+        ),
         public="off",
     )
     text = await page(open_board, "/board/dom")
@@ -292,6 +297,8 @@ async def test_the_board_shows_every_section_with_what_belongs_there(
     assert "telephone dark: K." in rest
     assert "4 visits not known" in rest
     assert "Row 14 (v-9): no time that can be read" in rest
+    assert "1 visit in the next hour may become late" in rest  # not the one that begins in an hour and a half
+    assert "care worker still at the visit before" in rest
     assert "<b>1</b> late" in rest
     assert "gone" not in text
     assert "Public messages are off" in text

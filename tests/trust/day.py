@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from connectors.ports import OutboundMessage, Record
+from connectors.ports import ActionIn, OutboundMessage, Record
 from monitor import scheduler
 from tests.simulation.broker import Broker
 from tests.simulation.machine import Machine
@@ -71,6 +71,8 @@ class _Day:
         self.machine.telephones, self.machine.journalist, self.machine.listener = self.folk, self, self
         self.played = Played(truth=self.folk.truth)
         self._names: dict[str, str] = {}
+        self._open: dict[str, str] = {}
+        """Alerts that are open, with their kind."""
 
     async def main(self) -> None:
         self.machine.start()
@@ -104,8 +106,22 @@ class _Day:
                 self.folk.asked[subject] = Asked(
                     purpose=body["purpose"], template=body["template"], visit=body.get("visit")
                 )
+            elif fact.kind == "AlertRaised":
+                self._open[subject] = body["kind"]
+            elif fact.kind == "AlertEnded":
+                self._open.pop(subject, None)
+            elif fact.kind == "AlertTaken":
+                self.folk.spawn(self._sees_to_it(subject, self._names.get(body["by"], body["by"])))
             elif fact.kind == "WatchFault":
                 self.trouble(f"the watch failed on {subject}")
+
+    async def _sees_to_it(self, alert: str, by: str) -> None:
+        """Whoever has it rings round, and records how it ended; a visit that nobody made when the hour is well over."""
+        late = self._open.get(alert) in ("late_visit", "second_worker_missing")
+        await asyncio.sleep(90 * 60 if late else 15 * 60)
+        if alert in self._open:
+            done = ActionIn(action="close", by=by, reason="outcome_recorded", note="spoke to everybody")
+            await self.machine.ask(lambda app: app.watch.act(self.desk.id, alert, done))
 
     def sending(self, message: OutboundMessage) -> None:
         """A message is about to leave."""
