@@ -688,7 +688,7 @@ ROWS: tuple[Row, ...] = (
                 if isinstance(fact.body, f.PersonReached | f.ActionRecorded | f.AlertTaken)
             }
             == {d.alert().ref}
-            and {m.alert for m in d.messages() if m.template != "CW-1"} == {d.alert().ref}
+            and {m.alert for m in d.messages() if m.purpose != "ask_worker"} == {d.alert().ref}
         ),
     ),
     Row(

@@ -150,10 +150,20 @@ def _missed(figures: Figures, truth: Truth, facts: Sequence[Seen]) -> None:
     if alert is None:
         return
     row.alert = alert.at - truth.visit.start
-    row.summoned = _after(alert, _attempted(facts, "summon"))
+    row.summoned = _after(alert, [*_attempted(facts, "summon"), *_in_incident(facts)])
     row.rung = _after(alert, _attempted(facts, "reassure"))
     row.sent = _after(alert, [fact.at for fact in facts if fact.kind == "ReplacementAccepted"])
     row.told = _after(alert, _attempted(facts, "notice", "RM-1"))
+
+
+def _in_incident(facts: Sequence[Seen]) -> list[datetime]:
+    """Staff are summoned, or were, by the incident of its cause, which lists this visit (decision 0021)."""
+    return [
+        fact.at
+        for fact in facts
+        if fact.kind == "TrackMoved"
+        and (fact.body["track"], fact.body["reason"]) == ("summon", "in_incident")
+    ]
 
 
 def _after(alert: Seen, moments: Sequence[datetime]) -> timedelta | None:
