@@ -137,7 +137,7 @@ class Run:
 
     async def _sees_to_it(self, desk: str, alert: str, person: str) -> None:
         await asyncio.sleep(self.faults.span(1500))
-        action = ActionIn(action="close", by=person, reason="outcome_recorded", note="spoke to the family")
+        action = ActionIn(action="close", by=person, reason="seen_well", note="spoke to the family")
         try:
             await self._insist(lambda app: app.watch.act(desk, alert, action))
         except ApiProblem as problem:

@@ -120,7 +120,7 @@ class _Day:
         late = self._open.get(alert) in ("late_visit", "second_worker_missing")
         await asyncio.sleep(90 * 60 if late else 15 * 60)
         if alert in self._open:
-            done = ActionIn(action="close", by=by, reason="outcome_recorded", note="spoke to everybody")
+            done = ActionIn(action="close", by=by, reason="other", note="spoke to everybody")
             await self.machine.ask(lambda app: app.watch.act(self.desk.id, alert, done))
 
     def sending(self, message: OutboundMessage) -> None:
