@@ -282,8 +282,8 @@ class Auditor:
             book.degraded_since = None
 
     def goes_on(self) -> None:
-        """It runs again, and learns only now that the disk came back while it stood."""
-        if self.store_back_at >= self._still_since:
+        """It runs again, and learns only now that the disk came back while it stood, or right before."""
+        if self.store_back_at >= self._still_since - STORE_GRACE:
             self.store_back_at = self._now()
 
     def crashed(self) -> None:
