@@ -84,7 +84,7 @@ def round_of(state: State, incident: Alert, now: datetime) -> list[Visit]:
 
 def members(state: State, incident: str) -> list[Alert]:
     """The open alerts of an incident."""
-    return [a for a in state.values.alerts.values() if a.incident == incident and a.state != "ended"]
+    return [state.values.alerts[ref] for ref in state.open_by.get(incident, ())]
 
 
 def _planned(visit: Visit, worker: str | None) -> bool:

@@ -345,6 +345,10 @@ ON_VISIT: frozenset[type] = frozenset((f.AlertRaised, f.AlertEnded))
 """The facts of an alert that stand on its visit too."""
 
 
+ON_SHELF: frozenset[type] = frozenset((f.AlertRaised, f.AlertEnded, f.AlertGathered))
+"""The facts that say among which of the open alerts it stands."""
+
+
 def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
     values, ref, kind = state.values, fact.subject, type(fact.body)
     old = values.alerts.get(ref)
@@ -358,6 +362,8 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
         return
     values.alerts[ref] = new
     state.moved(ref)
+    if kind in ON_SHELF:
+        state.index_alert(new, old)
     if kind is f.AlertRaised and new.kind == "rota":
         if new.reason == ROTA_CUT_OFF:
             values.rota_begun = None  # told; the alert says the rest
@@ -565,6 +571,7 @@ VISIT_MEMORY = 64
 def _forget_alert(state: State, alert: Alert, fact: Happened) -> None:
     del state.values.alerts[alert.ref]
     state.moved(alert.ref)
+    state.index_alert(None, alert)
     for key in alert.messages:
         _close_question(state, key, fact)
         if state.values.messages.pop(key, None) is not None:

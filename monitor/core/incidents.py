@@ -49,7 +49,7 @@ def raise_late(work: Work, kind: AlertKind, visit: Visit, *, due_at: datetime, r
     """The alert that somebody has not come, summoned for by the incident of its cause where there is one."""
     incident = _incident_for(work, visit)
     rests = incident is not None and not visit.time_critical and _everybody_may_hear(work, visit)
-    alert = raise_alert(
+    return raise_alert(
         work,
         kind,
         visit=visit,
@@ -58,9 +58,6 @@ def raise_late(work: Work, kind: AlertKind, visit: Visit, *, due_at: datetime, r
         incident=incident.ref if incident is not None else None,
         in_incident=rests,
     )
-    if incident is not None:
-        work.touched[incident.ref] = None
-    return alert
 
 
 def _everybody_may_hear(work: Work, visit: Visit) -> bool:
@@ -80,7 +77,7 @@ def _incident_for(work: Work, visit: Visit) -> Alert | None:
         found = _open_of(work, cause)
         if found is not None:
             return found
-        others = [alert for alert in _late_alerts(work) if _is_for(work, alert, cause, visit)]
+        others = _late_with(work, cause, visit)
         if others:
             return _opened(work, cause, others)
     return None if visit.time_critical else _bundle_for(work)
@@ -90,7 +87,7 @@ def _bundle_for(work: Work) -> Alert | None:
     """Several that open within the time in which staff have a text and no call yet are told as one: the third makes
     it so, and those that follow join it until then."""
     since = work.now - work.policy().summon_call_after
-    for alert in work.all_open_alerts():
+    for alert in work.open_of("incident"):
         if alert.reason == SEVERAL_LATE and alert.state == "open" and alert.opened_at >= since:
             return alert
     fresh = [a for a in _late_alerts(work) if a.opened_at >= since and a.state == "open"]
@@ -112,22 +109,30 @@ def _shared_causes(work: Work, visit: Visit) -> list[Cause]:
 
 def _late_alerts(work: Work) -> list[Alert]:
     # what became due while we were down is the digest's
-    found = [a for a in work.all_open_alerts() if a.kind in WITH_HOUR and a.incident is None]
-    return [alert for alert in found if alert.reason != WHILE_DOWN]
+    return [alert for alert in work.open_of(*sorted(WITH_HOUR)) if alert.reason != WHILE_DOWN]
 
 
-def _is_for(work: Work, alert: Alert, cause: Cause, visit: Visit) -> bool:
-    other = work.visit(alert.visit)
-    if other is None or other.ref == visit.ref:
-        return False
+def _late_with(work: Work, cause: Cause, visit: Visit) -> list[Alert]:
+    """The late alerts about other visits of the same care worker, or of the others on the same line."""
+    state, people = work.state, work.ctx.people.on_line(cause.line) if cause.line is not None else ()
+    if cause.worker is not None:
+        refs = list(state.by_worker.get(cause.worker, ()))
+    else:
+        refs = [ref for person in people for ref in state.by_service_user.get(person, ())]
+    others = [other for ref in refs if ref != visit.ref and (other := work.visit(ref)) is not None]
+    found = [alert for other in others if _is_for(other, cause, visit) for alert in work.open_alerts(other)]
+    late = [alert for alert in found if alert.kind in WITH_HOUR and alert.incident is None]
+    return sorted([a for a in late if a.reason != WHILE_DOWN], key=lambda a: (a.opened_at, a.ref))
+
+
+def _is_for(other: Visit, cause: Cause, visit: Visit) -> bool:
     if cause.worker is not None:
         return cause.worker in other.absent
-    both = other.service_user != visit.service_user and cause.line is not None
-    return both and other.service_user in work.ctx.people.on_line(cause.line)
+    return other.service_user != visit.service_user
 
 
 def _open_of(work: Work, cause: Cause) -> Alert | None:
-    return next((a for a in work.all_open_alerts() if is_incident(a) and cause.is_of(a)), None)
+    return next((a for a in work.open_of("incident") if is_incident(a) and cause.is_of(a)), None)
 
 
 def _opened(work: Work, cause: Cause, others: list[Alert]) -> Alert | None:
@@ -225,10 +230,12 @@ def follow(work: Work, ref: str) -> None:
     incident = work.alert(alert.incident)
     if incident is not None and alert.state == "ended":
         end_if_over(work, incident)
+    elif incident is not None:
+        _stand(work, incident, alert)
 
 
 def _members(work: Work, incident: Alert) -> list[Alert]:
-    return [alert for alert in work.all_open_alerts() if alert.incident == incident.ref]
+    return work.open_of(incident.ref)
 
 
 def _stand(work: Work, incident: Alert, member: Alert) -> None:
@@ -260,7 +267,7 @@ def _on_its_own(work: Work, member: Alert) -> None:
 
 def way_back(work: Work, back: str) -> None:
     """A way in, `cause:subject`, is back: the incidents that stood for it alone, and whose alerts have ended, end."""
-    for alert in work.all_open_alerts():
+    for alert in work.open_of("incident"):
         if is_incident(alert):
             end_if_over(work, alert, back)
 

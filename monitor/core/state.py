@@ -398,6 +398,8 @@ class State:
         self.by_worker: dict[str, Refs] = {}
         self.by_service_user: dict[str, Refs] = {}
         self.by_print: dict[int, str] = {}
+        self.open_by: dict[str, Refs] = {}
+        """Open alerts: by the incident to which they belong, else by their kind."""
         self._rounds: dict[str, Round] = {}
         """By care worker: made when somebody asks, forgotten when a visit of theirs changes."""
         self.frozen: dict[str, str] = {}
@@ -410,6 +412,8 @@ class State:
         self.refresh_calendar()
         for visit in self.values.visits.values():
             self.index_visit(visit)
+        for alert in self.values.alerts.values():
+            self.index_alert(alert, None)
         self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
         self.moved(ROTA)
         self._look_again()
@@ -490,6 +494,15 @@ class State:
                 _drop(self.by_worker, worker, visit.ref)
         for worker in involved:
             self.by_worker.setdefault(worker, {})[visit.ref] = None
+
+    def index_alert(self, alert: Alert | None, old: Alert | None) -> None:
+        """Find it among the open ones. `old`: the value it was found by until now."""
+        before = shelf(old) if old is not None else None
+        now = shelf(alert) if alert is not None else None
+        if old is not None and before is not None and before != now:
+            _drop(self.open_by, before, old.ref)
+        if alert is not None and now is not None:
+            self.open_by.setdefault(now, {})[alert.ref] = None
 
     def forget_visit(self, visit: Visit) -> None:
         """Out of the indexes; its deadline goes too."""
@@ -581,6 +594,11 @@ class State:
         if wanted is None or wanted[0] > now:
             return 0
         return sum(1 for at, _ in self._asked.values() if at <= now)
+
+
+def shelf(alert: Alert) -> str | None:
+    """Where an open alert stands in `State.open_by`; None when it has ended."""
+    return None if alert.state == "ended" else alert.incident or alert.kind
 
 
 def _drop(index: dict[str, Refs], key: str, ref: str) -> None:

@@ -33,7 +33,7 @@ from monitor.core.evolve import (
 )
 from monitor.core.inputs import Outcome, Position
 from monitor.core.places import Home
-from monitor.core.state import Alert, Message, State, Visit
+from monitor.core.state import Alert, Message, State, Visit, shelf
 
 
 class PeopleView(People):
@@ -152,6 +152,13 @@ class Work:
         """Every alert of the desk that has not ended."""
         found = [self.alert(ref) for ref in self.alert_refs()]
         return [alert for alert in found if alert is not None and alert.state != "ended"]
+
+    def open_of(self, *shelves: str) -> list[Alert]:
+        """The open alerts that belong to these incidents, or are of these kinds and belong to none."""
+        self._catch_up()
+        refs = [ref for name in shelves for ref in self.state.open_by.get(name, ())]
+        found = [self.alert(ref) for ref in dict.fromkeys((*refs, *self._alerts))]
+        return [alert for alert in found if alert is not None and shelf(alert) in shelves]
 
     def alert_refs(self) -> Iterator[str]:
         """Every alert of the desk, those of this decision last. Decide nothing while you walk."""

@@ -14,6 +14,7 @@ from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
 from monitor.core import lines
 from monitor.core.desk import Ctx, Decision, Refusal, State, decide, evolve
+from monitor.core.evolve import NOT_SEEN
 from monitor.core.inputs import (
     ActionTaken,
     CallStatus,
@@ -103,9 +104,12 @@ class Desk:
         holidays: Sequence[date] = (),
         contracts: Sequence[Contract] = (),
         council_desks: Sequence[CouncilDesk] = (CouncilDesk(ref="c1", hours="otherwise"),),
+        takes_over: bool = True,
         **policy: Any,
     ) -> None:
         self.now = now
+        self.takes_over = takes_over
+        """Whether folding takes over what a decision has worked out of its own facts, as the engine does."""
         self.people = Directory()
         self.state = State()
         self.facts: list[f.Happened] = []
@@ -142,7 +146,7 @@ class Desk:
                 due_at=draft.due_at,
                 policy=draft.policy or self.state.values.policy_digest,
             )
-            evolve(self.state, fact, fold)
+            evolve(self.state, fact, fold if self.takes_over else NOT_SEEN)
             self.facts.append(fact)
         return decision
 

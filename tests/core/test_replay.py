@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.core import facts as f
 from monitor.core.inputs import DayRolled, DeadlineReached
+from monitor.core.state import State
 from tests.core.days import OPS, Op, busy_day, copy_of, do, quiet_ends, tidy_up, unwatched
 from tests.core.driver import MONDAY, Desk
 
@@ -44,6 +45,30 @@ def test_folding_the_journal_again_gives_an_equal_state(day: list[Op]) -> None:
     assert again.by_worker == desk.state.by_worker
     assert again.by_service_user == desk.state.by_service_user
     assert again.by_print == desk.state.by_print
+    assert again.open_by == desk.state.open_by == State(desk.state.values).open_by
+
+
+@settings(max_examples=60, deadline=None)
+@given(DAYS)
+def test_what_a_decision_saw_of_its_own_facts_is_what_they_are_folded_to(day: list[Op]) -> None:
+    """Live, values are taken over from the decision; this desk works each of them out again."""
+    taught, alone = Desk(), Desk(takes_over=False)
+    for op in day:
+        do(taught, op)
+        do(alone, op)
+    assert copy_of(alone.state.values) == copy_of(taught.state.values)
+    assert alone.facts == taught.facts
+
+
+def test_an_alert_takes_over_what_its_decision_saw() -> None:
+    """The property above would hold as well if nothing were ever taken over."""
+    desk = Desk()
+    desk.plan()
+    desk.now = MONDAY + timedelta(minutes=30)
+    ((subject, due_at),) = desk.state.take_due(desk.now, 10)
+    decision = desk.tell(DeadlineReached(subject=subject, due_at=due_at))
+    raised = [fold.alert.after for fold in decision.folds if fold.alert is not None]
+    assert desk.alert() is raised[-1]
 
 
 @settings(max_examples=60, deadline=None)
