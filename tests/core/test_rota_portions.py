@@ -49,6 +49,25 @@ def visits(desk: Desk) -> dict[str, Visit]:
 # --- the same, however it is cut ---
 
 
+def but_for_ids(desk: Desk) -> dict[str, Any]:
+    """Ids are minted in the order of the facts, and what a portion sets off stands before the next portion's facts."""
+    values = desk.state.values
+    alerts = [(a.kind, a.visit, a.reason, a.state, a.count, a.tracks) for a in values.alerts.values()]
+    messages = [(m.person, m.template, m.purpose, m.result, m.next_at) for m in values.messages.values()]
+    questions = {
+        line: [(q.template, q.open, q.closed_at) for q in asked] for line, asked in values.questions.items()
+    }
+    told = {"alerts": alerts, "messages": messages, "questions": questions}
+    return copy_of(values) | {name: sorted_by_text(entries) for name, entries in told.items()}
+
+
+def sorted_by_text(entries: Any) -> Any:
+    """In an order that the ids have no part in."""
+    if isinstance(entries, dict):
+        return {name: sorted_by_text(each) for name, each in entries.items()}
+    return sorted(entries, key=repr)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(ROWS, st.booleans(), st.booleans(), st.integers(0, 300)), max_size=4),
@@ -65,7 +84,7 @@ def test_in_portions_the_same_is_watched_and_answered_as_in_one(
         assert answers[0].refusal == answers[1].refusal
         for desk in (whole, cut):
             desk.advance(minutes=minutes)
-        assert copy_of(whole.state.values) == copy_of(cut.state.values)
+        assert but_for_ids(whole) == but_for_ids(cut)
         assert copy_of(cut.replayed().values) == copy_of(cut.state.values)
 
 
