@@ -45,6 +45,8 @@ from monitor.core.state import (
 from monitor.core.views import Result
 
 T = TypeVar("T")
+PolicyOf = Callable[[str], Policy]
+"""The policy by its digest."""
 CANCELLED_KEPT = 10
 """So many confirmed cancellations of one person are remembered."""
 SLOT_REST = timedelta(hours=12)
@@ -355,7 +357,7 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
     if seen.alert is not None and seen.alert.before is old:
         new = seen.alert.after
     else:
-        new = evolve_alert(old, fact, state.policy_of(fact.policy).closes_after)
+        new = evolve_alert(old, fact, state.policy_of)
     if new is None:
         if old is not None:
             _forget_alert(state, old, fact)
@@ -380,7 +382,7 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
         _note_on_visit(state, fact, new, seen)
 
 
-def evolve_alert(alert: Alert | None, fact: Draft, closes_after: timedelta) -> Alert | None:
+def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert | None:
     """The alert after the fact; None when it is not in the state (any more)."""
     body = fact.body
     if isinstance(body, f.AlertRaised):
@@ -403,7 +405,7 @@ def evolve_alert(alert: Alert | None, fact: Draft, closes_after: timedelta) -> A
                 state="ended",
                 ended_reason=body.reason,
                 ended_at=fact.at,
-                closes_at=fact.at + closes_after,
+                closes_at=fact.at + policy_of(fact.policy).closes_after,
             )
         case f.LineWaits() | f.LinesJoined() | f.LineLeft():
             return structs.replace(alert, lines=_lines(alert, fact, body))

@@ -77,21 +77,13 @@ def _follow(work: Work, ref: str) -> None:
     visit = visit_of(work, alert)
     if visit is None:
         return
-    for rule in (
-        _locate_begins,
-        _locate_again,
-        _reassure_begins,
-        _replace_sent,
-        _replace_begins,
-        _replace_rests,
-        _nobody_left,
-        _inform_begins,
-        _inform_rests,
-        _breach,
-    ):
-        current = work.alert(ref)
-        if current is not None and current.state != "ended":
-            rule(work, current, visit)
+    current, decided = alert, len(work.drafts)
+    for rule in RULES:
+        if len(work.drafts) != decided:
+            current, decided = work.alert(ref) or alert, len(work.drafts)
+        if current.state == "ended":
+            return
+        rule(work, current, visit)
 
 
 def visit_of(work: Work, alert: Alert) -> Visit | None:
@@ -168,6 +160,8 @@ def _locate_again(work: Work, alert: Alert, visit: Visit) -> None:
     asked = {message.person for message in work.messages_of(alert) if message.purpose == "locate"}
     new = [w for w in missing_workers(visit) if w not in asked and _said(visit, w) is None]
     new = [w for w in new if all(sent.worker != w for sent in alert.sent)]
+    if not new:
+        return
     case = locate_case(work, alert, visit, new)
     if any(worker.reachable for worker in case.workers):
         move(work, alert, locate.begin(case, "replanned"))
@@ -1070,3 +1064,18 @@ def _locate_settled(work: Work, alert: Alert, visit: Visit, message: Message, re
 def spoke(work: Work, alert: Alert, person: str, by: str) -> None:
     """A named member of staff spoke to the service user."""
     reassured(work, alert, person, f"person:{by}", "spoke", None)
+
+
+RULES: tuple[Callable[[Work, Alert, Visit], None], ...] = (
+    _locate_begins,
+    _locate_again,
+    _reassure_begins,
+    _replace_sent,
+    _replace_begins,
+    _replace_rests,
+    _nobody_left,
+    _inform_begins,
+    _inform_rests,
+    _breach,
+)
+"""In this order: what one of them has decided, the next one sees."""

@@ -140,7 +140,9 @@ class Work:
 
     def messages_of(self, alert: Alert) -> list[Message]:
         """The alert's messages, oldest first."""
-        found = (self.message(key) for key in alert.messages)
+        if not alert.messages:
+            return []
+        found = [self.message(key) for key in alert.messages]
         return [message for message in found if message is not None]
 
     def open_alerts(self, visit: Visit) -> list[Alert]:
@@ -228,7 +230,7 @@ class Work:
 
     def _see_alert(self, draft: f.Draft) -> Fold:
         before = self.alert(draft.subject)
-        after = evolve_alert(before, draft, self.state.policy_of(draft.policy).closes_after)
+        after = evolve_alert(before, draft, self.state.policy_of)
         self._alerts[draft.subject] = after
         visit = self.visit(after.visit) if after is not None and type(draft.body) in ON_VISIT else None
         if after is None or visit is None:
