@@ -126,7 +126,7 @@ def test_the_record_answers_when_by_which_channel_with_what_proof_and_who_also_w
         (raised,) = some(lines, "AlertRaised")
         assert (raised["result"], raised["who"]) == ("late_visit", "su-1")
         asked = some(lines, "MessageAttempted", purpose="ask_worker")
-        assert [(one["who"], one["channel"]) for one in asked] == [("cw-1", "sms")]
+        assert [(one["who"], one["channel"]) for one in asked] == [("cw-1", "sms"), ("cw-1", "call")]
         assert asked[0]["at"] < raised["at"], "what was asked before the alert belongs to it"
         rung = some(lines, "MessageAttempted", purpose="reassure")
         assert [(one["who"], one["channel"]) for one in rung] == [("su-1", "call")]

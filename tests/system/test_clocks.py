@@ -446,7 +446,8 @@ def test_at_five_the_office_hands_over_to_who_is_on_call(
         start = utc("2026-12-14T16:30:00")
         office.rota(
             visit("day", start, late_after="1799s"),
-            visit("evening", start + timedelta(minutes=5), late_after="1500s"),
+            # another care worker: two late ones of the same are one incident, summoned for once
+            visit("evening", start + timedelta(minutes=5), late_after="1500s", workers=["cw-2"]),
         )
         office.alert("evening")
         people = {
