@@ -185,11 +185,12 @@ class Journal:
         ).fetchone()
         return int(row[0] or desk << SEQ_BITS)
 
-    def new(self, kind: str) -> int:
-        """How many facts of the kind stand there since it was opened."""
+    def new(self, kind: str, *, due: bool = False) -> int:
+        """How many facts of the kind stand there since it was opened; `due`: those of them that a deadline caused."""
+        only = " AND due_at IS NOT NULL" if due else ""
         return sum(
             self._db.execute(
-                "SELECT count(*) FROM fact WHERE id > ? AND id < ? AND kind = ?",
+                f"SELECT count(*) FROM fact WHERE id > ? AND id < ? AND kind = ?{only}",
                 (head, (desk + 1) << SEQ_BITS, kind),
             ).fetchone()[0]
             for desk, head in self._heads.items()
@@ -200,7 +201,8 @@ class Journal:
         found = []
         for desk, head in self._heads.items():
             for at, due_at, body in self._db.execute(
-                "SELECT at, due_at, body FROM fact WHERE id > ? AND id < ? AND kind = 'AlertRaised'",
+                "SELECT at, due_at, body FROM fact WHERE id > ? AND id < ? AND kind = 'AlertRaised'"
+                " AND due_at IS NOT NULL",
                 (head, (desk + 1) << SEQ_BITS),
             ):
                 late = datetime.fromisoformat(at) - datetime.fromisoformat(due_at)
