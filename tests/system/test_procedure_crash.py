@@ -189,7 +189,7 @@ def test_the_process_is_killed_and_she_who_is_not_reached_is_looked_after_all_th
         w.presses(w.does(NORA, "answer"), "1", "1")
         passes("one of them is told")
         w.stands("inform", "reached", "spoke")
-        w.mailbox.mail("Not reached")
+        w.mailbox.mail("Not reached", at_most=2)
         w.act("told_council", note="J. Hart, reference 88-1204")
         passes("the council is told")
         w.arrives()

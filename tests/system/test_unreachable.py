@@ -76,14 +76,15 @@ class Mailbox:
         self.mails.append((envelope.rcpt_tos, mail))
         return "250 OK"
 
-    def mail(self, heading: str, timeout: float = 10.0) -> str:
+    def mail(self, heading: str, timeout: float = 10.0, at_most: int = 1) -> str:
         """The words of the one mail to the council whose subject begins like this."""
 
         def found() -> list[EmailMessage]:
             to_council = [mail for to, mail in self.mails if to == [COUNCIL_MAIL]]
             return [mail for mail in to_council if str(mail["Subject"]).strip().startswith(heading)]
 
-        (mail,) = until_sync(found, timeout, what=f"a mail: {heading}")
+        mail, *more = until_sync(found, timeout, what=f"a mail: {heading}")
+        assert len(more) < at_most, "sent more often than a crash may repeat it"
         return f"{mail['Subject']}\n{mail.get_content()}"
 
 
