@@ -606,6 +606,15 @@ def agreed_with(
 _Entry = TypeVar("_Entry", Duty, CouncilDesk)
 
 
+def council_desks_of(
+    desks: tuple[CouncilDesk, ...], contract: str | None, client_group: str | None
+) -> tuple[CouncilDesk, ...]:
+    """All that may answer for somebody of this contract and client group, at whatever hour."""
+    own = tuple(desk for desk in desks if desk.contract is not None and desk.contract == contract)
+    listed = own or tuple(desk for desk in desks if desk.contract is None)
+    return tuple(desk for desk in listed if desk.client_group in (client_group, None))
+
+
 def council_desk_at(
     desks: tuple[CouncilDesk, ...],
     contract: str | None,
@@ -616,8 +625,7 @@ def council_desk_at(
     """The council's contact for the moment (spec, appendix E). Desks that name the person's contract are a list of
     their own, else those that name none; in either the person's client group comes first while a desk of it is there.
     """
-    own = tuple(desk for desk in desks if desk.contract is not None and desk.contract == contract)
-    listed = own or tuple(desk for desk in desks if desk.contract is None)
+    listed = council_desks_of(desks, contract, client_group)
     for group in dict.fromkeys((client_group, None)):
         now = applying(tuple(desk for desk in listed if desk.client_group == group), at, calendar)
         if now:

@@ -358,8 +358,8 @@ def _offer_call() -> Dialog:
         Step(name="hello", lines=("hello", "offer", "menu"), keys=keys, silence=again, other=again),
         Step(name="again", lines=("offer", "menu"), keys=keys, silence=nobody, other=nobody),
         Step(name="confirm", lines=("confirm",), keys=sure, silence=nobody, other=nobody),
-        *(_end(name) for name in ("yours", "gone", "thanks")),
-        openings=("gone",),
+        *(_end(name) for name in ("yours", "gone", "unrecorded", "thanks")),
+        openings=("gone", "unrecorded"),
     )
 
 

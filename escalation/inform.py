@@ -137,17 +137,26 @@ def council_retry(policy: Policy) -> timedelta:
     return policy.replace_within / 2 / COUNCIL_TRIES
 
 
-def council_begin(policy: Policy, now: datetime, desk: str | None, reason: str) -> Council:
-    """The first try. Without a council desk (a private contract) there is nobody to tell, and it is said so."""
-    if desk is None:
+NO_DESK_NOW = "no_desk_now"
+"""Reason of a wait for a council desk that is closed: it is tried again, and written to when one answers."""
+
+
+def council_begin(policy: Policy, now: datetime, desk: str | None, reason: str, *, private: bool) -> Council:
+    """The first try. `private`: there is no council to tell at any hour, and it is said so; while none of its desks
+    answers, it is waited for one."""
+    if private:
         return Council(step="skipped", reason="no_council_desk")
+    if desk is None:
+        return Council(step="trying", reason=NO_DESK_NOW, next_at=now + council_retry(policy))
     return Council(step="trying", reason=reason, desk=desk, tries=1, next_at=now + council_retry(policy))
 
 
 def council_again(policy: Policy, now: datetime, council: Council, desk: str | None) -> Council:
     """Not told yet: once more, by the desk that answers now; from the fourth try on with more time between."""
     if desk is None:
-        return structs.replace(council, step="not_reached", reason="no_council_desk", next_at=None)
+        return structs.replace(
+            council, step="trying", reason=NO_DESK_NOW, desk=None, next_at=now + council_retry(policy)
+        )
     tries = council.tries + 1
     rest = council_retry(policy) * (1 if tries <= COUNCIL_TRIES else min(tries - COUNCIL_TRIES + 1, 6))
     return structs.replace(

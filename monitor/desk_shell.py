@@ -628,6 +628,9 @@ class DeskShell:
         # meanwhile it may have ended, or be somebody else's: nobody is told "it is yours" who does not have it
         truth = words.opening(message) if turn.answer == "take" else ""
         script = self._step(message, truth or turn.step)
+        if not recorded and message.purpose == "offer" and turn.answer == "go":
+            # nobody goes on the strength of a yes that a crash would forget
+            return self._step(message, "unrecorded")
         if recorded or turn.answer is None or message.purpose != "summon":
             # a service user hears the script as it is: what troubles our disk is for staff
             return script

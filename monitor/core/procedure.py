@@ -717,9 +717,11 @@ def kin_answered(work: Work, alert: Alert, message: Message, answer: Answer, pro
 
 def _next_kin(work: Work, alert: Alert, track: Track, reason: str) -> None:
     """The next of them; when all were tried in vain somebody of ours hears it: no ladder ends in silence."""
-    following = inform.on_unanswered(inform_case(work, alert), track, reason)
+    case = inform_case(work, alert)
+    following = inform.on_unanswered(case, track, reason)
     move(work, alert, following)
-    if following.track.step == "not_reached":
+    # in rehearsal nobody was rung, so nobody can be said not to have answered
+    if following.track.step == "not_reached" and not case.rehearsed:
         tell_staff(work, alert, "OC-101", count=following.track.round)
 
 
@@ -780,9 +782,11 @@ def council_desk(work: Work, alert: Alert) -> str | None:
 
 def council_begins(work: Work, alert: Alert, reason: str) -> None:
     """The mail goes at once; a person of ours tells them by telephone."""
-    council_moves(
-        work, alert, inform.council_begin(work.policy(alert), work.now, council_desk(work, alert), reason)
-    )
+    person = work.ctx.people.person(alert.service_user) if alert.service_user else None
+    private = not work.state.has_council(person)
+    desk = council_desk(work, alert)
+    begun = inform.council_begin(work.policy(alert), work.now, desk, reason, private=private)
+    council_moves(work, alert, begun)
 
 
 def council_moves(work: Work, alert: Alert, council: Council, by: str | None = None) -> None:

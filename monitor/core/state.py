@@ -21,6 +21,7 @@ from config.policy import (
     Terms,
     agreed_with,
     council_desk_at,
+    council_desks_of,
 )
 from escalation.inform import Council
 from escalation.people import PersonView
@@ -432,6 +433,14 @@ class State:
         contract, group = (person.contract, person.client_group) if person is not None else (None, None)
         found = council_desk_at(self.values.council_desks, contract, group, at, self.calendar)
         return found.ref if found is not None else None
+
+    def has_council(self, person: PersonView | None) -> bool:
+        """Whether there is a council desk for them at all, at whatever hour."""
+        terms = self.terms(person)
+        if terms is not None and not terms.council:
+            return False
+        contract, group = (person.contract, person.client_group) if person is not None else (None, None)
+        return bool(council_desks_of(self.values.council_desks, contract, group))
 
     @property
     def size(self) -> int:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from escalation import track
 from monitor.core.inputs import Outcome, RotaProblemCode, VisitKind
 
 Stage = Literal["planned", "due", "late", "arrived", "left", "missed", "cancelled"]
@@ -40,22 +41,9 @@ EndedReason = Literal[
     "merged",
 ]
 ENDED_REASONS: tuple[EndedReason, ...] = EndedReason.__args__  # type: ignore[attr-defined]
-TrackName = Literal["summon", "reassure", "locate", "replace", "inform"]
-TrackStep = Literal["waiting", "trying", "reached", "not_reached", "skipped", "done"]
-Purpose = Literal[
-    "ask_worker",
-    "summon",
-    "reassure",
-    "locate",
-    "offer",
-    "tell_replacement",
-    "inform_next_of_kin",
-    "inform_council",
-    "stand_down",
-    "notice",
-    "join",
-    "practice",
-]
+TrackName = track.TrackName
+TrackStep = track.Step
+Purpose = Literal[track.ContactPurpose, "join"]
 PURPOSES: tuple[Purpose, ...] = Purpose.__args__  # type: ignore[attr-defined]
 Channel = Literal["sms", "call", "email", "page", "person"]
 CHANNELS: tuple[Channel, ...] = Channel.__args__  # type: ignore[attr-defined]
@@ -72,7 +60,7 @@ Result = Literal[
     "rehearsed",
 ]
 RESULTS: tuple[Result, ...] = Result.__args__  # type: ignore[attr-defined]
-Priority = Literal["help", "summon", "first_contact", "time_critical", "repeat"]
+Priority = track.Priority
 PRIORITIES: tuple[Priority, ...] = Priority.__args__  # type: ignore[attr-defined]
 
 

@@ -496,3 +496,53 @@ def test_key_6_rings_the_council_desk_of_her_own_contract() -> None:
     desk.send(call)
     desk.press(call, "1", "2", "6")
     assert [m.person for m in desk.messages("join")] == ["c1"]
+
+
+# --- no ladder ends in silence, and nobody is told what is not so ---
+
+
+def council_hours(desk: Desk, hours: str) -> None:
+    """The council desk answers at these hours alone."""
+    loaded = desk.state.values
+    desk.tell(
+        PolicyLoaded(
+            policy=loaded.policy,
+            duty=loaded.duty,
+            council_desks=(CouncilDesk(ref="c1", hours=hours),),
+            holidays=loaded.holidays,
+            public=loaded.public,
+        )
+    )
+
+
+def test_a_council_desk_that_closes_in_the_middle_is_rung_again_when_it_opens() -> None:
+    desk = desk_with("kit")
+    unreachable(desk)
+    council_hours(desk, "Mon-Fri 11:00-12:00")
+    desk.advance(hours=1)
+    council = desk.alert().council
+    assert council is not None
+    assert (council.step, council.reason) == ("trying", "no_desk_now")
+    assert council.next_at is not None
+    before = len([m for m in desk.messages("notice") if m.template == "OC-61"])
+    desk.advance(hours=3)
+    assert len([m for m in desk.messages("notice") if m.template == "OC-61"]) > before
+
+
+def test_a_council_desk_that_is_closed_at_first_is_told_when_it_opens() -> None:
+    desk = desk_with("kit")
+    council_hours(desk, "Mon-Fri 11:00-12:00")
+    unreachable(desk)
+    council = desk.alert().council
+    assert council is not None
+    assert (council.step, council.reason, desk.messages("inform_council")) == ("trying", "no_desk_now", [])
+    desk.advance(hours=3)
+    assert [m.channel for m in desk.messages("inform_council")][:1] == ["email"]
+    assert "OC-61" in {m.template for m in desk.messages("notice")}
+
+
+def test_in_rehearsal_nobody_of_ours_hears_that_next_of_kin_did_not_answer() -> None:
+    desk = desk_with("kit", public="off")
+    desk.advance(hours=3)
+    assert {m.result for m in desk.messages("inform_next_of_kin")} == {"rehearsed"}
+    assert "OC-101" not in {m.template for m in desk.messages()}

@@ -525,6 +525,26 @@ def test_who_takes_it_by_telephone_hears_that_it_cannot_be_recorded(
         whole(office)
 
 
+def test_who_accepts_a_visit_that_cannot_be_recorded_does_not_hear_that_it_is_theirs(
+    tmp_path: Path, phones: Telephones, warm: WarmStart
+) -> None:
+    kit = "+441632960155"
+    hasty = SLOW | {"locate_gives_up": "1s", "replace_within": "10m"}
+    with locked(tmp_path) as disk, Daemon(tmp_path, warm=warm, phones=phones, overrides=hasty) as daemon:
+        office = daemon.api()
+        cast(office)
+        office.people(care_worker("cw-9", phones=[{"number": kit, "kind": "landline"}]))
+        office.rota(visit("nobody", now() - timedelta(seconds=1)))
+        call = phones.do(phones.ringing(kit, timeout=30), "answer")
+        phones.do(call, "press", digits="1")
+        comes_into_trouble(daemon, disk)
+        heard = " ".join(phones.do(call, "press", digits="3")["script"])
+        assert "cannot be recorded" in heard
+        assert "yours" not in heard
+        recovers(daemon, disk)
+        whole(office)
+
+
 def test_who_took_it_unrecorded_is_asked_again_when_ten_minutes_are_over(
     tmp_path: Path,
     phones: Telephones,

@@ -738,3 +738,9 @@ def test_the_module_names_no_question_but_the_ones_it_refuses() -> None:
     rows = set(words.FORBIDDEN)
     said = [text for text in said_in_python(DEFINES_THE_PATTERNS) if text not in rows and forbidden(text)]
     assert said == []
+
+
+def test_that_somebody_was_not_reached_promises_no_ring_that_may_not_be_made(english: Wording) -> None:
+    """A person may have no next of kin, and a private contract no council: the text is true of them too."""
+    for text in (english.sms["OC-15"].text, english.phrase["kind_not_reached"]):
+        assert "being rung" not in text
