@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.journals import journals_below
+from tests.system.daemon import WarmStart, warm_start
 from tests.system.stores import (
     ONCE,
     SQLITE_ALONE,
@@ -59,3 +60,10 @@ def _whole(config: pytest.Config) -> bool:
     return not any(config.getoption(name, None) for name in chosen) and not any(
         "::" in one for one in config.args
     )
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmStart]:
+    """A process that has imported the product: each daemon of the module is forked from it, and starts at once."""
+    with warm_start() as started:
+        yield started

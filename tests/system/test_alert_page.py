@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.async_api import Page, async_playwright, expect
 
 from tests.system.daemon import (
@@ -23,7 +22,6 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
-    warm_start,
 )
 from tests.system.daemon import now as this_moment
 from tests.waiting import until_sync
@@ -41,12 +39,6 @@ QUICK = {
     "summon_next": "1m",
     "summon_call_after": "30s",
 }
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as started:
-        yield started
 
 
 class World:

@@ -21,18 +21,11 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
-    warm_start,
 )
 from tests.system.test_day import CHAIN, contact, quick, stands, track
 from tests.waiting import until_sync
 
 DAUGHTER = "+441632960190"
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as one:
-        yield one
 
 
 @pytest.fixture

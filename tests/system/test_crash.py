@@ -40,7 +40,6 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
-    warm_start,
 )
 from tests.waiting import until_sync
 
@@ -54,12 +53,6 @@ LATE = 12
 """Visits that nobody makes, one every two seconds: somebody is being rung while we are killed."""
 KEEPS_ALL = "max_queued_messages 0\nmax_inflight_messages 5000"
 TOPIC = "callwatch/bright/phone-1/checkin"
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as one:
-        yield one
 
 
 # --- 100 kills under load ---

@@ -37,7 +37,6 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
-    warm_start,
 )
 from tests.waiting import until_sync
 
@@ -48,12 +47,6 @@ CHAIN = (
     {"person": "st-2", "role": "on_call", "hours": "otherwise"},
 )
 HOME = {"lat": 51.4060, "lon": 0.0157}
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as one:
-        yield one
 
 
 @pytest.fixture

@@ -39,7 +39,6 @@ from tests.system.daemon import (
     staff,
     table,
     visit,
-    warm_start,
 )
 from tests.waiting import until_sync
 
@@ -47,12 +46,6 @@ HOME = {"lat": 51.4060, "lon": 0.0157}
 OFF = {"lat": 51.5000, "lon": 0.1000}
 TRACCAR, OWNTRACKS, OURS = "traccar:8612", "owntracks:u17/phone", "callwatch:phone-17"
 NEXT_DOOR = {"lat": 51.4200, "lon": 0.0157, "radius_m": 80}
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as one:
-        yield one
 
 
 @pytest.fixture

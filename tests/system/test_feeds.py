@@ -25,7 +25,6 @@ from tests.system.daemon import (
     of_kind,
     service_user,
     table,
-    warm_start,
 )
 from tests.system.prometheus import Prometheus
 from tests.system.vendors import LOOPBACK, TOKEN, USER, Https, Sftp
@@ -106,12 +105,6 @@ def places(daemon: Daemon, visit: str) -> Mapping[str, Any]:
     assert seen is not None
     (place,) = seen["places"]
     return dict(place)
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as warm:
-        yield warm
 
 
 @pytest.fixture(name="incoming")

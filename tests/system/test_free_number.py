@@ -33,7 +33,6 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
-    warm_start,
 )
 from tests.system.test_degraded import locked
 from tests.waiting import until_sync
@@ -46,12 +45,6 @@ DUTY = (
     {"person": "st-1", "role": "office", "hours": "daily 00:00-24:00"},
     {"person": "st-2", "role": "manager", "hours": "daily 00:00-24:00"},
 )
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as started:
-        yield started
 
 
 class World:

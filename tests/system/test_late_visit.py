@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.system.daemon import (
     DAVE,
     EDNA,
@@ -29,7 +27,6 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
-    warm_start,
 )
 from tests.system.daemon import now as this_moment
 from tests.waiting import until_sync
@@ -67,12 +64,6 @@ NORA_COMES = named(care_worker("cw-9", NORA), "Nora Peabody")
 EDNA_TEXTS = service_user(
     phones=[{"number": EDNAS_MOBILE, "kind": "mobile"}], contact_plan={"channels": ["text"]}
 )
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as started:
-        yield started
 
 
 class World:

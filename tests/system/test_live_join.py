@@ -25,7 +25,6 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
-    warm_start,
 )
 from tests.system.daemon import now as this_moment
 from tests.waiting import until_sync
@@ -44,12 +43,6 @@ QUICK = {
     "summon_call_after": "30s",
     "join_within": "60s",
 }
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as started:
-        yield started
 
 
 class World:

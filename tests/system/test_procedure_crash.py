@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from tests.simulation.stories import (
     code,
     tell,
 )
-from tests.system.daemon import WarmStart, chain_break, of_kind, warm_start
+from tests.system.daemon import WarmStart, chain_break, of_kind
 from tests.system.test_unreachable import World, world
 
 IN_MEMORY = pytest.mark.store_once("stories of the store in memory")
@@ -155,12 +155,6 @@ def differs(whole: Told, told: Told) -> list[str]:
 
 
 # --- the same over the real daemon ---
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as one:
-        yield one
 
 
 MOMENTS = ("she is rung", "a next of kin is rung", "one of them is told", "the council is told", "it is over")

@@ -36,7 +36,6 @@ from tests.system.daemon import (
     service_user,
     staff,
     visit,
-    warm_start,
 )
 from tests.waiting import until_sync
 
@@ -44,12 +43,6 @@ pytestmark = pytest.mark.store_once("it is on Redis whatever was asked for")
 
 TOPIC = f"callwatch/{DESK}/phone-17/checkin"
 CALM = {"late_after": "30m"}
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as warm:
-        yield warm
 
 
 @pytest.fixture

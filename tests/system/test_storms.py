@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.system.daemon import (
     OFFICE,
@@ -25,18 +23,11 @@ from tests.system.daemon import (
     staff,
     table,
     visit,
-    warm_start,
 )
 from tests.system.daemon import now as this_moment
 from tests.waiting import until_sync
 
 PATIENT = {"ask_worker": [], "summon_call_after": "1m", "summon_next": "2m", "reassure_retry": "1m"}
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as started:
-        yield started
 
 
 def number(index: int) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
 from aiosmtpd.controller import Controller
 
 from monitor.outbox import AT_ONCE
@@ -41,7 +40,6 @@ from tests.system.daemon import (
     staff,
     table,
     visit,
-    warm_start,
 )
 from tests.waiting import until_sync
 
@@ -172,12 +170,6 @@ def code(text: str, meaning: str) -> str:
     found = re.search(rf"(\d+) {meaning}", text)
     assert found is not None, text
     return found[1]
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[WarmStart]:
-    with warm_start() as one:
-        yield one
 
 
 @contextmanager
