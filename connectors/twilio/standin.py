@@ -377,6 +377,7 @@ def _seen_text(text: Text) -> dict[str, Any]:
         "status": text.status,
         "at": text.created.isoformat(timespec="milliseconds"),
         "validity_s": text.validity_s,
+        "reports_to": text.courier.url if text.courier else None,
     }
 
 
