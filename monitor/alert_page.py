@@ -11,7 +11,7 @@ from math import ceil
 
 from config.policy import applying
 from escalation.people import may_be_told
-from monitor.core import alerts, cover, procedure
+from monitor.core import alerts, council, cover, replacing
 from monitor.core.state import Alert
 from monitor.core.views import CandidateView, TelephoneView, TrackView
 from monitor.core.work import Work
@@ -31,7 +31,7 @@ class Page:
         """Every care worker of the desk, best first, those who are barred last, each with the reason."""
         if self._visit is None or self._alert.state == "ended":
             return ()
-        asked = {m.person for m in self._work.messages_of(self._alert) if m.template in procedure.OFFERS}
+        asked = {m.person for m in self._work.messages_of(self._alert) if m.template in replacing.OFFERS}
         sent = {one.worker for one in self._alert.sent}
         return tuple(
             CandidateView(
@@ -94,7 +94,7 @@ class Page:
         """The council desk that answers now, if this alert is one that a council hears of."""
         if self._alert.service_user is None:
             return None
-        ref = procedure.council_desk(self._work, self._alert)
+        ref = council.council_desk(self._work, self._alert)
         entry = self._shell.council_desk(ref) if ref is not None else None
         if entry is None:
             return None
@@ -110,7 +110,7 @@ class Page:
 
     def script(self, reader: str | None) -> str | None:
         """What our person reads to the council desk; None where there is nobody to read it to."""
-        if self._alert.service_user is None or procedure.council_desk(self._work, self._alert) is None:
+        if self._alert.service_user is None or council.council_desk(self._work, self._alert) is None:
             return None
         who = self._directory.known("person", reader) if reader else None
         who = who or self._alert.taken_by or self._on_duty()

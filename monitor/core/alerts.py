@@ -677,6 +677,11 @@ def tell_person(
         intend(work, contact, alert=alert)
 
 
+def managers(work: Work) -> list[str]:
+    """The registered manager, or her deputies, in order (17.1)."""
+    return list(dict.fromkeys(entry.person for entry in work.state.values.duty if entry.role == "manager"))
+
+
 def tell_staff(
     work: Work,
     alert: Alert,
@@ -934,6 +939,13 @@ def open_messages(work: Work, alert: Alert, purpose: str) -> list[Message]:
 def cancel(work: Work, message: Message, reason: str) -> None:
     """It became pointless before its turn came."""
     work.emit(message.key, f.MessageSettled(result="cancelled", reason=reason))
+
+
+def withdraw(work: Work, alert: Alert, purpose: str, worker: str | None = None) -> None:
+    """What waits of that purpose, to that person or to anybody, was answered before its turn came."""
+    for message in open_messages(work, alert, purpose):
+        if message.phase == "queued" and worker in (None, message.person):
+            cancel(work, message, "answered")
 
 
 # --- the end ---

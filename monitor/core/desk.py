@@ -18,11 +18,15 @@ from monitor.core import (
     callers,
     causes,
     checkins,
+    council,
+    counted,
     incidents,
+    informing,
     lines,
     messages,
     practice,
     procedure,
+    replacing,
     rota,
     steering,
     visits,
@@ -288,28 +292,28 @@ def _assign_replacement(work: Work, alert: Alert, seen: ActionTaken) -> Refusal 
     if seen.to is None or visit is None:
         return Refusal(code="to", detail={"expected": ["the id of the care worker who goes"]})
     already = next((going for going in alert.sent if going.worker != seen.to), None)
-    if already is not None and not procedure.places_open(alert, visit):
+    if already is not None and not counted.places_open(alert, visit):
         kind, _, person = already.proof.partition(":")
         by = person if kind == "person" else already.worker
         detail = {"by": by, "at": already.at, "worker": already.worker, "eta_at": already.eta_at}
         return Refusal(code="already_sent", detail=detail)
     _recorded(work, alert, seen)
     at = eta(work, seen.minutes)
-    procedure.accept(work, alert, visit, seen.to, at, f"person:{seen.by}", None)
+    replacing.accept(work, alert, visit, seen.to, at, f"person:{seen.by}", None)
     return None
 
 
 def _told_next_of_kin(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """A person of ours spoke to a next of kin."""
     _recorded(work, alert, seen)
-    procedure.kin_told(work, alert, seen.by, seen.to)
+    informing.kin_told(work, alert, seen.by, seen.to)
     return None
 
 
 def _told_council(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """A person of ours spoke to the council desk; the officer's name and reference are in the note."""
     _recorded(work, alert, seen)
-    procedure.council_told(work, alert, seen.by)
+    council.council_told(work, alert, seen.by)
     return None
 
 

@@ -17,8 +17,8 @@ from msgspec import Struct
 
 from monitor.core import alerts
 from monitor.core import facts as f
+from monitor.core.council import council_desk
 from monitor.core.inputs import LineAnswered, LineBack, LineTurn
-from monitor.core.procedure import council_desk
 from monitor.core.state import Alert, Held, Message
 from monitor.core.views import LineCame
 from monitor.core.work import Decision, Work

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
-from monitor.core import asking, lines, practice, procedure
+from monitor.core import asking, informing, lines, practice, procedure, replacing
 from monitor.core import facts as f
 from monitor.core.alerts import (
     NEVER_TOLD,
@@ -570,8 +570,8 @@ def _heard_about_replacement(
 
 
 PROCEDURE: dict[Purpose, Callable[[Work, Alert, Message, Answer, str], str | None]] = {
-    "offer": procedure.offer_answered,
-    "inform_next_of_kin": procedure.kin_answered,
+    "offer": replacing.offer_answered,
+    "inform_next_of_kin": informing.kin_answered,
     "tell_replacement": _heard_about_replacement,
 }
 """Whose answers are the procedure's, by what the message was for. Returns the step of the call that follows, where

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from escalation import locate, replace, summon
 from escalation.track import Track, TrackName
-from monitor.core import alerts, procedure
+from monitor.core import alerts, counted, informing, procedure, replacing
 from monitor.core import facts as f
 from monitor.core.state import Alert, Visit
 from monitor.core.work import Refusal, Work
@@ -100,14 +100,14 @@ def _replace(work: Work, alert: Alert, visit: Visit, track: Track) -> Callable[[
     needed comes, or says that they are there: a person may still send one."""
     where = alert.track("locate")
     waits = where is not None and where.step == "trying"
-    if procedure.need(alert, visit, work.now) == 0 and not waits:
+    if counted.need(alert, visit, work.now) == 0 and not waits:
         return Refusal(code="somebody_comes")
 
     def offered() -> None:
         if where is not None and waits:
             alerts.move(work, alert, locate.given_up(where))
         current = work.alert(alert.ref) or alert
-        alerts.move(work, current, replace.at_once(procedure.replace_case(work, current, visit), track))
+        alerts.move(work, current, replace.at_once(replacing.replace_case(work, current, visit), track))
 
     return offered
 
@@ -117,8 +117,8 @@ def _inform(work: Work, alert: Alert, visit: Visit) -> Callable[[], None] | Refu
     if spoken is not None and spoken.step == "reached":
         return Refusal(code="reached")
     if track is None or track.step == "waiting":
-        return lambda: procedure.inform_now(work, alert, "asked_for")
-    return lambda: procedure.inform_deadline(work, alert, visit, track)
+        return lambda: informing.inform_now(work, alert, "asked_for")
+    return lambda: informing.inform_deadline(work, alert, visit, track)
 
 
 def _not_running(alert: Alert, name: TrackName) -> Refusal:
