@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from config.checks import Problem, Table, tables, texts
-from config.mapping import FIELDS, LISTS, NEEDED, SEVERAL, STATUSES, TIMES, What
+from config.mapping import FIELDS, FLAGS, LISTS, NEEDED, SEVERAL, STATUSES, TIMES, What
 
 RESERVED = frozenset({"mqtt", "store", "clock", "http", "owntracks", "traccar", "phone", "file"})
 """Names that a way in, or the shell, has already."""
@@ -100,15 +100,19 @@ def _allowed(raw: Table) -> Iterator[Problem]:
     """Values that a column may be mapped to, where our own field has a closed list."""
     closed: dict[str, Sequence[Any]] = {
         "status": STATUSES,
-        "kind": ("arrive", "leave", "no_reply", "refused"),
+        "channels": ("voice", "text", "person"),
+        "outside_hours": ("nobody", "time_critical"),
+        "prefers": ("female", "male"),
+        "gender": ("female", "male", "other"),
         "role": ("service_user", "care_worker", "staff", "contact"),
         "public": ("off", "ask", "auto"),
-        "time_critical": (True, False),
-        "manual": (True, False),
-        "edited": (True, False),
-        "lives_alone": (True, False),
+    } | dict.fromkeys(FLAGS, (True, False))
+    kinds = {
+        "rota": ("visit", "waking_night", "sleep_in", "live_in"),
+        "checkins": ("arrive", "leave", "no_reply", "refused"),
     }
     for at, mapping in tables(raw, "mapping"):
+        closed["kind"] = kinds.get(_what(mapping) or "", ())
         given = [
             (f"{at}.values.{field}.{theirs}", field, ours)
             for field, pairs in _table(mapping, "values").items()

@@ -25,6 +25,7 @@ FIELDS: dict[What, tuple[str, ...]] = {
         "places",
         "time_critical",
         "late_after",
+        "kind",
         "status",
     ),
     "people": (
@@ -41,9 +42,33 @@ FIELDS: dict[What, tuple[str, ...]] = {
         "next_of_kin",
         "devices",
         "skills",
+        "needs",
+        "not_with",
+        "prefers",
+        "gender",
+        "hours_week",
+        "offer_hours",
         "contract",
+        "client_group",
+        "council_ref",
+        "born",
         "public",
+        "public_by",
+        "channels",
+        "ring_s",
+        "keypad",
+        "understands_keys",
+        "hours",
+        "outside_hours",
+        "voicemail",
+        "language",
+        "spokesperson",
+        "never_tell",
         "lives_alone",
+        "household_line",
+        "agreed_by",
+        "agreed_on",
+        "end_of_life",
         "pin",
         "home_number",
     ),
@@ -80,8 +105,21 @@ NEEDED: dict[What, tuple[tuple[tuple[str, ...], ...], ...]] = {
 
 TIMES = frozenset({"start", "end", "arrived", "left", "at", "heartbeat"})
 """Fields whose column may be a pair: a date's and a time's."""
-LISTS = frozenset({"workers", "next_of_kin", "devices", "skills"})
-FLAGS = frozenset({"time_critical", "manual", "edited", "lives_alone"})
+LISTS = frozenset(
+    {"workers", "next_of_kin", "devices", "skills", "needs", "not_with", "channels", "never_tell"}
+)
+FLAGS = frozenset(
+    {
+        "time_critical",
+        "manual",
+        "edited",
+        "lives_alone",
+        "keypad",
+        "understands_keys",
+        "voicemail",
+        "end_of_life",
+    }
+)
 STATUSES = ("planned", "cancelled", "ignored")
 """What the values of a status column may be mapped to."""
 SEVERAL = frozenset({"mobile", "landline"}) | LISTS

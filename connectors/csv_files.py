@@ -73,6 +73,11 @@ _IDS = frozenset(
         "contract",
         "mobile",
         "landline",
+        "client_group",
+        "council_ref",
+        "spokesperson",
+        "public_by",
+        "household_line",
         "pin",
         "home_number",
     }
@@ -411,6 +416,18 @@ class _Values:
                 self.note(error.trouble, field)
             return None
 
+    def day(self, field: str) -> date | None:
+        """A date without a time; None when there is none, and when it cannot be read, which is noted."""
+        cell = self.text(field)
+        if cell is None:
+            return None
+        try:
+            return self.reader.times.day(str(cell))
+        except UnreadableTime as error:
+            self.reader.american += error.trouble == "date_not_day_first"
+            self.note(error.trouble, field)
+            return None
+
     def _counted(self, cells: tuple[str, ...]) -> datetime:
         at = self.reader.times.read(cells)
         self.reader.day_first += at.day > 12
@@ -494,6 +511,9 @@ def _visit_extras(values: _Values, item: dict[str, Any]) -> None:
     late = values.text("late_after")
     if late is not None:
         item["late_after"] = f"{late}m" if _PLAIN_NUMBER.fullmatch(str(late)) else str(late)
+    kind = values.text("kind")
+    if kind is not None:
+        item["kind"] = str(kind)
 
 
 def _covers(reader: _Reader, days: Sequence[date]) -> tuple[str, str] | None:
@@ -529,29 +549,82 @@ def read_people_file(mapping: CsvMapping, body: bytes) -> Items:
 
 def _person(values: _Values) -> dict[str, Any]:
     item: dict[str, Any] = {}
-    for field in ("id", "role", "name", "first_name", "email", "contract", "pin", "home_number"):
+    for field in _PERSON_TEXTS:
         value = values.text(field)
         # digits of another column would be a PIN as good as any
         if value is not None and not (field in _KEYED and values.damaged(field)):
             item[field] = str(value)
-    for field in ("next_of_kin", "devices", "skills"):
+    for field in _PERSON_LISTS:
         if values.has(field):
             item[field] = values.several(field)
+    if (hours := values.number("hours_week")) is not None:
+        item["hours_week"] = hours
+    if (born := values.day("born")) is not None:
+        item["born"] = born.isoformat()
     by_kind = {kind: _phones(values, kind) for kind in ("mobile", "landline") if values.has(kind)}
     if by_kind:
         item["phones_by_kind"] = by_kind
-    lists = ("next_of_kin", "devices", "skills", "mobile", "landline")
+    plan = _plan(values)
+    if plan:
+        item["contact_plan"] = plan
+    lists = (*_PERSON_LISTS, "mobile", "landline", "channels", "never_tell")
     if damaged := [field for field in lists if values.damaged(field)]:
         item["damaged"] = damaged
     _home(values, item)
-    plan: dict[str, Any] = {}
-    if (public := values.text("public")) is not None:
-        plan["public"] = public
+    return item
+
+
+_PERSON_TEXTS = (
+    "id",
+    "role",
+    "name",
+    "first_name",
+    "email",
+    "prefers",
+    "gender",
+    "offer_hours",
+    "contract",
+    "client_group",
+    "council_ref",
+    "pin",
+    "home_number",
+)
+_PERSON_LISTS = ("next_of_kin", "devices", "skills", "needs", "not_with")
+_PLAN_TEXTS = ("public", "public_by", "hours", "outside_hours", "language", "spokesperson", "agreed_by")
+_PLAN_FLAGS = {"keypad": False, "understands_keys": False, "voicemail": False, "end_of_life": True}
+"""What a cell that says neither yes nor no counts as: what lets a person ring, not a machine."""
+_CHANNELS = ("voice", "text", "person")
+
+
+def _plan(values: _Values) -> dict[str, Any]:
+    """The contact plan as far as the file has it; an empty cell changes nothing, but of *lives alone* and of a list."""
+    plan: dict[str, Any] = {
+        field: str(value) for field in _PLAN_TEXTS if (value := values.text(field)) is not None
+    }
     if values.has("lives_alone"):
         plan["lives_alone"] = values.flag("lives_alone", unclear=True)
-    if plan:
-        item["contact_plan"] = plan
-    return item
+    for field, unclear in _PLAN_FLAGS.items():
+        if values.filled(field) or field in values.reader.mapping.fixed:
+            plan[field] = values.flag(field, unclear)
+    if (ring_s := values.number("ring_s")) is not None:
+        plan["ring_s"] = int(ring_s)
+    if (line := values.text("household_line")) is not None:
+        plan["household_line"] = _number(str(line))
+    if (agreed_on := values.day("agreed_on")) is not None:
+        plan["agreed_on"] = agreed_on.isoformat()
+    if values.has("never_tell"):
+        plan["never_tell"] = values.several("never_tell")
+    if values.filled("channels") or "channels" in values.reader.mapping.fixed:
+        plan["channels"] = _channels(values)
+    return plan
+
+
+def _channels(values: _Values) -> list[str]:
+    """In their order; one that is none is named, and a list without one that is known leaves it to a person."""
+    given = [plain(one) for one in values.several("channels")]
+    if any(one not in _CHANNELS for one in given):
+        values.note("value_unknown", "channels")
+    return [one for one in given if one in _CHANNELS] or ["person"]
 
 
 def _phones(values: _Values, kind: str) -> list[dict[str, str]]:

@@ -77,6 +77,13 @@ class TimeReader:
             raise UnreadableTime("time_unreadable")
         return at
 
+    def day(self, text: str) -> date:
+        """A date that may lie a lifetime ago. Raises UnreadableTime, also for a year of two digits: 31 may be 1931."""
+        day, rest = self._date(text)
+        if str(day.year) not in text or (rest and self._time(rest) != 0):
+            raise UnreadableTime("time_unreadable")
+        return day
+
     def _one(self, text: str) -> datetime:
         if self._instants and _INSTANT.fullmatch(text):
             return datetime.fromisoformat(text.replace(" ", "T", 1).replace(" ", ""))

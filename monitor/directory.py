@@ -408,10 +408,12 @@ class Directory:
             by_kind = {kind: them for kind, them in item["phones_by_kind"].items() if kind not in damaged}
             brought["phones"] = _phones_of(known.given.phones if known is not None else (), by_kind)
         if known is None:
-            return brought
+            # somebody whom we cannot read must not be told: until the list is mended nobody is told by a machine
+            return brought | ({"next_of_kin": []} if "never_tell" in item.get("damaged", ()) else {})
         before = msgspec.to_builtins(known.given)
         if isinstance(brought.get("contact_plan"), dict) and before["contact_plan"] is not None:
-            brought["contact_plan"] = before["contact_plan"] | brought["contact_plan"]
+            plan = {key: value for key, value in brought["contact_plan"].items() if key not in damaged}
+            brought["contact_plan"] = before["contact_plan"] | plan
         return before | brought
 
     def read(

@@ -451,6 +451,97 @@ def test_a_list_whose_column_is_not_in_the_file_is_left_as_it_is() -> None:
     assert read.items[0]["phones_by_kind"].keys() == {"mobile"}
 
 
+PLAN = {
+    "id": "Ref",
+    "role": "Role",
+    "born": "Born",
+    "needs": "Needs",
+    "hours_week": "Week",
+    "channels": "How",
+    "ring_s": "Ring",
+    "keypad": "Keypad",
+    "understands_keys": "Keys",
+    "voicemail": "Machine",
+    "end_of_life": "EOL",
+    "hours": "Hours",
+    "spokesperson": "Speaks",
+    "never_tell": "Never",
+    "household_line": "House",
+    "agreed_on": "Agreed",
+}
+PLAN_HEADER = ",".join(PLAN.values())
+
+
+def planned(row: str, **more: Any) -> Items:
+    return read_people_file(mapping("people", PLAN, **more), f"{PLAN_HEADER}\n{row}\n".encode())
+
+
+def test_a_whole_contact_plan_comes_by_file() -> None:
+    read = planned(
+        "su-1,service_user,04/03/1931,hoist;peg,,Phone;person,60,no,yes,no,,daily 08:00-20:00,"
+        "nok-1,nok-2;nok-3,7700900123,01/02/2026",
+        values={"channels": {"Phone": "voice", "person": "person"}},
+    )
+    assert said(read) == []
+    (item,) = read.items
+    assert (item["born"], item["needs"]) == ("1931-03-04", ["hoist", "peg"])
+    assert item["contact_plan"] == {
+        "channels": ["voice", "person"],
+        "ring_s": 60,
+        "keypad": False,
+        "understands_keys": True,
+        "voicemail": False,
+        "hours": "daily 08:00-20:00",
+        "spokesperson": "nok-1",
+        "never_tell": ["nok-2", "nok-3"],
+        "household_line": "07700900123",
+        "agreed_on": "2026-02-01",
+    }
+
+
+def test_an_empty_cell_of_a_plan_changes_nothing_but_a_list() -> None:
+    read = planned("su-1,service_user" + "," * 14)
+    assert (read.items[0]["contact_plan"], said(read)) == ({"never_tell": []}, [])
+
+
+@pytest.mark.parametrize(
+    ("field", "cell", "counts_as"),
+    [
+        ("keypad", "perhaps", False),
+        ("understands_keys", "sometimes", False),
+        ("voicemail", "ask her", False),
+        ("end_of_life", "soon", True),
+        ("channels", "pigeon", ["person"]),
+    ],
+)
+def test_a_plan_that_cannot_be_read_leaves_it_to_a_person(field: str, cell: str, counts_as: Any) -> None:
+    cells = {"id": "su-1", "role": "service_user", field: cell}
+    read = planned(",".join(cells.get(name, "") for name in PLAN))
+    assert read.items[0]["contact_plan"][field] == counts_as
+    assert said(read) == [(2, "value_unknown")]
+
+
+@pytest.mark.parametrize(
+    ("cell", "code"), [("03/14/1931", "date_not_day_first"), ("04/03/31", "time_unreadable")]
+)
+def test_a_date_of_birth_that_may_be_another_is_named_and_not_guessed(cell: str, code: str) -> None:
+    read = planned(f"su-1,service_user,{cell}" + "," * 13)
+    assert ("born" in read.items[0], said(read)) == (False, [(2, code)])
+
+
+def test_who_is_never_to_be_told_is_damaged_like_any_list() -> None:
+    cells = {"id": "su-1", "role": "service_user", "never_tell": "nok-1;#REF!;4.4E+11"}
+    read = planned(",".join(cells.get(name, "") for name in PLAN))
+    assert read.items[0]["damaged"] == ["never_tell"]
+
+
+def test_the_kind_of_a_visit_comes_by_file() -> None:
+    columns = COLUMNS | {"kind": "Kind"}
+    of = mapping(columns=columns, values={"kind": {"WN": "waking_night"}, "status": {"ok": "planned"}})
+    read = rota(f"{GOOD},WN", f"{GOOD},", header=f"{HEADER},Kind", of=of)
+    assert [item.get("kind") for item in read.items] == ["waking_night", None]
+
+
 PINS = {"id": "Ref", "role": "Role", "pin": "PIN", "home_number": "Home no"}
 
 

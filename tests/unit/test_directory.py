@@ -226,6 +226,18 @@ def test_of_somebody_new_everything_is_taken_that_could_be_read() -> None:
     assert len(made.devices()) == 1
 
 
+def test_a_list_of_the_never_to_be_told_that_lost_a_cell_opens_no_door() -> None:
+    made = directory()
+    brought = {"id": "su-9", "role": "service_user", "next_of_kin": ["nok-1"], "damaged": ["never_tell"]}
+    plan = {"contact_plan": {"never_tell": ["nok-3"], "lives_alone": True}}
+    # of somebody new nobody knows whom the lost cell named
+    assert made.completed(brought | plan)["next_of_kin"] == []
+    put(made, brought | {"contact_plan": {"never_tell": ["nok-1", "nok-2"]}})
+    kept = made.completed(brought | plan)["contact_plan"]
+    assert kept["never_tell"] == ("nok-1", "nok-2")
+    assert kept["lives_alone"]
+
+
 def test_after_a_restart_everything_is_found_again() -> None:
     made, again = directory(), directory()
     put(made, worker(pin="4711"), at_home(home_number="118", devices=["line:01632 960 777"]))
