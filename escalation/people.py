@@ -47,6 +47,7 @@ class PlanView(Struct, frozen=True, kw_only=True, gc=False):
     voicemail: bool = False
     """The neutral line may be left on their answering machine."""
     language: str = "en-GB"
+    """What they understand, as BCP 47 has it; see `understood`."""
     spokesperson: str | None = None
     """Who speaks for them and is contacted in their place; never one of `never_tell`."""
     never_tell: frozenset[str] = frozenset()
@@ -111,6 +112,11 @@ class People(Protocol):
 
     def on_line(self, line: str) -> Collection[str]:
         """Everybody who uses the line, also as a household."""
+
+
+def understood(plan: PlanView) -> bool:
+    """Whether the machine speaks their language. It speaks English: a call that is not understood reassures nobody."""
+    return plan.language.strip().lower()[:2] in ("", "en")
 
 
 def may_be_told(people: People, about: str | None, person: str, line: str = "") -> bool:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct, structs
 
 from config.policy import Policy, PublicMode
-from escalation.people import LineView, PersonView
+from escalation.people import LineView, PersonView, understood
 from escalation.track import Contact, ContactChannel, Move, Priority, Step, Track
 
 MODES: dict[PublicMode, int] = {"off": 0, "ask": 1, "auto": 2}
@@ -69,7 +69,8 @@ def left_alone(case: ReassureCase) -> str | None:
     if case.person is None or who is None:
         return None
     # why a person rings stays out of the reason: it goes into a fact, and may be somebody's health
-    if case.person.plan.end_of_life or who.plan.channels[:1] == ("person",):
+    plan = who.plan
+    if case.person.plan.end_of_life or plan.channels[:1] == ("person",) or not understood(plan):
         return "person_only"
     if case.person.plan.minor and case.speaker is None:
         return "nobody_speaks"

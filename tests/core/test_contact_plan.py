@@ -78,6 +78,8 @@ def test_who_speaks_for_them_or_the_parent_is_contacted_in_their_place(
         (PlanView(channels=("person",)), "person_only"),
         (PlanView(channels=("person", "voice")), "person_only"),
         (PlanView(end_of_life=True), "person_only"),
+        (PlanView(language="pl"), "person_only"),
+        (PlanView(language="cy-GB"), "person_only"),
         (PlanView(end_of_life=True, spokesperson="ned"), "person_only"),
         (PlanView(minor=True), "nobody_speaks"),
         (PlanView(quiet=parse_hours("daily 09:00-22:00")), "quiet_hours"),
