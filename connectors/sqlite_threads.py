@@ -28,6 +28,8 @@ CHECKPOINT_ROWS = 5_000
 WAL_PAGES = 8_000
 """32 MiB: above it the writer itself finishes the checkpoint, so that the WAL starts over."""
 READERS = 2
+OPEN_AGAIN_S = (0.05, 0.2, 0.5)
+"""Pauses before a connection for reading is opened once more."""
 SETTLED_AT_ONCE = 32
 
 
@@ -303,7 +305,18 @@ class Readers:
             if identity == self._folder.identity:
                 return identity, conn
             conn.close()
-        return self._folder.identity, self._folder.connect(query_only=True)
+        return self._folder.identity, self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        """While the writer closes and opens the files after trouble, opening them beside it may fail for a moment."""
+        for pause_s in OPEN_AGAIN_S:
+            try:
+                return self._folder.connect(query_only=True)
+            except sqlite3.Error as exc:
+                if getattr(exc, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_IOERR:
+                    raise
+                time.sleep(pause_s)
+        return self._folder.connect(query_only=True)
 
 
 def _outcome(job: Job, ledger: Ledger) -> Any:

@@ -254,6 +254,30 @@ def files_holding(folder: Path, text: bytes) -> list[str]:
     return [Path(line).name for line in found.stdout.splitlines()]
 
 
+@pytest.mark.parametrize(("code", "opened"), [("IOERR", 2), ("IOERR_SHORT_READ", 2), ("CANTOPEN", 1)])
+async def test_a_reader_that_meets_the_files_while_they_are_opened_anew_looks_once_more(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch, code: str, opened: int
+) -> None:
+    # seen after a disk had been read-only, on a busy machine: it passes within milliseconds and cannot be called up
+    connect, seen = store._folder.connect, list[bool]()
+
+    def at_first_not(*, query_only: bool = False) -> sqlite3.Connection:
+        seen.append(query_only)
+        if len(seen) == 1:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = getattr(sqlite3, f"SQLITE_{code}")
+            raise error
+        return connect(query_only=query_only)
+
+    monkeypatch.setattr(store._folder, "connect", at_first_not)
+    if opened == 1:
+        with pytest.raises(StoreUnavailable):
+            await store.facts(DESK, 0)
+    else:
+        assert await store.facts(DESK, 0) == []
+    assert seen == [True] * opened
+
+
 async def test_an_erased_person_is_gone_from_every_file(store: SqliteStore, folder: Path) -> None:
     desk = await Journalist.begin(store)
     many = [person(f"p-{n}", f"Edith Example {n:04} 020 7946".encode() * 9, rev=1) for n in range(400)]

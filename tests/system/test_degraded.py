@@ -331,7 +331,7 @@ def test_staff_are_summoned_and_told_the_truth_and_afterwards_everything_is_reco
         assert (summon["unrecorded_at_send"], summon["proof"]) == (True, f"reply:{code(summoned)}")
         assert more == []
         # what was held is not lost: now that it can be recorded she is rung, once
-        phones.ringing(EDNA)
+        until_sync(lambda: phones.calls(EDNA), 30, what="she is rung")
         assert contacts(office, "nobody", purpose="reassure")[0]["unrecorded_at_send"] is False
         assert (len(phones.calls(EDNA)), phones.calls(OFFICE)) == (1, [])
         assert daemon.stop() == 0
@@ -519,11 +519,15 @@ def test_who_takes_it_by_telephone_hears_that_it_cannot_be_recorded(
 
 
 def test_who_accepts_a_visit_that_cannot_be_recorded_does_not_hear_that_it_is_theirs(
-    tmp_path: Path, phones: Telephones, warm: WarmStart
+    tmp_path: Path, warm: WarmStart
 ) -> None:
     kit = "+441632960155"
     hasty = SLOW | {"locate_gives_up": "1s", "replace_within": "10m"}
-    with locked(tmp_path) as disk, Daemon(tmp_path, warm=warm, phones=phones, overrides=hasty) as daemon:
+    with (
+        locked(tmp_path) as disk,
+        Telephones(speed=1) as phones,  # the line is held while the trouble comes
+        Daemon(tmp_path, warm=warm, phones=phones, overrides=hasty) as daemon,
+    ):
         office = daemon.api()
         cast(office)
         office.people(care_worker("cw-9", phones=[{"number": kit, "kind": "landline"}]))

@@ -363,8 +363,9 @@ def test_the_telephones_are_away_in_the_middle_and_nobody_is_lost_or_passed_over
         assert (len(w.phones.calls(EDNA)), w.phones.calls(NED), w.phones.texts(NED)) == (1, [], [])
         w.phones.mend()
         w.does(EDNA, "no-answer", 2)
-        w.presses(w.does(NED, "answer"), "9")
+        ned = w.does(NED, "answer")
         assert w.phones.calls(NORA) == [], "the first of them first"
+        w.presses(ned, "9")
         w.presses(w.does(NORA, "answer"), "1", "3")
         w.stands("inform", "reached", "can_go")
         w.text(OFFICE, "ring the council now")
