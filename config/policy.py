@@ -176,6 +176,18 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="*auto* acts as *ask* until a practice call to that person was answered with a key",
         ),
     ] = False
+    check_within: Annotated[
+        timedelta,
+        _clause(
+            "spec 10.4 (the limit is ours)",
+            "the manager's check of an ended alert: whole days are working days, each ends at `day_ends`",
+            least="100ms",
+            most="31d",
+        ),
+    ] = timedelta(days=1)
+    day_ends: Annotated[time, Meta(title="spec 6.2 (ours)", description="a working day ends, local time")] = (
+        time(17)
+    )
     missed_after: Annotated[
         timedelta,
         _clause("spec 21.4 (ours)", "missed: no arrival by the planned end and this long after the alert"),
@@ -527,6 +539,22 @@ class Calendar(Struct, frozen=True, kw_only=True):
 
     def _counts(self, span: Span, day: date) -> bool:
         return span.holidays if day in self.holidays else day.weekday() in span.days
+
+    def works(self, day: date) -> bool:
+        """Whether it is a working day: neither weekend nor bank holiday (domain.md section 5)."""
+        return day.weekday() < 5 and day not in self.holidays
+
+    def working_days_on(self, at: datetime, days: int, ends: time) -> datetime:
+        """The end, `ends` local time, of that many working days after the day of `at`: from Friday one is Monday."""
+        day = self.day(at)
+        while days > 0:
+            day += timedelta(days=1)
+            days -= 1 if self.works(day) else 0
+        return self.at_local(day, ends)
+
+    def at_local(self, day: date, clock: time) -> datetime:
+        """That local time of that local day, in UTC (`to_utc`)."""
+        return self.to_utc(datetime.combine(day, clock))[0]
 
     def is_night(self, at: datetime, policy: Policy) -> bool:
         """Night by the policy, 23:00-07:00 (spec 6.1)."""

@@ -378,7 +378,14 @@ class _Api:
 
     async def get_alerts(self, request: web.Request) -> web.Response:
         only_open = flag(request.query.get("open"), "open")
-        return as_json({"alerts": await self._desks.alerts(request.match_info["desk"], only_open)})
+        check = request.query.get("check")
+        if check not in (None, "open"):
+            raise ApiProblem(
+                400, "wrong_type", "expected open: those that wait for the manager's check", "check"
+            )
+        desk = request.match_info["desk"]
+        found = await self._desks.alerts(desk, only_open, unchecked=check is not None)
+        return as_json({"alerts": found})
 
     async def get_alert(self, request: web.Request) -> web.Response:
         alert = await self._desks.alert(request.match_info["desk"], request.match_info["id"])
@@ -406,6 +413,8 @@ class _Api:
         action = decode(body, ActionIn)
         if not action.by.strip():
             raise ApiProblem(400, "missing", "expected the id of the person who did it", "by")
+        if action.action == "check" and presented(request) and request[CREDENTIAL].role != "manager":
+            raise ApiProblem(403, "role", "only a manager's credential may answer the manager's check")
         for name in ("at", "next_at", "start", "end"):
             moment = getattr(action, name)
             if moment is not None and moment.tzinfo is None:

@@ -30,6 +30,7 @@ from monitor.core.views import (
     PracticeView,
     RecordView,
     RotaAnswer,
+    Safeguarding,
     Script,
     TrackName,
     VisitView,
@@ -540,6 +541,7 @@ class ActionIn(Struct, frozen=True, kw_only=True):
         "note",
         "agree_change",
         "close",
+        "check",
     ]
     by: str
     at: datetime | None = None
@@ -557,6 +559,12 @@ class ActionIn(Struct, frozen=True, kw_only=True):
     start: datetime | None = None
     """Of `agree_change`: when the visit begins, as agreed; without `end` it stays as long as it was."""
     end: datetime | None = None
+    adequate: bool | None = None
+    """Of `check`: the action taken was adequate."""
+    safeguarding: Safeguarding | None = None
+    """Of `check`: a concern was raised, or considered and not raised, with the reason in `note`."""
+    serious_incident: bool | None = None
+    """Of `check`."""
 
 
 class PracticeIn(Struct, frozen=True, kw_only=True):
@@ -642,7 +650,7 @@ class Desks(Protocol):
     async def visits(self, desk: str, day: date | None) -> list[VisitView]:
         """Visits whose local day is `day` (today)."""
 
-    async def alerts(self, desk: str, only_open: bool) -> list[AlertView]:
+    async def alerts(self, desk: str, only_open: bool, *, unchecked: bool = False) -> list[AlertView]:
         """Alerts, newest first."""
 
     async def alert(self, desk: str, alert_id: str) -> AlertView | None:

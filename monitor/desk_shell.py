@@ -94,6 +94,8 @@ FIRST = {
     "not_running": "there is nothing that runs by itself just now",
     "somebody_comes": "everybody who is needed is on the way, or says that they are there",
     "reached": "the service user has answered",
+    "no_check": "this alert needs no manager's check, or is not over yet",
+    "already_checked": "it has been checked already",
     "not_open": "nobody is waited for any more: there is no time left to agree",
 }
 """Why an action changed nothing: who was first and when stands beside it, where somebody was."""
@@ -454,6 +456,9 @@ class DeskShell:
             raised_by=action.raised_by,
             start=action.start.astimezone(UTC) if action.start is not None else None,
             end=action.end.astimezone(UTC) if action.end is not None else None,
+            adequate=action.adequate,
+            safeguarding=action.safeguarding,
+            serious_incident=action.serious_incident,
         )
         ticket = self.tell(taken, evidence)
         # a refusal speaks of what somebody else did: that must be on disk too before it is told
@@ -555,7 +560,9 @@ class DeskShell:
             return ApiProblem(
                 400, "bad_body", f"expected a reason code: {', '.join(detail['expected'])}", "reason"
             )
-        if code in ("raised_by", "note", "start"):
+        if code == "not_manager":
+            return ApiProblem(403, code, "expected a manager of the desk's duty list", "by")
+        if code in ("raised_by", "note", "start", "adequate", "safeguarding", "serious_incident"):
             return ApiProblem(400, "bad_body", f"expected {', '.join(detail['expected'])}", code)
         if code == "to":
             return ApiProblem(400, "bad_body", f"expected {detail['expected'][0]}", "to")

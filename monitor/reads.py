@@ -8,12 +8,13 @@ from functools import cached_property
 from escalation.track import Track
 from monitor.core.causes import is_incident, round_of
 from monitor.core.signals import signal_of, silent_workers
-from monitor.core.state import Alert, Message, Place, State, Visit
+from monitor.core.state import Alert, Check, Message, Place, State, Visit
 from monitor.core.views import (
     AlertView,
     BoardAlert,
     BoardView,
     BoardVisit,
+    CheckView,
     ContactView,
     DarkView,
     LineView,
@@ -85,9 +86,11 @@ class Reads:
 
     # --- alerts ---
 
-    def alerts(self, now: datetime, *, only_open: bool) -> list[AlertView]:
-        """Newest first."""
+    def alerts(self, now: datetime, *, only_open: bool, unchecked: bool = False) -> list[AlertView]:
+        """Newest first. `unchecked`: only those that wait for the manager's check."""
         found = [a for a in self._state.values.alerts.values() if not only_open or a.state != "ended"]
+        if unchecked:
+            found = [alert for alert in found if alert.ref in self._state.unchecked]
         return [self.alert(alert, now) for alert in sorted(found, key=lambda a: a.opened_at, reverse=True)]
 
     def alert(self, alert: Alert, now: datetime) -> AlertView:
@@ -123,7 +126,25 @@ class Reads:
             ),
             visits=self._round(alert, now),
             incident=alert.incident,
+            check=self.check(alert.check) if alert.check is not None else None,
         )
+
+    def check(self, check: Check) -> CheckView:
+        """The manager's check of an alert."""
+        return CheckView(
+            reasons=check.reasons,
+            due_at=check.due_at,
+            by=self._directory.outside(check.by) if check.by else None,
+            at=check.at,
+            adequate=check.adequate,
+            safeguarding=check.safeguarding,
+            serious_incident=check.serious_incident,
+        )
+
+    def unchecked(self) -> list[Alert]:
+        """Those that wait for the manager's check, the first due first."""
+        found = [self._state.values.alerts[ref] for ref in self._state.unchecked]
+        return sorted(found, key=lambda a: (a.check.due_at if a.check else a.opened_at, a.ref))
 
     def _round(self, alert: Alert, now: datetime) -> tuple[str, ...]:
         if not is_incident(alert) or alert.state == "ended":
@@ -196,6 +217,7 @@ class Reads:
             next_deadline_at=self._state.next_deadline(),
             broker=broker,
             telephones=telephones,
+            checks=tuple(self.board_alert(alert, now) for alert in self.unchecked()),
         )
 
     def board_alert(self, alert: Alert, now: datetime) -> BoardAlert:

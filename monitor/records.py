@@ -261,6 +261,15 @@ class Teller:
                 }
             case f.AlertLapsed():
                 return {"who": self.who(body.by)}
+            case f.CheckWanted():
+                return {"reason": ", ".join(body.reasons), "next_at": body.check_by}
+            case f.CheckRecorded():
+                return {
+                    "who": self.who(body.by),
+                    "adequate": body.adequate,
+                    "safeguarding": body.safeguarding,
+                    "serious_incident": body.serious_incident,
+                }
             case f.AlertEnded():
                 return {"result": body.reason, "by": self.who(body.by), "reason": body.outcome}
             case f.TrackMoved():

@@ -424,10 +424,10 @@ class Watch:
         await shell.engine.durable()
         return found
 
-    async def alerts(self, desk: str, only_open: bool) -> list[AlertView]:
-        """Alerts, newest first."""
+    async def alerts(self, desk: str, only_open: bool, *, unchecked: bool = False) -> list[AlertView]:
+        """Alerts, newest first. `unchecked`: only those that wait for the manager's check."""
         shell = self._shell(desk)
-        found = shell.reads.alerts(self._clock.now(), only_open=only_open)
+        found = shell.reads.alerts(self._clock.now(), only_open=only_open, unchecked=unchecked)
         await shell.engine.durable()
         return found
 

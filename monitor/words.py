@@ -64,6 +64,10 @@ NAMES_NEW = frozenset({"SU-6", "SU-10", "SUV-2", "CW-9", "CW-13", "CWV-2", "CO-2
 """Words that are about the one who comes instead, or is missing; elsewhere `Message.about` is {carer}."""
 
 
+OF_CHECKS = frozenset({"OC-180"})
+"""Words about all alerts that wait for the manager's check."""
+
+
 INBOUND_WHISPER = "INV-1"
 """The same for a caller on an ordinary number."""
 
@@ -270,12 +274,25 @@ class Words:
             values["min"] = str(alert.count) if alert.reason == "left_short" else ""
         if alert is not None and message.template in ("OC-6", "RM-1"):
             values |= self._hour(alert, now)
+        if message.template in OF_CHECKS:
+            values |= self._unchecked()
         if message.unrecorded or message.template == "OC-13":
             # what is meant to be done for the service user waits for the disk: it must not be told as being done
             values |= {"degraded": self._wording.phrase["degraded"], "doing": ""}
         if message.slot is not None:
             values |= codes_for(message.template, message.slot, bare=message.bare)
         return values
+
+    def _unchecked(self) -> dict[str, str]:
+        """How many alerts wait for the manager's check as this leaves, and on which day the first of them was over."""
+        found = [self._state.values.alerts[ref] for ref in self._state.unchecked]
+        days = [self._state.calendar.local(a.ended_at) for a in found if a.ended_at is not None]
+        board = f"{self._office.public_url}/board/{self._office.desk}" if self._office.public_url else ""
+        return {
+            "n": str(len(found)),
+            "day": f"{min(days):%A}" if days else "",
+            "link": board,
+        }
 
     def _visit(self, alert: Alert | None, ref: str | None) -> Visit | None:
         return self._state.values.visits.get((alert.visit if alert is not None else None) or ref or "")

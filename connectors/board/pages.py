@@ -38,6 +38,9 @@ _STREAM_S = 900.0
 _NOTE_CHARS = 2000
 _BY_CHARS = 200
 
+_FIELDS = ("worker", "minutes", "to", "sent", "eta", "adequate", "safeguarding", "serious_incident")
+_YES_NO = {"yes": True, "no": False}
+
 _HEADINGS = {
     400: "That could not be read",
     401: "Please sign in",
@@ -70,7 +73,7 @@ class Times:
 
 
 class Action(Struct, frozen=True, kw_only=True):
-    """A pressed button, read from its form."""
+    """A pressed button, read from its form. `fields` are those that one action alone has."""
 
     action: str
     by: str
@@ -300,9 +303,7 @@ class Board:
         return Action(
             action=action,
             of=of,
-            fields={
-                name: _field(form, name, _BY_CHARS) for name in ("worker", "minutes", "to", "sent", "eta")
-            },
+            fields={name: _field(form, name, _BY_CHARS) for name in _FIELDS},
             by=by,
             note=_field(form, "note", _NOTE_CHARS) or None,
             reason=_field(form, "reason", 50) or None,
@@ -411,6 +412,8 @@ def _as_action(pressed: Action) -> ActionIn:
             return _sent(pressed, worker or fields["sent"], minutes or fields["eta"])
         case "told_next_of_kin":
             return ActionIn(action="told_next_of_kin", by=by, note=note, to=pressed.of or None)
+        case "check":
+            return _checked(pressed)
         case "stop_track" | "do_now":
             return _steered(pressed)
         case "note" if note:
@@ -443,6 +446,22 @@ def _said(pressed: Action) -> ActionIn:
         reason=pressed.of,
         to=pressed.fields["worker"] or None,
         minutes=minutes,
+    )
+
+
+def _checked(pressed: Action) -> ActionIn:
+    """The manager's three answers; the core says which of them is missing."""
+    fields = pressed.fields
+    return msgspec.convert(
+        {
+            "action": "check",
+            "by": pressed.by,
+            "note": pressed.note,
+            "adequate": _YES_NO.get(fields["adequate"]),
+            "safeguarding": fields["safeguarding"] if fields["safeguarding"] in words.SAFEGUARDING else None,
+            "serious_incident": _YES_NO.get(fields["serious_incident"]),
+        },
+        ActionIn,
     )
 
 

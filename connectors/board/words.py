@@ -22,8 +22,11 @@ from monitor.core.views import (
     BoardView,
     BoardVisit,
     CandidateView,
+    CheckReason,
+    CheckView,
     ContactView,
     RecordLine,
+    Safeguarding,
     Stage,
     TrackView,
     VisitView,
@@ -166,6 +169,19 @@ CLOSE_REASONS = {
     "other": "Something else, told in the note",
 }
 """Reason codes of `close` that the page offers."""
+
+CHECK_REASONS: dict[CheckReason, str] = {
+    "missed": "the visit was missed",
+    "unreached": "they could not be reached",
+    "help": "help was asked",
+    "no_reply": "nobody answered the door",
+    "breach": "nobody was sent within the hour",
+}
+"""Why an alert needs the manager's check (10.4)."""
+SAFEGUARDING: dict[Safeguarding, str] = {
+    "raised": "a safeguarding concern was raised",
+    "not_raised": "a safeguarding concern was considered and not raised",
+}
 
 RAISED_BY: dict[RaisedBy, str] = {
     "service_user": "They themselves",
@@ -344,6 +360,8 @@ EVENTS: dict[str, str] = {
     "NearRecorded": "Near the home",
     "AnswerHeard": "Answered an older question",
     "WatchFault": "Fault of the watch",
+    "CheckWanted": "Manager's check wanted",
+    "CheckRecorded": "Manager's check",
 }
 UNSHOWN = frozenset({"MessageAccepted", "MessageChased", "AlertClosed"})
 """Steps between us and the network, which tell a person nothing."""
@@ -360,6 +378,7 @@ ACTIONS = {
     "do_now": "Told to go on now",
     "note": "Note",
     "close": "Recorded the outcome",
+    "check": "Checked it, and wrote",
 }
 ANSWERS = {
     "there": "is there",
@@ -416,7 +435,7 @@ def _is_shown(one: RecordLine, left: Container[str]) -> bool:
 
 
 def _event(one: RecordLine, names: Mapping[str, str]) -> Line:
-    said = [_result(one), _about(one, names)]
+    said = [_result(one), _about(one, names), checked(one)]
     if one.possibly_repeated:
         said.append("possibly sent twice")
     if one.unrecorded_at_send:
@@ -473,6 +492,20 @@ def _about(one: RecordLine, names: Mapping[str, str]) -> str:
     return ", ".join(parts)
 
 
+def check_reasons(check: CheckView) -> str:
+    """Why it needs the check: `the visit was missed; nobody was sent within the hour`."""
+    return "; ".join(CHECK_REASONS[reason] for reason in check.reasons)
+
+
+def checked(one: RecordLine | CheckView) -> str:
+    """A manager's three answers: what was said, and no finding (10.3)."""
+    if one.adequate is None or one.safeguarding is None or one.serious_incident is None:
+        return ""
+    adequate = "action adequate" if one.adequate else "action not adequate"
+    serious = "serious incident" if one.serious_incident else "no serious incident"
+    return f"{adequate}; {SAFEGUARDING[one.safeguarding]}; {serious}"
+
+
 def _named(proof: str | None, names: Mapping[str, str]) -> str | None:
     """`person:st-1` with the name in place of the id."""
     kind, _, value = (proof or "").partition(":")
@@ -503,6 +536,7 @@ TRIED = {
     "do_now": "make a part of the procedure go on now",
     "note": "add a note",
     "close": "record the outcome",
+    "check": "answer the manager's check",
 }
 
 

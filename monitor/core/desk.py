@@ -18,6 +18,7 @@ from monitor.core import (
     callers,
     causes,
     checkins,
+    checks,
     council,
     counted,
     incidents,
@@ -62,7 +63,7 @@ from monitor.core.inputs import (
     SendTurn,
     SignalChanged,
 )
-from monitor.core.state import ROTA, Alert, State
+from monitor.core.state import CHECKS, ROTA, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
@@ -74,7 +75,7 @@ JOURNAL_FORMAT = 1
 def decide(state: State, seen: Input, ctx: Ctx) -> Decision:
     """What follows from this input, as facts. Raises only on a programmer's error."""
     work = Work(state, ctx)
-    return procedure.follow(work, _DECIDE[type(seen)](work, seen))
+    return checks.follow(work, procedure.follow(work, _DECIDE[type(seen)](work, seen)))
 
 
 def next_deadline(state: State) -> datetime | None:
@@ -95,6 +96,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         messages.on_deadline(work, message)
     elif subject == ROTA:
         rota.on_deadline(work, seen.due_at)
+    elif subject == CHECKS:
+        checks.on_deadline(work, seen.due_at)
     return work.decision()
 
 
@@ -198,7 +201,7 @@ def _action(work: Work, seen: ActionTaken) -> Decision:
     alert = work.alert(seen.alert)
     if alert is None:
         return Decision(refusal=Refusal(code="not_found"))
-    if alert.state == "ended" and seen.action not in ("note",):
+    if alert.state == "ended" and seen.action not in ("note", "check"):
         return Decision(
             refusal=Refusal(code="already_ended", detail={"by": alert.taken_by, "at": alert.ended_at})
         )
@@ -418,6 +421,16 @@ def _agree_change(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None
     return None
 
 
+def _check(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """The manager's check of an alert that is over (spec 10.4)."""
+    answered = checks.answer(work, alert, seen)
+    if isinstance(answered, Refusal):
+        return answered
+    _recorded(work, alert, seen)
+    work.emit(alert.ref, answered, policy=alert.policy)
+    return None
+
+
 _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "take": _take,
     "hand_over": _hand_over,
@@ -431,6 +444,7 @@ _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "do_now": _steer,
     "agree_change": _agree_change,
     "close": _close,
+    "check": _check,
 }
 
 _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {

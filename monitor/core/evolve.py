@@ -20,6 +20,7 @@ from escalation.track import Track
 from monitor.core import facts as f
 from monitor.core.facts import Draft, Happened
 from monitor.core.state import (
+    CHECKS,
     DEVICE_MEMORY,
     ROTA,
     ROTA_CUT_OFF,
@@ -27,6 +28,7 @@ from monitor.core.state import (
     ROTA_OLD,
     WEEK,
     Alert,
+    Check,
     Dark,
     Device,
     Held,
@@ -107,6 +109,8 @@ ALERT_FACTS: frozenset[type] = frozenset(
         f.AlertLapsed,
         f.AlertGathered,
         f.AlertEnded,
+        f.CheckWanted,
+        f.CheckRecorded,
         f.AlertClosed,
         f.LineWaits,
         f.LinesJoined,
@@ -347,6 +351,10 @@ ON_VISIT: frozenset[type] = frozenset((f.AlertRaised, f.AlertEnded))
 """The facts of an alert that stand on its visit too."""
 
 
+OF_CHECK: frozenset[type] = frozenset((f.CheckWanted, f.CheckRecorded))
+"""The facts that say whether the manager's check of it waits."""
+
+
 ON_SHELF: frozenset[type] = frozenset((f.AlertRaised, f.AlertEnded, f.AlertGathered))
 """The facts that say among which of the open alerts it stands."""
 
@@ -366,6 +374,8 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
     state.moved(ref)
     if kind in ON_SHELF:
         state.index_alert(new, old)
+    if kind in OF_CHECK:
+        state.index_check(new)
     if kind is f.AlertRaised and new.kind == "rota":
         if new.reason == ROTA_CUT_OFF:
             values.rota_begun = None  # told; the alert says the rest
@@ -407,6 +417,10 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
                 ended_at=fact.at,
                 closes_at=fact.at + policy_of(fact.policy).closes_after,
             )
+        case f.CheckWanted():
+            return structs.replace(alert, check=Check(reasons=body.reasons, due_at=body.check_by))
+        case f.CheckRecorded():
+            return _checked_by(alert, fact, body, policy_of(fact.policy).closes_after)
         case f.LineWaits() | f.LinesJoined() | f.LineLeft():
             return structs.replace(alert, lines=_lines(alert, fact, body))
         case f.ReplacementAccepted():
@@ -428,6 +442,20 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
             return structs.replace(alert, pressed=(*before, pressed))
         case _:
             return alert
+
+
+def _checked_by(alert: Alert, fact: Draft, body: f.CheckRecorded, closes_after: timedelta) -> Alert:
+    """Answered: it stays as long as one that has just ended, so that who has answered still sees it."""
+    check = alert.check or Check(reasons=(), due_at=fact.at)
+    answered = structs.replace(
+        check,
+        by=body.by,
+        at=fact.at,
+        adequate=body.adequate,
+        safeguarding=body.safeguarding,
+        serious_incident=body.serious_incident,
+    )
+    return structs.replace(alert, check=answered, closes_at=fact.at + closes_after)
 
 
 def with_message(alert: Alert, message: Message) -> Alert:
@@ -574,6 +602,7 @@ def _forget_alert(state: State, alert: Alert, fact: Happened) -> None:
     del state.values.alerts[alert.ref]
     state.moved(alert.ref)
     state.index_alert(None, alert)
+    state.unchecked.pop(alert.ref, None)
     for key in alert.messages:
         _close_question(state, key, fact)
         if state.values.messages.pop(key, None) is not None:
@@ -794,6 +823,9 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             values.dark[f"{body.cause}:{fact.subject}"] = dark
         case f.SignalFound() as body:
             values.dark.pop(f"{body.cause}:{fact.subject}", None)
+        case f.ChecksReminded() as body:
+            values.checks_next_at = body.next_at
+            state.moved(CHECKS)
         case f.DayRolledOver() as body:
             values.day = body.day
             _tidy(state, fact)

@@ -31,11 +31,13 @@ from monitor.core.inputs import (
 from monitor.core.views import (
     AlertKind,
     Channel,
+    CheckReason,
     EndedReason,
     LineCame,
     Priority,
     Purpose,
     Result,
+    Safeguarding,
     TrackName,
     TrackStep,
 )
@@ -326,6 +328,32 @@ class AlertEnded(FactBody, frozen=True, kw_only=True):
     outcome: str | None = None
 
 
+class CheckWanted(FactBody, frozen=True, kw_only=True):
+    """The alert that is over needs the manager's check until `check_by` (domain.md, "Ending"; spec 10.4)."""
+
+    reasons: tuple[CheckReason, ...]
+    check_by: datetime
+
+
+class CheckRecorded(FactBody, frozen=True, kw_only=True):
+    """A manager's three answers about the alert. Why no concern was raised stands beside the action, as evidence."""
+
+    by: str
+    adequate: bool
+    safeguarding: Safeguarding
+    serious_incident: bool
+
+
+class ChecksReminded(FactBody, frozen=True, kw_only=True):
+    """So many checks were unanswered past their day: `told` managers, or who stood in for them, were texted. The desk
+    asks again at `next_at`."""
+
+    waiting: int
+    told: int
+    next_at: datetime
+    reason: str = ""
+
+
 class AlertClosed(FactBody, frozen=True, kw_only=True):
     """The ended alert leaves the state."""
 
@@ -580,6 +608,9 @@ AnyBody = (
     | AlertLapsed
     | AlertGathered
     | AlertEnded
+    | CheckWanted
+    | CheckRecorded
+    | ChecksReminded
     | AlertClosed
     | LineWaits
     | LinesJoined

@@ -388,6 +388,7 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
         "note",
         "agree_change",
         "close",
+        "check",
     ]
     by: str
     at: datetime
@@ -406,6 +407,10 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
     start: datetime | None = None
     """Of `agree_change`: when the visit is to begin, as agreed."""
     end: datetime | None = None
+    adequate: bool | None = None
+    """Of `check`, as the two that follow: the three answers of the manager's check (10.4)."""
+    safeguarding: Literal["raised", "not_raised"] | None = None
+    serious_incident: bool | None = None
 
 
 class PracticeWanted(Struct, frozen=True, kw_only=True):

@@ -33,11 +33,13 @@ from monitor.core.views import (
     AlertKind,
     AlertState,
     Channel,
+    CheckReason,
     EndedReason,
     LineCame,
     Priority,
     Purpose,
     Result,
+    Safeguarding,
 )
 
 STATE_VERSION = 1
@@ -222,6 +224,23 @@ class Held(Struct, frozen=True, kw_only=True, gc=False):
         return self.ended_at is None and self.joined_at is None
 
 
+class Check(Struct, frozen=True, kw_only=True, gc=False):
+    """The manager's check of an ended alert; `by` None: it is not answered."""
+
+    reasons: tuple[CheckReason, ...]
+    due_at: datetime
+    by: str | None = None
+    at: datetime | None = None
+    adequate: bool | None = None
+    safeguarding: Safeguarding | None = None
+    serious_incident: bool | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Nobody has answered it yet."""
+        return self.by is None
+
+
 class Alert(Struct, frozen=True, kw_only=True, gc=False):
     """Something is wrong. `policy` is the digest under which it was raised and is run."""
 
@@ -256,6 +275,7 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     """The incident of its cause, which staff are summoned for in its place."""
     council: Council | None = None
     pressed: tuple[Pressed, ...] = ()
+    check: Check | None = None
 
     def track(self, name: TrackName) -> Track | None:
         """The track of that name, if it runs at all."""
@@ -380,6 +400,8 @@ class Values(Struct, kw_only=True):
     """By service user: when cancellations were confirmed in the last days."""
     replies_to: dict[str, tuple[datetime, ...]] = {}
     """By line: when automatic replies went to it."""
+    checks_next_at: datetime | None = None
+    """When unanswered checks of managers are told of again."""
 
 
 class Round(Struct, frozen=True, kw_only=True, gc=False):
@@ -401,6 +423,8 @@ class State:
         self.by_print: dict[int, str] = {}
         self.open_by: dict[str, Refs] = {}
         """Open alerts: by the incident to which they belong, else by their kind."""
+        self.unchecked: Refs = {}
+        """Ended alerts that wait for the manager's check."""
         self._rounds: dict[str, Round] = {}
         """By care worker: made when somebody asks, forgotten when a visit of theirs changes."""
         self.frozen: dict[str, str] = {}
@@ -415,8 +439,10 @@ class State:
             self.index_visit(visit)
         for alert in self.values.alerts.values():
             self.index_alert(alert, None)
+            self.index_check(alert)
         self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
         self.moved(ROTA)
+        self.moved(CHECKS)
         self._look_again()
 
     def terms(self, person: PersonView | None) -> Terms | None:
@@ -513,6 +539,14 @@ class State:
         if alert is not None and now is not None:
             self.open_by.setdefault(now, {})[alert.ref] = None
 
+    def index_check(self, alert: Alert) -> None:
+        """Find it while it waits for the manager's check."""
+        if alert.check is not None and alert.check.waits:
+            self.unchecked[alert.ref] = None
+        else:
+            self.unchecked.pop(alert.ref, None)
+        self._moved[CHECKS] = None
+
     def forget_visit(self, visit: Visit) -> None:
         """Out of the indexes; its deadline goes too."""
         _drop(self.by_service_user, visit.service_user, visit.ref)
@@ -559,7 +593,15 @@ class State:
             at = message.next_at
         elif subject == ROTA:
             at = rota_deadline(values)
+        elif subject == CHECKS:
+            at = self._checks_deadline()
         return None if at is None else (at, turn)
+
+    def _checks_deadline(self) -> datetime | None:
+        """When the first unanswered check is due, or when all of them are told of again."""
+        alerts, again = self.values.alerts, self.values.checks_next_at
+        first = min((c.due_at for ref in self.unchecked if (c := alerts[ref].check)), default=None)
+        return first if first is None or again is None else max(first, again)
 
     def next_asked(self) -> Asked | None:
         """The earliest moment at which the core wants to be asked, with its turn among those of that moment."""
@@ -620,6 +662,8 @@ def _drop(index: dict[str, Refs], key: str, ref: str) -> None:
 
 ROTA = "rota"
 """The subject under which the desk asks about its rota as a whole."""
+CHECKS = "checks"
+"""The subject under which the desk asks about its managers' checks as a whole: thirty are told of in one text."""
 ROTA_OLD = "rota_old"
 """Reason of the alarm that no rota was uploaded for `rota_old_after`."""
 
@@ -680,9 +724,9 @@ def visit_deadline(visit: Visit) -> datetime | None:
 
 
 def alert_deadline(alert: Alert) -> datetime | None:
-    """The earliest next moment of its tracks; an ended one only waits to leave the state."""
+    """The earliest next moment of its tracks; an ended one only waits to leave the state, once it was checked."""
     if alert.state == "ended":
-        return alert.closes_at
+        return alert.closes_at if alert.check is None or not alert.check.waits else None
     moments = [track.next_at for track in alert.tracks if track.next_at is not None]
     if alert.council is not None and alert.council.next_at is not None:
         moments.append(alert.council.next_at)

@@ -152,6 +152,26 @@ class PracticeView(Struct, frozen=True, kw_only=True):
     practised_at: datetime | None = None
 
 
+CheckReason = Literal["missed", "unreached", "help", "no_reply", "breach"]
+CHECK_REASONS: tuple[CheckReason, ...] = CheckReason.__args__  # type: ignore[attr-defined]
+"""Why an alert that is over needs the manager's check (domain.md, "Ending"; spec 10.4)."""
+Safeguarding = Literal["raised", "not_raised"]
+SAFEGUARDING: tuple[Safeguarding, ...] = Safeguarding.__args__  # type: ignore[attr-defined]
+"""A safeguarding concern was raised, or considered and not raised, with the reason."""
+
+
+class CheckView(Struct, frozen=True, kw_only=True):
+    """The manager's check of an alert that is over. `by` is null while it is not answered."""
+
+    reasons: tuple[CheckReason, ...]
+    due_at: datetime
+    by: str | None = None
+    at: datetime | None = None
+    adequate: bool | None = None
+    safeguarding: Safeguarding | None = None
+    serious_incident: bool | None = None
+
+
 class AlertView(Struct, frozen=True, kw_only=True):
     """An alert as `GET …/alerts/{id}` shows it."""
 
@@ -177,6 +197,8 @@ class AlertView(Struct, frozen=True, kw_only=True):
     """Of an incident: the visits of its cause, now and in the next hours, where nobody is known to be."""
     incident: str | None = None
     """The incident of its cause, for which staff are summoned in its place."""
+    check: CheckView | None = None
+    """Of an ended alert that needs the manager's check."""
 
 
 class RotaProblem(Struct, frozen=True, kw_only=True):
@@ -307,6 +329,10 @@ class RecordLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tries: int | None = None
     possibly_repeated: bool = False
     unrecorded_at_send: bool = False
+    adequate: bool | None = None
+    """Of a manager's check, as the two that follow."""
+    safeguarding: Safeguarding | None = None
+    serious_incident: bool | None = None
     words: str | None = None
     """A note, or what somebody texted, out of the evidence."""
     words_erased: bool = False
@@ -422,3 +448,5 @@ class BoardView(Struct, frozen=True, kw_only=True):
     next_deadline_at: datetime | None
     broker: str
     telephones: str
+    checks: tuple[BoardAlert, ...] = ()
+    """Alerts that are over and wait for the manager's check, the first due first."""

@@ -289,10 +289,14 @@ def busy_day(seed: int, steps: int = 150, **desk_: Any) -> Desk:
 
 
 def tidy_up(desk: Desk) -> None:
-    """Somebody closes every alert, and two days go by."""
+    """Somebody closes every alert, a manager checks those that need it a day too late, and two days go by."""
     for alert in desk.alerts():
         if alert.state != "ended":
             desk.act("close", "mary", alert=alert, reason="outcome_recorded")
+    desk.advance(hours=34)
+    for ref in list(desk.state.unchecked):
+        alert = desk.state.values.alerts[ref]
+        desk.act("check", "mary", alert=alert, adequate=True, safeguarding="raised", serious_incident=False)
     desk.advance(hours=48)
 
 

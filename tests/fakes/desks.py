@@ -299,9 +299,10 @@ class FakeDesks:
         self.asked_days.append(day)
         return self.visit_views
 
-    async def alerts(self, desk: str, only_open: bool) -> list[AlertView]:
+    async def alerts(self, desk: str, only_open: bool, *, unchecked: bool = False) -> list[AlertView]:
         self._check_desk(desk)
-        return [one for one in self.alert_views.values() if not only_open or one.state != "ended"]
+        found = [one for one in self.alert_views.values() if not only_open or one.state != "ended"]
+        return [one for one in found if not unchecked or (one.check is not None and one.check.by is None)]
 
     async def alert(self, desk: str, alert_id: str) -> AlertView | None:
         self._check_desk(desk)
