@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import expect
 
 from tests.system.daemon import (
+    DESK,
     EDNA,
     OFFICE,
     ON_CALL,
@@ -26,6 +28,7 @@ from tests.system.daemon import (
     visit,
 )
 from tests.system.daemon import now as this_moment
+from tests.system.test_alert_page import browser
 from tests.waiting import until_sync
 
 DUTY = (
@@ -176,3 +179,39 @@ def test_thirty_that_wait_are_one_text_and_a_kill_loses_none_of_them(tmp_path: P
 def test_a_wrong_value_of_the_query_is_said(checked: World) -> None:
     answer = checked.office.call("GET", "./alerts?check=closed")
     assert (answer.status, answer.body["error"]["path"]) == (400, "check")
+
+
+async def test_the_board_lists_it_and_the_page_of_the_alert_has_the_form(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, check_within="1d") as w:
+        (alert,) = w.breached_and_over()
+        async with browser() as chromium:
+            page = await (await chromium.new_context(viewport={"width": 1300, "height": 900})).new_page()
+            page.set_default_timeout(15_000)
+            await page.goto(f"{w.daemon.url}/board/{DESK}")
+            await page.locator("#d-checks summary").click()
+            await expect(page.locator("#d-checks li")).to_contain_text("nobody was sent within the hour")
+            await page.locator(f"#c-{alert}").click()
+            await page.locator("#by").select_option("st-2")
+            await page.locator("#adequate").select_option("no")
+            await page.locator("#safeguarding").select_option("not_raised")
+            await page.locator("#serious_incident").select_option("yes")
+            await page.locator("#check").click()
+            await expect(page.locator("body")).to_contain_text(
+                "why no safeguarding concern was raised, in words"
+            )
+            await page.go_back()
+            await page.locator("#by").select_option("st-2")
+            await page.locator("#note").fill(BECAUSE)
+            await page.locator("#adequate").select_option("no")
+            await page.locator("#safeguarding").select_option("not_raised")
+            await page.locator("#serious_incident").select_option("yes")
+            await page.locator("#check").click()
+            await expect(page.locator(".alert-head")).to_contain_text(
+                "Checked by Petra Larkspur: action not adequate; "
+                "a safeguarding concern was considered and not raised; serious incident."
+            )
+            await expect(page.locator(".record q").first).to_have_text(BECAUSE)
+            assert await page.locator("#check-form").count() == 0
+        assert w.waiting() == []
