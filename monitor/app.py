@@ -193,6 +193,7 @@ class App:
 
     async def _settle(self, seconds: float) -> None:
         """What already waits in sockets and queues is read first (docs/interface.md, "Order")."""
+        self.watch.listen_anew()
         if self.mqtt is not None:
             await self.mqtt.settle(seconds)
         await asyncio.sleep(min(0.05, seconds))

@@ -206,9 +206,10 @@ class DeskShell:
             return future
         decision = ticket.decision
         outcome = decision.outcome or "quarantined"
+        worker = check.worker or (self.directory.worker_of(check.device) if check.device else None)
         if check.position is not None:
-            worker = check.worker or (self.directory.worker_of(check.device) if check.device else None)
             self.engine.positions.note(worker, check, outcome)
+        self.engine.heard.note(worker, check, outcome, self._clock.now())
         self._metrics.checkin(self.id, seen.source, outcome)
         answer = CheckInAnswer(
             id=seen.id,

@@ -50,6 +50,7 @@ from monitor.core.inputs import (
 )
 from monitor.core.state import STATE_VERSION, Asked, State
 from monitor.directory import Directory
+from monitor.heard import Heard
 from monitor.positions import Positions
 
 log = structlog.get_logger("engine")
@@ -121,6 +122,7 @@ class Engine:
     ) -> None:
         self.desk, self.directory = desk, directory
         self.positions = Positions()
+        self.heard = Heard()
         self.state = State()
         self._seq, self._hash = 0, GENESIS
         self.durable_seq = 0
@@ -158,6 +160,7 @@ class Engine:
         self._seq, self._hash = loaded.head.seq, loaded.head.hash
         self.durable_seq = loaded.head.seq
         self._snapshot_seq = self.state.seq
+        self.heard.begin(self._clock.now())
         self.submit(LeadershipWon(fence=self._leadership.fence))
         for subject, error in self.state.frozen.items():
             self.submit(DeadlineFailed(subject=subject, due_at=self._clock.now(), error=error))
@@ -209,6 +212,9 @@ class Engine:
             unrecorded=self.reason is not None,
             positions=self.positions.last,
             positions_before=self.positions.before,
+            heard=self.heard.workers,
+            fixes=self.heard.fixes,
+            listening_since=self.heard.since,
         )
 
     def _take(self, decision: Decision, seen: Input, now: datetime, evidence: Sequence[EvidenceRow]) -> int:

@@ -378,6 +378,8 @@ class Watch:
         """Tell every desk, or the one that it feeds, that something is dark, or back. Raises what the last one raised
         that could not take it, after all the others were told."""
         failed: Exception | None = None
+        if not dark and cause != "feed":
+            self.listen_anew()
         for shell in self.shells.values():
             if not shell.engine.lost and desk in (None, shell.id):
                 try:
@@ -386,6 +388,11 @@ class Watch:
                     failed = error
         if failed is not None:
             raise failed
+
+    def listen_anew(self) -> None:
+        """Nothing could have reached us for a while: what telephones did not say meanwhile says nothing of them."""
+        for shell in self.shells.values():
+            shell.engine.heard.begin(self._clock.now())
 
     # --- people, rota, reads ---
 

@@ -53,18 +53,19 @@ def dark_cause(state: State, worker_of: WorkerOf, visit: Visit) -> Cause | None:
     return Cause(name="worker_dark", worker=absent[0]) if absent else None
 
 
-def is_over(state: State, worker_of: WorkerOf, incident: Alert, now: datetime, back: str = "") -> bool:
+def is_over(
+    state: State, worker_of: WorkerOf, incident: Alert, now: datetime, back: frozenset[str] = frozenset()
+) -> bool:
     """Whether what caused the incident is over. Lateness ends with its alerts, darkness with the first sign of life or
-    the last visit of the round. `back`: what has come back just now, as `cause:subject`."""
+    the last visit of the round. `back`: what has come back just now, each as `cause:subject`."""
     if incident.reason in ENDS_WITH_ALERTS:
         return True
     if incident.reason == "worker_dark":
-        cause, _, device = back.partition(":")
-        seen = cause == "device" and worker_of(device) == incident.worker
+        seen = any(worker_of(key.removeprefix("device:")) == incident.worker for key in back)
         dark = not seen and incident.worker in silent_workers(state, worker_of)
     else:
         way = incident.reason.removesuffix("_dark")
-        dark = any(entry.cause == way and key != back for key, entry in state.values.dark.items())
+        dark = any(entry.cause == way and key not in back for key, entry in state.values.dark.items())
     return not dark or not round_of(state, incident, now)
 
 

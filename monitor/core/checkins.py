@@ -12,12 +12,13 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from monitor.core import asking
+from monitor.core import asking, phones
 from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
 from monitor.core.incidents import raise_late
 from monitor.core.inputs import CheckInSeen, Outcome
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
+from monitor.core.shifts import on_shift
 from monitor.core.state import Alert, Sent, Visit
 from monitor.core.views import AlertKind, EndedReason
 from monitor.core.work import Decision, Work
@@ -28,8 +29,6 @@ LIVE = timedelta(minutes=2)
 """A message received within this time of its happening was sent live."""
 APART = timedelta(minutes=2)
 """Two consistent fixes at least this far apart make an arrival; the first one counts (devices.md, "Position")."""
-SHIFT = timedelta(minutes=30)
-"""On shift is this much around a run (domain.md section 6)."""
 SOS = "sos"
 """Reason of the alert that a care worker's own device asked for."""
 AFTER_END = timedelta(hours=4)
@@ -554,9 +553,11 @@ def _fix(work: Work, seen: Seen) -> Decision:
     """A position alone. What proves nothing is not recorded; off shift it is dropped at once."""
     if seen.check.mock:
         return Decision(outcome="mock_position")
-    _hear_again(work, seen.check)
-    if not _on_shift(work, seen):
+    phones.spoke(work, seen.check, seen.worker, live=seen.live)
+    if not on_shift(work, seen.worker, seen.at):
         return work.decision(outcome="off_shift")
+    if seen.live:
+        phones.reported(work, seen.check, seen.worker)
     if seen.behind:
         # where they were then is known, when it was is not
         return work.decision(outcome="clock_doubtful")
@@ -615,31 +616,9 @@ def _near(work: Work, seen: Seen, match: Match) -> Decision:
     return work.decision(outcome="near", visit=match.visit.ref)
 
 
-def _on_shift(work: Work, seen: Seen) -> bool:
-    """Within 30 min of one of the care worker's visits, or in a gap of at most 90 min between two of them."""
-    refs = work.state.by_worker.get(seen.worker or "", {})
-    visits = [visit for ref in refs if (visit := work.visit(ref)) is not None and not visit.cancelled]
-    if any(visit.start - SHIFT <= seen.at <= visit.end + SHIFT for visit in visits):
-        return True
-    before = max((visit.end for visit in visits if visit.end <= seen.at), default=None)
-    after = min((visit.start for visit in visits if visit.start >= seen.at), default=None)
-    return before is not None and after is not None and after - before <= GAP
-
-
-GAP = timedelta(minutes=90)
-"""Gaps over this are off shift (domain.md section 6)."""
-
-
-def on_shift(work: Work, worker: str | None, at: datetime, check: CheckInSeen) -> bool:
-    """Whether the care worker's position may be kept in memory at all."""
-    return _on_shift(work, Seen(check=check, worker=worker, at=at, doubtful=False, behind=False, live=True))
-
-
 def _offline(work: Work, check: CheckInSeen) -> Decision:
-    """The phone's last will: it is off the network. Unknown is not absent (design rule 4)."""
-    if check.device is None or f"device:{check.device}" in work.state.values.dark:
-        return Decision(outcome="near")
-    work.emit(check.device, f.SignalLost(cause="device"))
+    """The phone's last will: it is off the network, and may come back. Unknown is not absent (design rule 4)."""
+    phones.last_will(work, check)
     return work.decision(outcome="near")
 
 
@@ -665,10 +644,5 @@ def _record(work: Work, seen: Seen, outcome: Outcome, match: Match | None) -> De
             live=seen.live,
         ),
     )
-    _hear_again(work, check)
+    phones.spoke(work, check, seen.worker, live=seen.live)
     return work.decision(outcome=outcome, visit=visit)
-
-
-def _hear_again(work: Work, check: CheckInSeen) -> None:
-    if check.device is not None and f"device:{check.device}" in work.state.values.dark:
-        work.emit(check.device, f.SignalFound(cause="device"))

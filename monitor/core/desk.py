@@ -25,6 +25,7 @@ from monitor.core import (
     informing,
     lines,
     messages,
+    phones,
     practice,
     procedure,
     replacing,
@@ -98,6 +99,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         rota.on_deadline(work, seen.due_at)
     elif subject == CHECKS:
         checks.on_deadline(work, seen.due_at)
+    elif (device := work.state.values.devices.get(subject)) is not None:
+        phones.on_deadline(work, device)
     return work.decision()
 
 
@@ -161,7 +164,7 @@ def _signal(work: Work, seen: SignalChanged) -> Decision:
             _machine_trouble(work, "clock_doubted", True, over="clock_confirmed")
     elif not seen.dark and known:
         work.emit(seen.subject, f.SignalFound(cause=seen.cause))
-        incidents.way_back(work, f"{seen.cause}:{seen.subject}")
+        incidents.way_back(work)
         if seen.cause == "clock":
             alerts.clock_agrees(work)
             _machine_trouble(work, "clock_doubted", False, over="clock_confirmed")

@@ -819,10 +819,14 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
         case f.ReplyKept() as body:
             _note_reply(state, fact, body)
         case f.SignalLost() as body:
-            dark = Dark(cause=body.cause, subject=fact.subject, since=fact.at)
+            dark = Dark(cause=body.cause, subject=fact.subject, since=body.since or fact.at)
             values.dark[f"{body.cause}:{fact.subject}"] = dark
+            _watch_device(state, fact.subject, body.cause, None, None)
         case f.SignalFound() as body:
             values.dark.pop(f"{body.cause}:{fact.subject}", None)
+            _watch_device(state, fact.subject, body.cause, None, None)
+        case f.DeviceWatched() as body:
+            _watch_device(state, fact.subject, "device", body.next_at, body.reason)
         case f.ChecksReminded() as body:
             values.checks_next_at = body.next_at
             state.moved(CHECKS)
@@ -831,6 +835,15 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             _tidy(state, fact)
         case _:
             pass
+
+
+def _watch_device(
+    state: State, ref: str, cause: str, look_at: datetime | None, watched: f.WatchReason | None
+) -> None:
+    device = state.values.devices.get(ref) or Device(ref=ref)
+    if cause == "device" and (device.look_at, device.watched) != (look_at, watched):
+        state.values.devices[ref] = structs.replace(device, look_at=look_at, watched=watched)
+        state.moved(ref)
 
 
 def _adopt_rota(state: State, fact: Happened, body: f.RotaAdopted) -> None:

@@ -60,6 +60,7 @@ Verdict = Literal[
 ReplanReason = Literal["rota", "policy", "run_goes_on", "agreed"]
 RiskReason = Literal["still_at_last", "too_far", "phone_dark"]
 WorkerAnswer = Literal["there", "on_my_way", "cannot"]
+WatchReason = Literal["reports", "last_will", "buffered", "heard", "off_shift"]
 ArrivalProof = Literal["pressed", "region", "two_fixes", "tag", "line", "manual"]
 
 
@@ -553,10 +554,20 @@ class ActionRecorded(FactBody, frozen=True, kw_only=True):
     """Who asked for it, of a confirmed cancellation and of a change that was agreed (7.26-7.27)."""
 
 
+class DeviceWatched(FactBody, frozen=True, kw_only=True):
+    """A telephone reports by itself, has left the network or is back, and is looked at again then; without a moment it
+    is not missed any more. The subject is the device."""
+
+    reason: WatchReason
+    next_at: datetime | None = None
+
+
 class SignalLost(FactBody, frozen=True, kw_only=True):
     """A way in went dark. The subject is the device or feed."""
 
     cause: DarkCause
+    since: datetime | None = None
+    """Of a telephone: when its care worker was last heard, if that is known."""
 
 
 class SignalFound(FactBody, frozen=True, kw_only=True):
@@ -630,6 +641,7 @@ AnyBody = (
     | PersonReached
     | PracticeCalled
     | ActionRecorded
+    | DeviceWatched
     | SignalLost
     | SignalFound
     | DayRolledOver

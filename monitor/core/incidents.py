@@ -159,12 +159,18 @@ def _opened(work: Work, cause: Cause, others: list[Alert]) -> Alert | None:
 
 def _of_cause(work: Work, cause: Cause) -> list[Alert]:
     """Late alerts that were raised before the way in was known to be dark."""
-    found = []
-    for alert in _late_alerts(work):
-        visit = work.visit(alert.visit)
-        if visit is not None and dark_cause(work.state, work.ctx.people.worker_of, visit) == cause:
-            found.append(alert)
-    return found
+    return [
+        alert
+        for alert in _late_alerts(work)
+        if (visit := work.visit(alert.visit)) is not None and _stands_for(work, cause, visit)
+    ]
+
+
+def _stands_for(work: Work, cause: Cause, visit: Visit) -> bool:
+    if cause.worker is not None:
+        # that their telephone is dark may have been decided just now
+        return cause.worker in visit.absent
+    return dark_cause(work.state, work.ctx.people.worker_of, visit) == cause
 
 
 def _gather(work: Work, incident: Alert, alert: Alert) -> None:
@@ -265,18 +271,23 @@ def _on_its_own(work: Work, member: Alert) -> None:
         move(work, member, summon.begin(summon_case(work, member), "incident_over"))
 
 
-def way_back(work: Work, back: str) -> None:
-    """A way in, `cause:subject`, is back: the incidents that stood for it alone, and whose alerts have ended, end."""
+def way_back(work: Work) -> None:
+    """A way in is back: the incidents that stood for it alone, and whose alerts have ended, end."""
     for alert in work.open_of("incident"):
         if is_incident(alert):
-            end_if_over(work, alert, back)
+            end_if_over(work, alert)
 
 
-def end_if_over(work: Work, incident: Alert, back: str = "") -> bool:
+def end_if_over(work: Work, incident: Alert) -> bool:
     """End it when its cause is over and its alerts have ended; says whether it ended."""
     current = work.alert(incident.ref)
     if current is None or current.state == "ended" or _members(work, current):
         return False
+    back = frozenset(
+        f"{body.cause}:{draft.subject}"
+        for draft in work.drafts
+        if isinstance(body := draft.body, f.SignalFound)
+    )
     if not is_over(work.state, work.ctx.people.worker_of, current, work.now, back):
         return False
     end_alert(work, current, "outcome_recorded", outcome="cause_over")

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
-from monitor.core import asking, informing, lines, practice, procedure, replacing
+from monitor.core import asking, informing, lines, phones, practice, procedure, replacing
 from monitor.core import facts as f
 from monitor.core.alerts import (
     NEVER_TOLD,
@@ -128,6 +128,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return asking.told_still(work, message)
     if message.template == "CW-13":
         return asking.arrived(work, message)
+    if message.template == phones.TEXT:
+        return phones.told_still(work, message)
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":

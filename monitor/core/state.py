@@ -27,7 +27,7 @@ from escalation.inform import Council
 from escalation.people import PersonView
 from escalation.replies import Question
 from escalation.track import Track, TrackName
-from monitor.core.facts import ArrivalProof, PracticeResult, RiskReason, Verdict, WorkerAnswer
+from monitor.core.facts import ArrivalProof, PracticeResult, RiskReason, Verdict, WatchReason, WorkerAnswer
 from monitor.core.inputs import RotaProblemCode, VisitKind
 from monitor.core.views import (
     AlertKind,
@@ -338,6 +338,9 @@ class Device(Struct, frozen=True, kw_only=True, gc=False):
     ref: str
     heard_at: datetime | None = None
     recent: tuple[int, ...] = ()
+    look_at: datetime | None = None
+    """When it is missed, or known again (`monitor.core.phones`)."""
+    watched: WatchReason | None = None
 
 
 class Dark(Struct, frozen=True, kw_only=True, gc=False):
@@ -441,6 +444,7 @@ class State:
             self.index_alert(alert, None)
             self.index_check(alert)
         self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
+        self._moved |= dict.fromkeys(self.values.devices)
         self.moved(ROTA)
         self.moved(CHECKS)
         self._look_again()
@@ -595,6 +599,8 @@ class State:
             at = rota_deadline(values)
         elif subject == CHECKS:
             at = self._checks_deadline()
+        elif (device := values.devices.get(subject)) is not None:
+            at = device.look_at
         return None if at is None else (at, turn)
 
     def _checks_deadline(self) -> datetime | None:

@@ -66,6 +66,12 @@ class Ctx(Struct, frozen=True, kw_only=True, gc=False):
     """By care worker: the last position on shift; volatile, at most 30 minutes old."""
     positions_before: dict[str, tuple[datetime, Position]] = {}
     """And the one before it: whether they come nearer."""
+    heard: dict[str, datetime] = {}
+    """By care worker: when one of their telephones was last heard; volatile."""
+    fixes: dict[str, tuple[datetime, datetime]] = {}
+    """By device: the first and the last position of its present run; volatile."""
+    listening_since: datetime | None = None
+    """From when on silence counts: we may have heard nothing before."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True):

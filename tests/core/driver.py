@@ -38,6 +38,7 @@ from monitor.core.inputs import (
 from monitor.core.places import Home
 from monitor.core.state import Alert, Message, Values, Visit
 from monitor.core.upload import Plan, finished, outcome, portions, prepared
+from monitor.heard import Heard
 
 MONDAY = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 """08:00 local in winter: a working day before office hours; paul is on call, mary is the last rung."""
@@ -113,6 +114,7 @@ class Desk:
         self.people = Directory()
         self.state = State()
         self.facts: list[f.Happened] = []
+        self.heard = Heard()
         self._minted = 0
         self._prints = 0
         self.unrecorded = False
@@ -135,7 +137,15 @@ class Desk:
         return f"{prefix}{self._minted}"
 
     def tell(self, seen: Input) -> Decision:
-        ctx = Ctx(now=self.now, mint=self.mint, people=self.people, unrecorded=self.unrecorded)
+        ctx = Ctx(
+            now=self.now,
+            mint=self.mint,
+            people=self.people,
+            unrecorded=self.unrecorded,
+            heard=self.heard.workers,
+            fixes=self.heard.fixes,
+            listening_since=self.heard.since,
+        )
         decision = decide(self.state, seen, ctx)
         for draft, fold in zip(decision.drafts, decision.folds, strict=True):
             fact = f.Happened(
@@ -185,6 +195,8 @@ class Desk:
     def restart(self, *, snapshot: bool = True) -> None:
         """Go on with what was on disk."""
         self.state = self.restarted() if snapshot else self.replayed()
+        self.heard = Heard()
+        self.heard.begin(self.now)
 
     # --- short words for tests ---
 
@@ -223,17 +235,15 @@ class Desk:
     ) -> Decision:
         self._prints += 1
         more.setdefault("fingerprint", self._prints)
-        return self.tell(
-            CheckInSeen(
-                ref=self.mint("k"),
-                source="mqtt",
-                kind=kind,
-                at=at or self.now,
-                evidence=NOWHERE,
-                device=device,
-                **more,
-            )
+        more.setdefault("source", "mqtt")
+        check = CheckInSeen(
+            ref=self.mint("k"), kind=kind, at=at or self.now, evidence=NOWHERE, device=device, **more
         )
+        decision = self.tell(check)
+        # as `monitor.desk_shell.DeskShell.check_in` has it
+        worker = check.worker or (self.people.worker_of(device) if device else None)
+        self.heard.note(worker, check, decision.outcome, self.now)
+        return decision
 
     def deliver(self, message: Message, status: CallStatus, **more: Any) -> Decision:
         """The network's word on a message."""

@@ -527,19 +527,6 @@ def test_the_enter_of_the_next_place_may_come_before_the_leave_of_the_last() -> 
     assert not desk.visit("v2").places[0].left
 
 
-# --- the phone itself ---
-
-
-def test_a_phone_off_the_network_is_dark_until_it_is_heard_again() -> None:
-    desk = planned()
-    desk.check("offline")
-    desk.check("offline")
-    assert len(desk.bodies(f.SignalLost)) == 1
-    desk.check("fix", position=AWAY)
-    assert len(desk.bodies(f.SignalFound)) == 1
-    assert desk.state.values.dark == {}
-
-
 def test_a_care_worker_s_view_needs_no_more_than_ids() -> None:
     view = PersonView(ref="p1", role="care_worker")
     assert msgspec.structs.asdict(view)["lines"] == ()
