@@ -223,7 +223,11 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = timedelta(hours=2)
     position_kept: Annotated[
         timedelta,
-        _clause("spec 7.18 (ours)", "the last position on shift is kept in memory this long; a phone that reports is dark after it", most="4h"),
+        _clause(
+            "spec 7.18 (ours)",
+            "the last position on shift is kept in memory this long; a phone that reports is dark after it",
+            most="4h",
+        ),
     ] = timedelta(minutes=30)
     min_visit: Annotated[
         timedelta, _clause("spec 7.21", "shorter planned visits are warned about", most="4h")

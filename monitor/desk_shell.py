@@ -30,7 +30,7 @@ from connectors.ports import (
 from escalation import dialog
 from escalation.replies import read_reply
 from monitor.clock import Clock
-from monitor.core import lines
+from monitor.core import lines, phones
 from monitor.core import messages as core_messages
 from monitor.core.inputs import (
     ActionTaken,
@@ -209,7 +209,8 @@ class DeskShell:
         worker = check.worker or (self.directory.worker_of(check.device) if check.device else None)
         if check.position is not None:
             self.engine.positions.note(worker, check, outcome)
-        self.engine.heard.note(worker, check, outcome, self._clock.now())
+        gap = phones.longest_gap(self.state.values.policy)
+        self.engine.heard.note(worker, check, outcome, self._clock.now(), gap)
         self._metrics.checkin(self.id, seen.source, outcome)
         answer = CheckInAnswer(
             id=seen.id,

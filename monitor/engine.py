@@ -213,7 +213,7 @@ class Engine:
             positions=self.positions.last,
             positions_before=self.positions.before,
             heard=self.heard.workers,
-            fixes=self.heard.fixes,
+            rests=self.heard.rests,
             listening_since=self.heard.since,
         )
 

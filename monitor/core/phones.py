@@ -1,9 +1,10 @@
 """A single telephone goes dark (domain.md: *a dead phone is one incident with its whole round*; devices.md).
 
 Two things say so, and each has its time of grace: its last will, since telephones reconnect; and silence of one that
-reports by itself, while its care worker has visits to go. A telephone that only ever sent check-ins is never dark for
-its silence: it says nothing between two visits anyway. Who is inside a home is known to be there, whatever their
-telephone says. Darkness silences nothing; its care worker is told how to check in by any telephone.
+reports by itself, while its care worker has visits to go. A telephone that only ever sent check-ins, or its place only
+while it moves, is never dark for its silence: it says nothing between two visits anyway. Who is inside a home is known
+to be there, whatever their telephone says. Darkness silences nothing; its care worker is told how to check in by any
+telephone.
 """
 
 from __future__ import annotations
@@ -42,10 +43,9 @@ def tells_within(policy: Policy) -> timedelta:
     return policy.position_kept / 180
 
 
-def apart(policy: Policy) -> timedelta:
-    """Positions this far apart at least, and no further than its silence may last, show that a telephone reports by
-    itself (ours; one minute)."""
-    return policy.position_kept / 30
+def longest_gap(policy: Policy) -> timedelta:
+    """A telephone that reports by itself does so at least this often (ours; twenty minutes)."""
+    return policy.position_kept * 2 / 3
 
 
 # --- what it says ---
@@ -76,14 +76,14 @@ def spoke(work: Work, check: CheckInSeen, worker: str | None, *, live: bool) -> 
 
 
 def reported(work: Work, check: CheckInSeen, worker: str | None) -> None:
-    """A position came on shift, live: a telephone that sends them by itself is missed from here on when it does not."""
+    """A position came on shift, live: a telephone that has sent them at rest, too, is missed from here on when it does
+    not. Many send them only while they move: of those silence means nothing but that somebody sits somewhere."""
     device, policy = check.device, work.policy()
-    first, last = work.ctx.fixes.get(device or "", (work.now, work.now))
     if device is None or worker is None or not silent_after(policy):
         return
     if _watched(work, device) == "reports" or _is_dark(work, device):
         return
-    by_itself = work.now - last <= silent_after(policy) and work.now - first >= apart(policy)
+    by_itself = work.ctx.rests.get(device, timedelta()) >= silent_after(policy)
     if by_itself and _to_go(work, worker):
         watch(work, device, work.now + silent_after(policy), "reports")
 

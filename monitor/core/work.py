@@ -7,7 +7,7 @@ was just raised, a message that was just cancelled) it sees through the overlay 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -68,8 +68,8 @@ class Ctx(Struct, frozen=True, kw_only=True, gc=False):
     """And the one before it: whether they come nearer."""
     heard: dict[str, datetime] = {}
     """By care worker: when one of their telephones was last heard; volatile."""
-    fixes: dict[str, tuple[datetime, datetime]] = {}
-    """By device: the first and the last position of its present run; volatile."""
+    rests: dict[str, timedelta] = {}
+    """By device: how long it has gone on saying where it is though it did not move; volatile."""
     listening_since: datetime | None = None
     """From when on silence counts: we may have heard nothing before."""
 

@@ -12,7 +12,7 @@ from config.policy import Contract, CouncilDesk, Duty, Policy
 from escalation import dialog
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
-from monitor.core import lines
+from monitor.core import lines, phones
 from monitor.core.desk import Ctx, Decision, Refusal, State, decide, evolve
 from monitor.core.evolve import NOT_SEEN
 from monitor.core.inputs import (
@@ -143,7 +143,7 @@ class Desk:
             people=self.people,
             unrecorded=self.unrecorded,
             heard=self.heard.workers,
-            fixes=self.heard.fixes,
+            rests=self.heard.rests,
             listening_since=self.heard.since,
         )
         decision = decide(self.state, seen, ctx)
@@ -242,7 +242,8 @@ class Desk:
         decision = self.tell(check)
         # as `monitor.desk_shell.DeskShell.check_in` has it
         worker = check.worker or (self.people.worker_of(device) if device else None)
-        self.heard.note(worker, check, decision.outcome, self.now)
+        gap = phones.longest_gap(self.state.values.policy)
+        self.heard.note(worker, check, decision.outcome, self.now, gap)
         return decision
 
     def deliver(self, message: Message, status: CallStatus, **more: Any) -> Decision:

@@ -8,10 +8,10 @@ import pytest
 from msgspec import structs
 
 from monitor.core import facts as f
-from monitor.core.inputs import PolicyLoaded, SignalChanged
+from monitor.core.inputs import PolicyLoaded, Position, SignalChanged
 from monitor.core.signals import signal_of, silent_workers
 from tests.core.days import quiet_ends
-from tests.core.driver import AWAY, DUTY, MONDAY, Desk
+from tests.core.driver import AWAY, DUTY, MONDAY, THERE, Desk
 from tests.core.test_incidents import SIX, desk_with_round, incident
 
 MINUTE = timedelta(minutes=1)
@@ -21,14 +21,23 @@ def signal(desk: Desk, visit: str = "v1") -> str:
     return signal_of(desk.state, desk.visit(visit), silent_workers(desk.state, desk.people.worker_of))
 
 
-def reporting(people: tuple[str, ...] = SIX, *, minutes: int = 10) -> Desk:
-    """dee's telephone says every five minutes where it is, for so long; v1 begins then."""
+def reporting(people: tuple[str, ...] = SIX) -> Desk:
+    """dee has been with ed for half an hour, her telephone saying every five minutes where it is; she has left half an
+    hour ago, and v1 begins now."""
     desk = desk_with_round(people)
-    desk.now = MONDAY - minutes * MINUTE
-    for _ in range(0, minutes, 5):
-        desk.check("fix", position=AWAY)
+    desk.now = MONDAY - 65 * MINUTE
+    desk.plan("v0", end=MONDAY - 30 * MINUTE)
+    desk.check(service_user="ed", tag=True)
+    for minute in range(-65, 0, 5):
+        if minute == -30:
+            desk.check("leave", service_user="ed", tag=True)
+        desk.check("fix", position=THERE if minute <= -30 else moving(minute))
         desk.advance(minutes=5)
     return desk
+
+
+def moving(minute: int) -> Position:
+    return structs.replace(AWAY, lat=AWAY.lat + minute / 100)
 
 
 def lost(desk: Desk) -> int:
@@ -133,22 +142,27 @@ def test_a_phone_that_only_ever_sent_check_ins_is_never_dark_for_its_silence() -
     assert desk.bodies(f.DeviceWatched) == []
 
 
-def test_one_position_alone_is_no_reporting() -> None:
+def test_a_phone_that_says_where_it_is_only_while_it_moves_is_never_dark_for_its_silence() -> None:
     desk = desk_with_round()
-    desk.check("fix", position=AWAY)
-    desk.advance(seconds=59)
-    desk.check("fix", position=AWAY)
+    for minute in range(0, 60, 3):
+        desk.check("fix", position=moving(minute))
+        desk.advance(minutes=3)
     desk.advance(minutes=100)
     assert lost(desk) == 0
 
 
-@pytest.mark.parametrize("apart", [31, 59])
-def test_positions_further_apart_than_the_silence_are_no_reporting(apart: int) -> None:
+@pytest.mark.parametrize(("apart", "dark"), [(20, 1), (20.01, 0)])
+def test_at_rest_it_must_have_spoken_for_half_an_hour_and_every_twenty_minutes(
+    apart: float, dark: int
+) -> None:
     desk = desk_with_round()
-    for _ in range(3):
+    for _ in range(4):
         desk.check("fix", position=AWAY)
         desk.advance(minutes=apart)
+    desk.advance(minutes=29.9 - apart)
     assert lost(desk) == 0
+    desk.advance(minutes=0.1)
+    assert lost(desk) == dark
 
 
 def test_as_long_as_it_reports_nothing_is_dark_and_one_look_in_half_an_hour_is_all_that_it_costs() -> None:
@@ -213,9 +227,9 @@ def test_a_desk_that_keeps_no_position_follows_no_phone() -> None:
     desk = desk_with_round()
     policy = structs.replace(desk.state.values.policy, position_kept=timedelta())
     desk.tell(PolicyLoaded(policy=policy, duty=DUTY, council_desks=(), holidays=(), public="auto"))
-    for _ in range(3):
+    for _ in range(10):
         desk.check("fix", position=AWAY)
-        desk.advance(minutes=2)
+        desk.advance(minutes=5)
     desk.advance(minutes=60)
     assert (desk.bodies(f.DeviceWatched), lost(desk)) == ([], 0)
 
