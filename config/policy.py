@@ -244,6 +244,20 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = timedelta(hours=24)
     night_from: Annotated[time, Meta(title="spec 6.1", description="night begins, local time")] = time(23)
     night_to: Annotated[time, Meta(title="spec 6.1", description="night ends, local time")] = time(7)
+    answerphone_from: Annotated[
+        time, Meta(title="D2A 4.6.6", description="the answerphone may be offered from here on, local time")
+    ] = time(22)
+    answerphone_to: Annotated[
+        time,
+        Meta(
+            title="D2A 4.6.6",
+            description="from here on a caller hears it only when the registered manager was rung too",
+        ),
+    ] = time(6)
+    answerphone_longest: Annotated[
+        timedelta,
+        _clause("D2A 4.6.6 (the length is ours)", "the longest message of a caller", least="1s", most="10m"),
+    ] = timedelta(minutes=2)
     ring_staff: Annotated[
         timedelta, _clause("ours", "ring time for staff; longer reaches a voicemail", least="1s", most="2m")
     ] = timedelta(seconds=25)
@@ -562,10 +576,15 @@ class Calendar(Struct, frozen=True, kw_only=True):
 
     def is_night(self, at: datetime, policy: Policy) -> bool:
         """Night by the policy, 23:00-07:00 (spec 6.1)."""
+        return self._between(at, policy.night_from, policy.night_to)
+
+    def answerphone_at(self, at: datetime, policy: Policy) -> bool:
+        """Whether families need not reach a person by telephone: 22:00-06:00 (D2A clause 4.6.6)."""
+        return self._between(at, policy.answerphone_from, policy.answerphone_to)
+
+    def _between(self, at: datetime, begins: time, ends: time) -> bool:
         now = self.local(at).time()
-        if policy.night_from > policy.night_to:
-            return now >= policy.night_from or now < policy.night_to
-        return policy.night_from <= now < policy.night_to
+        return (now >= begins or now < ends) if begins > ends else begins <= now < ends
 
 
 class Duty(Struct, frozen=True, kw_only=True):

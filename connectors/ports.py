@@ -26,6 +26,7 @@ from monitor.core.views import (
     CandidateView,
     Channel,
     CheckInAnswer,
+    LeftMessage,
     PeopleAnswer,
     PracticeView,
     RecordView,
@@ -379,6 +380,23 @@ class Sender(Protocol):
         """Give back connections."""
 
 
+class Recorded(Struct, frozen=True, kw_only=True):
+    """A recording at the provider: its own id, and how many seconds it is long."""
+
+    ref: str
+    seconds: int
+
+
+class Recordings(Protocol):
+    """What callers left on the answerphone, as the provider keeps it. Bounded in time by itself."""
+
+    async def recordings_of(self, call: str) -> Sequence[Recorded]:
+        """The recordings of a call, by its provider's id. Raises EdgeError."""
+
+    async def recording(self, ref: str) -> bytes | None:
+        """The sound (MP3), or None when the provider has none of that id. Raises EdgeError."""
+
+
 class StatusCallback(Struct, frozen=True, kw_only=True):
     """A provider's word on a message, by our key."""
 
@@ -695,6 +713,14 @@ class Desks(Protocol):
 
     async def whisper(self, provider_ref: str, person: int, step: str, digit: str | None) -> Script:
         """A step of what the person rung for that call hears first; `person` is the how-many-eth that was rung."""
+
+    async def message_left(self, left: LeftMessage) -> Script:
+        """What the network says of an answerphone; what the caller hears next. It is on disk when this returns, unless
+        the caller is on the line still. Raises Degraded."""
+
+    async def recording(self, alert: str) -> bytes | None:
+        """The newest message that a caller has left about this alert, as sound; None: there is none, or it cannot be
+        had now."""
 
     async def call_step(self, key: str, step: str, digit: str | None) -> Script:
         """The next step of our own call `key`: first with step "" and digit None; then what was pressed

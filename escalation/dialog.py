@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from escalation.replies import Answer
 from escalation.wording import Problem, Wording, placeholders, render_line
@@ -39,6 +39,8 @@ class Step(Struct, frozen=True, kw_only=True):
     silence: Turn | None = None
     other: Turn | None = None
     wait_s: int = 6
+    play_after: int = 0
+    """Behind so many of the lines the recording is played that this call is about; 0: none is."""
     digits: int = 1
     number: Turn | None = None
     most: int = 0
@@ -237,6 +239,26 @@ def _urgent() -> tuple[Step, ...]:
     )
 
 
+def _called_call() -> Dialog:
+    """OCV-130: somebody has rung us and reached nobody. Awake, told, and the message played; then a second key. Who has
+    taken it is joined to the caller by key 4 (D2A clause 4.6.6)."""
+    plain = _summon_call("4", urgent=True)
+    steps = dict(plain.steps)
+    for name, lines in (("tell", 1), ("tell_again", 2)):
+        steps[name] = structs.replace(steps[name], play_after=lines)
+    for name, row in steps.items():
+        if "4" in row.keys:
+            steps[name] = structs.replace(row, keys={**row.keys, "4": _to("calling", "ring_caller")})
+    return Dialog(first=plain.first, steps=MappingProxyType(steps), openings=plain.openings)
+
+
+def _answerphone_call() -> Dialog:
+    """NIGHT-1: nobody came for a caller. Who says nothing is asked once more (D2A clause 4.6.6)."""
+    ends = ("thanks", "nothing", "nothing_withheld")
+    unheard = Step(name="unheard", lines=("unheard", "tone"))
+    return _dialog("hello", Step(name="hello", lines=("hello", "tone")), unheard, *(_end(n) for n in ends))
+
+
 def _joined_call() -> Dialog:
     """JOIN-1, COV-2: one of ours waits on the line for who is rung; nothing is asked, and no key is needed."""
     return _dialog(
@@ -399,6 +421,8 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "OCV-2": _summon_call("4", urgent=True),
         "OCV-3": _summon_call(),
         "OCV-4": _summon_call(),
+        "OCV-130": _called_call(),
+        "NIGHT-1": _answerphone_call(),
         "FREE-2": _whisper_call(),
         "INV-1": _whisper_call(),
     }
@@ -449,8 +473,22 @@ def script(wording: Wording, template: str, step: str, values: Mapping[str, str]
 
     Raises KeyError for an unknown template or step, ValueError for a missing value (its name, never values).
     """
-    said = (render_line(wording, template, line, values) for line in step_named(template, step).lines)
-    return tuple(sentence for sentence in said if sentence)
+    before, after = around_recording(wording, template, step, values)
+    return (*before, *after)
+
+
+def around_recording(
+    wording: Wording, template: str, step: str, values: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The same, before and behind the recording that is played at this step; where none is, all of it is before.
+
+    Raises as `script` does.
+    """
+    row = step_named(template, step)
+    at = row.play_after or len(row.lines)
+    said = [render_line(wording, template, line, values) for line in row.lines]
+    before, after = said[:at], said[at:]
+    return tuple(one for one in before if one), tuple(one for one in after if one)
 
 
 # --- the check ---

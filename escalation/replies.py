@@ -56,6 +56,7 @@ Answer = Literal[
     "ring_service_user",
     "ring_worker",
     "ring_council",
+    "ring_caller",
 ]
 ANSWERS: tuple[Answer, ...] = Answer.__args__  # type: ignore[attr-defined]
 
@@ -111,6 +112,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-45": _SUMMON,
         "OC-46": _SUMMON,
         "OC-33": _SUMMON,
+        "OC-130": _SUMMON,
         "OC-51": _SUMMON,
         "OC-34": _SUMMON,
         "OC-95": _answers(_2="pass_on", _3="still_mine"),

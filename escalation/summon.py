@@ -85,6 +85,15 @@ def begin(case: SummonCase, reason: str = "raised") -> Move:
     return _together(case, 1, reason) if case.help else _rung(case, 0, 1, reason)
 
 
+ANSWERPHONE = "answerphone"
+"""The phase of an alert whose caller is leaving a message: nobody is rung before that is heard, or its time passed."""
+
+
+def waits_for_words(case: SummonCase, until: datetime) -> Move:
+    """A caller whom nobody came for leaves a message: it is waited for until then."""
+    return Move(track=_track(case, "joining", 0, 1, ANSWERPHONE, until))
+
+
 def begin_joining(case: SummonCase, *, text: bool) -> Move:
     """A caller is being put through to those on duty, one after the other: a call of ours would find their telephone
     engaged. Whoever is not joined in `JOINED_WITHIN` is rung about by everybody's; `text` tells the chain at once."""
@@ -108,6 +117,8 @@ def pass_on(case: SummonCase, track: Track, reason: str) -> Move:
 
 def on_deadline(case: SummonCase, track: Track) -> Move:
     """The moment that the track asked for has come."""
+    if track.phase == ANSWERPHONE:
+        return begin(case, "no_words")
     if track.reason == "nobody_on_duty" and not case.help:
         return _rung(case, 0, track.round, "unanswered")
     if case.help or not case.chain:

@@ -102,7 +102,9 @@ class App:
         self.mail: Sender | None = MailSender(email.host, email.port, email.from_) if email else None
         self.outbox = self._outbox()
         quarantine = Quarantine(self.settings.data_dir / "quarantine")
-        self.watch = Watch(self.store, self.clock, self.metrics, self.outbox, quarantine, self.feeds)
+        self.watch = Watch(
+            self.store, self.clock, self.metrics, self.outbox, quarantine, self.feeds, self.sender
+        )
         self.feeds.tell = self.watch.signal
         self.watch.telephones = "ok" if self.settings.twilio else "not_configured"
         self.mqtt = self._mqtt()
@@ -125,7 +127,7 @@ class App:
             {desk: key.get_secret_value().encode() for desk, key in of_desks.items()},
         )
 
-    def _sender(self) -> Sender:
+    def _sender(self) -> TwilioSender | NotConfigured:
         twilio = self.settings.twilio
         if twilio is None:
             log.error("no telephone account: nothing can be texted or rung, the board is all there is")
@@ -336,6 +338,7 @@ class App:
             ]
             tasks = [group.create_task(self.outbox.run(), name="outbox")]
             tasks.append(group.create_task(self.downlink.run(), name="downlink"))
+            tasks.append(group.create_task(self.watch.answerphones.run(), name="answerphones"))
             if self.mqtt is not None:
                 tasks.append(group.create_task(self.mqtt.run(), name="mqtt"))
             self.file_feeds.start(group)

@@ -32,8 +32,11 @@ from escalation.replies import read_reply
 from monitor.clock import Clock
 from monitor.core import lines, phones
 from monitor.core import messages as core_messages
+from monitor.core.answerphone import Offer
 from monitor.core.inputs import (
     ActionTaken,
+    AnswerphoneBegins,
+    AnswerphoneHeard,
     CheckInSeen,
     DeliveryReported,
     Evidence,
@@ -57,9 +60,11 @@ from monitor.core.upload import AT_ONCE, Plan, Steps, outcome, portions, prepare
 from monitor.core.views import (
     AlertView,
     CheckInAnswer,
+    LeftMessage,
     PeopleAnswer,
     PeopleProblem,
     PracticeView,
+    Record,
     RotaAnswer,
     Script,
 )
@@ -81,6 +86,8 @@ KEEP_EVIDENCE = timedelta(days=365)
 """How long evidence is kept until the desk's retention policy says otherwise (a later release)."""
 COUNCIL_CALLS = frozenset({"COV-1", "COV-2"})
 """Calls to a council desk."""
+ASKED_TO_SPEAK = 2
+"""So often a caller who says nothing is asked to leave a message (ours)."""
 HOLD_S = 2
 """How often a line that is kept comes back: who presses the key is joined within so long."""
 SAID_EVERY = 5
@@ -696,6 +703,53 @@ class DeskShell:
         """A status callback, on disk before it is answered where that is possible."""
         ticket = self.tell(_delivery(callback))
         await self._recorded(ticket.seq)
+
+    # --- the answerphone ---
+
+    async def answerphone(self, alert: str, call: str, tries: int = 1) -> Script | None:
+        """Ask the caller of this call to leave a message, once that is on disk where the disk takes it. None: it cannot
+        be decided, or the alert is gone."""
+        row, digest = self.put_aside(alert, call.encode())
+        begins = AnswerphoneBegins(alert=alert, call=Evidence(id=row.id, digest=digest))
+        try:
+            ticket = self.tell(begins, (row,))
+        except (DecideFailedError, Degraded) as error:
+            log.error("a caller could not be recorded", desk=self.id, error=type(error).__name__)
+            return None
+        await self._recorded(ticket.seq)
+        offer = ticket.decision.answer
+        if not isinstance(offer, Offer):
+            return None
+        asked = Record(alert=offer.alert, longest_s=offer.longest_s, tries=tries)
+        return Script(say=self.words().answerphone("hello" if tries == 1 else "unheard"), record=asked)
+
+    async def message_left(self, left: LeftMessage) -> Script:
+        """What the network says of the answerphone (`connectors.ports.Desks`)."""
+        words, silent = self.words(), left.recording is None
+        if silent and left.on_line and left.tries < ASKED_TO_SPEAK:
+            again = await self.answerphone(left.alert, left.call, left.tries + 1)
+            if again is not None:
+                return again
+        recording, rows = None, tuple[EvidenceRow, ...]()
+        if left.recording is not None:
+            row, digest = self.put_aside(left.alert, left.recording.encode())
+            recording, rows = Evidence(id=row.id, digest=digest), (row,)
+        heard = AnswerphoneHeard(
+            alert=left.alert,
+            recording=recording,
+            fingerprint=_fingerprint(self.engine.secret, f"recording {left.recording}") if recording else 0,
+            seconds=left.seconds,
+            last=left.on_line or left.tries >= ASKED_TO_SPEAK,
+        )
+        ticket = self.tell(heard, rows)
+        if left.on_line:
+            await self._recorded(ticket.seq)
+        else:
+            await self.engine.durable(ticket.seq)
+        alert = self.state.values.alerts.get(left.alert)
+        withheld = alert is not None and alert.line is None
+        step = "thanks" if not silent else "nothing_withheld" if withheld else "nothing"
+        return Script(say=words.answerphone(step), hang_up=True)
 
     def call_received(self, caller: str) -> Script | None:
         """A call to our number is put through to the office's own telephone (wording.md SUV-5). None: those on duty are

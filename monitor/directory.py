@@ -212,8 +212,10 @@ class Directory:
         return self._refs.get((kind, device_name(outside) if kind == "device" else outside))
 
     def outside(self, ref: str) -> str:
-        """The caller's own id of a minted one; the minted one itself if it was erased."""
-        return self._outside.get(ref, ref)
+        """The caller's own id of a minted one; the minted one itself if it was erased, and of a line: what is behind
+        that is a number, which is shown as nobody's id."""
+        found = self._outside.get(ref, ref)
+        return ref if self._refs.get(("line", found)) == ref else found
 
     # --- what decisions may see ---
 

@@ -85,6 +85,13 @@ class FreeCalls:
         live.inbound = True
         return await self._guarded(live, self._fetch(live, free_number.want(live.call, "rang"), "rang"))
 
+    async def rang_on(self, to: str, caller: str, ref: str, came: CallHeard) -> Script:
+        """On an ordinary number nobody has to press anything: what comes back is that who was rung did not stay, or,
+        while we were started again, that they did. The office did not answer: those on duty are rung."""
+        if ref in self._calls:
+            return await self.heard(to, caller, ref, came)
+        return OVER if came.joined else await self.rang(to, caller, ref)
+
     async def heard(self, to: str, caller: str, ref: str, came: CallHeard) -> Script:
         """Keys, silence, or the end of our try to join somebody."""
         live = self._calls.get(ref)
@@ -238,6 +245,9 @@ class FreeCalls:
         live.rung += 1
         if heard.call.rungs:
             return self._say(live, heard)
+        offered = await self._answerphone(live, heard)
+        if offered is not None:
+            return offered
         await self._tell(CallerAlone(alert=join.alert))
         return self._put_through(live, heard)
 
@@ -249,8 +259,22 @@ class FreeCalls:
         live.rung += 1
         heard = free_number.not_joined(live.call)
         if not heard.call.rungs and live.call.alert is not None:
+            offered = await self._answerphone(live, heard)
+            if offered is not None:
+                return offered
             await self._tell(CallerAlone(alert=live.call.alert))
         return self._say(live, heard)
+
+    async def _answerphone(self, live: Live, heard: Heard) -> Script | None:
+        """Nobody came for a caller on an ordinary number: they may leave a message (4.6.6). None: this is the free
+        number, where it is known what is wanted, or it cannot even be decided."""
+        if not live.inbound or heard.call.alert is None:
+            return None
+        script = await self._desk.answerphone(heard.call.alert, live.ref)
+        if script is not None:
+            live.call = replace(heard.call, stage="over")
+            live.script = script
+        return script
 
     async def _tell(self, seen: Any) -> Any:
         """Decided, and on disk where the disk takes it: staff may be told before (docs/architecture.md). The answer;

@@ -19,6 +19,7 @@ from monitor.core.views import (
     DarkView,
     LineView,
     PlaceView,
+    RecordingView,
     Signal,
     Stage,
     TrackView,
@@ -127,6 +128,9 @@ class Reads:
             visits=self._round(alert, now),
             incident=alert.incident,
             check=self.check(alert.check) if alert.check is not None else None,
+            recordings=tuple(
+                RecordingView(at=one.at, came=one.came, seconds=one.seconds) for one in alert.recordings
+            ),
         )
 
     def check(self, check: Check) -> CheckView:

@@ -285,6 +285,10 @@ class Teller:
                 }
             case f.LineWaits() | f.LinesJoined() | f.LineLeft():
                 return self._held(body)
+            case f.AnswerphoneBegan():
+                return {"next_at": body.until}
+            case f.AnswerphoneEnded():
+                return {"result": body.came}
             case f.ReplacementAccepted():
                 return {"who": self.who(body.worker), "proof": self.proof(body.proof), "next_at": body.eta_at}
             case f.ReplacementDeclined():

@@ -23,12 +23,14 @@ from connectors.ports import (
     Credential,
     Reason,
     Record,
+    Recordings,
     SeenCheckIn,
     StatusCallback,
     Store,
     StoreUnavailable,
 )
 from monitor.alert_page import Page
+from monitor.answerphones import Answerphones
 from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
@@ -41,6 +43,7 @@ from monitor.core.views import (
     CallHeard,
     CandidateView,
     CheckInAnswer,
+    LeftMessage,
     PeopleAnswer,
     PracticeView,
     RecordLine,
@@ -70,6 +73,7 @@ EFFECTS = TELLS | {
     f.MessageSettled,
     f.AlertRaised,
     f.AlertEnded,
+    f.AnswerphoneEnded,
 }
 """The kinds of facts that set something off once they are on disk."""
 
@@ -95,6 +99,7 @@ class Watch:
         outbox: Outbox,
         quarantine: Quarantine,
         feeds: Feeds,
+        recordings: Recordings,
     ) -> None:
         self.shells: dict[str, DeskShell] = {}
         self.free: dict[str, FreeCalls] = {}
@@ -103,6 +108,7 @@ class Watch:
         self.opened = False
         self.downlink: Downlink | None = None
         """Set by the composition root: what phones are told."""
+        self.answerphones = Answerphones(lambda: self.shells, store, recordings)
         self.on_decided: Callable[[str, Asked | None], None] = lambda desk, wanted: None
         """Set by the scheduler: a desk's next deadline may be another one."""
         self._store, self._clock, self._metrics = store, clock, metrics
@@ -144,6 +150,7 @@ class Watch:
         self._sending = True
         for shell in self.shells.values():
             self._requeue(shell)
+        self.answerphones.begin()
 
     def _requeue(self, shell: DeskShell) -> None:
         for message in list(shell.engine.state.values.messages.values()):
@@ -171,6 +178,9 @@ class Watch:
             self._release_message(engine, fact.subject, durable=durable)
         elif not durable:
             return
+        elif isinstance(body, f.AnswerphoneEnded):
+            if body.came == "unknown" and self._sending:
+                self.answerphones.lost(fact.subject)
         elif isinstance(body, f.MessageChased):
             self._chase(engine, fact.subject)
         elif isinstance(body, f.MessageSettled):
@@ -613,8 +623,18 @@ class Watch:
         desk = self.desk_of_number(to)
         if desk is None:
             return Script(say=("This number is not in use.",))
+        if e164(to) not in self.shells[desk].config.checkin_numbers:
+            return await self.free[desk].rang_on(to, caller, provider_ref, heard)
         self.feeds.heard("phone")
         return await self.free[desk].heard(to, caller, provider_ref, heard)
+
+    async def message_left(self, left: LeftMessage) -> Script:
+        """What a caller has left on the answerphone, or that it was nothing."""
+        return await self.answerphones.left(left)
+
+    async def recording(self, alert: str) -> bytes | None:
+        """The newest message left about this alert."""
+        return await self.answerphones.recording(alert)
 
     async def whisper(self, provider_ref: str, person: int, step: str, digit: str | None) -> Script:
         """A step of what the person rung for a caller hears before they are joined."""

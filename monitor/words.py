@@ -27,6 +27,7 @@ from escalation.wording import (
     text_time,
 )
 from monitor.core.alerts import CANNOT
+from monitor.core.answerphone import newest_words
 from monitor.core.causes import is_incident, round_of
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
@@ -52,8 +53,16 @@ DOING = {
 }
 
 
-BY_REASON = ("watch_fault", "rota", "help_asked", "incident")
+BY_REASON = ("watch_fault", "rota", "help_asked", "incident", "message")
 """Kinds of alert of which the reason chooses the words, where it has words of its own."""
+
+
+ANSWERPHONE = {
+    "words": "kind_message_left",
+    "nothing": "kind_message_none",
+    "unknown": "kind_message_unknown",
+}
+"""What staff are told of a caller who was asked to leave a message, by what came of it."""
 
 
 TELLS_OF_ARRIVAL = {"OC-19": None, "OC-29": None, "NOK-5": "NOK-5B", "CO-4": "CO-4B"}
@@ -135,12 +144,29 @@ class Words:
     def script(self, message: Message, step: str, now: datetime) -> Script:
         """One step of a call, by the dialog's row. "" is the first one."""
         row = dialog.step_named(message.template, step)
-        said = dialog.script(self._wording, message.template, row.name, self._values(message, now))
-        return Script(say=said, keys=row.awaits_key, step=row.name, wait_s=row.wait_s, digits=row.digits)
+        values = self._values(message, now)
+        before, after = dialog.around_recording(self._wording, message.template, row.name, values)
+        alert = self._state.values.alerts.get(message.alert or "")
+        played = (
+            alert.ref if row.play_after and alert is not None and newest_words(alert) is not None else None
+        )
+        return Script(
+            say=before if played else (*before, *after),
+            play=played,
+            then=after if played else (),
+            keys=row.awaits_key,
+            step=row.name,
+            wait_s=row.wait_s,
+            digits=row.digits,
+        )
 
     def plain_call(self, tel: str) -> Script:
-        """A call to our own number: a person answers it (wording.md SUV-5)."""
-        return Script(say=self.through(), dial=tel)
+        """A call to our own number: a person answers it (wording.md SUV-5). Nobody: it comes back, as turn 0."""
+        return Script(say=self.through(), dial=tel, turn=0)
+
+    def answerphone(self, step: str) -> tuple[str, ...]:
+        """What a caller hears whom nobody came for (wording.md section 9)."""
+        return dialog.script(self._wording, "NIGHT-1", step, {"agency": self._office.agency})
 
     def through(self, alert: Alert | None = None, now: datetime | None = None) -> tuple[str, ...]:
         """What somebody hears who has rung us and is put through; where an alert about their visit is open and somebody
@@ -572,18 +598,24 @@ class Words:
         )
         if alert.kind in BY_REASON and f"kind_{alert.reason}" in self._wording.phrase:
             name = f"kind_{alert.reason}"
+        if alert.recordings:
+            name = ANSWERPHONE[alert.recordings[-1].came]
         if name not in self._wording.phrase:
             return ""
         defaults = {"spoken_time": values.get("now", ""), "n": str(max(alert.count, 1))}
-        if alert.kind == "help_asked":
+        if alert.kind in ("help_asked", "message"):
             values = values | self._caller(alert)
+        if alert.recordings:
+            values = values | {"n": str(max(alert.recordings[-1].seconds, 1))}
         return render_phrase(self._wording, name, defaults | values)
 
     def _caller(self, alert: Alert) -> dict[str, str]:
         """Who rang the free number, from whose line; the number itself only where it is nobody's that we know."""
         unknown = alert.line is not None and alert.service_user is None
+        here = self._directory.on_line(alert.line) if alert.line is not None and unknown else ()
+        known = alert.worker or (next(iter(here)) if len(here) == 1 else None)
         return {
-            "carer": self._directory.name(alert.worker) or self._wording.phrase["somebody"],
+            "carer": self._directory.name(known) or self._wording.phrase["somebody"],
             "first": self._directory.name(alert.service_user),
             "id": self._directory.outside(alert.service_user) if alert.service_user else "",
             "caller": national(self._directory.number(alert.line or "")) if unknown else "",

@@ -43,6 +43,7 @@ KINDS: dict[AlertKind, str] = {
     "incident": "several visits, one cause",
     "rota": "the rota needs mending",
     "watch_fault": "the watch itself has a fault",
+    "message": "a caller reached nobody",
 }
 _LATE_KINDS: frozenset[AlertKind] = frozenset({"late_visit", "second_worker_missing"})
 _FIRST_KINDS: tuple[AlertKind, ...] = ("help_asked", "no_reply", "watch_fault")
@@ -344,6 +345,8 @@ EVENTS: dict[str, str] = {
     "LineWaits": "Open line kept",
     "LinesJoined": "Lines joined",
     "LineLeft": "Open line ended",
+    "AnswerphoneBegan": "Caller asked to leave a message",
+    "AnswerphoneEnded": "Answerphone",
     "ReplacementAccepted": "Goes instead",
     "ReplacementDeclined": "Does not go",
     "ReplyKept": "Wrote back",

@@ -37,6 +37,18 @@ ANONYMOUS = "+266696687"
 APPLICATION_ERROR = "We are sorry, an application error has occurred. Goodbye."
 """What Twilio itself says to the person when our TwiML cannot be had."""
 
+TONE = "(tone)"
+"""What a person hears before they are recorded."""
+
+NO_SOUND = "(nothing is heard)"
+"""What a person hears of a recording that cannot be had."""
+
+SPOKEN = "\N{SPEAKING HEAD IN SILHOUETTE}"
+"""Before what is said on a line, to tell it from a key."""
+
+SPEAKING_S = 1
+"""How long a recording is said to be for each twenty letters of it."""
+
 HELD_S = 2.0
 """A pause this long is a line that waits; a shorter one is a breath."""
 
@@ -142,6 +154,18 @@ class Text:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class Recording:
+    """What somebody said after the tone. `sound` is the words, as UTF-8: in this network everybody understands them."""
+
+    sid: str
+    account: str
+    call: str
+    seconds: int
+    sound: bytes
+    created: datetime = field(default_factory=now)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class Conference:
     """Lines that talk to each other. It begins when the second one is in it and one of them may begin it; whoever is
     in it before that hears music. It is over when somebody leaves whose leaving ends it, or the last one does."""
@@ -183,6 +207,8 @@ class Call:
     """A document said Hangup: it is joined to nobody."""
     bridged: bool = False
     """The two have talked."""
+    recording: bool = False
+    """The tone has sounded, and what the person says is recorded."""
     held: bool = False
     """It is told to stay on the line: it says nothing and comes back by itself."""
     conference: str | None = None
@@ -235,6 +261,7 @@ class TelephoneNetwork:
         self.account_sid = account_sid
         self.texts: dict[str, Text] = {}
         self.calls: dict[str, Call] = {}
+        self.recordings: dict[str, Recording] = {}
         self.conferences: dict[str, Conference] = {}
         """By name, those that are not over."""
         self.faults = Faults()
@@ -262,6 +289,7 @@ class TelephoneNetwork:
         await self._stop()
         self.texts.clear()
         self.calls.clear()
+        self.recordings.clear()
         self.conferences.clear()
         self._opted_out.clear()
         self.faults.clear()
@@ -499,13 +527,21 @@ class TelephoneNetwork:
         """The person presses keys. Raises NotNow when nobody listens, ValueError for what is on no keypad."""
         if not digits or set(digits) - set("0123456789*#"):
             raise ValueError("digits: expected 0-9, * and #")
-        if not call.asking:
+        if not (call.asking or call.recording):
             raise NotNow(f"the call is {call.status} and no key is waited for")
         call.pressed += digits
         for digit in digits:
             call.line.put_nowait(digit)
         call.asking = False
         self._touch()
+
+    def say(self, call: Call, words: str) -> None:
+        """The person speaks after the tone. Raises NotNow when nobody records, ValueError for nothing said."""
+        if not words:
+            raise ValueError("words: expected what is said")
+        if not call.recording:
+            raise NotNow(f"the call is {call.status} and nothing is recorded")
+        call.line.put_nowait(f"{SPOKEN}{words}")
 
     async def _place(self, call: Call) -> None:
         await self._slot()
@@ -607,6 +643,12 @@ class TelephoneNetwork:
                     length = float(verb.get("length", "1"))
                     self._hold(call, length >= HELD_S)
                     await self._listen(call, length)
+                case "Play":
+                    await self._listen(call, self._hear(call, await self._sound(_words(verb))))
+                case "Record":
+                    spoken = await self._record(call, verb, base)
+                    if spoken is not None:
+                        return urljoin(base, verb.get("action", base)), spoken
                 case "Gather":
                     digits = await self._gather(call, verb)
                     if digits or verb.get("actionOnEmptyResult") == "true":
@@ -643,7 +685,11 @@ class TelephoneNetwork:
     async def _gather(self, call: Call, verb: ElementTree.Element) -> str:
         self._hold(call, False)
         wait_s = float(verb.get("timeout", "5"))
-        spoken_s = sum(self._hear(call, _words(say)) for say in verb.iter("Say"))
+        spoken_s = 0.0
+        for part in verb:
+            if part.tag in ("Say", "Play"):
+                words = _words(part) if part.tag == "Say" else await self._sound(_words(part))
+                spoken_s += self._hear(call, words)
         spoken_s += sum(float(pause.get("length", "1")) for pause in verb.iter("Pause"))
         most, finish = verb.get("numDigits"), verb.get("finishOnKey", "#")
         digits = ""
@@ -659,6 +705,85 @@ class TelephoneNetwork:
         finally:
             self._ask(call, False)
         return digits
+
+    # --- recordings ---
+
+    async def _record(self, call: Call, verb: ElementTree.Element, base: str) -> dict[str, str] | None:
+        """What the person says until a key, silence, the longest length or the end of the call; None when that is
+        nothing. Who has gone is asked nothing more, but what was recorded is told. Raises HungUp."""
+        if verb.get("playBeep", "true") == "true":
+            self._hear(call, TONE)
+        words, ended = await self._spoken(call, verb)
+        report = urljoin(base, verb.get("recordingStatusCallback", ""))
+        events = verb.get("recordingStatusCallbackEvent", "completed").split()
+        gone = ended == "hangup"
+        if not words:
+            if "absent" in events:
+                self._recorded(call, report, {"RecordingSid": _sid("RE"), "RecordingStatus": "absent"})
+            if gone:
+                raise HungUp
+            return None
+        kept = Recording(
+            sid=_sid("RE"),
+            account=call.account,
+            call=call.sid,
+            seconds=max(SPEAKING_S, len(words) * SPEAKING_S // 20),
+            sound=words.encode(),
+        )
+        self._keep(self.recordings, kept.sid, kept)
+        told = {
+            "RecordingSid": kept.sid,
+            "RecordingUrl": f"https://api.twilio.com/2010-04-01/Accounts/{kept.account}/Recordings/{kept.sid}",
+            "RecordingDuration": str(kept.seconds),
+        }
+        if "completed" in events:
+            self._recorded(call, report, told | {"RecordingStatus": "completed", "RecordingChannels": "1"})
+        if gone:
+            # Twilio asks for the action all the same, and what it is answered does nothing
+            action = urljoin(base, verb.get("action", base))
+            await self._post(action, _call_params(call) | told | {"Digits": "hangup"}, call.token)
+            raise HungUp
+        return told | {"Digits": ended}
+
+    async def _spoken(self, call: Call, verb: ElementTree.Element) -> tuple[str, str]:
+        """What was said, and the key that ended it ("hangup" when they have gone)."""
+        clock = asyncio.get_running_loop().time
+        ends = clock() + float(verb.get("maxLength", "3600")) / self._speed
+        finish, silence = verb.get("finishOnKey", "1234567890*#"), float(verb.get("timeout", "5"))
+        said: list[str] = []
+        call.recording = True
+        self._touch()
+        try:
+            while (left := (ends - clock()) * self._speed) > 0:
+                heard = await self._next(call, min(left, silence))
+                if heard is None or heard in finish:
+                    return " ".join(said), heard or ""
+                if heard.startswith(SPOKEN):
+                    said.append(heard.removeprefix(SPOKEN))
+        except HungUp:
+            return " ".join(said), "hangup"
+        finally:
+            call.recording = False
+            self._touch()
+        return " ".join(said), ""
+
+    def _recorded(self, call: Call, url: str, told: dict[str, str]) -> None:
+        if not url:
+            return
+        courier = Courier(url=url, token=call.token)
+        params = {"CallSid": call.sid, "AccountSid": call.account, "RecordingSource": "RecordVerb"}
+        self._report(courier, params | told, last=True)
+
+    async def _sound(self, url: str) -> str:
+        """A file that is played: the words in it."""
+        try:
+            session = self._web()
+            async with session.get(
+                URL(url, encoded=True), timeout=aiohttp.ClientTimeout(total=WEBHOOK_S)
+            ) as answer:
+                return (await answer.read()).decode() if answer.status == 200 else NO_SOUND
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return NO_SOUND
 
     def _ask(self, call: Call, asking: bool) -> None:
         if call.asking != (asking and not call.machine):
@@ -816,14 +941,17 @@ class TelephoneNetwork:
             await asyncio.wait({before})
         await self._post(courier.url, params, courier.token)
 
+    def _web(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        return self._session
+
     async def _post(
         self, url: str, params: dict[str, str], token: str, method: str = "POST"
     ) -> tuple[int, str]:
         """Call a webhook; (0, "") when it cannot be reached in Twilio's time."""
         if not url:
             return 0, ""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         if method == "GET":
             url, params = f"{url}{'&' if '?' in url else '?'}{urlencode(params)}", {}
         headers = {
@@ -832,7 +960,7 @@ class TelephoneNetwork:
             "User-Agent": "TwilioProxy/1.1 (stand-in)",
         }
         try:
-            async with self._session.request(
+            async with self._web().request(
                 method,
                 URL(url, encoded=True),
                 data=urlencode(params),

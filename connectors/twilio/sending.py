@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
@@ -21,7 +21,7 @@ from twilio.http.async_http_client import AsyncTwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
 
-from connectors.ports import EdgeError, OutboundMessage, Reason, Sent, StatusCallback
+from connectors.ports import EdgeError, OutboundMessage, Reason, Recorded, Sent, StatusCallback
 from connectors.twilio.statuses import answered_by, status_of
 
 T = TypeVar("T")
@@ -43,6 +43,12 @@ minute, and the same person is not rung twice within three."""
 
 NEWEST = 50
 """How many of the newest messages between two numbers a look-up reads: one page."""
+
+MEDIA_PAUSES_S = (0.0, 0.5, 1.0, 1.5)
+"""How long we wait before each try to fetch what was recorded a moment ago: Twilio waits for us meanwhile."""
+
+LARGEST_SOUND = 8 * 1024 * 1024
+"""Ten minutes of MP3 at the most that Twilio makes of a telephone call are under 5 MB."""
 
 KNOWN = 2_000
 """How many references of our own are remembered, so that a look-up does not find another message."""
@@ -90,6 +96,27 @@ class BoundedClient(AsyncTwilioHttpClient):  # type: ignore[misc]
         _readable(answer.status, text)
         return Response(answer.status, text, answer.headers)
 
+    async def media(self, path: str, auth: tuple[str, str]) -> bytes | None:
+        """The sound behind a path of the API; None: there is none (yet). Raises as `request` does, and UnclearAnswer
+        for one that is too large to be somebody's message."""
+        url = self._here(f"https://api.twilio.com{path}")
+        async with (
+            asyncio.timeout(self._timeout_s),
+            self._session().get(url, headers=_headers(None, auth)) as answer,
+        ):
+            if answer.status == 404:
+                return None
+            if answer.status != 200:
+                raise UnclearAnswer(f"{answer.status} for a recording")
+            sound = bytearray()
+            async for chunk in answer.content.iter_chunked(65_536):
+                sound += chunk
+                if len(sound) > LARGEST_SOUND:
+                    break
+        if len(sound) > LARGEST_SOUND:
+            raise UnclearAnswer("a recording that is too large")
+        return bytes(sound)
+
     def _session(self) -> aiohttp.ClientSession:
         # made late: a session belongs to the running loop, and the composition root may have none yet
         if self.session is None:
@@ -136,6 +163,7 @@ class TwilioSender:
     ) -> None:
         self._http = BoundedClient(api_url, timeout_s)
         self._client = Client(account_sid, auth_token, account_sid, http_client=self._http)
+        self._auth = (account_sid, auth_token)
         self._public_url = public_url if callable(public_url) else (lambda: public_url)
         self._timeout_s, self._look_up_s = timeout_s, look_up_s
         self._known: OrderedDict[str, str] = OrderedDict()
@@ -169,6 +197,23 @@ class TwilioSender:
             answered_by=answered_by(getattr(record, "answered_by", None)),
             provider_ref=provider_ref,
         )
+
+    async def recordings_of(self, call: str) -> Sequence[Recorded]:
+        """What callers have left in this call. Raises EdgeError."""
+        listed = self._client.recordings.list_async(call_sid=call, limit=NEWEST)
+        records: list[Any] = await self._bounded(listed, self._look_up_s)
+        done = [r for r in records if r.status == "completed"]
+        return [Recorded(ref=r.sid, seconds=_seconds(r.duration)) for r in done]
+
+    async def recording(self, ref: str) -> bytes | None:
+        """Its sound. Just recorded, it may take a moment to be there. Raises EdgeError."""
+        path = f"/2010-04-01/Accounts/{self._auth[0]}/Recordings/{quote(ref, safe='')}.mp3"
+        for pause_s in MEDIA_PAUSES_S:
+            await asyncio.sleep(pause_s)
+            sound = await self._bounded(self._http.media(path, self._auth), self._look_up_s)
+            if sound is not None:
+                return sound
+        return None
 
     async def close(self) -> None:
         """Give back connections."""
@@ -282,8 +327,20 @@ class NotConfigured:
         """Nothing is known."""
         return None
 
+    async def recordings_of(self, call: str) -> Sequence[Recorded]:
+        """Nobody could ring us."""
+        return ()
+
+    async def recording(self, ref: str) -> bytes | None:
+        """Nobody could ring us."""
+        return None
+
     async def close(self) -> None:
         """Nothing to give back."""
+
+
+def _seconds(duration: str | None) -> int:
+    return int(duration) if duration is not None and duration.isascii() and duration.isdigit() else 0
 
 
 def _clamp(value: int, limits: tuple[int, int]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+import time
 from collections.abc import Sequence
 from typing import Literal
 
@@ -44,3 +46,24 @@ def check(
         if token and RequestValidator(token).validate(url, form, signature, algorithm):
             return "genuine"
     return "forged"
+
+
+# --- links of ours, which Twilio fetches without a signature ---
+
+
+def link(tokens: Sequence[str], alert: str, lasts_s: int) -> tuple[str, str]:
+    """Until when (Unix time) the recording about this alert may be fetched, and the signature of that: 160 bits, with
+    the present token."""
+    until = str(int(time.time()) + lasts_s)
+    return until, _signed(tokens[0] if tokens else "", alert, until)
+
+
+def link_holds(tokens: Sequence[str], alert: str, until: str, signed: str) -> bool:
+    """Whether the link was made by us, with any of our tokens, and its time has not passed."""
+    if not (until.isascii() and until.isdigit() and len(until) < 12) or int(until) < time.time():
+        return False
+    return any(token and hmac.compare_digest(_signed(token, alert, until), signed) for token in tokens)
+
+
+def _signed(token: str, alert: str, until: str) -> str:
+    return hmac.new(token.encode(), f"recording {alert} {until}".encode(), "sha256").hexdigest()[:40]

@@ -7,7 +7,9 @@
 | `GET /phones/{number}` | `{"number","label","texts":[…],"calls":[…]}`, newest last |
 | `POST /phones/{number}/reply` `{"body","to"?}` | a text to us; `to` is who last wrote to it, unless given |
 | `POST /phones/{number}/call` `{"to"?,"withheld"?}` | rings us, with or without telling its number |
+| `…/Recordings.json?CallSid=`, `…/Recordings/{sid}.json`, `.mp3` (a password is asked for), `DELETE` | as Twilio's |
 | `POST /calls/{sid}/answer\\|voicemail\\|busy\\|no-answer\\|hangup`, `…/press` `{"digits"}` | what a person does |
+| `POST /calls/{sid}/say` `{"words"}` | what a person says after the tone |
 | `GET /conferences` | `{"conferences":[{"name","begun","calls":[sid]}]}`: who talks to whom |
 | `POST /faults` `{"kind","count"?,"status"?,"code"?}`, `GET`, `DELETE /faults[?kind=]` | what goes wrong on purpose |
 | `POST /numbers` `{"sms_url"?,"voice_url"?}`, `GET /numbers` | where what a phone begins is sent |
@@ -40,6 +42,7 @@ from connectors.twilio.network import (
     Fault,
     FaultKind,
     NotNow,
+    Recording,
     Refused,
     TelephoneNetwork,
     Text,
@@ -149,6 +152,10 @@ class Face:
             web.get(f"{_REST}/Calls.json", self._list_calls),
             web.get(f"{_REST}/Calls/{{sid}}.json", self._call),
             web.post(f"{_REST}/Calls/{{sid}}.json", self._update_call),
+            web.get(f"{_REST}/Recordings.json", self._list_recordings),
+            web.get(f"{_REST}/Recordings/{{sid}}.json", self._recording),
+            web.delete(f"{_REST}/Recordings/{{sid}}.json", self._delete_recording),
+            web.get(f"{_REST}/Recordings/{{sid}}.mp3", self._sound),
         ]
 
     def _control(self) -> list[web.RouteDef]:
@@ -157,6 +164,7 @@ class Face:
             web.post("/phones/{number}/reply", self._reply),
             web.post("/phones/{number}/call", self._ring_us),
             web.post("/calls/{sid}/press", self._press),
+            web.post("/calls/{sid}/say", self._say),
             web.post("/calls/{sid}/{action:answer|voicemail|busy|no-answer|hangup}", self._act),
             web.get("/calls/{sid}", self._one_call),
             web.get("/conferences", self._conferences),
@@ -225,6 +233,32 @@ class Face:
             raise _no_such(request)
         return call
 
+    async def _list_recordings(self, request: web.Request) -> web.Response:
+        await self._enter(request)
+        wanted = request.query.get("CallSid")
+        found = [one for one in self._net.recordings.values() if wanted in (None, one.call)]
+        return _json(_page("recordings", [_recording_json(one) for one in found], request))
+
+    async def _recording(self, request: web.Request) -> web.Response:
+        await self._enter(request)
+        return _json(_recording_json(self._rest_recording(request)))
+
+    async def _delete_recording(self, request: web.Request) -> web.Response:
+        await self._enter(request)
+        del self._net.recordings[self._rest_recording(request).sid]
+        return web.Response(status=204)
+
+    async def _sound(self, request: web.Request) -> web.Response:
+        """As an account does that asks for the password of its media, which is Twilio's default."""
+        await self._enter(request)
+        return web.Response(body=self._rest_recording(request).sound, content_type="audio/mpeg")
+
+    def _rest_recording(self, request: web.Request) -> Recording:
+        found = self._net.recordings.get(request.match_info["sid"])
+        if found is None:
+            raise _no_such(request)
+        return found
+
     async def _enter(self, request: web.Request) -> tuple[str, str]:
         """The account and the token of whoever asks, after the faults that strike every request."""
         fault = self._net.faults.take("refuse")
@@ -292,11 +326,17 @@ class Face:
         await self._settled(call)
         return _json(_seen_call(call))
 
+    async def _say(self, request: web.Request) -> web.Response:
+        call, body = self._known_call(request), await _body(request)
+        await self._settled(call)
+        self._net.say(call, str(body.get("words", "")))
+        return _json(_seen_call(call))
+
     async def _settled(self, call: Call) -> None:
-        """Until the person is asked something, waits for somebody, talks to somebody, or the call is over."""
+        """Until the person is asked something, is recorded, waits for or talks to somebody, or the call is over."""
 
         def settled() -> bool:
-            return call.asking or call.held or call.joined or call.over or self._net.closing
+            return call.asking or call.recording or call.held or call.joined or call.over or self._net.closing
 
         await self._net.until(settled, SETTLE_S)
 
@@ -396,6 +436,7 @@ def _seen_call(call: Call) -> dict[str, Any]:
         "answered_by": call.answered_by,
         "conference": call.conference,
         "held": call.held,
+        "recording": call.recording,
     }
 
 
@@ -446,6 +487,31 @@ def _call_json(call: Call) -> dict[str, Any]:
         "price_unit": "GBP",
         "api_version": "2010-04-01",
         "uri": f"/2010-04-01/Accounts/{call.account}/Calls/{call.sid}.json",
+        "subresource_uris": {},
+    }
+
+
+def _recording_json(one: Recording) -> dict[str, Any]:
+    uri = f"/2010-04-01/Accounts/{one.account}/Recordings/{one.sid}"
+    return {
+        "sid": one.sid,
+        "account_sid": one.account,
+        "call_sid": one.call,
+        "conference_sid": None,
+        "status": "completed",
+        "source": "RecordVerb",
+        "channels": 1,
+        "duration": str(one.seconds),
+        "date_created": _rfc2822(one.created),
+        "date_updated": _rfc2822(one.created),
+        "start_time": _rfc2822(one.created),
+        "error_code": None,
+        "price": None,
+        "price_unit": "GBP",
+        "encryption_details": None,
+        "api_version": "2010-04-01",
+        "uri": f"{uri}.json",
+        "media_url": f"https://api.twilio.com{uri}",
         "subresource_uris": {},
     }
 

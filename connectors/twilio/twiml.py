@@ -8,7 +8,7 @@ from __future__ import annotations
 from twilio.twiml.messaging_response import MessagingResponse
 from twilio.twiml.voice_response import Gather, VoiceResponse
 
-from monitor.core.views import Script
+from monitor.core.views import Record, Script
 
 VOICE = "Polly.Amy-Neural"
 """British English; slowed to 90%, because the listener may be old and just out of bed."""
@@ -17,6 +17,9 @@ SORRY = "I am sorry to keep you. Somebody will ring you in a few minutes. In an 
 """wording.md, SUV-1: what is said when nobody is free. Also when the daemon cannot go on: never dead air."""
 
 ONE_MOMENT = "One moment, please."
+SILENCE_S = 10
+"""So much silence ends a message: somebody old, or who weeps, draws breath for longer than the five seconds that Twilio
+would give them."""
 DIAL_RING_S = 25
 
 _UNSPEAKABLE = {code: None for code in range(32) if code not in (9, 10, 13)}
@@ -28,9 +31,11 @@ def call_twiml(
     action_url: str | None = None,
     after_dial_url: str | None = None,
     asked_first_url: str | None = None,
+    recorded_url: str | None = None,
+    play_url: str | None = None,
     opening: bool = False,
 ) -> str:
-    """One step of a call: say, then wait for one key, join to a number, or end.
+    """One step of a call: say, then wait for one key, join to a number, record, or end.
 
     The key (or "" after `wait_s` of silence) goes to `action_url`. `opening` puts a second of silence first
     (wording.md 2), outside of the Gather: a key leant on while picking up must not answer a question that nobody
@@ -40,9 +45,11 @@ def call_twiml(
     if opening:
         response.pause(length=1)
     if script.keys and action_url is not None:
-        _say(_gather(response, script, action_url), script.say)
+        _say_all(_gather(response, script, action_url), script, play_url)
         return str(response)
-    _say(response, script.say)
+    _say_all(response, script, play_url)
+    if script.record is not None and action_url is not None:
+        _record(response, script.record, action_url, recorded_url)
     if script.room is not None:
         _confer(response, script.room, action_url)
     elif script.hold_s is not None and action_url is not None:
@@ -53,6 +60,32 @@ def call_twiml(
     if script.hang_up:
         response.hangup()
     return str(response)
+
+
+def _say_all(parent: VoiceResponse | Gather, script: Script, play_url: str | None) -> None:
+    _say(parent, script.say)
+    if script.play is not None and play_url is not None:
+        parent.play(play_url)
+    _say(parent, script.then)
+
+
+def _record(response: VoiceResponse, asked: Record, action_url: str, recorded_url: str | None) -> None:
+    """The answerphone. What was spoken comes back to `action_url` when the caller has finished or has gone, and to
+    `recorded_url` once it can be played. Of an empty recording Twilio says nothing there: the next verb does."""
+    response.record(
+        action=action_url,
+        method="POST",
+        max_length=asked.longest_s,
+        timeout=SILENCE_S,
+        finish_on_key="#",
+        play_beep=True,
+        # a faint voice is no silence
+        trim="do-not-trim",
+        recording_status_callback=recorded_url,
+        recording_status_callback_method="POST",
+        recording_status_callback_event="completed absent",
+    )
+    response.redirect(action_url, method="POST")
 
 
 def _dial(

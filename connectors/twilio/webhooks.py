@@ -7,10 +7,12 @@ meets dead air, and what the desk does is never cut short because a telephone ne
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode
 
+import msgspec
 import structlog
 from aiohttp import web
 from multidict import MultiDict
@@ -18,7 +20,7 @@ from multidict import MultiDict
 from connectors.ports import Desks, StatusCallback
 from connectors.twilio import signature, twiml
 from connectors.twilio.statuses import answered_by, status_of
-from monitor.core.views import CallHeard, Script
+from monitor.core.views import CallHeard, LeftMessage, Script
 
 T = TypeVar("T")
 
@@ -32,6 +34,8 @@ OnEvent = Callable[[Event, str | None], None]
 
 BOUND_S = 8.0
 BODY_LIMIT = 64 * 1024
+LINK_S = 15 * 60
+"""So long a recording may be fetched by the link that a call of ours was given: the call is over before."""
 ROUNDS = 4
 """How often a caller is asked to hold the line before we say that somebody will ring: about half a minute."""
 
@@ -48,7 +52,7 @@ def routes(
     bound_s: float = BOUND_S,
     sorry: str = twiml.SORRY,
 ) -> list[web.RouteDef]:
-    """The four routes of docs/interface.md under `path_prefix`.
+    """The routes of docs/interface.md under `path_prefix`.
 
     `tokens` is read at each request (current and previous), `public_url` too when it is a function. `public_url` +
     "/twilio/…" is what Twilio calls; `path_prefix` is what a proxy adds on this side only.
@@ -59,6 +63,8 @@ def routes(
         web.post(f"{path_prefix}/twilio/voice", hooks.voice),
         web.post(f"{path_prefix}/twilio/voice/{{key}}", hooks.step),
         web.post(f"{path_prefix}/twilio/status/{{key}}", hooks.status),
+        web.post(f"{path_prefix}/twilio/recording/{{alert}}", hooks.recorded),
+        web.get(f"{path_prefix}/twilio/recording/{{alert}}", hooks.played),
     ]
 
 
@@ -103,6 +109,8 @@ class Webhooks:
         query = request.query
         if "of" in query:
             return await self._whisper(request, form)
+        if "left" in query:
+            return await self._spoken(request, form)
         if query.get("after") == "dial" and "turn" not in query:
             return self._after_dial(form)
         to, caller, sid = form.get("To", ""), _caller(form), form.get("CallSid", "")
@@ -163,6 +171,59 @@ class Webhooks:
             return web.Response(status=503, headers={"Retry-After": "5"})
         return web.Response(status=204)
 
+    # --- the answerphone ---
+
+    async def _spoken(self, request: web.Request, form: MultiDict[str]) -> web.Response:
+        """The caller has finished, or has said nothing. Who hung up hears no more of it."""
+        tries = _number(request.query.get("tries"))
+        left = _left(request.query["left"], tries, form)
+        # one answer for each time that they are asked: a redirect that held the line brings the form back without it
+        name = f"left {left.alert} {left.call} {tries}"
+        ask = self._once(name, lambda: self._desks.message_left(left))
+        return await self._speak(request, ask, "voice", None, opening=False)
+
+    async def recorded(self, request: web.Request) -> web.Response:
+        """What was left can be played, or was nothing: 204 once it is on disk, else 503.
+
+        Twilio does not repeat it: what is not heard of is asked for (`monitor.watch`).
+        """
+        form = await self._form(request)
+        left = _left(request.match_info["alert"], 0, form)
+        if form.get("RecordingStatus", "completed") not in ("completed", "absent"):
+            self._count("unknown_status")
+            return web.Response(status=204)
+        left = msgspec.structs.replace(left, tries=_number(request.query.get("tries")), on_line=False)
+        task = self._begin(self._desks.message_left(left))
+        if not await self._done(task):
+            self._count("slow")
+            return web.Response(status=503, headers={"Retry-After": "5"})
+        if task.exception() is not None:
+            self._failed("recording", task, None)
+            return web.Response(status=503, headers={"Retry-After": "5"})
+        return web.Response(status=204)
+
+    async def played(self, request: web.Request) -> web.Response:
+        """The sound of a recording, for a call of ours: Twilio fetches it without a signature of its own, so the link
+        has ours, for `LINK_S`. Where the account's media ask for a password (as they do by default) nobody else could
+        give it, and no link of ours could hold it."""
+        alert, query = request.match_info["alert"], request.query
+        if not signature.link_holds(self._tokens, alert, query.get("until", ""), query.get("sig", "")):
+            self._count("forged")
+            raise web.HTTPForbidden(text="signature")
+        task = self._begin(self._desks.recording(alert))
+        if not await self._done(task):
+            self._count("slow")
+        elif task.exception() is not None:
+            self._failed("play", task, None)
+        if not task.done() or task.exception() is not None or task.result() is None:
+            raise web.HTTPNotFound(text="not to be had now")
+        headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+        return web.Response(body=task.result(), content_type="audio/mpeg", headers=headers)
+
+    def _play_url(self, alert: str) -> str:
+        until, sig = signature.link(self._tokens, alert, LINK_S)
+        return self._url(f"recording/{quote(alert, safe='')}", until=until, sig=sig)
+
     # --- who speaks ---
 
     async def _form(self, request: web.Request) -> MultiDict[str]:
@@ -207,12 +268,19 @@ class Webhooks:
             action = self._url(path, turn=str(script.turn))
             after_dial = self._url(path, turn=str(script.turn), after="dial")
             whisper = self._url(path, of=asked_of, person=script.step) if script.asked_first else None
+        recorded = None
+        if script.record is not None:
+            tries = str(script.record.tries)
+            action = self._url("voice", left=script.record.alert, tries=tries)
+            recorded = self._url(f"recording/{quote(script.record.alert, safe='')}", tries=tries)
         return _xml(
             twiml.call_twiml(
                 script,
                 action_url=action,
                 after_dial_url=after_dial or self._url("voice", after="dial"),
                 asked_first_url=whisper,
+                recorded_url=recorded,
+                play_url=self._play_url(script.play) if script.play is not None else None,
                 opening=opening and "again" not in request.query,
             )
         )
@@ -223,7 +291,8 @@ class Webhooks:
         if again >= ROUNDS:
             self._count("failed", key)
             return _xml(twiml.sorry_twiml(self._sorry))
-        query = {name: value for name, value in request.query.items() if name in ("step", "turn", "after")}
+        kept = ("step", "turn", "after", "left", "tries")
+        query = {name: value for name, value in request.query.items() if name in kept}
         if digit is not None:
             query["digit"] = digit
         return _xml(twiml.wait_twiml(self._url(path, **query, again=str(again))))
@@ -308,6 +377,7 @@ def _callback(key: str, form: MultiDict[str]) -> StatusCallback | None:
     )
 
 
+_SID = re.compile(r"RE[0-9a-f]{32}")
 WITHHELD = frozenset({"+266696687", "+7378742833", "+2562533", "+8656696", "+86282452253"})
 """ANONYMOUS, RESTRICTED, BLOCKED, UNKNOWN, UNAVAILABLE on a keypad: what Twilio sends for a number it is not told."""
 
@@ -326,6 +396,19 @@ def _heard(turn: str | None, dialled: bool, form: MultiDict[str]) -> CallHeard:
         dialled=dialled,
         joined=dialled and spoke,
         raw=urlencode(list(form.items())).encode(),
+    )
+
+
+def _left(alert: str, tries: int, form: MultiDict[str]) -> LeftMessage:
+    """The id of a recording is the last part of its address, where it is not given by itself."""
+    sid = form.get("RecordingSid") or form.get("RecordingUrl", "").rpartition("/")[2]
+    there = form.get("RecordingStatus", "completed") == "completed" and _SID.fullmatch(sid) is not None
+    return LeftMessage(
+        alert=alert,
+        recording=sid if there else None,
+        seconds=_number(form.get("RecordingDuration")) if there else 0,
+        call=form.get("CallSid", ""),
+        tries=tries,
     )
 
 

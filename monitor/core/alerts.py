@@ -35,6 +35,7 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
     "watch_fault": ("OC-14", "OCV-3"),
     "rota": ("OC-16", "OCV-3"),
     "incident": ("OC-17", "OCV-3"),
+    "message": ("OC-130", "OCV-130"),
 }
 """The words with which staff are summoned, as text and as call (config/wording)."""
 
@@ -56,6 +57,10 @@ STOPPED_TEXTS = "stopped_texts"
 """Reason of the alarm that somebody whom we may have to text has sent STOP."""
 CALLER = "caller_"
 """The reasons of alerts about a caller on the free number begin with this; then `free_number.WhyPerson`."""
+RANG = f"{CALLER}rang"
+"""Reason of the alert about somebody who has rung an ordinary number of ours."""
+CALLED = SUMMON_WORDS["message"]
+"""The words about somebody who has rung us and reached nobody, with the message that they left."""
 NEVER_TOLD = "never_told"
 """Why a message about somebody did not leave: who would have heard it must not hear of them."""
 OVERTAKEN = "overtaken"
@@ -84,6 +89,7 @@ WORDS_BY_REASON: dict[str, tuple[str, str]] = {
     WRONG_PINS: ("OC-34", "OCV-3"),
     DONT_COME: ("OC-35", "OCV-3"),
     "cancellations": ("OC-86", "OCV-3"),
+    RANG: CALLED,
 }
 """Where the reason says more than the kind, its words are taken."""
 BY_PHONE = ("OC-33", "OCV-4")
@@ -465,7 +471,10 @@ def _track_deadline(work: Work, ref: str, track: Track) -> None:
     elif alert.state == "taken":
         _holder_deadline(work, alert, track)
     else:
-        move(work, alert, summon.on_deadline(summon_case(work, alert), track))
+        if track.phase == summon.ANSWERPHONE:
+            # its callback was lost, or nobody said a word: staff are rung now, and told so
+            work.emit(alert.ref, f.AnswerphoneEnded(came="unknown"))
+        move(work, alert, summon.on_deadline(summon_case(work, _alert(work, ref)), track))
 
 
 def reassure_deadline(work: Work, alert: Alert, track: Track) -> None:

@@ -37,7 +37,16 @@ def waits(work: Work, seen: CallerWaits) -> Decision:
     chain = alerts.duty_chain(work, alert.service_user)
     chain = tuple(sorted(chain, key=lambda person: person.ref != alert.taken_by))
     rungs = [Rung(person=person.ref, line=line.ref) for person in chain for line in person.voice_lines()[:1]]
-    return work.decision(answer=Join(alert=alert.ref, rungs=tuple(rungs[:RUNG_AT_MOST])))
+    rungs = [*rungs[:RUNG_AT_MOST], *_also_by_day(work, alert, rungs[RUNG_AT_MOST:], seen)]
+    return work.decision(answer=Join(alert=alert.ref, rungs=tuple(rungs)))
+
+
+def _also_by_day(work: Work, alert: Alert, others: list[Rung], seen: CallerWaits) -> list[Rung]:
+    """In the hours in which families reach a person (4.6.6: 06:00-22:00) nobody hears the answerphone before the last
+    of the chain, the registered manager, was rung too."""
+    if seen.why != "rang" or work.state.calendar.answerphone_at(work.now, work.policy(alert)):
+        return []
+    return others[-1:]
 
 
 def _standing(work: Work, seen: CallerWaits) -> Alert | None:

@@ -15,6 +15,7 @@ from msgspec import structs
 from config.policy import encode_policy, policy_digest, terms_of
 from monitor.core import (
     alerts,
+    answerphone,
     callers,
     causes,
     checkins,
@@ -39,6 +40,8 @@ from monitor.core.evolve import evolve
 from monitor.core.inputs import (
     RAISED_BY,
     ActionTaken,
+    AnswerphoneBegins,
+    AnswerphoneHeard,
     CallerAlone,
     CallerJoined,
     CallerWaits,
@@ -470,6 +473,8 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     CallerWaits: callers.waits,
     CallerJoined: callers.joined,
     CallerAlone: callers.alone,
+    AnswerphoneBegins: answerphone.begins,
+    AnswerphoneHeard: answerphone.heard,
     LineTurn: lines.turn,
     LineAnswered: lines.answered,
     LineBack: lines.back,

@@ -36,6 +36,7 @@ from monitor.core.state import (
     Place,
     Practice,
     Pressed,
+    Recording,
     RotaInPart,
     Said,
     Sent,
@@ -115,6 +116,8 @@ ALERT_FACTS: frozenset[type] = frozenset(
         f.LineWaits,
         f.LinesJoined,
         f.LineLeft,
+        f.AnswerphoneBegan,
+        f.AnswerphoneEnded,
         f.TrackMoved,
         f.ReplacementAccepted,
         f.ReplacementDeclined,
@@ -434,6 +437,11 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
             return structs.replace(alert, sent=kept, declined=(*alert.declined, body.worker))
         case f.AlertGathered():
             return structs.replace(alert, incident=body.incident)
+        case f.AnswerphoneBegan():
+            return structs.replace(alert, answerphone=body.evidence.id if body.evidence else "")
+        case f.AnswerphoneEnded():
+            call = alert.answerphone if body.came == "unknown" else None
+            return structs.replace(alert, answerphone=call, recordings=_recorded(alert, fact, body))
         case f.CouncilMoved():
             return structs.replace(alert, council=_council(fact, body))
         case f.ActionRecorded(track=name) if name is not None:
@@ -456,6 +464,16 @@ def _checked_by(alert: Alert, fact: Draft, body: f.CheckRecorded, closes_after: 
         serious_incident=body.serious_incident,
     )
     return structs.replace(alert, check=answered, closes_at=fact.at + closes_after)
+
+def _recorded(alert: Alert, fact: Draft, body: f.AnswerphoneEnded) -> tuple[Recording, ...]:
+    came = Recording(
+        at=fact.at,
+        came=body.came,
+        seconds=body.seconds,
+        recording=body.evidence.id if body.evidence is not None else None,
+        fingerprint=body.fingerprint,
+    )
+    return (*alert.recordings, came)
 
 
 def with_message(alert: Alert, message: Message) -> Alert:

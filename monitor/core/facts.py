@@ -30,6 +30,7 @@ from monitor.core.inputs import (
 )
 from monitor.core.views import (
     AlertKind,
+    AnswerphoneCame,
     Channel,
     CheckReason,
     EndedReason,
@@ -390,6 +391,24 @@ class LineLeft(FactBody, frozen=True, kw_only=True):
     talked_s: int = 0
 
 
+class AnswerphoneBegan(FactBody, frozen=True, kw_only=True):
+    """A caller for whom nobody could be found is asked to leave a message; the alert is the subject. What comes of it
+    is waited for until `until`. `evidence`: which call of the network it is."""
+
+    until: datetime
+    evidence: Evidence | None = None
+
+
+class AnswerphoneEnded(FactBody, frozen=True, kw_only=True):
+    """What came of it: words of so many `seconds` (`evidence`: which recording of the network it is), no word, or not
+    known: nothing was heard of it by its time."""
+
+    came: AnswerphoneCame
+    seconds: int = 0
+    evidence: Evidence | None = None
+    fingerprint: int = 0
+
+
 class TrackMoved(FactBody, frozen=True, kw_only=True):
     """One track of an alert went on. `reason` is a name; `index`, `round`, `phase` say where in its ladder it is."""
 
@@ -626,6 +645,8 @@ AnyBody = (
     | LineWaits
     | LinesJoined
     | LineLeft
+    | AnswerphoneBegan
+    | AnswerphoneEnded
     | TrackMoved
     | ReplacementAccepted
     | ReplacementDeclined

@@ -443,6 +443,28 @@ class CallerAlone(Struct, frozen=True, kw_only=True):
     alert: str
 
 
+class AnswerphoneBegins(Struct, frozen=True, kw_only=True):
+    """Nobody who was rung for a caller came to the telephone: the caller may leave a message. `call`: evidence of which
+    call of the network it is."""
+
+    alert: str
+    call: Evidence | None = None
+
+
+class AnswerphoneHeard(Struct, frozen=True, kw_only=True):
+    """What the network says of an answerphone: a recording, or that there is none (`recording` None).
+
+    `fingerprint`: 64-bit keyed hash of the network's id of the recording: the same one has the same.
+    """
+
+    alert: str
+    recording: Evidence | None = None
+    fingerprint: int = 0
+    seconds: int = 0
+    last: bool = True
+    """Of no recording: the caller is not asked once more."""
+
+
 class LineTurn(Struct, frozen=True, kw_only=True, gc=False):
     """The line of our call `key` is still open and asks what has become of it."""
 
@@ -491,6 +513,8 @@ Input = (
     | CallerWaits
     | CallerJoined
     | CallerAlone
+    | AnswerphoneBegins
+    | AnswerphoneHeard
     | LineTurn
     | LineAnswered
     | LineBack

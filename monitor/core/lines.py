@@ -23,14 +23,20 @@ from monitor.core.state import Alert, Held, Message
 from monitor.core.views import LineCame
 from monitor.core.work import Decision, Work
 
-Party = Literal["service_user", "worker", "council"]
+Party = Literal["service_user", "worker", "council", "caller"]
 PARTIES: dict[str, Party] = {
     "ring_service_user": "service_user",
     "ring_worker": "worker",
     "ring_council": "council",
+    "ring_caller": "caller",
 }
 """What a member of staff who has taken an alert may ask for (wording.md OCV-1, step 4)."""
-JOIN_WORDS: dict[Party, str] = {"service_user": "JOIN-1", "worker": "JOIN-1", "council": "COV-2"}
+JOIN_WORDS: dict[Party, str] = {
+    "service_user": "JOIN-1",
+    "worker": "JOIN-1",
+    "council": "COV-2",
+    "caller": "JOIN-1",
+}
 DIALLED_WITHIN = timedelta(seconds=60)
 """So long a party's call may wait for its turn and for an engaged line, beside its ring (ours)."""
 RING_COUNCIL_S = 60
@@ -139,6 +145,8 @@ def _party(work: Work, alert: Alert, party: Party) -> tuple[str, str | None, int
     if party == "council":
         desk = council_desk(work, alert)
         return (desk, None, RING_COUNCIL_S) if desk is not None else None
+    if party == "caller" and alert.line is not None:
+        return _caller(work, alert.line), alert.line, round(policy.ring_public.total_seconds())
     # help may have been asked by a care worker: {first} is whoever the alert is about
     ref = (alert.service_user or alert.worker) if party == "service_user" else _worker(work, alert)
     person = work.ctx.people.person(ref) if ref is not None else None
@@ -148,6 +156,12 @@ def _party(work: Work, alert: Alert, party: Party) -> tuple[str, str | None, int
     public = party == "service_user"
     ring = policy.ring_public if public else policy.ring_staff
     return person.ref, voice[0].ref, (person.plan.ring_s if public else None) or round(ring.total_seconds())
+
+
+def _caller(work: Work, line: str) -> str:
+    """Whoever has rung us from there; a line of nobody, or of several, stands for itself."""
+    here = sorted(work.ctx.people.on_line(line))
+    return here[0] if len(here) == 1 else line
 
 
 def _worker(work: Work, alert: Alert) -> str | None:

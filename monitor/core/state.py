@@ -32,6 +32,7 @@ from monitor.core.inputs import RotaProblemCode, VisitKind
 from monitor.core.views import (
     AlertKind,
     AlertState,
+    AnswerphoneCame,
     Channel,
     CheckReason,
     EndedReason,
@@ -240,6 +241,15 @@ class Check(Struct, frozen=True, kw_only=True, gc=False):
         """Nobody has answered it yet."""
         return self.by is None
 
+class Recording(Struct, frozen=True, kw_only=True, gc=False):
+    """What came of an answerphone. `recording`: the id of the evidence that says which recording it is."""
+
+    at: datetime
+    came: AnswerphoneCame
+    seconds: int = 0
+    recording: str | None = None
+    fingerprint: int = 0
+
 
 class Alert(Struct, frozen=True, kw_only=True, gc=False):
     """Something is wrong. `policy` is the digest under which it was raised and is run."""
@@ -276,6 +286,10 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     council: Council | None = None
     pressed: tuple[Pressed, ...] = ()
     check: Check | None = None
+    answerphone: str | None = None
+    """A caller is leaving a message, or nothing was heard of it yet: the id of the evidence that says in which call, or
+    ""."""
+    recordings: tuple[Recording, ...] = ()
 
     def track(self, name: TrackName) -> Track | None:
         """The track of that name, if it runs at all."""

@@ -28,6 +28,7 @@ AlertKind = Literal[
     "incident",
     "rota",
     "watch_fault",
+    "message",
 ]
 ALERT_KINDS: tuple[AlertKind, ...] = AlertKind.__args__  # type: ignore[attr-defined]
 AlertState = Literal["open", "taken", "ended"]
@@ -140,6 +141,19 @@ class LineView(Struct, frozen=True, kw_only=True):
     came: LineCame
 
 
+AnswerphoneCame = Literal["words", "nothing", "unknown"]
+"""What came of an answerphone: somebody spoke; they put the telephone down without a word; nothing was heard of it, so
+that a message may have been left."""
+
+
+class RecordingView(Struct, frozen=True, kw_only=True):
+    """What came of the answerphone, when, and how many seconds were spoken."""
+
+    at: datetime
+    came: AnswerphoneCame
+    seconds: int
+
+
 class PracticeView(Struct, frozen=True, kw_only=True):
     """A person's practice call as `…/people/{id}/practice-call` shows it. `practised_at`: when one was last answered
     with a key, also when a later one was not."""
@@ -199,6 +213,8 @@ class AlertView(Struct, frozen=True, kw_only=True):
     """The incident of its cause, for which staff are summoned in its place."""
     check: CheckView | None = None
     """Of an ended alert that needs the manager's check."""
+    recordings: tuple[RecordingView, ...] = ()
+    """What came of the answerphone, oldest first."""
 
 
 class RotaProblem(Struct, frozen=True, kw_only=True):
@@ -281,6 +297,35 @@ class Script(Struct, frozen=True, kw_only=True):
     """The line stays open and comes back for the next step after so many seconds; nothing is keyed meanwhile."""
     room: str | None = None
     """The two lines that are sent into the same room talk to each other; the call comes back when one of them goes."""
+    record: Record | None = None
+    """The caller is recorded after what is said (`Desks.message_left`)."""
+    play: str | None = None
+    """The alert whose newest recording is played behind `say` (`Desks.recording`)."""
+    then: tuple[str, ...] = ()
+    """What is said behind the recording."""
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """An answerphone: about which alert, for how many seconds at most, and the how-many-eth time it is offered."""
+
+    alert: str
+    longest_s: int
+    tries: int = 1
+
+
+class LeftMessage(Struct, frozen=True, kw_only=True):
+    """What the network says of an answerphone. `recording` is its own id of what was spoken; None: there was nothing.
+
+    `call`: the network's id of the call, "" where it does not say. `tries`: of `Record`. `on_line`: the caller may be
+    there still, and hears what follows.
+    """
+
+    alert: str
+    recording: str | None
+    seconds: int = 0
+    call: str = ""
+    tries: int = 1
+    on_line: bool = True
 
 
 class CallHeard(Struct, frozen=True, kw_only=True):

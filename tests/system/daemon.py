@@ -359,7 +359,7 @@ class Telephones:
         return answer
 
     def do(self, call: Mapping[str, Any], action: str, **more: Any) -> dict[str, Any]:
-        """answer, press (`digits`), voicemail, busy, no-answer, hangup."""
+        """answer, press (`digits`), say (`words`, after the tone), voicemail, busy, no-answer, hangup."""
         answer = self._ask("POST", f"/calls/{call['sid']}/{action}", more)
         assert isinstance(answer, dict)
         return answer

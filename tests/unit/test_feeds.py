@@ -117,7 +117,7 @@ def test_a_desk_that_cannot_be_told_keeps_the_others_from_nothing() -> None:
         return SimpleNamespace(id=name, engine=SimpleNamespace(lost=False), tell=tell)
 
     unused: Any = None
-    watch = Watch(unused, unused, Metrics([], []), unused, unused, unused)
+    watch = Watch(unused, unused, Metrics([], []), unused, unused, unused, unused)
     watch.shells = {"a": desk("a"), "b": desk("b", DecideFailedError("KeyError")), "c": desk("c")}
     with pytest.raises(DecideFailedError):
         watch.signal("broker", "", dark=True)

@@ -223,7 +223,7 @@ def test_what_an_operator_must_know_has_numbers_of_its_own(metrics: Metrics) -> 
 
 def test_a_decision_that_failed_is_counted_and_not_refused(metrics: Metrics) -> None:
     unused: Any = None
-    watch = Watch(unused, unused, metrics, unused, unused, unused)
+    watch = Watch(unused, unused, metrics, unused, unused, unused, unused)
     engine: Any = SimpleNamespace(desk="ealing")
     watch.quarantined(engine, "CheckInSeen", "AssertionError")
     assert value(metrics, "callwatch_decisions_failed_total") == 1
