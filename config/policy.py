@@ -245,18 +245,18 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     night_from: Annotated[time, Meta(title="spec 6.1", description="night begins, local time")] = time(23)
     night_to: Annotated[time, Meta(title="spec 6.1", description="night ends, local time")] = time(7)
     answerphone_from: Annotated[
-        time, Meta(title="D2A 4.6.6", description="the answerphone may be offered from here on, local time")
+        time, Meta(title="spec 4.6.6", description="the answerphone may be offered from here on, local time")
     ] = time(22)
     answerphone_to: Annotated[
         time,
         Meta(
-            title="D2A 4.6.6",
+            title="spec 4.6.6",
             description="from here on a caller hears it only when the registered manager was rung too",
         ),
     ] = time(6)
     answerphone_longest: Annotated[
         timedelta,
-        _clause("D2A 4.6.6 (the length is ours)", "the longest message of a caller", least="1s", most="10m"),
+        _clause("spec 4.6.6 (the length is ours)", "the longest message of a caller", least="1s", most="10m"),
     ] = timedelta(minutes=2)
     ring_staff: Annotated[
         timedelta, _clause("ours", "ring time for staff; longer reaches a voicemail", least="1s", most="2m")

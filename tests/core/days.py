@@ -13,6 +13,9 @@ from escalation.people import PersonView
 from escalation.replies import QUESTIONS
 from monitor.core.inputs import (
     RAISED_BY,
+    AnswerphoneBegins,
+    AnswerphoneHeard,
+    CallerWaits,
     CheckInKind,
     DayRolled,
     DeadlineFailed,
@@ -27,7 +30,7 @@ from monitor.core.inputs import (
     SignalChanged,
 )
 from monitor.core.state import Values
-from tests.core.driver import AWAY, DUTY, MONDAY, NEXT_DOOR, THERE, Desk
+from tests.core.driver import AWAY, DUTY, MONDAY, NEXT_DOOR, NOWHERE, THERE, Desk
 
 Op = tuple[str, int, int, int]
 """What to do, and three numbers that choose among its possibilities."""
@@ -75,6 +78,7 @@ OPS = (
     "check",
     "line",
     "practise",
+    "caller",
 )
 
 
@@ -264,6 +268,18 @@ def _people(desk: Desk, a: int, b: int, c: int) -> None:
 
 def _practise(desk: Desk, a: int, b: int, c: int) -> None:
     desk.tell(PracticeWanted(person=pick(PEOPLE, a), by=pick(STAFF, b)))
+
+
+def _caller(desk: Desk, a: int, b: int, c: int) -> None:
+    """Somebody rings us and reaches nobody; what they leave is told twice, once, or not at all."""
+    who = pick((*PEOPLE, None), a)
+    line = pick((None, "l-nora"), b) if who is None else f"l-{who}"
+    join = desk.tell(CallerWaits(why="rang", service_user=who, line=line)).answer
+    offer = desk.tell(AnswerphoneBegins(alert=join.alert, call=NOWHERE)).answer
+    words = AnswerphoneHeard(alert=offer.alert, recording=NOWHERE, fingerprint=a + 1, seconds=9)
+    nothing = AnswerphoneHeard(alert=offer.alert, last=b % 2 == 0)
+    for seen in pick(((words, words), (nothing,), (nothing, words), ()), c):
+        desk.tell(seen)
 
 
 def _refuse(desk: Desk, a: int, b: int, c: int) -> None:

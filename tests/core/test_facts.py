@@ -119,6 +119,8 @@ NUMBERS: dict[str, str] = {
     "AlertRaised.count": "how many",
     "AlertRaised.index": "a place at the visit",
     "AnswerHeard.minutes": "minutes that were said",
+    "AnswerphoneEnded.fingerprint": "64 bits of a keyed hash",
+    "AnswerphoneEnded.seconds": "seconds",
     "ArrivalRecorded.index": "a place at the visit",
     "CheckInRecorded.fingerprint": "64 bits of a keyed hash",
     "ChecksReminded.told": "how many",

@@ -293,6 +293,8 @@ def test_next_of_kin_hear_nothing_before_they_say_who_they_are(english: Wording)
 SENT_BY_THE_CORE = {
     "OCV-1": {"back_council", "no_number"},
     "OCV-2": {"calling_back", "no_number"},
+    "OCV-130": {"calling_back", "no_number"},
+    "NIGHT-1": {"unheard", "thanks", "nothing", "nothing_withheld"},
 }
 """Steps that follow from what is known, not from a key: `monitor.core.lines`."""
 CAME = {"waiting", "joined", "nobody", "hung_up", "not_answered", "spoke"}
