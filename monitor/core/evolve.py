@@ -465,6 +465,7 @@ def _checked_by(alert: Alert, fact: Draft, body: f.CheckRecorded, closes_after: 
     )
     return structs.replace(alert, check=answered, closes_at=fact.at + closes_after)
 
+
 def _recorded(alert: Alert, fact: Draft, body: f.AnswerphoneEnded) -> tuple[Recording, ...]:
     came = Recording(
         at=fact.at,

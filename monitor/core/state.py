@@ -241,6 +241,7 @@ class Check(Struct, frozen=True, kw_only=True, gc=False):
         """Nobody has answered it yet."""
         return self.by is None
 
+
 class Recording(Struct, frozen=True, kw_only=True, gc=False):
     """What came of an answerphone. `recording`: the id of the evidence that says which recording it is."""
 

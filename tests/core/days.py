@@ -39,6 +39,8 @@ PEOPLE = ("ed", "fay")
 WORKERS = (("dee",), ("kit",), ("dee", "kit"), ())
 DEVICES = ("d-dee", "d-kit", None)
 KINDS = ("arrive", "leave", "fix", "no_reply", "refused", "offline")
+FEW = 3
+"""Callers of a day: each of them rings everybody, and a day is about visits."""
 PLACES = (None, THERE, NEXT_DOOR, AWAY)
 ENDS = ("delivered", "no_answer", "failed", "completed", "busy", "in_progress")
 ACTIONS = (
@@ -272,6 +274,8 @@ def _practise(desk: Desk, a: int, b: int, c: int) -> None:
 
 def _caller(desk: Desk, a: int, b: int, c: int) -> None:
     """Somebody rings us and reaches nobody; what they leave is told twice, once, or not at all."""
+    if len([alert for alert in desk.alerts() if alert.reason == "caller_rang"]) >= FEW:
+        return
     who = pick((*PEOPLE, None), a)
     line = pick((None, "l-nora"), b) if who is None else f"l-{who}"
     join = desk.tell(CallerWaits(why="rang", service_user=who, line=line)).answer
