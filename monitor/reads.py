@@ -155,6 +155,18 @@ class Reads:
             return ()
         return tuple(self._directory.outside(visit.ref) for visit in round_of(self._state, alert, now))
 
+    def round(self, alert: Alert, now: datetime) -> tuple[BoardVisit, ...]:
+        """The visits of an incident's cause, with names; when it is over, those about which there was an alert."""
+        if not is_incident(alert):
+            return ()
+        visits, alerts = self._state.values.visits, self._state.values.alerts.values()
+        if alert.state != "ended":
+            found = round_of(self._state, alert, now)
+        else:
+            late = (visits.get(one.visit or "") for one in alerts if one.incident == alert.ref)
+            found = sorted((v for v in late if v is not None), key=lambda v: (v.start, v.ref))
+        return tuple(self._board_visit(self.visit(visit, now)) for visit in found)
+
     def _track(self, track: Track) -> TrackView:
         return TrackView(
             name=track.name,

@@ -62,7 +62,7 @@ from monitor.metrics import Metrics
 from monitor.outbox import Outbox
 from monitor.quarantine import Quarantine
 from monitor.reads import Reads
-from monitor.records import Records
+from monitor.records import Gathered, Records
 
 log = structlog.get_logger("watch")
 
@@ -449,12 +449,20 @@ class Watch:
         return found
 
     async def alert(self, desk: str, alert_id: str) -> AlertView | None:
-        """One alert."""
+        """One alert, also after it has left the state. Raises Degraded, StoreUnavailable."""
         shell = self._shell(desk)
         alert = shell.engine.state.values.alerts.get(alert_id)
         view = shell.reads.alert(alert, self._clock.now()) if alert is not None else None
         await shell.engine.durable()
-        return view
+        if view is not None:
+            return view
+        found = await self._records.of(desk, shell.engine.durable_seq, alert_id, None)
+        return self._as_it_was(shell, found) if found is not None else None
+
+    def _as_it_was(self, shell: DeskShell, found: Gathered) -> AlertView:
+        """An alert that has left the state, out of its record."""
+        state, gone = found.as_it_was()
+        return Reads(state, shell.directory).alert(gone, self._clock.now())
 
     async def record(self, desk: str, alert_id: str) -> RecordView | None:
         """The whole record of an alert, also after it has left the state. Raises Degraded."""
@@ -466,10 +474,7 @@ class Watch:
         if found is None:
             return None
         lines, _ = await self._records.lines(desk, found, shell.directory)
-        if view is None:
-            state, gone = found.as_it_was()
-            view = Reads(state, shell.directory).alert(gone, self._clock.now())
-        return RecordView(alert=view, lines=tuple(lines))
+        return RecordView(alert=view or self._as_it_was(shell, found), lines=tuple(lines))
 
     async def candidates(self, desk: str, alert_id: str) -> Sequence[CandidateView] | None:
         """Who could go instead, best first, with their scores in parts."""
@@ -526,6 +531,7 @@ class Watch:
             telephones=telephones,
             candidates=candidates,
             script=page.script(reader) if page is not None else None,
+            round=() if gone else reads.round(alert, self._clock.now()),
         )
 
     async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:

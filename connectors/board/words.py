@@ -133,6 +133,15 @@ VERDICTS = {
     "left_time_unknown": "time of leaving not known",
 }
 
+CAUSES = {
+    "worker_dark": "Nothing is known of one care worker's telephone",
+    "broker_dark": "No check-ins from any telephone: the broker is away",
+    "feed_dark": "No check-ins from any telephone: what brings them is away",
+    "worker_late": "One care worker is late at several visits",
+    "line_late": "Several people on one telephone line",
+    "several_late": "Several became late within a minute",
+}
+"""What the alerts of an incident have in common, by its reason."""
 DARK = {"device": "telephone dark", "feed": "feed dark", "broker": "broker dark", "clock": "clock in doubt"}
 
 RISKS = {

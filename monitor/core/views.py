@@ -434,6 +434,8 @@ class AlertPage(Struct, frozen=True, kw_only=True):
     candidates: tuple[CandidateView, ...]
     script: str | None
     """What our person reads to the council desk (wording.md CO-1)."""
+    round: tuple[BoardVisit, ...] = ()
+    """Of an incident: the visits of its cause, time-critical first; when it is over, those that were late for it."""
 
 
 class UnwatchedRow(Struct, frozen=True, kw_only=True):

@@ -112,7 +112,12 @@ def test_the_record_answers_when_by_which_channel_with_what_proof_and_who_also_w
         w.act("assign_replacement", to="cw-2", minutes=12)
         w.act("close", reason="seen_well")
         gone = f"./alerts/{w.alert}"
-        until_sync(lambda: w.office.call("GET", gone).status == 404, what="it left the state")
+        before = w.office.get(gone)
+        until_sync(lambda: not w.office.alerts(id=w.alert), what="it left the state")
+        after = w.office.get(gone)
+        assert after.keys() == before.keys()
+        assert (after["state"], after["taken_by"], after["due_at"]) == ("ended", "st-1", before["due_at"])
+        assert {one["key"] for one in after["contacts"]} >= {one["key"] for one in before["contacts"][2:]}
         lines = w.record(w.daemon.api("auditor"))
         assert [one["seq"] for one in lines] == sorted(one["seq"] for one in lines)
         (raised,) = some(lines, "AlertRaised")
@@ -142,6 +147,7 @@ def test_the_record_answers_when_by_which_channel_with_what_proof_and_who_also_w
             assert w.daemon.api(role).call("GET", w.path("record")).status == 403
         assert w.daemon.api("auditor").call("GET", w.path("candidates")).status == 403
         assert w.office.call("GET", "./alerts/a-nowhere/record").status == 404
+        assert w.office.call("GET", "./alerts/a-nowhere").status == 404
 
 
 def test_of_two_who_act_at_once_the_second_hears_who_was_first(tmp_path: Path, warm: WarmStart) -> None:

@@ -705,6 +705,28 @@ async def test_the_page_of_an_alert_offers_every_action_and_hides_numbers_of_who
     assert "told_next_of_kin:nok-9" not in text
 
 
+async def test_the_page_of_an_incident_lists_its_visits_and_leads_to_their_alerts(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    cause = alert_view(kind="incident", visit=None, service_user=None, reason="worker_dark")
+    await desks.raise_alert(on_board(cause, who="", carer="Davina Thistlewood"))
+    late, to_come = visit("v-1", "late", 7), visit("v-2", "planned", 9)
+    late = structs.replace(late, visit=structs.replace(late.visit, alert="al-7", signal="dark:device"))
+    desks.pages["al-1"] = {"round": (late, to_come)}
+    text = await page(open_board, "/board/dom/alerts/al-1")
+    assert "one care worker&#39;s telephone: Davina Thistlewood" in text
+    assert 'href="/board/dom/alerts/al-7"' in text
+    assert "telephone silent" in text
+    assert text.index("/alerts/al-7") < text.index("to come")
+    desks.pages["al-1"] = {"round": ()}
+    assert "Nobody of them is waited for" in await page(open_board, "/board/dom/alerts/al-1")
+
+
+async def test_an_alert_of_an_incident_leads_to_it(desks: FakeDesks, open_board: Client) -> None:
+    await desks.raise_alert(on_board(alert_view(incident="al-9")))
+    assert 'href="/board/dom/alerts/al-9"' in await page(open_board, "/board/dom/alerts/al-1")
+
+
 async def test_what_somebody_wrote_is_shown_and_never_run(desks: FakeDesks, open_board: Client) -> None:
     await desks.raise_alert(on_board(alert_view()))
     line = RecordLine(

@@ -26,6 +26,7 @@ from tests.system.daemon import (
     in_s,
     now,
     of_kind,
+    request,
     staff,
     visit,
 )
@@ -119,6 +120,8 @@ def is_told(daemon: Daemon, phones: Telephones) -> dict[str, Any]:
     assert "0808 157 0042".replace(" ", "") in phones.text(DAVE)["body"].replace(" ", "")
     assert signals(daemon) == {"dark:device"}
     assert len(daemon.api().alerts(kind="incident")) == 1
+    page = str(request(daemon.port, "GET", f"/board/{DESK}/alerts/{found['id']}").body)
+    assert page.count('<li class="unknown">') == 6
     return found
 
 
