@@ -418,6 +418,13 @@ def _council_contacts(raw: Table) -> Iterator[Problem]:
                     message="there is no way to reach it",
                     expected="phone, email or both",
                 )
+            elif entry.get("machine_calls") is True and "phone" not in entry:
+                yield Problem(
+                    path=f"{path}.phone",
+                    code="missing",
+                    message="it has agreed to calls, and there is no telephone",
+                    expected="its phone, or no machine_calls",
+                )
 
 
 def _council_names(raw: Table) -> Iterator[Problem]:

@@ -56,6 +56,8 @@ class CouncilDeskEntry(Struct, frozen=True, kw_only=True):
     hours: str
     contract: str | None
     client_group: str | None = None
+    machine_calls: bool = False
+    """It has agreed to calls that the machine makes by itself."""
 
 
 class DeskConfig(Struct, frozen=True, kw_only=True):

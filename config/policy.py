@@ -602,6 +602,10 @@ class CouncilDesk(Struct, frozen=True, kw_only=True):
     hours: str
     contract: str | None = None
     client_group: str | None = None
+    by_phone: bool = True
+    """Whether it has a telephone at all; otherwise it is written to."""
+    machine_calls: bool = False
+    """It has agreed to be rung by the machine itself when nobody of ours answers (wording.md COV-1)."""
 
 
 class Contract(Struct, frozen=True, kw_only=True):

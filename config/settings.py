@@ -434,6 +434,7 @@ class CouncilDeskLine(_Table):
     hours: HoursText
     contract: Text | None = None
     client_group: Text | None = None
+    machine_calls: bool = False
 
 
 class ContractLine(_Table):

@@ -194,30 +194,56 @@ def _summon_call(parties: str = "", *, urgent: bool = False) -> Dialog:
 _PARTIES: Mapping[str, Answer] = MappingProxyType(
     {"4": "ring_service_user", "5": "ring_worker", "6": "ring_council"}
 )
-_CALLED = MappingProxyType(
-    {
-        "waiting": "calling_on",
-        "joined": "line",
-        "spoke": "back",
-        "nobody": "not_there",
-        "not_answered": "not_there",
-        "hung_up": "not_there",
-    }
-)
+
+
+def _called(back: str) -> Mapping[str, str]:
+    """What has become of the party that is rung for who keeps the line."""
+    away = dict.fromkeys(("nobody", "not_answered", "hung_up"), "not_there")
+    return MappingProxyType({"waiting": "calling_on", "joined": "line", "spoke": back, **away})
+
+
+_CALLED = _called("back")
 
 
 def _parties(offered: str) -> tuple[Step, ...]:
     """Who has taken it stays on the line: we ring a party and join them, as often as they like (OCV-1, step 4)."""
     keys = {key: _to("calling", _PARTIES[key]) for key in offered}
-    council = ("back_council",) if "6" in offered else ()
+    council = (_back_council(keys), _end("told")) if "6" in offered else ()
     return (
-        *(
-            Step(name=name, lines=(name, "stay"), keys=keys, silence=_to("bye"), other=_to("bye"), wait_s=8)
-            for name in ("taken", "back", *council, "not_there", "no_number")
-        ),
+        *(_stays(name, keys) for name in ("taken", "back", "not_there", "no_number")),
+        *council,
         *(Step(name=name, lines=(name,), came=_CALLED) for name in ("calling", "calling_on")),
         Step(name="line", lines=(), room=True, back="back"),
         _end("bye"),
+    )
+
+
+def _stays(name: str, keys: Mapping[str, Turn]) -> Step:
+    """They are asked whom we ring next; without a key the call is over."""
+    return Step(name=name, lines=(name, "stay"), keys=keys, silence=_to("bye"), other=_to("bye"), wait_s=8)
+
+
+def _back_council(keys: Mapping[str, Turn]) -> Step:
+    """Who has told the council says so by a key, when its line has gone; the name and the reference go on the page."""
+    return _stays("back_council", {**keys, "2": _to("told", "told_council")})
+
+
+def _council_ready_call() -> Dialog:
+    """OCV-150: who has the alert is rung first, and the council for them once they are there (spec 22.6). Its desk
+    never waits for nobody. One key: they have taken it with two before."""
+    ready = {"1": _to("calling", "ring_council"), "3": _to("passed", "pass_on")}
+    again = {"6": _to("calling", "ring_council")}
+    nobody = _to("no_key")
+    return _dialog(
+        "wake",
+        Step(name="wake", lines=("wake",), keys=ready, silence=_to("wake_again"), other=_to("wake_again")),
+        Step(name="wake_again", lines=("wake",), keys=ready, silence=nobody, other=nobody),
+        _back_council(again),
+        *(_stays(name, again) for name in ("not_there", "no_number")),
+        *(Step(name=name, lines=(name,), came=_called("back_council")) for name in ("calling", "calling_on")),
+        Step(name="line", lines=(), room=True, back="back_council"),
+        *(_end(name) for name in ("told", "bye", "passed", "no_key", "gone", "over")),
+        openings=("gone", "over"),
     )
 
 
@@ -418,6 +444,7 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "COV-1": _council_call(),
         "COV-2": _joined_call(),
         "OCV-1": _summon_call("456"),
+        "OCV-150": _council_ready_call(),
         "OCV-2": _summon_call("4", urgent=True),
         "OCV-3": _summon_call(),
         "OCV-4": _summon_call(),

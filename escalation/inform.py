@@ -137,6 +137,14 @@ def council_retry(policy: Policy) -> timedelta:
     return policy.replace_within / 2 / COUNCIL_TRIES
 
 
+def nobody_has_it(policy: Policy) -> timedelta:
+    """After so long without anybody of ours the machine itself rings a council desk that has agreed to it: twenty
+    minutes (wording.md, COV-1)."""
+    return 2 * council_retry(policy)
+
+
+ON_THE_LINE = "on_the_line"
+"""Reason of a wait for the next try: our person is on the telephone with the desk, or in its queue."""
 NO_DESK_NOW = "no_desk_now"
 """Reason of a wait for a council desk that is closed: it is tried again, and written to when one answers."""
 
@@ -162,6 +170,11 @@ def council_again(policy: Policy, now: datetime, council: Council, desk: str | N
     return structs.replace(
         council, step="trying", reason="not_answered", desk=desk, tries=tries, next_at=now + rest
     )
+
+
+def council_waits(policy: Policy, now: datetime, council: Council) -> Council:
+    """Our person is on the line with the desk: no other try meanwhile."""
+    return structs.replace(council, reason=ON_THE_LINE, next_at=now + council_retry(policy))
 
 
 def council_told(council: Council | None, reason: str) -> Council:

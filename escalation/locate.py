@@ -51,7 +51,7 @@ def begin(case: LocateCase, reason: str = "raised", round_: int = 0) -> Move:
         return Move(track=_track("skipped", "no_worker"))
     texts = _contacts(case, "sms")
     if texts:
-        next_at = case.now + _call_after(case.policy)
+        next_at = case.now + call_after(case.policy)
         track = _track("trying", reason, phase="text", next_at=next_at, round_=round_)
         return Move(track=track, contacts=texts)
     return _call(case, reason, round_, case.policy.locate_gives_up)
@@ -86,7 +86,7 @@ def on_deadline(case: LocateCase, track: Track) -> Move:
             return begin(case, "eta_missed", track.round + 1)
         return Move(track=_track("not_reached", "eta_missed", round_=track.round))
     if track.phase == "text":
-        return _call(case, track.reason, track.round, case.policy.locate_gives_up - _call_after(case.policy))
+        return _call(case, track.reason, track.round, case.policy.locate_gives_up - call_after(case.policy))
     if track.phase == "call" and case.driving:
         left = driving_until(case.policy) - case.policy.locate_gives_up
         waits = _track("trying", "driving", phase="driving", next_at=case.now + left, round_=track.round)
@@ -107,7 +107,8 @@ def _call(case: LocateCase, reason: str, round_: int, lasts: timedelta) -> Move:
     return Move(track=track, contacts=calls)
 
 
-def _call_after(policy: Policy) -> timedelta:
+def call_after(policy: Policy) -> timedelta:
+    """So long after the text the call follows."""
     return min(policy.summon_call_after, policy.locate_gives_up / 2)
 
 

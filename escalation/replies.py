@@ -57,6 +57,7 @@ Answer = Literal[
     "ring_worker",
     "ring_council",
     "ring_caller",
+    "told_council",
 ]
 ANSWERS: tuple[Answer, ...] = Answer.__args__  # type: ignore[attr-defined]
 
@@ -78,6 +79,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "NOK-2": _answers(_1="knows_where", _2="ring_me", _3="can_go"),
         "CW-1": _WORKER,
         "CW-2": _WORKER,
+        "CW-150": _WORKER,
         "CW-5": _answers(_4="help"),
         "CW-6": _answers(_4="ring_me", _5="left", _6="still_here"),
         "CW-7": _answers(_1="go", _2="no"),
@@ -125,8 +127,9 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
     }
 )
 
-WHERE_ARE_YOU = frozenset({"CW-1", "CW-2"})
-"""Before the alert and at it: one question to the care worker, with the same answers and therefore the same code."""
+WHERE_ARE_YOU = frozenset({"CW-1", "CW-2", "CW-150"})
+"""Before the alert, at it, and of who was sent: one question to the care worker, with the same answers and therefore
+the same code."""
 
 
 def same_question(one: str, other: str) -> bool:

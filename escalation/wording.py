@@ -395,12 +395,14 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "degraded": _row("", _STAFF, 90),
         "what": _row("", _STAFF, 160),
         "n": _row("127", _WORKING),
-        "m": _row("12", _STAFF),
+        "m": _row("12", _TO_COUNCIL),
         "free": _row("0800 123 4567", _OURS),
         "caller": _row("020 7946 0123", _STAFF),
         "who": _row("Maximiliana", _STAFF),
         "reached": _row("not reached", _STAFF),
         "told": _row("told 11.45am", _STAFF),
+        "sent": _row("1 of 2 there, nobody sent yet", _STAFF, 120),
+        "why": _row("not reached, and the hour has passed", _STAFF, 60),
         "ref": _row("BR-2026-01427", frozenset({"council", "provider"})),
         **{
             name: _row(sample, _TO_COUNCIL, limit)
@@ -410,6 +412,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
                 ("heading", "Not reached", 40),
                 ("procedure", "missed visit clause", 60),
                 ("found", "No arrival is recorded, and the person has not answered our calls", 200),
+                ("hour", "The hour has passed, and nobody is with the person yet", 120),
                 ("attempts", "11.45am, the care worker, telephone: answering machine", 200),
                 ("kin", "not reached so far", 60),
                 ("sending", "Bartholomew is on the way, due 11.45am", 200),

@@ -185,6 +185,8 @@ class DeskShell:
                 hours=c.hours,
                 contract=c.contract,
                 client_group=c.client_group,
+                by_phone=c.phone is not None,
+                machine_calls=c.machine_calls and c.phone is not None,
             )
             for c in config.council_desks
         )

@@ -26,9 +26,11 @@ from escalation.wording import (
     spoken_time,
     text_time,
 )
+from monitor import hour_words
 from monitor.core.alerts import CANNOT
 from monitor.core.answerphone import newest_words
 from monitor.core.causes import is_incident, round_of
+from monitor.core.council import RING_US
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
 from monitor.core.state import Alert, Message, Place, State, Visit
@@ -69,8 +71,10 @@ TELLS_OF_ARRIVAL = {"OC-19": None, "OC-29": None, "NOK-5": "NOK-5B", "CO-4": "CO
 """Texts that it is over, with what is said outside in their place when nobody is known to have arrived."""
 MOMENTS = frozenset({"SU-5", "SU-6", "SU-7", "SU-8", "SU-10", "SUV-2", "SUV-5", "CW-8"})
 """Words whose {time} is when somebody will be there: the planned start would be a promise that nobody made."""
-NAMES_NEW = frozenset({"SU-6", "SU-10", "SUV-2", "CW-9", "CW-13", "CWV-2", "CO-2", "CO-5"})
+NAMES_NEW = frozenset({"SU-6", "SU-10", "SUV-2", "CW-9", "CW-13", "CWV-2", "CO-2", "CO-150", "CO-5"})
 """Words that are about the one who comes instead, or is missing; elsewhere `Message.about` is {carer}."""
+HOUR_WORDS = frozenset({"OC-6", "RM-1", "OC-61", "OC-150", RING_US})
+"""Words that say how the hour stands, or why the council is told."""
 
 
 OF_CHECKS = frozenset({"OC-180"})
@@ -238,6 +242,9 @@ class Words:
         if message.purpose == "offer":
             track = alert.track("replace") if alert is not None else None
             return "gone" if track is not None and track.step in ("reached", "done") else ""
+        if alert is not None and message.template == RING_US:
+            told = alert.council is None or alert.council.step != "trying"
+            return "over" if told else "gone" if alert.taken_by != message.person else ""
         if alert is not None and message.purpose == "summon":
             elsewhere = alert.state == "taken" and alert.taken_by != message.person
             if elsewhere:
@@ -298,8 +305,8 @@ class Words:
         if alert is not None and alert.kind == "very_short":
             # of a visit that was refused at the door nobody says how long it lasted
             values["min"] = str(alert.count) if alert.reason == "left_short" else ""
-        if alert is not None and message.template in ("OC-6", "RM-1"):
-            values |= self._hour(alert, now)
+        if alert is not None and message.template in HOUR_WORDS:
+            values |= self._hour(alert, visit, now, message.template)
         if message.template in OF_CHECKS:
             values |= self._unchecked()
         if message.unrecorded or message.template == "OC-13":
@@ -408,8 +415,9 @@ class Words:
             for m in self._state.values.messages.values()
         )
 
-    def _hour(self, alert: Alert, now: datetime) -> dict[str, str]:
+    def _hour(self, alert: Alert, visit: Visit | None, now: datetime, template: str) -> dict[str, str]:
         """What is left of the hour in which somebody must be sent (spec 22.4), and how it stands."""
+        standing = hour_words.standing(alert, visit, now)
         policy = self._state.policy_of(alert.policy)
         ends = alert.hour_at or alert.opened_at + policy.replace_within
         offers = {m.person for m in self._messages(alert) if m.purpose == "offer" and m.attempts}
@@ -420,7 +428,14 @@ class Words:
             "m": str(len(declined | set(alert.declined))),
             "reached": self._reached(alert),
             "told": self._council.told(alert),
+            "sent": hour_words.for_staff(
+                self._wording, standing, self._clock, self._directory.name, yet=template == "OC-6"
+            ),
+            "why": hour_words.why(self._wording, alert, standing, now),
         }
+
+    def _clock(self, at: datetime) -> str:
+        return text_time(self._state.calendar.local(at))
 
     def _messages(self, alert: Alert) -> list[Message]:
         found = (self._state.values.messages.get(key) for key in alert.messages)

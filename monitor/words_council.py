@@ -12,6 +12,7 @@ from escalation.replies import QUESTIONS
 from escalation.wording import Wording, render_phrase, text_time
 from monitor.core.state import Alert, Message, State
 from monitor.directory import Directory
+from monitor.hour_words import Standing, for_council, standing
 
 WHO = {
     "reassure": "council_who_person",
@@ -37,6 +38,12 @@ def declines(message: Message) -> bool:
     )
 
 
+def _answered(alert: Alert) -> bool:
+    """The service user has answered us: the council hears of the hour alone."""
+    track = alert.track("reassure")
+    return track is not None and track.step == "reached"
+
+
 class CouncilWords:
     """The values of CO-1, CO-2, CO-4, CO-5 and COV-1. Reads state and directory; changes nothing."""
 
@@ -54,12 +61,13 @@ class CouncilWords:
             "init": self._directory.initials(person),
             "date": f"{due:%A} {due.day} {due:%B %Y}",
             "time": text_time(due),
-            "heading": self._say("council_heading_no_reply" if door else "council_heading_not_reached"),
+            "heading": self._say(self._heading(alert)),
             "procedure": self._say("council_procedure_no_reply" if door else "council_procedure_late"),
             "found": self._found(alert),
+            "hour": for_council(self._wording, alert, standing(alert, visit, now)),
             "attempts": "\n".join(self._attempts(alert)),
             "kin": self._kin(alert),
-            "sending": self._sending(alert),
+            "sending": self._sending(alert, standing(alert, visit, now)),
             "spoken": self._spoken(alert),
             "rung": self._rung(alert),
             "mailed": self._mailed(alert),
@@ -98,12 +106,15 @@ class CouncilWords:
             and m.attempts
         ]
 
+    def _heading(self, alert: Alert) -> str:
+        if alert.kind == "no_reply":
+            return "council_heading_no_reply"
+        return "council_heading_hour" if _answered(alert) else "council_heading_not_reached"
+
     def _found(self, alert: Alert) -> str:
         if alert.kind == "no_reply":
             return self._say("council_found_no_reply")
-        track = alert.track("reassure")
-        reached = track is not None and track.step == "reached"
-        return self._say("council_found_reached" if reached else "council_found_late")
+        return self._say("council_found_reached" if _answered(alert) else "council_found_late")
 
     def _attempts(self, alert: Alert) -> list[str]:
         told = [
@@ -142,13 +153,12 @@ class CouncilWords:
             "council_kin_not_told" if person and person.given.next_of_kin else "council_kin_none"
         )
 
-    def _sending(self, alert: Alert) -> str:
-        visit = self._state.values.visits.get(alert.visit or "")
-        there = {place.worker for place in visit.places} if visit is not None else set()
-        going = sorted((sent.eta_at, sent.worker) for sent in alert.sent if sent.worker not in there)
-        if going and self._directory.name(going[0][1]):
-            at, worker = going[0]
-            return self._say("council_sending_named", new=self._directory.name(worker), time=self._clock(at))
+    def _sending(self, alert: Alert, stands: Standing) -> str:
+        going = stands.going
+        if going and self._directory.name(going[0].worker):
+            new, time = self._directory.name(going[0].worker), self._clock(going[0].eta_at)
+            named = "council_sending_named" if stands.filled else "council_sending_one"
+            return self._say(named, new=new, time=time)
         asked = {m.person for m in self._messages(alert) if m.purpose == "offer" and m.attempts}
         if asked:
             return self._say("council_sending_asking", n=str(len(asked)))

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import structs
 
 from config.policy import Calendar, Duty, applying
-from escalation import reassure, summon
+from escalation import inform, reassure, summon
 from escalation.people import LineView, PersonView, is_quiet, may_be_told, speaker_of, told_lines
 from escalation.replies import QUESTIONS, free_slot, same_question
 from escalation.track import Contact, Move, Track, TrackName
@@ -97,6 +97,8 @@ BY_PHONE = ("OC-33", "OCV-4")
 UNHEARD = timedelta(minutes=2)
 """A call of which nothing is heard for this long after its ring does not hold the next one up (ours)."""
 PRACTICE_LIVES = timedelta(minutes=10)
+RINGS_FOR_COUNCIL = frozenset({"OCV-150", "COV-1"})
+"""Calls of a try to tell the council (`monitor.core.council`)."""
 SUMMON_LIVES = timedelta(minutes=30)
 """A summons that could not leave for this long has been overtaken by the next rungs."""
 
@@ -429,6 +431,9 @@ def _lives(work: Work, contact: Contact, alert: Alert | None) -> timedelta:
     if contact.purpose in ("reassure", "inform_next_of_kin"):
         before = held(work, alert, contact.purpose) if alert is not None else 0
         return max(reassure.lasts(work.policy(alert), before), timedelta(minutes=1))
+    if contact.template in RINGS_FOR_COUNCIL:
+        # the next try rings again
+        return max(inform.council_retry(work.policy(alert)), timedelta(minutes=1))
     if contact.purpose == "tell_replacement":
         return max(2 * work.policy(alert).reassure_retry, SUMMON_LIVES)
     # a practice call is made while somebody of ours is in the room

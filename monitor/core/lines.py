@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from monitor.core import alerts
 from monitor.core import facts as f
-from monitor.core.council import council_desk
+from monitor.core.council import RING_DESK_S, council_desk
 from monitor.core.inputs import LineAnswered, LineBack, LineTurn
 from monitor.core.state import Alert, Held, Message
 from monitor.core.views import LineCame
@@ -39,8 +39,6 @@ JOIN_WORDS: dict[Party, str] = {
 }
 DIALLED_WITHIN = timedelta(seconds=60)
 """So long a party's call may wait for its turn and for an engaged line, beside its ring (ours)."""
-RING_COUNCIL_S = 60
-"""A desk's queue picks up late; nobody's voicemail is there (ours)."""
 
 
 class Stand(Struct, frozen=True, kw_only=True):
@@ -144,7 +142,7 @@ def _party(work: Work, alert: Alert, party: Party) -> tuple[str, str | None, int
     policy = work.policy(alert)
     if party == "council":
         desk = council_desk(work, alert)
-        return (desk, None, RING_COUNCIL_S) if desk is not None else None
+        return (desk, None, RING_DESK_S) if desk is not None else None
     if party == "caller" and alert.line is not None:
         return _caller(work, alert.line), alert.line, round(policy.ring_public.total_seconds())
     # help may have been asked by a care worker: {first} is whoever the alert is about

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
-from monitor.core import asking, informing, lines, phones, practice, procedure, replacing
+from monitor.core import asking, council, informing, lines, phones, practice, procedure, replacing
 from monitor.core import facts as f
 from monitor.core.alerts import (
     NEVER_TOLD,
@@ -79,7 +79,7 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
         return work.decision(answer="no")
     if turn.unrecorded and not may_leave_unrecorded(message):
         return Decision(answer="hold")
-    if message.channel == "call" and _line_is_busy(work, message):
+    if message.channel == "call" and (_line_is_busy(work, message) or _talks_to_us(work, message)):
         # two calls to one telephone: the second would meet engaged, or a voicemail
         work.emit(message.key, f.MessageDeferred(reason="line_busy", next_at=work.now + LINE_BUSY))
         return work.decision(answer="no")
@@ -95,17 +95,27 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
 
 def _line_is_busy(work: Work, message: Message) -> bool:
     """A call of ours to the same line is out and may still ring or be talked on."""
-    if message.line is None:
-        return False
+    if message.line is None and message.template != council.RING_DESK:
+        return False  # a desk has several telephones, and one of ours waits for it
     for key in work.state.values.messages:
         other = work.message(key)
-        if other is None or other.key == message.key or other.line != message.line or other.channel != "call":
+        if other is None or other.key == message.key or other.channel != "call":
+            continue
+        if other.line != message.line or (message.line is None and other.person != message.person):
             continue
         began = other.attempted_at
         lasts = timedelta(seconds=other.ring_s) + LONGEST_TALK
         if other.phase in ("attempted", "accepted") and began is not None and work.now < began + lasts:
             return True
     return False
+
+
+def _talks_to_us(work: Work, message: Message) -> bool:
+    """Who is to be joined to the council is on the line with us already, in whatever call that is."""
+    if message.template != council.RING_US:
+        return False
+    held = (held for alert in work.all_open_alerts() for held in alert.lines if held.ended_at is None)
+    return any(one.call != message.key and one.person == message.person for one in held)
 
 
 def may_leave_unrecorded(message: Message) -> bool:
@@ -130,6 +140,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return asking.arrived(work, message)
     if message.template == phones.TEXT:
         return phones.told_still(work, message)
+    if alert is not None and message.template == council.RING_US:
+        return council.pointless(work, alert, message)
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":
@@ -504,6 +516,8 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
         procedure.second_answered(work, alert, message, answer, proof)
     elif message.purpose == "reassure":
         _service_user_answered(work, alert, message, answer, proof)
+    elif answer == "told_council":
+        council.told_by_key(work, alert, message)
     elif message.purpose in ("summon", "notice", "stand_down") and answer == "join":
         return lines.join(work, alert, message, proof)
     elif message.purpose in ("summon", "notice", "stand_down"):
@@ -574,6 +588,7 @@ def _heard_about_replacement(
 PROCEDURE: dict[Purpose, Callable[[Work, Alert, Message, Answer, str], str | None]] = {
     "offer": replacing.offer_answered,
     "inform_next_of_kin": informing.kin_answered,
+    "inform_council": council.desk_answered,
     "tell_replacement": _heard_about_replacement,
 }
 """Whose answers are the procedure's, by what the message was for. Returns the step of the call that follows, where

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from msgspec import structs
 
-from escalation import inform, locate, reassure
+from escalation import locate, reassure
 from escalation.replies import Answer
 from escalation.track import Move, Track, TrackName
 from monitor.core import facts as f
@@ -28,9 +28,11 @@ from monitor.core.alerts import (
 )
 from monitor.core.asking import eta, heard, metres_to, missing_workers, remind
 from monitor.core.asking import spoke as has_spoken
-from monitor.core.council import breach, council_desk, council_moves
+from monitor.core.council import RING_DESK, breach, council_deadline, council_is_rung, council_moves
+from monitor.core.council import pointless as council_pointless
 from monitor.core.counted import need, said_by, visit_of
 from monitor.core.informing import inform_begins, inform_deadline, inform_rests, inform_settled
+from monitor.core.overdue import WHERE
 from monitor.core.replacing import (
     OFFERS,
     next_wave_if_all_declined,
@@ -42,6 +44,7 @@ from monitor.core.replacing import (
     replacement_says,
     told_in_vain,
     warn_at_rest,
+    where_failed,
 )
 from monitor.core.state import Alert, Message, Visit
 from monitor.core.work import Decision, Work
@@ -276,8 +279,7 @@ def on_deadline(work: Work, alert: Alert) -> None:
         and council.next_at is not None
         and council.next_at <= work.now
     ):
-        again = inform.council_again(work.policy(alert), work.now, council, council_desk(work, current))
-        council_moves(work, current, again)
+        council_deadline(work, current, council)
 
 
 def _nothing_left(work: Work, alert: Alert) -> None:
@@ -355,8 +357,12 @@ def pointless(work: Work, alert: Alert, message: Message) -> str | None:
     visit = visit_of(work, alert)
     if visit is None:
         return "visit_gone"
+    if message.template == RING_DESK:
+        return council_pointless(work, alert, message)
     if message.purpose == "locate":
         there = any(place.worker == message.person and place.arrived_at for place in visit.places)
+        if message.template == WHERE and all(sent.worker != message.person for sent in alert.sent):
+            return "not_coming"
         return "arrived" if there else None
     if message.template in OFFERS:
         return "covered" if need(alert, visit, work.now) == 0 else None
@@ -375,6 +381,9 @@ def _locate_settled(work: Work, alert: Alert, visit: Visit, message: Message, re
     track = alert.track("locate")
     if track is None or result != "failed" or message.proof is not None:
         return
+    if any(sent.worker == message.person for sent in alert.sent):
+        where_failed(work, alert, visit, message)
+        return
     if open_messages(work, alert, "locate"):
         return
     if locate.on_failed(locate_case(work, alert, visit), track) is not None:
@@ -392,5 +401,6 @@ RULES: tuple[Callable[[Work, Alert, Visit], None], ...] = (
     inform_begins,
     inform_rests,
     breach,
+    council_is_rung,
 )
 """In this order: what one of them has decided, the next one sees."""

@@ -12,6 +12,7 @@ from escalation.people import LineView
 from escalation.replies import Answer
 from escalation.track import Contact, ContactChannel, ContactPurpose, Move, Track
 from monitor.core import facts as f
+from monitor.core import overdue
 from monitor.core.alerts import (
     cancel,
     intend,
@@ -22,9 +23,11 @@ from monitor.core.alerts import (
     reassure_case,
     record,
     responsible,
+    rests,
     tell_covered,
     tell_person,
     tell_staff,
+    withdraw,
 )
 from monitor.core.asking import eta, missing_workers
 from monitor.core.counted import expected, need, on_the_way, places_open, said_cannot, visit_of
@@ -84,7 +87,16 @@ def replace_sent(work: Work, alert: Alert, visit: Visit) -> None:
 
 
 def _sent(work: Work, alert: Alert, track: Track, going: list[Sent]) -> Move:
-    return replace.sent(work.policy(alert), track, max(sent.eta_at for sent in going), alert.opened_at)
+    """All places are filled. Looked at when the first of them is due: each is waited for by their own time."""
+    last, first = (of(sent.eta_at for sent in going) for of in (max, min))
+    to = replace.sent(work.policy(alert), track, last, alert.opened_at)
+    return Move(track=_looked_at_by(to.track, first + locate.eta_grace(work.policy(alert))))
+
+
+def _looked_at_by(track: Track, at: datetime) -> Track:
+    """The track, waiting for nobody longer than until that moment."""
+    since = min(track.since, at) if track.step == "reached" and track.since is not None else track.since
+    return structs.replace(track, since=since, next_at=min(track.next_at or at, at))
 
 
 def replace_begins(work: Work, alert: Alert, visit: Visit) -> None:
@@ -223,6 +235,9 @@ def replacement_says(
     if answer == "cannot":
         give_back(work, alert, visit, worker)
         return
+    withdraw(work, alert, "locate", worker)
+    if answer == "there":
+        tell_staff(work, alert, "OC-62", about=worker)
     if answer == "on_my_way":
         at = eta(work, minutes)
         work.emit(alert.ref, f.ReplacementAccepted(worker=worker, eta_at=at, proof="again"))
@@ -330,16 +345,35 @@ def told_in_vain(work: Work, alert: Alert, visit: Visit, message: Message, resul
 
 
 def replace_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> None:
-    grace = locate.eta_grace(work.policy(alert))
-    for sent in on_the_way(alert, visit):
-        if sent.eta_at + grace <= work.now:
-            # who accepted did not come in time: they give way to the next, and staff hear it
-            work.emit(alert.ref, f.ReplacementDeclined(worker=sent.worker, after_all=True))
-            tell_staff(work, alert, "OC-69", about=sent.worker)
+    for sent in overdue.given_up(work, alert, visit):
+        _gives_way(work, alert, sent)
     alert = work.alert(alert.ref) or alert
+    look = overdue.next_look(work, alert, visit)
+    if track.step == "reached":
+        # asked, or believed once more: waited for as long as all places have somebody
+        track = structs.replace(track, since=work.now if places_open(alert, visit) else look)
     following = replace.on_deadline(replace_case(work, alert, visit), track)
+    if look is not None and look > work.now:
+        following = structs.replace(following, track=_looked_at_by(following.track, look))
     move(work, alert, following)
     _warn(work, work.alert(alert.ref) or alert, track.index, following.track.index)
+
+
+def _gives_way(work: Work, alert: Alert, sent: Sent) -> None:
+    """Who accepted has not come in time and says nothing, or names no time that is kept: staff hear it."""
+    work.emit(alert.ref, f.ReplacementDeclined(worker=sent.worker, after_all=True))
+    tell_staff(work, alert, "OC-69", about=sent.worker)
+
+
+def where_failed(work: Work, alert: Alert, visit: Visit, message: Message) -> None:
+    """Who was sent cannot be asked where they are: the place is offered again now."""
+    gone, track = overdue.on_failed(work, alert, visit, message), alert.track("replace")
+    if gone is None or track is None:
+        return
+    _gives_way(work, alert, gone)
+    current = work.alert(alert.ref) or alert
+    if not rests(work, current, "replace"):
+        move(work, current, replace.begin(replace_case(work, current, visit), track, "replacement_late"))
 
 
 def _warn(work: Work, alert: Alert, before: int, after: int) -> None:

@@ -285,6 +285,8 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     incident: str | None = None
     """The incident of its cause, which staff are summoned for in its place."""
     council: Council | None = None
+    free_since: datetime | None = None
+    """When a taking lapsed last, while nobody has it; None: nobody had it before, or somebody has."""
     pressed: tuple[Pressed, ...] = ()
     check: Check | None = None
     answerphone: str | None = None
@@ -478,6 +480,10 @@ class State:
         contract, group = (person.contract, person.client_group) if person is not None else (None, None)
         found = council_desk_at(self.values.council_desks, contract, group, at, self.calendar)
         return found.ref if found is not None else None
+
+    def council_lines(self, desk: str) -> tuple[CouncilDesk, ...]:
+        """All lines of the configuration about the council desk of that minted id."""
+        return tuple(entry for entry in self.values.council_desks if entry.ref == desk)
 
     def has_council(self, person: PersonView | None) -> bool:
         """Whether there is a council desk for them at all, at whatever hour."""

@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from msgspec import Struct, structs
 
+from config.policy import CouncilDesk
 from escalation.people import LineView, PersonView, PlanView
 from escalation.wording import forbidden
 from monitor.core import facts as f
+from monitor.core.inputs import KeyPressed, LineAnswered, LineBack, PolicyLoaded
 from monitor.core.state import Message
 from monitor.outbox import ORDER
 from monitor.wording_file import load_wording
@@ -155,11 +157,61 @@ def does(action: str, by: str = "paul", **more: Any) -> When:
     return lambda desk: desk.act(action, by, **more)
 
 
+def agrees() -> Desk:
+    """The council desk has agreed to be rung by the machine itself."""
+    return _with_council(CouncilDesk(ref="c1", hours="otherwise", machine_calls=True))
+
+
+def by_mail_alone() -> Desk:
+    """The council desk has no telephone."""
+    return _with_council(CouncilDesk(ref="c1", hours="otherwise", by_phone=False))
+
+
+def _with_council(council: CouncilDesk) -> Desk:
+    made = expects()()
+    loaded = made.state.values
+    made.tell(
+        PolicyLoaded(
+            policy=loaded.policy,
+            duty=loaded.duty,
+            council_desks=(council,),
+            holidays=loaded.holidays,
+            public=loaded.public,
+        )
+    )
+    return made
+
+
+def the_council_picks_up(desk: Desk) -> None:
+    """And our person, who has pressed 1, is in the room with it."""
+    desk.tell(LineAnswered(key=out(desk, "COV-2").key))
+
+
+def the_council_goes(digit: str) -> When:
+    """Its line is gone; our person presses a key, or nothing, and hangs up."""
+
+    def gone(desk: Desk) -> None:
+        ours = out(desk, "OCV-150")
+        desk.tell(LineBack(key=ours.key))
+        desk.tell(KeyPressed(key=ours.key, step="back_council", digit=digit))
+        desk.deliver(desk.message(ours.key), "completed")
+
+    return gone
+
+
 LATE_NOW = minutes(30)
 UNREACHED: tuple[When, ...] = (
     LATE_NOW,
     *(rings_in_vain("SUV-1"), minutes(3)) * 3,
 )
+UNREACHED_TAKEN: tuple[When, ...] = (
+    LATE_NOW,
+    lambda d: d.act("take", "paul"),
+    *(rings_in_vain("SUV-1"), minutes(3)) * 2,
+)
+"""Two tries in vain, and paul has it: next of kin and council are told now."""
+NOTHING_BUT_TIME: tuple[When, ...] = (*UNREACHED, minutes(9))
+"""18 minutes after the alert nobody has taken it."""
 REFUSED: tuple[When, ...] = (LATE_NOW, texts("CW-2", 3))
 SENT: tuple[When, ...] = (*REFUSED, texts("CW-7", 1, "kit"))
 
@@ -489,10 +541,90 @@ ROWS: tuple[Row, ...] = (
         clause="22.4",
         duty="a replacement who does not come in time is replaced",
         given=expects(),
-        when=(*SENT, minutes(26)),
+        when=(*SENT, minutes(31)),
         then=lambda d: (
             d.alert().sent == () and track(d, "replace")[0] == "trying" and bool(meant(d, "OC-69"))
         ),
+    ),
+    Row(
+        clause="22.4",
+        duty="a replacement who misses their own time is asked first, by text and then by call",
+        given=expects(),
+        when=(*SENT, minutes(29.9)),
+        then=lambda d: (
+            [(m.person, m.template) for m in d.messages("locate", "kit")]
+            == [("kit", "CW-150"), ("kit", "CWV-1")]
+            and [s.worker for s in d.alert().sent] == ["kit"]
+            and [m.about for m in meant(d, "OC-153")] == ["kit"]
+            and not meant(d, "OC-69")
+        ),
+    ),
+    Row(
+        clause="22.4",
+        duty="and not before their time has passed for good",
+        given=expects(),
+        when=(*SENT, minutes(24.9)),
+        then=lambda d: d.messages("locate", "kit") == [],
+    ),
+    Row(
+        clause="22.4",
+        duty="a replacement who names a new time is waited for until then, and asked no second time",
+        given=expects(),
+        when=(*SENT, minutes(26), texts("CW-150", 2, "kit", number=10), minutes(14.9)),
+        then=lambda d: (
+            [s.eta_at for s in d.alert().sent] == [LATE + 36 * MINUTE]
+            and track(d, "replace") == ("reached", "sent")
+            and len(meant(d, "CW-150")) == 1
+        ),
+    ),
+    Row(
+        clause="22.4",
+        duty="a replacement who misses that one too is believed no more",
+        given=expects(),
+        when=(*SENT, minutes(26), texts("CW-150", 2, "kit", number=10), minutes(15.1)),
+        then=lambda d: d.alert().sent == () and len(meant(d, "CW-150")) == 1,
+    ),
+    Row(
+        clause="22.4",
+        duty="a replacement who says that they are there has ten minutes to check in",
+        given=expects(),
+        when=(*SENT, minutes(26), texts("CW-150", 1, "kit"), minutes(9.9)),
+        then=lambda d: [s.worker for s in d.alert().sent] == ["kit"] and bool(meant(d, "OC-62")),
+    ),
+    Row(
+        clause="22.4",
+        duty="and is replaced when they have not",
+        given=expects(),
+        when=(*SENT, minutes(26), texts("CW-150", 1, "kit"), minutes(10.1)),
+        then=lambda d: d.alert().sent == () and track(d, "replace")[0] == "trying",
+    ),
+    Row(
+        clause="22.4",
+        duty="a replacement who cannot after all gives it back at once",
+        given=expects(),
+        when=(*SENT, minutes(26), texts("CW-150", 3, "kit")),
+        then=lambda d: d.alert().sent == () and {m.person for m in meant(d, "CW-7")} == {"kit", "lou"},
+    ),
+    Row(
+        clause="22.4",
+        duty="the hour is not begun anew by somebody who does not come",
+        given=expects(),
+        when=(*SENT, minutes(31)),
+        then=lambda d: d.alert().hour_at == HOUR,
+    ),
+    Row(
+        clause="22.5",
+        duty="and the service user hears a new name only when there is one",
+        given=expects(),
+        when=(*SENT, minutes(31)),
+        then=lambda d: {m.about for m in d.messages("tell_replacement")} == {"kit"},
+    ),
+    Row(
+        clause="22.5",
+        duty="which is then told like the first one",
+        given=expects(),
+        when=(*SENT, minutes(31), texts("CW-7", 1, "lou")),
+        then=lambda d: [m.about for m in d.messages("tell_replacement")][-1] == "lou",
     ),
     Row(
         clause="22.4",
@@ -621,6 +753,207 @@ ROWS: tuple[Row, ...] = (
             and d.alert().council.step == "reached"
             and len(meant(d, "OC-61")) == 1
         ),
+    ),
+    Row(
+        clause="22.6",
+        duty="who has it is rung first, and the council not before they are there",
+        given=expects(),
+        when=UNREACHED_TAKEN,
+        then=lambda d: (
+            [(m.person, m.channel) for m in meant(d, "OCV-150")] == [("paul", "call")]
+            and [m.person for m in meant(d, "OC-150")] == ["paul"]
+            and not meant(d, "COV-2")
+            and not meant(d, "OC-61")
+        ),
+    ),
+    Row(
+        clause="22.6",
+        duty="who is there has the council rung, and is joined to it",
+        given=expects(),
+        when=(*UNREACHED_TAKEN, keys("OCV-150", "1"), the_council_picks_up),
+        then=lambda d: (
+            [(m.person, m.about) for m in meant(d, "COV-2")] == [("c1", "paul")]
+            and d.alert().lines[-1].joined_at is not None
+        ),
+    ),
+    Row(
+        clause="22.6",
+        duty="and says by a key that it is told, and is asked for name and reference",
+        given=expects(),
+        when=(
+            *UNREACHED_TAKEN,
+            keys("OCV-150", "1"),
+            the_council_picks_up,
+            the_council_goes("2"),
+            minutes(30),
+        ),
+        then=lambda d: (
+            d.alert().council is not None
+            and (d.alert().council.step, d.alert().council.reason) == ("reached", "told")
+            and [b.by for b in d.bodies(f.CouncilMoved) if b.step == "reached"] == ["paul"]
+            and [m.person for m in meant(d, "OC-151")] == ["paul"]
+            and len(meant(d, "OCV-150")) == 1
+        ),
+    ),
+    Row(
+        clause="22.6",
+        duty="who hangs up when the council has gone has told nobody, and is rung again",
+        given=expects(),
+        when=(
+            *UNREACHED_TAKEN,
+            keys("OCV-150", "1"),
+            the_council_picks_up,
+            the_council_goes(""),
+            minutes(11),
+        ),
+        then=lambda d: (
+            d.alert().council is not None
+            and d.alert().council.step == "trying"
+            and len(meant(d, "OCV-150")) == 2
+        ),
+    ),
+    Row(
+        clause="22.6",
+        duty="while they wait in the council's queue nobody rings them again",
+        given=expects(),
+        when=(*UNREACHED_TAKEN, keys("OCV-150", "1"), the_council_picks_up, minutes(29)),
+        then=lambda d: (
+            len(meant(d, "OCV-150")) == 1
+            and d.alert().council is not None
+            and (d.alert().council.reason, d.alert().council.tries) == ("on_the_line", 1)
+        ),
+    ),
+    Row(
+        clause="22.6",
+        duty="who does not answer leaves the council unrung, and is tried again ten minutes later",
+        given=expects(),
+        when=(*UNREACHED_TAKEN, rings_in_vain("OCV-150"), minutes(10)),
+        then=lambda d: len(meant(d, "OCV-150")) == 2 and not meant(d, "COV-2"),
+    ),
+    Row(
+        clause="22.6",
+        duty="who takes it later is rung at once",
+        given=expects(),
+        when=(*UNREACHED, does("take")),
+        then=lambda d: [m.person for m in meant(d, "OCV-150")] == ["paul"],
+    ),
+    Row(
+        clause="22.6",
+        duty="who has told it meanwhile is not rung for it",
+        given=expects(),
+        when=(*UNREACHED_TAKEN, does("told_council"), lambda d: leaves(d)),
+        then=lambda d: not [m for m in d.messages() if m.template == "OCV-150" and m.attempts],
+    ),
+    Row(
+        clause="22.6",
+        duty="a desk without a telephone is written to, and nobody waits for it",
+        given=by_mail_alone,
+        when=UNREACHED_TAKEN,
+        then=lambda d: bool(meant(d, "CO-2")) and not meant(d, "OCV-150"),
+    ),
+    Row(
+        clause="22.6",
+        duty="in rehearsal nobody of ours is rung for it",
+        given=expects(public="off"),
+        when=(LATE_NOW, does("take"), minutes(45)),
+        then=lambda d: bool(meant(d, "CO-2")) and not meant(d, "OCV-150"),
+    ),
+    Row(
+        clause="22.6",
+        duty="nobody of ours has it for twenty minutes: a desk that agreed is rung by the machine",
+        given=agrees,
+        when=(*NOTHING_BUT_TIME, lambda d: meant(d, "COV-1") and pytest.fail("too early"), minutes(9)),
+        then=lambda d: [(m.person, m.channel) for m in meant(d, "COV-1")] == [("c1", "call")],
+    ),
+    Row(
+        clause="22.6",
+        duty="a desk that has not agreed is not",
+        given=expects(),
+        when=(*NOTHING_BUT_TIME, minutes(60)),
+        then=lambda d: not meant(d, "COV-1"),
+    ),
+    Row(
+        clause="22.6",
+        duty="nor is one while somebody of ours has it",
+        given=agrees,
+        when=(*UNREACHED, does("take"), *(minutes(10), does("take")) * 3),
+        then=lambda d: not meant(d, "COV-1"),
+    ),
+    *(
+        Row(
+            clause="22.6",
+            duty=f"what a council's telephone presses: {what}",
+            given=agrees,
+            when=(*NOTHING_BUT_TIME, minutes(9), keys("COV-1", *digits)),
+            then=lambda d, step=step, asked=asked: (  # type: ignore[misc]
+                d.alert().council is not None
+                and d.alert().council.step == step
+                and bool(d.alerts("help_asked")) is asked
+            ),
+        )
+        for what, digits, step, asked in (
+            ("3, noted: told", ("3",), "reached", False),
+            ("2 and then 3: told", ("2", "3"), "reached", False),
+            ("nothing, or music: not told", ("", ""), "trying", False),
+            ("a menu of its own: not told", ("9", "7"), "trying", False),
+            ("1, to be joined: a person of ours, and not told before they say so", ("1",), "trying", True),
+        )
+    ),
+    Row(
+        clause="22.6",
+        duty="a council that noted it is still spoken to by a person, who hears so",
+        given=agrees,
+        when=(*NOTHING_BUT_TIME, minutes(9), keys("COV-1", "3")),
+        then=lambda d: bool(meant(d, "OC-152")),
+    ),
+    Row(
+        clause="22.4",
+        duty="a council that had been told hears of the breach: a second report at once, and by our person",
+        given=expects(),
+        when=(
+            *UNREACHED_TAKEN,
+            does("told_council"),
+            minutes(14),
+            does("take"),
+            *(minutes(14), does("take")) * 3,
+        ),
+        then=lambda d: (
+            [m.intended_at for m in meant(d, "CO-150")] == [HOUR]
+            and d.alert().council is not None
+            and (d.alert().council.step, len(meant(d, "OCV-150")) > 1) == ("trying", True)
+            and len(meant(d, "CO-2")) == 1
+        ),
+    ),
+    Row(
+        clause="22.4",
+        duty="and is told of it once",
+        given=expects(),
+        when=(*UNREACHED_TAKEN, does("told_council"), minutes(60), does("told_council"), minutes(90)),
+        then=lambda d: (
+            len(meant(d, "CO-150")) == 1
+            and d.alert().council is not None
+            and d.alert().council.step == "reached"
+        ),
+    ),
+    Row(
+        clause="22.4",
+        duty="a council that is being told when the hour passes has it in writing then",
+        given=expects(),
+        when=(*UNREACHED, minutes(52)),
+        then=lambda d: [m.intended_at for m in meant(d, "CO-150")] == [HOUR],
+    ),
+    Row(
+        clause="22.4",
+        duty="where somebody was sent in the hour the council hears of no breach",
+        given=expects(),
+        when=(
+            *UNREACHED_TAKEN,
+            does("told_council"),
+            minutes(30),
+            does("assign_replacement", to="kit", minutes=23),
+            minutes(23),
+        ),
+        then=lambda d: not meant(d, "CO-150"),
     ),
     Row(
         clause="22.6",

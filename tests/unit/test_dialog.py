@@ -33,6 +33,7 @@ VALUES = {name: row.sample for name, row in PLACEHOLDERS.items()} | {
     "flags": "",
 }
 SUMMONS = ("OCV-1", "OCV-2", "OCV-3")
+NO_NAME_FIRST = (*SUMMONS, "OCV-150")
 EVERY_STEP = [(template, step) for template, dialog in DIALOGS.items() for step in dialog.steps.values()]
 
 
@@ -191,6 +192,39 @@ def test_a_council_desk_is_told_by_a_key_and_by_nothing_else(
     assert call("COV-1", *digits) == (heard, answers)
 
 
+@pytest.mark.parametrize(
+    ("digits", "heard", "answers"),
+    [
+        (["1"], ["wake", "calling"], ["ring_council"]),
+        (["", "1"], ["wake", "wake_again", "calling"], ["ring_council"]),
+        (["3"], ["wake", "passed"], ["pass_on"]),
+        (["", ""], ["wake", "wake_again", "no_key"], []),
+        (["2", "8"], ["wake", "wake_again", "no_key"], []),
+    ],
+)
+def test_the_council_is_rung_only_for_who_says_that_they_are_there(
+    digits: list[str], heard: list[str], answers: list[str]
+) -> None:
+    assert call("OCV-150", *digits) == (heard, answers)
+
+
+@pytest.mark.parametrize("template", ["OCV-1", "OCV-150"])
+@pytest.mark.parametrize(
+    ("digit", "step", "answer"),
+    [("2", "told", "told_council"), ("6", "calling", "ring_council"), ("", "bye", None), ("1", "bye", None)],
+)
+def test_when_the_council_has_gone_a_key_says_that_it_is_told(
+    template: str, digit: str, step: str, answer: str | None
+) -> None:
+    turn = next_step(template, "back_council", digit)
+    assert (turn.step, turn.answer) == (step, answer)
+
+
+@pytest.mark.parametrize("step", ["not_there", "no_number"])
+def test_who_heard_nobody_cannot_say_that_the_council_is_told(step: str) -> None:
+    assert next_step("OCV-150", step, "2").answer is None
+
+
 # --- staff: two keys ---
 
 
@@ -221,7 +255,7 @@ def test_no_single_key_pressed_over_and_over_takes_anything(template: str) -> No
         assert "take" not in call(template, *[digit] * 6)[1]
 
 
-@pytest.mark.parametrize("template", SUMMONS)
+@pytest.mark.parametrize("template", NO_NAME_FIRST)
 def test_before_a_key_no_name_is_said_to_what_may_be_a_voicemail(english: Wording, template: str) -> None:
     said = " ".join(script(english, template, "", VALUES))
     assert VALUES["first"] not in said
@@ -292,6 +326,7 @@ def test_next_of_kin_hear_nothing_before_they_say_who_they_are(english: Wording)
 
 SENT_BY_THE_CORE = {
     "OCV-1": {"back_council", "no_number"},
+    "OCV-150": {"no_number"},
     "OCV-2": {"calling_back", "no_number"},
     "OCV-130": {"calling_back", "no_number"},
     "NIGHT-1": {"unheard", "thanks", "nothing", "nothing_withheld"},

@@ -14,7 +14,7 @@ from escalation.dialog import DIALOGS
 from escalation.inform import Council
 from escalation.track import Track
 from monitor.core.messages import SayBack
-from monitor.core.state import Alert, Message, Place, Sent, State, Values, Visit
+from monitor.core.state import Alert, Message, Place, Said, Sent, State, Values, Visit
 from monitor.core.upload import finished
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
@@ -367,6 +367,100 @@ def test_the_hour_is_the_alerts_own_and_counts_who_gave_it_back(story: Story) ->
     story.alert(hour_at=NOW + timedelta(minutes=20), declined=(story.ref("cw-3"),))
     story.sent("CW-7", "cw-3", "offer", 33, slot=3)
     assert "20 min left of the hour, nobody sent yet. 1 asked, 1 said no" in story.text("OC-6", "st-1")
+
+
+TWO = (Place(planned="p-a"), Place(planned="p-b"))
+ONE_THERE = (
+    Place(planned="p-a", worker="p-a", arrived_at=START + timedelta(minutes=35)),
+    Place(planned="p-b"),
+)
+ENDS = NOW + timedelta(minutes=18)
+"""The end of the hour, in the rows below."""
+
+
+def going(story: Story, *, minutes: float, who: str = "cw-2") -> Sent:
+    """Who was sent, to be there so many minutes from now."""
+    return Sent(worker=story.ref(who), eta_at=NOW + timedelta(minutes=minutes))
+
+
+STANDS: list[tuple[str, tuple[Place, ...], list[float], str, str]] = [
+    # of one place
+    ("nobody", (Place(),), [], "nobody sent yet", "nobody is with the person yet"),
+    ("one, in time", (Place(),), [18], "Nia sent, there by 8.30am", "who was sent is not there yet"),
+    (
+        "one, a moment too late",
+        (Place(),),
+        [18.02],
+        "Nia sent, there only by 8.30am",
+        "who was sent is not there yet",
+    ),
+    ("one, overdue", (Place(),), [-0.02], "Nia sent for 8.11am, not there", "who was sent is not there yet"),
+    # of two
+    ("nobody of two", TWO, [], "nobody sent yet", "nobody is with the person yet"),
+    ("one of two", TWO, [10], "1 of 2 sent", "1 of 2 care workers are there or on the way"),
+    ("both of two", TWO, [10, 12], "Ray sent, there by 8.24am", "who was sent is not there yet"),
+    ("both, one too late", TWO, [10, 30], "Ray sent, there only by 8.42am", "who was sent is not there yet"),
+    (
+        "one there",
+        ONE_THERE,
+        [],
+        "1 of 2 there, nobody sent yet",
+        "1 of 2 care workers are there or on the way",
+    ),
+    ("one there, one sent", ONE_THERE, [10], "Nia sent, there by 8.22am", "who was sent is not there yet"),
+]
+
+
+@pytest.mark.parametrize(
+    ("what", "places", "etas", "staff", "council"), STANDS, ids=[row[0] for row in STANDS]
+)
+def test_how_the_hour_stands_is_said_as_it_is(
+    story: Story, what: str, places: tuple[Place, ...], etas: list[float], staff: str, council: str
+) -> None:
+    visits = story.state.values.visits
+    visits["v1"] = structs.replace(visits["v1"], places=places)
+    sent = tuple(going(story, minutes=at, who=who) for at, who in zip(etas, ("cw-2", "cw-3"), strict=False))
+    story.alert(hour_at=ENDS, sent=sent, tracks=(Track(name="reassure", step="reached", reason="key"),))
+    assert f"18 min left of the hour, {staff}. " in story.text("OC-6", "st-1")
+    said = staff.replace(" yet", "")
+    assert f"due 7.30am, {said}. Edna: answered us." in story.text("RM-1", "st-1")
+    # the council hears of an hour that has passed, and of no other
+    values = CouncilWords(load_wording(), story.state, story.directory)
+    assert values.values(story.state.values.alerts["a1"], NOW)["hour"] == ""
+    story.alert(hour_at=NOW)
+    late = values.values(story.state.values.alerts["a1"], NOW)["hour"]
+    assert late.endswith(council)
+
+
+def test_who_has_promised_to_come_is_not_left_out(story: Story) -> None:
+    visits = story.state.values.visits
+    said = Said(worker=story.ref("cw-1"), answer="on_my_way", said_at=NOW, eta_at=ETA)
+    visits["v1"] = structs.replace(visits["v1"], said=(said,))
+    story.alert(hour_at=ENDS)
+    assert "nobody sent yet, Dee says: on the way, 8.25am. 0 asked" in story.text("OC-6", "st-1")
+
+
+@pytest.mark.parametrize(
+    ("reached", "hour_at", "said"),
+    [
+        ("not_reached", ENDS, "Edna SU-7, not reached. Please ring the council"),
+        ("not_reached", NOW, "Edna SU-7, not reached, and the hour has passed. Please"),
+        ("reached", NOW, "Edna SU-7, the hour has passed. Please"),
+    ],
+)
+def test_staff_hear_why_the_council_is_told(story: Story, reached: Any, hour_at: datetime, said: str) -> None:
+    story.alert(hour_at=hour_at, tracks=(Track(name="reassure", step=reached, reason=""),))
+    assert said in story.text("OC-61", "st-1", count=1)
+
+
+def test_the_second_report_is_short_and_says_that_the_hour_has_passed(story: Story) -> None:
+    story.alert(hour_at=NOW, council=Council(step="trying", reason="hour_passed", desk="c1", moved_at=NOW))
+    mail = story.words.mail(story.message("CO-150", "edt", "inform_council", channel="email"), NOW)
+    assert mail.startswith("The hour has passed: BR-1427 Bright Care")
+    assert "The hour has passed, and nobody is with the person yet." in mail
+    assert "- " not in mail.split("\n", 1)[1]
+    read = story.words.council_script(story.state.values.alerts["a1"], story.ref("st-1"), NOW)
+    assert "The hour has passed, and nobody is with the person yet. Next of kin" in read
 
 
 def test_the_council_hears_who_is_on_the_way_and_that_it_was_spoken_to(story: Story) -> None:
