@@ -341,11 +341,20 @@ def _signal(work: Work, alert: Alert) -> Signal:
 
 def move(work: Work, alert: Alert, to: Move) -> None:
     """Record where the track is now, and intend what follows from it. A track that moves rests no longer."""
-    record(work, alert, structs.replace(to.track, rests_until=None, rests_by=None))
+    track = structs.replace(to.track, rests_until=None, rests_by=None)
+    record(work, alert, _free_since(work, alert, track) if track.name == "summon" else track)
     for contact in to.contacts:
         current = _alert(work, alert.ref)
         if not _waits_already(work, current, contact):
             intend(work, contact, alert=current)
+
+
+def _free_since(work: Work, alert: Alert, track: Track) -> Track:
+    """While somebody is summoned `since` is the moment at which somebody had it last; None: nobody ever had."""
+    before = alert.track("summon")
+    if before is None or track.step != "trying":
+        return track
+    return structs.replace(track, since=work.now if before.step == "reached" else before.since)
 
 
 def record(work: Work, alert: Alert, track: Track) -> None:

@@ -166,7 +166,8 @@ def _machine_rings(work: Work, alert: Alert, council: Council) -> bool:
     agreed = [desk.machine_calls for desk in _lines_of(work, council)]
     if alert.taken_by is not None or not agreed or not all(agreed):
         return False
-    free = alert.free_since or alert.opened_at
+    summoned = alert.track("summon")
+    free = (summoned.since if summoned is not None else None) or alert.opened_at
     out = [m for m in open_messages(work, alert, "inform_council") if m.template == RING_DESK]
     return work.now >= free + inform.nobody_has_it(work.policy(alert)) and not out
 

@@ -411,8 +411,7 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
                 alert, state="taken", taken_by=body.by, taken_at=fact.at, unrecorded=body.unrecorded
             )
         case f.AlertLapsed():
-            free = structs.replace(alert, state="open", taken_by=None, taken_at=None, unrecorded=False)
-            return structs.replace(free, free_since=fact.at)
+            return structs.replace(alert, state="open", taken_by=None, taken_at=None, unrecorded=False)
         case f.AlertEnded():
             return structs.replace(
                 alert,

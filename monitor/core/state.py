@@ -285,8 +285,6 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     incident: str | None = None
     """The incident of its cause, which staff are summoned for in its place."""
     council: Council | None = None
-    free_since: datetime | None = None
-    """When a taking lapsed last, while nobody has it; None: nobody had it before, or somebody has."""
     pressed: tuple[Pressed, ...] = ()
     check: Check | None = None
     answerphone: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ NUMBER = st.integers(0, 999)
 DAYS = st.lists(st.tuples(st.sampled_from(OPS), NUMBER, NUMBER, NUMBER), max_size=25)
 
 
+@pytest.mark.timeout(300)  # half a minute alone; the machine may be shared
 @settings(max_examples=150, deadline=None)
 @given(DAYS)
 def test_nothing_goes_unwatched_and_every_deadline_makes_progress(day: list[Op]) -> None:
