@@ -14,11 +14,13 @@ from monitor.core.state import State
 from tests.core.days import OPS, Op, busy_day, copy_of, do, quiet_ends, tidy_up, unwatched
 from tests.core.driver import MONDAY, Desk
 
+pytestmark = pytest.mark.timeout(300)
+"""Half a minute each alone; the machine may be shared."""
+
 NUMBER = st.integers(0, 999)
 DAYS = st.lists(st.tuples(st.sampled_from(OPS), NUMBER, NUMBER, NUMBER), max_size=25)
 
 
-@pytest.mark.timeout(300)  # half a minute alone; the machine may be shared
 @settings(max_examples=150, deadline=None)
 @given(DAYS)
 def test_nothing_goes_unwatched_and_every_deadline_makes_progress(day: list[Op]) -> None:
