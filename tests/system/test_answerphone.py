@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.system.daemon import (
+    EDNA,
     OFFICE,
     ON_CALL,
     OUR_NUMBER,
@@ -18,6 +21,8 @@ from tests.system.daemon import (
     Telephones,
     WarmStart,
     chain_break,
+    of_kind,
+    request,
     service_user,
     staff,
 )
@@ -124,3 +129,148 @@ def test_what_a_caller_leaves_rings_the_chain_and_is_heard_there(tmp_path: Path,
         (recording,) = w.alert("message")["recordings"]
         assert (recording["came"], recording["seconds"]) == ("words", len(WORDS) // 20)
         assert chain_break(w.office.facts()) is None
+
+
+def test_unanswered_the_message_goes_on_to_the_registered_manager(tmp_path: Path, warm: WarmStart) -> None:
+    with world(tmp_path, warm, overrides={"summon_next": "4s"}) as w:
+        w.says(w.at_the_tone())
+        w.phones.do(w.summons(OFFICE), "busy")
+        manager = w.phones.do(w.summons(ON_CALL), "answer")
+        assert WORDS in w.phones.do(manager, "press", digits="1")["script"]
+
+
+def test_a_service_user_who_rings_at_night_rings_everybody_with_her_words(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm) as w:
+        w.says(w.at_the_tone(EDNA), "I have fallen")
+        alert = w.alert("help_asked")
+        assert (alert["service_user"], alert["reason"]) == ("su-1", "caller_rang")
+        for call in [w.summons(OFFICE), w.summons(ON_CALL)]:
+            told = w.phones.do(w.phones.do(call, "answer"), "press", digits="1")
+            assert "I have fallen" in told["script"]
+
+
+def test_who_puts_the_telephone_down_without_a_word_is_rung_for_all_the_same(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm) as w:
+        w.phones.do(w.at_the_tone(), "hangup")
+        told = w.phones.do(w.phones.do(w.summons(OFFICE), "answer"), "press", digits="1")
+        said = " ".join(told["script"])
+        assert "reached nobody" in said
+        assert "01632960555" in said.replace(" ", "")
+        (recording,) = w.alert("message")["recordings"]
+        assert recording["came"] in ("nothing", "unknown")
+
+
+def test_who_says_nothing_is_asked_once_more_and_then_told_that_we_ring_back(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm) as w:
+        call = w.at_the_tone()
+        over = w.seen(call, status="completed")
+        said = " ".join(over["script"])
+        assert over["script"].count("(tone)") == 2
+        assert "I have not heard you" in said
+        assert "we ring you back" in over["script"][-1]
+        w.summons(OFFICE)
+        assert w.alert("message")["recordings"][-1]["came"] == "nothing"
+
+
+def test_a_withheld_number_is_not_promised_a_ring(tmp_path: Path, warm: WarmStart) -> None:
+    with world(tmp_path, warm) as w:
+        call = w.at_the_tone(withheld=True)
+        assert "number is withheld" in w.seen(call, status="completed")["script"][-1]
+        on_call = w.phones.do(w.summons(OFFICE), "answer")
+        w.phones.do(on_call, "press", digits="1")
+        w.phones.do(on_call, "press", digits="2")
+        assert "number was withheld" in " ".join(w.phones.do(on_call, "press", digits="4")["script"])
+
+
+def test_an_office_telephone_that_does_not_answer_hands_over_to_those_on_duty(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, first={"telephone": DESK_PHONE}) as w:
+        caller = w.phones.rings(STRANGER, OUR_NUMBER)
+        w.phones.do(w.phones.ringing(DESK_PHONE), "no-answer")
+        w.nobody_comes(OFFICE, ON_CALL)
+        w.says(w.seen(caller, recording=True))
+        told = w.phones.do(w.phones.do(w.summons(OFFICE), "answer"), "press", digits="1")
+        assert WORDS in told["script"]
+
+
+def test_with_nobody_on_duty_the_message_is_kept_and_rings_whoever_comes(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, duty=()) as w:
+        call = w.seen(w.phones.rings(STRANGER, OUR_NUMBER), recording=True)
+        w.says(call)
+        until_sync(lambda: w.alert("message")["recordings"], what="what was said is on record")
+        alert = w.alert("message")
+        assert alert["recordings"][-1]["came"] == "words"
+        assert (alert["tracks"][0]["reason"], alert["state"]) == ("nobody_on_duty", "open")
+
+
+@pytest.mark.parametrize("fault", ["lose", "double"])
+def test_callbacks_that_are_lost_or_doubled_change_nothing(
+    tmp_path: Path, warm: WarmStart, fault: str
+) -> None:
+    with world(tmp_path, warm) as w:
+        call = w.at_the_tone()
+        w.phones.fault(fault, count=1)
+        w.says(call)
+        told = w.phones.do(w.phones.do(w.summons(OFFICE), "answer"), "press", digits="1")
+        assert WORDS in told["script"]
+        assert [one["came"] for one in w.alert("message")["recordings"]] == ["words"]
+
+
+def test_killed_while_they_speak_the_words_are_fetched_after_the_start(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, overrides={"answerphone_longest": "2s"}) as w:
+        call = w.at_the_tone()
+        w.daemon.kill()
+        w.says(call)  # nobody hears of it: neither its action nor its callback reaches us
+        w.seen(call, status="completed")
+        w.daemon.start()
+        came = until_sync(
+            lambda: (
+                seen
+                if (seen := w.alert("message")["recordings"])[-1:] and seen[-1]["came"] == "words"
+                else None
+            ),
+            timeout=20,
+            what="the words are here",
+        )
+        assert [one["came"] for one in came or ()] == ["unknown", "words"]
+        until_sync(
+            lambda: (
+                WORDS in w.phones.do(w.phones.do(w.summons(OFFICE), "answer"), "press", digits="1")["script"]
+            ),
+            timeout=20,
+            what="the message is heard",
+        )
+        assert chain_break(w.office.facts()) is None
+
+
+def test_neither_the_recording_nor_who_rang_stands_in_a_fact_a_log_or_an_address(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm) as w:
+        w.says(w.at_the_tone())
+        w.phones.do(w.phones.do(w.summons(OFFICE), "answer"), "press", digits="1")
+        (sid,) = w.phones.network.recordings
+        written = "".join(fact["body"] + fact["subject"] for fact in w.office.facts()) + w.daemon.log
+        for secret in (sid, STRANGER, "1632960555", "Nora"):
+            assert secret not in written
+        assert of_kind(w.office.facts(), "AnswerphoneEnded")[-1]
+
+
+def test_the_sound_is_given_only_to_a_link_of_ours(tmp_path: Path, warm: WarmStart) -> None:
+    with world(tmp_path, warm) as w:
+        w.says(w.at_the_tone())
+        w.summons(OFFICE)
+        alert = w.alert("message")["id"]
+        for query in ("", "?until=9999999999&sig=" + "0" * 40):
+            assert request(w.daemon.port, "GET", f"/twilio/recording/{alert}{query}").status == 403
