@@ -610,6 +610,7 @@ class DeskShell:
             number=read.number,
             evidence=Evidence(id=row.id, digest=digest),
             provider_ref=provider_ref,
+            fingerprint=_fingerprint(self.engine.secret, f"text {provider_ref}") if provider_ref else 0,
         )
         ticket = self.tell(received, (row,))
         said = ticket.decision.answer

@@ -426,6 +426,13 @@ class TelephoneNetwork:
             params["ErrorCode"] = str(text.error_code)
         self._report(text.courier, params, last=status != "sent")
 
+    async def again(self, phone: str, sid: str) -> tuple[Text, int]:
+        """The network hands a text over once more, as it was. Raises NotNow for one that this phone has not written."""
+        text = self.texts.get(sid)
+        if text is None or text.from_ != phone or text.direction != "inbound":
+            raise NotNow("this phone has written no such text")
+        return text, await self._hand_over(text)
+
     async def write(self, phone: str, body: str, to: str | None = None) -> tuple[Text, int]:
         """Somebody texts us. Returns the text and the status that our webhook answered (0: no answer).
 
@@ -444,14 +451,17 @@ class TelephoneNetwork:
         )
         self._keep(self.texts, text.sid, text)
         self._opt(phone, ours, body)
+        return text, await self._hand_over(text)
+
+    async def _hand_over(self, text: Text) -> int:
         params = {
             "MessageSid": text.sid,
             "SmsSid": text.sid,
             "SmsMessageSid": text.sid,
             "AccountSid": text.account,
-            "From": phone,
-            "To": ours,
-            "Body": body,
+            "From": text.from_,
+            "To": text.to,
+            "Body": text.body,
             "NumMedia": "0",
             "NumSegments": "1",
             "SmsStatus": "received",
@@ -460,7 +470,7 @@ class TelephoneNetwork:
         status, answer = await self._post(self.sms_url, params, self.auth_tokens[0])
         if status == 200:
             self._answer(text, answer)
-        return text, status
+        return status
 
     def last_contact(self, phone: str) -> str:
         """The number of ours that last wrote to this phone, or rang it. Raises NotNow."""

@@ -6,6 +6,7 @@
 | `GET /phones` | the page |
 | `GET /phones/{number}` | `{"number","label","texts":[…],"calls":[…]}`, newest last |
 | `POST /phones/{number}/reply` `{"body","to"?}` | a text to us; `to` is who last wrote to it, unless given |
+| `POST /phones/{number}/reply` `{"again"}` | the network hands over the text of that sid once more |
 | `POST /phones/{number}/call` `{"to"?,"withheld"?}` | rings us, with or without telling its number |
 | `…/Recordings.json?CallSid=`, `…/Recordings/{sid}.json`, `.mp3` (a password is asked for), `DELETE` | as Twilio's |
 | `POST /calls/{sid}/answer\\|voicemail\\|busy\\|no-answer\\|hangup`, `…/press` `{"digits"}` | what a person does |
@@ -288,10 +289,14 @@ class Face:
 
     async def _reply(self, request: web.Request) -> web.Response:
         body = await _body(request)
+        phone = _number(request.match_info["number"])
+        if isinstance(body.get("again"), str):
+            text, status = await self._net.again(phone, body["again"])
+            return _json({"sid": text.sid, "to": text.to, "webhook_status": status})
         if not isinstance(body.get("body"), str) or not body["body"]:
-            raise ValueError('body: expected {"body": "…", "to"?: "+44…"}')
+            raise ValueError('body: expected {"body": "…", "to"?: "+44…"}, or {"again": "SM…"}')
         to = _number(body["to"]) if body.get("to") else None
-        text, status = await self._net.write(_number(request.match_info["number"]), body["body"], to)
+        text, status = await self._net.write(phone, body["body"], to)
         return _json({"sid": text.sid, "to": text.to, "webhook_status": status})
 
     async def _ring_us(self, request: web.Request) -> web.Response:

@@ -91,8 +91,10 @@ class Webhooks:
         """A text to one of our numbers: 200 with the desk's reply, 503 when the desk could not take it."""
         form = await self._form(request)
         sid = form.get("MessageSid", "")
-        hear = self._desks.sms_received(form.get("To", ""), form.get("From", ""), form.get("Body", ""), sid)
-        task = self._begin(hear)
+        to, sender, body = form.get("To", ""), form.get("From", ""), form.get("Body", "")
+        # handed over once more while the first is being decided, it has the same answer
+        name = f"sms {sid} {to}" if sid else f"sms {id(form)}"
+        task = self._once(name, lambda: self._desks.sms_received(to, sender, body, sid))
         if not await self._done(task):
             # it is being dealt with and Twilio asks no second time: no reply is better than an error
             self._count("slow")

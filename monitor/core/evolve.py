@@ -41,6 +41,7 @@ from monitor.core.state import (
     Said,
     Sent,
     State,
+    TextSeen,
     Unwatched,
     Values,
     Visit,
@@ -52,6 +53,9 @@ PolicyOf = Callable[[str], Policy]
 """The policy by its digest."""
 CANCELLED_KEPT = 10
 """So many confirmed cancellations of one person are remembered."""
+TEXTS_KEPT = 32
+TEXTS_LAST = timedelta(days=2)
+"""So many texts of a line, and for so long, are known again when the network hands them over once more (ours)."""
 SLOT_REST = timedelta(hours=12)
 """A slot is not used again for that phone for this long (interface.md, "Answers by SMS")."""
 
@@ -837,6 +841,9 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             values.practice[fact.subject] = _practised(values.practice.get(fact.subject), fact, body)
         case f.ReplyKept() as body:
             _note_reply(state, fact, body)
+        case f.TextTaken() as body:
+            seen = TextSeen(at=fact.at, fingerprint=body.fingerprint)
+            values.texts[fact.subject] = (*values.texts.get(fact.subject, ()), seen)[-TEXTS_KEPT:]
         case f.SignalLost() as body:
             dark = Dark(cause=body.cause, subject=fact.subject, since=body.since or fact.at)
             values.dark[f"{body.cause}:{fact.subject}"] = dark
@@ -957,6 +964,9 @@ def _tidy(state: State, fact: Happened) -> None:
     for person, called_off in list(values.cancelled.items()):
         if fact.at - called_off[-1] > 2 * WEEK:
             del values.cancelled[person]
+    for line, texts in list(values.texts.items()):
+        if fact.at - texts[-1].at > TEXTS_LAST:
+            del values.texts[line]
     for line, times in list(values.replies_to.items()):
         if fact.at - times[-1] > timedelta(days=1):
             del values.replies_to[line]

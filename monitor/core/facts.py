@@ -523,6 +523,13 @@ class AnswerHeard(FactBody, frozen=True, kw_only=True):
     evidence: Evidence | None = None
 
 
+class TextTaken(FactBody, frozen=True, kw_only=True):
+    """A text came from a line that we know, the subject. The network may hand it over twice, and a person may say the
+    same twice: a text of this `fingerprint` was taken."""
+
+    fingerprint: int
+
+
 class ReplyKept(FactBody, frozen=True, kw_only=True):
     """Words came from a line that we know; a person reads them (the words are evidence)."""
 
@@ -658,6 +665,7 @@ AnyBody = (
     | MessageChased
     | MessageSettled
     | AnswerHeard
+    | TextTaken
     | ReplyKept
     | PersonReached
     | PracticeCalled

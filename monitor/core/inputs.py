@@ -360,6 +360,9 @@ class ReplyReceived(Struct, frozen=True, kw_only=True, gc=False):
     """A second number after the code: minutes."""
     evidence: Evidence
     provider_ref: str | None = None
+    fingerprint: int = 0
+    """64-bit keyed hash of the network's id of the text: the same text has the same one, two alike have not. 0: it has
+    none."""
 
 
 class KeyPressed(Struct, frozen=True, kw_only=True, gc=False):

@@ -287,7 +287,13 @@ def _party_asked(work: Work, message: Message, turn: dialog.Turn) -> dialog.Turn
 
 
 def reply(work: Work, received: ReplyReceived) -> Decision:
-    """A text from a line that we know. It belongs to a question, or a person reads it."""
+    """A text from a line that we know. It belongs to a question, or a person reads it. One that the network hands over
+    once more changes nothing, and is not answered once more; the same words in a text of their own are said again."""
+    if received.fingerprint:
+        seen = work.state.values.texts.get(received.line, ())
+        if any(text.fingerprint == received.fingerprint for text in seen):
+            return Decision()
+        work.emit(received.line, f.TextTaken(fingerprint=received.fingerprint))
     read = Reply(code=received.code, number=received.number, word=received.word)
     found = match(work.questions(received.line), read, work.now)
     if isinstance(found, Matched):

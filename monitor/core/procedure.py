@@ -175,8 +175,8 @@ def say(
     message: str | None,
 ) -> None:
     """Take what a care worker says about where they are, whichever way it came."""
-    if _known_already(work, visit, worker, answer, minutes):
-        return  # the network may hand us a text twice when we were killed over the first one
+    if _runs_already(work, visit, worker, answer):
+        return
     heard(work, visit, worker, answer, proof, minutes, message)
     current = work.visit(visit.ref) or visit
     for alert in work.open_alerts(current):
@@ -198,24 +198,13 @@ def say(
         )
 
 
-TWICE = timedelta(seconds=30)
-"""The same answer again so soon is the same text, or a second press of the thumb (ours)."""
-
-
-def _known_already(
-    work: Work, visit: Visit, worker: str, answer: f.WorkerAnswer, minutes: int | None
-) -> bool:
-    """It was said a moment ago; or they cannot get there, and the procedure runs on it."""
+def _runs_already(work: Work, visit: Visit, worker: str, answer: f.WorkerAnswer) -> bool:
+    """They cannot get there, have said so, and the procedure runs on it: said once more it changes nothing."""
     said = said_by(visit, worker)
-    if said is None or said.answer != answer:
+    if said is None or answer != "cannot" or said.answer != answer:
         return False
     runs = [a for a in work.open_alerts(visit) if a.hour_at is not None and a.track("locate") is not None]
-    if any(sent.worker == worker for alert in runs for sent in alert.sent):
-        return False
-    if answer == "cannot":
-        return bool(runs)
-    promised = said.eta_at is None or abs(eta(work, minutes) - said.eta_at) <= TWICE
-    return promised and work.now - said.said_at <= TWICE
+    return bool(runs) and not any(sent.worker == worker for alert in runs for sent in alert.sent)
 
 
 def _locate_heard(work: Work, alert: Alert, visit: Visit, track: Track) -> None:

@@ -375,6 +375,13 @@ class Unwatched(Struct, frozen=True, kw_only=True, gc=False):
     since: datetime
 
 
+class TextSeen(Struct, frozen=True, kw_only=True, gc=False):
+    """A text that was taken."""
+
+    at: datetime
+    fingerprint: int
+
+
 class RotaInPart(Struct, frozen=True, kw_only=True, gc=False):
     """An upload that began, and was not yet taken in whole."""
 
@@ -416,6 +423,8 @@ class Values(Struct, kw_only=True):
     """By person: their practice calls."""
     cancelled: dict[str, tuple[datetime, ...]] = {}
     """By service user: when cancellations were confirmed in the last days."""
+    texts: dict[str, tuple[TextSeen, ...]] = {}
+    """By line: the texts that came from it in the last days."""
     replies_to: dict[str, tuple[datetime, ...]] = {}
     """By line: when automatic replies went to it."""
     checks_next_at: datetime | None = None

@@ -268,6 +268,8 @@ class Desk:
         """A text comes from this person's line."""
         more.setdefault("persons", (person,))
         more.setdefault("line", f"l-{person}")
+        self._prints += 1
+        more.setdefault("fingerprint", self._prints)
         return self.tell(ReplyReceived(code=code, evidence=NOWHERE, **more))
 
     def act(self, action: str, by: str, *, alert: Alert | None = None, **more: Any) -> Decision:

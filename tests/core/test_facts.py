@@ -147,6 +147,7 @@ NUMBERS: dict[str, str] = {
     "RotaAdopted.size": "how many",
     "RotaBegun.rows": "how many",
     "RowRefused.row": "which row",
+    "TextTaken.fingerprint": "64 bits of a keyed hash",
     "TrackMoved.index": "a rung or line",
     "TrackMoved.round": "which round",
     "VisitLooked.asked": "how many",

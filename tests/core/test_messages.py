@@ -10,7 +10,7 @@ import pytest
 
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
-from monitor.core.inputs import DeliveryReported, SendReported
+from monitor.core.inputs import DayRolled, DeliveryReported, SendReported
 from monitor.core.messages import BACK_OFF
 from monitor.core.state import Message
 from tests.core.driver import MONDAY, Desk
@@ -430,3 +430,52 @@ def test_a_call_whose_end_nobody_reports_engages_its_line_for_two_minutes_at_mos
     desk.send(first)
     desk.now += timedelta(seconds=first.ring_s + 90)
     assert desk.send(desk.state.values.messages[second.key]) == "send"
+
+
+# --- a text that comes twice, and two texts that say the same ---
+
+
+def test_a_text_that_is_handed_over_twice_is_taken_once() -> None:
+    desk = Desk()
+    desk.text("fay", word="other", fingerprint=77)
+    before = len(desk.facts)
+    again = desk.text("fay", word="other", fingerprint=77)
+    assert (len(desk.facts), again.answer) == (before, None)
+
+
+def test_two_texts_that_say_the_same_are_two() -> None:
+    desk = Desk()
+    desk.text("fay", word="other", fingerprint=77)
+    desk.text("fay", word="other", fingerprint=78)
+    assert len(desk.bodies(f.ReplyKept)) == 2
+
+
+def test_the_same_text_is_known_again_after_a_restart_and_from_another_line_it_is_another() -> None:
+    desk = Desk()
+    desk.text("fay", word="other", fingerprint=77)
+    desk.restart(snapshot=False)
+    desk.text("fay", word="other", fingerprint=77)
+    desk.text("ed", word="other", fingerprint=77)
+    assert len(desk.bodies(f.ReplyKept)) == 2
+
+
+def test_texts_are_forgotten_after_two_days_and_not_before() -> None:
+    desk = Desk()
+    desk.text("fay", word="other", fingerprint=77)
+    desk.now += timedelta(days=2)
+    desk.tell(DayRolled(day=desk.now.date()))
+    assert "l-fay" in desk.state.values.texts
+    desk.now += timedelta(days=1)
+    desk.tell(DayRolled(day=desk.now.date()))
+    assert desk.state.values.texts == {}
+
+
+def test_a_care_worker_who_says_twice_that_they_are_there_has_said_it_twice() -> None:
+    desk = Desk()
+    desk.plan()
+    desk.advance(minutes=10)
+    (asked,) = desk.messages("ask_worker")
+    desk.send(asked)
+    for _ in range(2):
+        desk.text("dee", f"{asked.slot}1")
+    assert [one.answer for one in desk.bodies(f.WorkerAnswered)] == ["there", "there"]

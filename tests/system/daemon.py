@@ -346,6 +346,12 @@ class Telephones:
         assert isinstance(answer, dict)
         return answer
 
+    def again(self, number: str, text: Mapping[str, Any]) -> dict[str, Any]:
+        """The network hands this phone's text over once more."""
+        answer = self._ask("POST", f"/phones/{number}/reply", {"again": text["sid"]})
+        assert isinstance(answer, dict)
+        return answer
+
     def rings(self, number: str, to: str, *, withheld: bool = False) -> dict[str, Any]:
         """This phone rings one of our numbers; the call when it is asked something, joined or over."""
         answer = self._ask("POST", f"/phones/{number}/call", {"to": to, "withheld": withheld})
