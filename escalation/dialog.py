@@ -359,6 +359,25 @@ def _locate_call() -> Dialog:
     )
 
 
+def _check_out_call() -> Dialog:
+    """CWV-110: they have left, are there still, or want a person, whom their line is kept for (spec 19.6.4)."""
+    keys = {
+        "1": _to("left", "left"),
+        "2": _to("still_here", "still_here"),
+        "9": _to("help", "ring_me"),
+    }
+    nobody = _to("no_key", "no_answer_key")
+    again = _to("again")
+    return _dialog(
+        "hello",
+        Step(name="hello", lines=("hello", "menu"), keys=keys, silence=again, other=again),
+        Step(name="again", lines=("menu",), keys=keys, silence=nobody, other=nobody),
+        *(_end(name) for name in ("left", "still_here", "no_key", "over")),
+        *_kept(("help", "help")),
+        openings=("over",),
+    )
+
+
 def _council_call() -> Dialog:
     """COV-1: nobody of ours has taken it, and the desk has agreed to such calls. No key, or music: not told."""
     keys = {"1": _to("joining", "talk"), "2": _to("reference"), "3": _to("noted", "noted")}
@@ -440,6 +459,7 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "NOKV-1": _next_of_kin_call(),
         "CWV-1": _locate_call(),
         "CWV-2": _offer_call(),
+        "CWV-110": _check_out_call(),
         "JOIN-1": _joined_call(),
         "COV-1": _council_call(),
         "COV-2": _joined_call(),

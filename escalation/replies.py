@@ -124,12 +124,19 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-35": _SUMMON,
         "OC-74": _SUMMON,
         "OC-86": _SUMMON,
+        "OC-110": _SUMMON,
+        "OC-111": _SUMMON,
+        "OC-112": _SUMMON,
     }
 )
 
 WHERE_ARE_YOU = frozenset({"CW-1", "CW-2", "CW-150"})
 """Before the alert, at it, and of who was sent: one question to the care worker, with the same answers and therefore
 the same code."""
+
+
+CHECK_OUT = frozenset({"CW-6"})
+"""Whether a care worker has left: no arrival answers it."""
 
 
 def same_question(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from functools import cached_property
 
 from escalation.track import Track
+from monitor.core.alerts import CHECK_OUT_WORDS
 from monitor.core.causes import is_incident, round_of
 from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Alert, Check, Message, Place, State, Visit
@@ -74,6 +75,7 @@ class Reads:
             arrived=place.arrived_at,
             left=place.left_at,
             evidence=evidence,
+            check_out=place.leaving.step if place.leaving is not None else None,
         )
 
     def signal(self, visit: Visit) -> Signal:
@@ -182,10 +184,19 @@ class Reads:
         return [messages[key] for key in alert.messages if key in messages]
 
     def _asked_before(self, alert: Alert) -> list[Message]:
-        """What the care workers were asked, and told, before there was an alert (spec 5.1)."""
-        visit = self._state.values.visits.get(alert.visit or "") if alert.hour_at is not None else None
+        """What the care workers were asked, and told, before there was an alert (spec 5.1, 19.6.4)."""
+        leaving = alert.kind == "lone_worker"
+        asked = leaving or alert.hour_at is not None
+        visit = self._state.values.visits.get(alert.visit or "") if asked else None
         found = (self._state.values.messages.get(key) for key in (visit.asks if visit is not None else ()))
-        return [m for m in found if m is not None and m.intended_at <= alert.opened_at]
+        return [
+            m
+            for m in found
+            if m is not None
+            and m.intended_at <= alert.opened_at
+            and (m.template in CHECK_OUT_WORDS) == leaving
+            and (not leaving or m.person == alert.worker)
+        ]
 
     def _contact(self, message: Message) -> ContactView:
         return ContactView(

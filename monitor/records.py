@@ -44,6 +44,8 @@ FROM_VISIT = frozenset(
         "ArrivalRecorded",
         "DepartureRecorded",
         "DepartureWithdrawn",
+        "CheckOutAsked",
+        "CheckOutAnswered",
         "NearRecorded",
         "PersonReached",
     }
@@ -381,7 +383,25 @@ class Teller:
             case f.ArrivalRecorded():
                 return {"who": self.who(body.worker), "proof": body.proof, "next_at": body.arrived_at}
             case f.DepartureRecorded():
-                return {"who": self.who(body.worker), "next_at": body.left_at}
+                return {
+                    "who": self.who(body.worker),
+                    "next_at": body.left_at,
+                    "proof": self.proof(body.claim or None),
+                }
+            case f.CheckOutAsked():
+                return {
+                    "who": self.who(body.worker),
+                    "result": body.step,
+                    "reason": body.reason or None,
+                    "next_at": body.next_at,
+                }
+            case f.CheckOutAnswered():
+                return {
+                    "who": self.who(body.worker),
+                    "result": body.answer,
+                    "proof": self.proof(body.proof),
+                    "next_at": body.next_at,
+                }
             case f.NearRecorded():
                 return {"who": self.who(body.worker), "next_at": body.near_at}
             case _:

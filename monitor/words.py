@@ -12,6 +12,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from escalation import dialog
+from escalation.check_out import CALL as CHECK_OUT_CALL
 from escalation.free_number import TEMPLATE, WHISPER, FreeCall
 from escalation.replies import codes_for
 from escalation.wording import (
@@ -55,7 +56,7 @@ DOING = {
 }
 
 
-BY_REASON = ("watch_fault", "rota", "help_asked", "incident", "message")
+BY_REASON = ("watch_fault", "rota", "help_asked", "incident", "message", "lone_worker")
 """Kinds of alert of which the reason chooses the words, where it has words of its own."""
 
 
@@ -83,6 +84,10 @@ OF_CHECKS = frozenset({"OC-180"})
 
 INBOUND_WHISPER = "INV-1"
 """The same for a caller on an ordinary number."""
+
+
+def _is_inside(visit: Visit, worker: str) -> bool:
+    return any(place.inside and place.worker == worker for place in visit.places)
 
 
 def national(number: str | None) -> str:
@@ -251,6 +256,8 @@ class Words:
                 return "gone" if "gone" in row.openings else ""
             return "urgent" if "urgent" in row.openings and waiting_on(alert) is not None else ""
         visit = self._visit(alert, message.visit)
+        if message.template == CHECK_OUT_CALL:
+            return "" if visit is not None and _is_inside(visit, message.person) else "over"
         if alert is None and visit is not None and visit.all_there and "over" in row.openings:
             return "over"
         expected = message.about is None or (visit is not None and message.about in visit.workers)
@@ -636,6 +643,22 @@ class Words:
             "caller": national(self._directory.number(alert.line or "")) if unknown else "",
         }
 
+    def _left_or_not(self, alert: Alert) -> dict[str, str]:
+        """What has become of somebody who had not checked out, and when they were to have left."""
+        visit = self._visit(alert, None)
+        places = visit.places if visit is not None else ()
+        place = next((place for place in places if place.worker == alert.worker), None)
+        name = "ended_outcome_recorded"
+        if place is not None and alert.ended_reason == "late_evidence":
+            step = place.leaving.step if place.leaving is not None else None
+            named = {"left": "ended_said_left", "still_here": "ended_still_here"}
+            known = "ended_checked_out" if place.left_at is not None else "ended_elsewhere"
+            name = named.get(step or "", known)
+        carer = self._directory.name(alert.worker) or self._wording.phrase["no_carer"]
+        staff = self._directory.name(alert.taken_by) or self._office.agency
+        said = render_phrase(self._wording, name, {"carer": carer, "staff": staff})
+        return {"carer": carer, "what": said} | (self._when(visit.end) if visit is not None else {})
+
     def _arrival(self, visit: Visit | None) -> Place | None:
         """The last one who came."""
         arrived = [(p.arrived_at, p) for p in (visit.places if visit else ()) if p.arrived_at is not None]
@@ -647,6 +670,8 @@ class Words:
         if last is not None and last.arrived_at is not None:
             values["carer"] = self._directory.name(last.worker) or self._wording.phrase["no_carer"]
             values["time"] = text_time(self._state.calendar.local(last.arrived_at))
+        if alert.kind == "lone_worker":
+            return values | self._left_or_not(alert)
         # no outcome was recorded by anybody: the disk is back
         by_itself = f"ended_{alert.reason}"
         name = by_itself if by_itself in self._wording.phrase else f"ended_{alert.ended_reason}"

@@ -150,6 +150,17 @@ RISKS = {
     "phone_dark": "care worker's telephone silent",
 }
 """Why a visit may become late (`risk` of a visit)."""
+CHECK_OUTS = {
+    "waiting": "no check-out yet, not asked",
+    "texted": "no check-out: care worker texted",
+    "again": "no check-out: care worker is rung once more",
+    "rung": "no check-out: care worker rung",
+    "on_call": "no check-out: the person on duty is asked to look",
+    "left": "left, as the care worker says",
+    "still_here": "still there, as the care worker says",
+    "ring_me": "no check-out: care worker wants to be rung",
+}
+"""What is known of a check-out that did not come (`check_out` of a place)."""
 AT_RISK_WITHIN = timedelta(hours=1)
 
 ROW_PROBLEMS = {
@@ -368,6 +379,8 @@ EVENTS: dict[str, str] = {
     "CheckInRecorded": "Check-in",
     "ArrivalRecorded": "Arrived",
     "DepartureRecorded": "Left",
+    "CheckOutAsked": "No check-out, looked at",
+    "CheckOutAnswered": "Care worker said",
     "DepartureWithdrawn": "Back at the visit",
     "NearRecorded": "Near the home",
     "AnswerHeard": "Answered an older question",
@@ -396,6 +409,9 @@ ANSWERS = {
     "there": "is there",
     "on_my_way": "is on the way",
     "cannot": "cannot get there",
+    "left": "has left",
+    "still_here": "is still there",
+    "ring_me": "wants to be rung",
     "spoke": "spoken to",
     "take": "has it",
     "dont_come": "asked that nobody comes: the visit stays in place",
@@ -589,9 +605,15 @@ def remarks(visit: VisitView) -> list[str]:
     parts = ["time critical"] if visit.time_critical else []
     if visit.risk is not None:
         parts.append(f"at risk: {RISKS.get(visit.risk, visit.risk.replace('_', ' '))}")
+    parts += [CHECK_OUTS.get(code, code.replace("_", " ")) for code in check_outs(visit)]
     if visit.signal != "known":
         parts.append(f"unknown: {SIGNALS[visit.signal]}")
     return parts + [VERDICTS.get(code, code.replace("_", " ")) for code in visit.verdicts]
+
+
+def check_outs(visit: VisitView) -> list[str]:
+    """What is known of the check-outs that did not come, each once."""
+    return list(dict.fromkeys(place.check_out for place in visit.places if place.check_out is not None))
 
 
 Shade = Literal["alert", "unknown", "there", "coming", "done"]

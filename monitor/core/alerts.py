@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import structs
 
 from config.policy import Calendar, Duty, applying
-from escalation import inform, reassure, summon
+from escalation import check_out, inform, reassure, summon
 from escalation.people import LineView, PersonView, is_quiet, may_be_told, speaker_of, told_lines
 from escalation.replies import QUESTIONS, free_slot, same_question
 from escalation.track import Contact, Move, Track, TrackName
@@ -90,8 +90,13 @@ WORDS_BY_REASON: dict[str, tuple[str, str]] = {
     DONT_COME: ("OC-35", "OCV-3"),
     "cancellations": ("OC-86", "OCV-3"),
     RANG: CALLED,
+    "check_out_silent": ("OC-110", "OCV-3"),
+    "check_out_ring_me": ("OC-111", "OCV-3"),
+    "check_out_dark": ("OC-112", "OCV-3"),
 }
 """Where the reason says more than the kind, its words are taken."""
+CHECK_OUT_WORDS = frozenset({check_out.TEXT, check_out.CALL})
+"""The questions whether a care worker has left."""
 BY_PHONE = ("OC-33", "OCV-4")
 """The words about a caller on the free number."""
 UNHEARD = timedelta(minutes=2)
@@ -429,6 +434,9 @@ def may_hear(
 def _lives_until(work: Work, contact: Contact, alert: Alert | None, visit: Visit | None) -> datetime:
     """A message is worth sending as long as its step lasts; a call to a service user until the next one, a question
     before the alert until the alert."""
+    if contact.template in CHECK_OUT_WORDS:
+        steps = check_out.rings_after(work.policy()) + check_out.gives_up(work.policy())
+        return work.now + max(steps, timedelta(seconds=1))
     if contact.purpose == "ask_worker" and visit is not None:
         return max(visit.late_at, work.now + timedelta(seconds=1))
     if contact.purpose == "offer" and contact.at is not None and contact.template != "CW-8":

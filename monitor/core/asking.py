@@ -163,7 +163,7 @@ def look_ahead(work: Work, visit: Visit) -> None:
     they would have had to leave for it."""
     work.emit(visit.ref, f.VisitLooked(reason="runs_over"), due_at=visit.end)
     for place in visit.places:
-        following = _following(work, visit, place.worker) if place.arrived_at and not place.left else []
+        following = run_after(work, visit, place.worker) if place.inside else []
         if following:
             _foresee(work, following[0], work.now, _way(work, visit, following[0]))
 
@@ -174,7 +174,7 @@ def foresee(work: Work, visit: Visit, worker: str, arrived_at: datetime) -> None
     before, free_at = visit, arrived_at + (visit.end - visit.start)
     if free_at <= visit.end + _much(visit) and visit.risk is None:
         return
-    for following in _following(work, visit, worker):
+    for following in run_after(work, visit, worker):
         way = _way(work, before, following)
         known = following.risk
         if not _foresee(work, following, free_at, way) and known is None:
@@ -202,7 +202,7 @@ def _foresee(work: Work, visit: Visit, free_at: datetime, way: timedelta) -> boo
     return risky
 
 
-def _following(work: Work, visit: Visit, worker: str | None) -> list[Visit]:
+def run_after(work: Work, visit: Visit, worker: str | None) -> list[Visit]:
     """The care worker's visits that follow in the same run, in order."""
     refs = sorted(work.state.by_worker.get(worker or "", {}))
     known = [other for ref in refs if (other := work.visit(ref)) is not None]

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from monitor.core import asking, phones
+from monitor.core import asking, leaving, phones
 from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
 from monitor.core.incidents import raise_late
@@ -287,6 +287,7 @@ def _back_again(work: Work, seen: Seen, match: Match) -> Decision:
         return Decision(outcome="duplicate", visit=visit.ref)
     _record(work, seen, "arrived", match)
     work.emit(visit.ref, f.DepartureWithdrawn(index=match.index))
+    leaving.back_again(work, visit.ref, match.index)
     return work.decision(outcome="arrived", visit=visit.ref)
 
 
@@ -449,14 +450,7 @@ def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:
                     index=index, left_at=None, worker=seen.worker, verdicts=("left_time_unknown",)
                 )
                 work.emit(ref, depart)
-                _end_lone(work, ref)
-
-
-def _end_lone(work: Work, ref: str) -> None:
-    visit = work.visit(ref)
-    for alert in work.open_alerts(visit) if visit else []:
-        if alert.kind == "lone_worker" and visit is not None and visit.all_left:
-            end_alert(work, alert, "late_evidence", about=alert.worker)
+                leaving.over(work, ref)
 
 
 def _leave(work: Work, seen: Seen, match: Match) -> Decision:
@@ -474,7 +468,7 @@ def _leave(work: Work, seen: Seen, match: Match) -> Decision:
         index=match.index, left_at=max(seen.at, place.arrived_at), worker=seen.worker, verdicts=verdicts
     )
     work.emit(visit.ref, depart)
-    _end_lone(work, visit.ref)
+    leaving.over(work, visit.ref)
     if not seen.doubtful:
         _very_short(work, visit.ref, seen.worker)
     return work.decision(outcome=outcome, visit=visit.ref)

@@ -24,6 +24,7 @@ from monitor.core import (
     counted,
     incidents,
     informing,
+    leaving,
     lines,
     messages,
     phones,
@@ -221,7 +222,8 @@ def _action(work: Work, seen: ActionTaken) -> Decision:
 
 def _recorded(work: Work, alert: Alert, seen: ActionTaken) -> None:
     # what somebody writes is evidence, never a fact: only a known code stands here
-    reason = seen.reason if seen.reason in CLOSE_REASONS or seen.reason in SAID else None
+    known = seen.reason in CLOSE_REASONS or seen.reason in SAID or seen.reason in leaving.SAID
+    reason = seen.reason if known else None
     work.emit(
         alert.ref,
         f.ActionRecorded(
@@ -283,6 +285,8 @@ SAID: dict[str, f.WorkerAnswer] = {"there": "there", "on_my_way": "on_my_way", "
 
 def _spoke_care_worker(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """A named member of staff spoke to the care worker and records what they said (22.3: record an ETA)."""
+    if alert.kind == "lone_worker" and seen.reason is not None:
+        return _spoke_of_leaving(work, alert, seen)
     visit = work.visit(alert.visit)
     answer = SAID.get(seen.reason or ("on_my_way" if seen.minutes is not None else ""))
     if seen.reason is not None and answer is None:
@@ -292,6 +296,16 @@ def _spoke_care_worker(work: Work, alert: Alert, seen: ActionTaken) -> Refusal |
     worker = seen.to or (missing[0] if missing else None)
     if answer is not None and visit is not None and worker is not None:
         procedure.say(work, visit, worker, answer, f"person:{seen.by}", seen.minutes, None)
+    return None
+
+
+def _spoke_of_leaving(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """Of somebody who has not checked out: they have left, or are there still and are asked again."""
+    visit, answer = work.visit(alert.visit), leaving.SAID.get(seen.reason or "")
+    if answer is None or visit is None or alert.worker is None:
+        return Refusal(code="reason", detail={"expected": sorted(leaving.SAID)})
+    _recorded(work, alert, seen)
+    leaving.say(work, visit, alert.worker, answer, f"person:{seen.by}", None)
     return None
 
 
@@ -402,6 +416,8 @@ def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
         return Refusal(code="alerts_open", detail={})
     _recorded(work, alert, seen)
     alerts.end_alert(work, alert, reason, by=seen.by, outcome=seen.reason)
+    if reason != "merged":
+        leaving.settled(work, alert, seen.by)
     if reason == "cancelled_confirmed":
         alerts.cancelled_once_more(work, alert)
     return None

@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from config.policy import Policy, decode_policy
 from escalation import replace
 from escalation.inform import Council
-from escalation.replies import Question, same_question
+from escalation.replies import CHECK_OUT, Question, same_question
 from escalation.track import Track
 from monitor.core import facts as f
 from monitor.core.facts import Draft, Happened
@@ -32,6 +32,7 @@ from monitor.core.state import (
     Dark,
     Device,
     Held,
+    Leaving,
     Message,
     Place,
     Practice,
@@ -102,6 +103,8 @@ VISIT_FACTS: frozenset[type] = frozenset(
         f.ArrivalRecorded,
         f.DepartureRecorded,
         f.DepartureWithdrawn,
+        f.CheckOutAsked,
+        f.CheckOutAnswered,
         f.NearRecorded,
         f.NearWithdrawn,
         f.CheckInRecorded,
@@ -145,7 +148,7 @@ MESSAGE_FACTS: frozenset[type] = frozenset(
 
 
 def _fold_visit(state: State, fact: Happened, seen: Fold) -> None:
-    visits = state.values.visits
+    values, visits = state.values, state.values.visits
     if isinstance(fact.body, f.CheckInRecorded):
         _remember(state, fact, fact.body)
     old = visits.get(fact.subject)
@@ -164,9 +167,16 @@ def _fold_visit(state: State, fact: Happened, seen: Fold) -> None:
     visits[fact.subject] = new
     state.index_visit(new, old)
     anew = isinstance(fact.body, f.VisitPlanned)
-    if new.asks and (anew or new.all_there or new.over):
-        for key in new.asks:
+    for key in new.asks:
+        if anew or _answered_by_itself(new, values.messages.get(key)):
             _close_question(state, key, fact)
+
+
+def _answered_by_itself(visit: Visit, message: Message | None) -> bool:
+    """What was asked is known: everybody has come, or they have left."""
+    if visit.over or message is None or message.template not in CHECK_OUT:
+        return visit.over or visit.all_there
+    return all(place.worker != message.person or not place.inside for place in visit.places)
 
 
 def _forget_asks(state: State, visit: Visit, fact: Happened) -> None:
@@ -204,8 +214,10 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             return structs.replace(visit, missed=True, closes_at=fact.at + closes_after)
         case f.MissWithdrawn():
             return structs.replace(visit, missed=False, closes_at=None)
+        case f.CheckOutAsked() | f.CheckOutAnswered():
+            return _leaving(visit, fact, body)
         case f.DepartureWithdrawn():
-            back = structs.replace(visit.places[body.index], left=False, left_at=None)
+            back = structs.replace(visit.places[body.index], left=False, left_at=None, leaving=None)
             return structs.replace(visit, places=_with_place(visit, body.index, back), closes_at=None)
         case f.NearRecorded():
             others = tuple(entry for entry in visit.near if entry[0] != body.worker)
@@ -222,6 +234,28 @@ def _said(visit: Visit, fact: Draft, body: f.WorkerAnswered) -> Visit:
     said = Said(worker=body.worker, answer=body.answer, said_at=fact.at, eta_at=body.eta_at)
     others = tuple(entry for entry in visit.said if entry.worker != body.worker)
     return structs.replace(visit, said=(*others, said))
+
+
+def _leaving(visit: Visit, fact: Draft, body: f.CheckOutAsked | f.CheckOutAnswered) -> Visit:
+    """Each place for itself. Who says that they are there still has run over."""
+    place = visit.places[body.index]
+    if isinstance(body, f.CheckOutAnswered):
+        leaving = Leaving(step=body.answer, since=fact.at, next_at=body.next_at)
+    else:
+        before = place.leaving.dark_since if place.leaving is not None else None
+        leaving = Leaving(
+            step=body.step,
+            since=fact.at,
+            next_at=body.next_at,
+            rings=body.rings,
+            dark_since=(before or fact.at) if body.reason == "dark" else None,
+        )
+    over: tuple[f.Verdict, ...] = ("overrun",) if leaving.step == "still_here" else ()
+    return structs.replace(
+        visit,
+        places=_with_place(visit, body.index, structs.replace(place, leaving=leaving)),
+        verdicts=_with(visit.verdicts, over),
+    )
 
 
 def _checked(visit: Visit, body: f.CheckInRecorded) -> Visit:
@@ -311,6 +345,7 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
         proof=body.proof,
         left=False,
         left_at=None,
+        leaving=None,
     )
     near = tuple([entry for entry in visit.near if entry[0] != body.worker]) if visit.near else ()
     changed = structs.replace(
@@ -328,7 +363,8 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
 
 
 def _departed(visit: Visit, fact: Draft, body: f.DepartureRecorded, closes_after: timedelta) -> Visit:
-    place = structs.replace(visit.places[body.index], left=True, left_at=body.left_at)
+    said = visit.places[body.index].leaving if body.claim else None
+    place = structs.replace(visit.places[body.index], left=True, left_at=body.left_at, leaving=said)
     changed = structs.replace(
         visit,
         places=_with_place(visit, body.index, place),
@@ -594,8 +630,14 @@ def evolve_visit_for_alert(visit: Visit, fact: Draft, alert: Alert) -> Visit:
     body = fact.body
     if isinstance(body, f.AlertRaised):
         alerted = visit.alerted if alert.kind in visit.alerted else (*visit.alerted, alert.kind)
+        places = visit.places
+        if alert.kind == "lone_worker":
+            places = tuple(
+                [_on_call(place, fact.at) if place.worker == alert.worker else place for place in places]
+            )
         return structs.replace(
             visit,
+            places=places,
             alerts=(*visit.alerts, alert.ref),
             alerted=alerted,
             at_door=visit.at_door or alert.kind == "no_reply",
@@ -612,6 +654,13 @@ def evolve_visit_for_alert(visit: Visit, fact: Draft, alert: Alert) -> Visit:
         done = visit.closes_at is not None or ended.over
         return structs.replace(ended, closes_at=alert.closes_at if done else None)
     return visit
+
+
+def _on_call(place: Place, at: datetime) -> Place:
+    """Staff are summoned about it, also where an old journal says no more than that."""
+    if place.leaving is not None and place.leaving.step == "on_call":
+        return place
+    return structs.replace(place, leaving=Leaving(step="on_call", since=at))
 
 
 RESOLVING = ("late_visit", "no_reply")

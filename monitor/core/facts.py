@@ -63,6 +63,8 @@ RiskReason = Literal["still_at_last", "too_far", "phone_dark"]
 WorkerAnswer = Literal["there", "on_my_way", "cannot"]
 WatchReason = Literal["reports", "last_will", "buffered", "heard", "off_shift"]
 ArrivalProof = Literal["pressed", "region", "two_fixes", "tag", "line", "manual"]
+CheckOutAnswer = Literal["left", "still_here", "ring_me"]
+CheckOutStep = Literal["waiting", "texted", "again", "rung", "on_call"]
 
 
 class FactBody(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
@@ -263,12 +265,37 @@ class DepartureRecorded(FactBody, frozen=True, kw_only=True):
     left_at: datetime | None
     worker: str | None = None
     verdicts: tuple[Verdict, ...] = ()
+    claim: str = ""
+    """How it was said, where nothing but somebody's word is known of it: never a check-out, never logged (21.3)."""
 
 
 class DepartureWithdrawn(FactBody, frozen=True, kw_only=True):
     """The care worker is back at the same visit: the departure was none."""
 
     index: int
+
+
+class CheckOutAsked(FactBody, frozen=True, kw_only=True):
+    """No check-out from the place `index`, long after the planned end: how far the asking is (spec 19.6.4). `waiting`:
+    nobody is asked yet; `again`: rung once more then; `on_call`: staff are summoned. It goes on at `next_at`."""
+
+    index: int
+    step: CheckOutStep
+    worker: str | None = None
+    next_at: datetime | None = None
+    rings: int = 0
+    """So often they were rung."""
+    reason: str = ""
+
+
+class CheckOutAnswered(FactBody, frozen=True, kw_only=True):
+    """The care worker said whether they have left. It is looked at again then."""
+
+    index: int
+    worker: str
+    answer: CheckOutAnswer
+    proof: str
+    next_at: datetime | None = None
 
 
 class NearRecorded(FactBody, frozen=True, kw_only=True):
@@ -638,6 +665,8 @@ AnyBody = (
     | ArrivalRecorded
     | DepartureRecorded
     | DepartureWithdrawn
+    | CheckOutAsked
+    | CheckOutAnswered
     | NearRecorded
     | NearWithdrawn
     | AlertRaised

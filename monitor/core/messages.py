@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
-from monitor.core import asking, council, informing, lines, phones, practice, procedure, replacing
+from monitor.core import asking, council, informing, leaving, lines, phones, practice, procedure, replacing
 from monitor.core import facts as f
 from monitor.core.alerts import (
+    CHECK_OUT_WORDS,
     NEVER_TOLD,
     alarm_stopped,
     ask_for_help,
@@ -132,6 +133,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return NEVER_TOLD
     if message.purpose == "join":
         return None if lines.wanted(work, message) else "hung_up"
+    if message.template in CHECK_OUT_WORDS:
+        return leaving.pointless(work, message)
     if message.purpose == "ask_worker":
         return asking.wanted_still(work, message)
     if message.template in asking.TIMES_TOLD:
@@ -204,6 +207,7 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
     if message.purpose == "practice":
         practice.ended(work, message, result)
     procedure.on_settled(work, message, result)
+    leaving.on_settled(work, message, result)
 
 
 def on_deadline(work: Work, message: Message) -> None:
@@ -336,16 +340,12 @@ def _replied(work: Work, received: ReplyReceived, found: Matched, message: Messa
         # who answers a text has had it: its callback is not waited for
         work.emit(message.key, f.MessageSettled(result="answered", proof=proof))
     _answer(work, message, found.answer, proof, found.number)
-    said = (
-        SPEAKER_SAY.get(found.answer, SAY.get(found.answer))
-        if message.template == "SP-1"
-        else SAY.get(found.answer)
-    )
+    said = SAY_OF.get(message.template, SAY).get(found.answer, SAY.get(found.answer))
     alert = work.alert(message.alert)
     if said == "OC-22" and (alert is None or alert.taken_by != message.person):
         said = None  # somebody else has it: OC-3 says who, as a message of its own
     since = found.question.opened_at
-    return _say(work, received, said, message.alert, message.person, since=since)
+    return _say(work, received, said, message.alert, message.person, since=since, visit=message.visit)
 
 
 SAY: dict[Answer, str] = {
@@ -360,8 +360,11 @@ SAY: dict[Answer, str] = {
 }
 
 
-SPEAKER_SAY: dict[Answer, str] = {"all_right": "SP-2"}
-"""What who speaks for a service user hears instead."""
+SAY_OF: dict[str, dict[Answer, str]] = {
+    "SP-1": {"all_right": "SP-2"},
+    "CW-6": {"left": "CW-110", "still_here": "CW-111", "ring_me": "CW-112"},
+}
+"""What is said back to a question of its own: to who speaks for a service user, to a care worker who has left."""
 
 
 def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
@@ -380,8 +383,8 @@ def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
         if found.answer in ASKS_FOR_PERSON:
             return _words(work, received, Unmatched(reason="help"))
         return _say(work, received, None, None, message.person)
-    if message is not None and message.template == "CW-5":
-        # whoever is not all right is rung, however late they say so
+    if message is not None and (message.template == "CW-5" or found.answer == "ring_me"):
+        # whoever is not all right, or wants to be rung, is rung, however late they say so
         return _words(work, received, Unmatched(reason="help"))
     if message is not None and message.purpose == "offer":
         return _say(work, received, "CW-8B", message.alert, message.person)
@@ -481,6 +484,7 @@ def _say(
     person: str,
     *,
     since: datetime | None = None,
+    visit: str | None = None,
 ) -> Decision:
     said = _allowed(work, received, template, since) if template else None
     if said is not None:
@@ -490,7 +494,7 @@ def _say(
                 line=received.line, persons=(person,), word="other", evidence=received.evidence, answered=True
             ),
         )
-    answer = SayBack(template=said, alert=alert, person=person) if said else None
+    answer = SayBack(template=said, alert=alert, person=person, visit=visit) if said else None
     return work.decision(answer=answer)
 
 
@@ -502,6 +506,11 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
     if answer == "no_key" and message.result == "voicemail":
         return _machine_stayed(message)
     alert = work.alert(message.alert)
+    if message.template in CHECK_OUT_WORDS:
+        leaving.answered(work, message, answer, proof)
+        if message.channel == "call" and answer == "ring_me":
+            _other_asked(work, None, message, answer)
+        return None
     if message.purpose in ("ask_worker", "locate"):
         _worker_answered(work, message, answer, proof, minutes)
         if message.channel == "call" and _wants_person(message, answer):

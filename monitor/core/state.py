@@ -27,7 +27,16 @@ from escalation.inform import Council
 from escalation.people import PersonView
 from escalation.replies import Question
 from escalation.track import Track, TrackName
-from monitor.core.facts import ArrivalProof, PracticeResult, RiskReason, Verdict, WatchReason, WorkerAnswer
+from monitor.core.facts import (
+    ArrivalProof,
+    CheckOutAnswer,
+    CheckOutStep,
+    PracticeResult,
+    RiskReason,
+    Verdict,
+    WatchReason,
+    WorkerAnswer,
+)
 from monitor.core.inputs import RotaProblemCode, VisitKind
 from monitor.core.views import (
     AlertKind,
@@ -58,6 +67,17 @@ Refs = dict[str, None]
 """Ids, each once. A dict of plain texts is one that the garbage collector need not look at; it looks at every set."""
 
 
+class Leaving(Struct, frozen=True, kw_only=True, gc=False):
+    """A check-out that did not come: how far asking for it is, or what was answered. It goes on at `next_at`."""
+
+    step: CheckOutStep | CheckOutAnswer
+    since: datetime
+    next_at: datetime | None = None
+    rings: int = 0
+    dark_since: datetime | None = None
+    """It is waited for since then, because nothing is known of anybody."""
+
+
 class Place(Struct, frozen=True, kw_only=True, gc=False):
     """One care worker's place at a visit: who is planned, who came, when they came and left."""
 
@@ -67,6 +87,12 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     left_at: datetime | None = None
     left: bool = False
     proof: ArrivalProof | None = None
+    leaving: Leaving | None = None
+
+    @property
+    def inside(self) -> bool:
+        """Somebody came here and has not left."""
+        return self.arrived_at is not None and not self.left
 
 
 class Said(Struct, frozen=True, kw_only=True, gc=False):
@@ -744,8 +770,8 @@ def visit_deadline(visit: Visit) -> datetime | None:
         wanted.append(visit.late_at)
     if not somebody and not visit.missed:
         wanted.append(visit.missed_at)
-    if somebody and visit.anybody_inside and "lone_worker" not in visit.alerted and visit.kind != "live_in":
-        wanted.append(visit.overrun_at)
+    if somebody:
+        wanted += [at for place in visit.places if (at := check_out_due(visit, place)) is not None]
     if visit.closes_at is not None and not visit.alerts:
         wanted.append(visit.closes_at)
     if visit.look_at is not None and not visit.alerts:
@@ -755,6 +781,13 @@ def visit_deadline(visit: Visit) -> datetime | None:
         elif not visit.alerted:
             wanted.append(visit.look_at)
     return min(wanted, default=None)
+
+
+def check_out_due(visit: Visit, place: Place) -> datetime | None:
+    """When a check-out from that place is looked for next; None: it is not waited for."""
+    if not place.inside or visit.kind == "live_in":
+        return None  # who lives in does not leave at the end of it; the next one takes over there
+    return visit.overrun_at if place.leaving is None else place.leaving.next_at
 
 
 def alert_deadline(alert: Alert) -> datetime | None:

@@ -72,6 +72,8 @@ class PlaceView(Struct, frozen=True, kw_only=True):
     arrived: datetime | None
     left: datetime | None
     evidence: str | None
+    check_out: str | None = None
+    """How far asking for a check-out is that did not come, or what was answered (`state.Leaving`)."""
 
 
 class VisitView(Struct, frozen=True, kw_only=True):

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitor.core import asking
+from monitor.core import asking, leaving
 from monitor.core import facts as f
 from monitor.core.alerts import WHILE_DOWN, raise_alert
-from monitor.core.asking import SAME_RUN
 from monitor.core.incidents import gone_dark, raise_late
 from monitor.core.state import Alert, Visit
-from monitor.core.times import changed
 from monitor.core.views import AlertKind
 from monitor.core.work import Work
 
@@ -32,7 +30,7 @@ def on_deadline(work: Work, visit: Visit, due_at: datetime) -> None:
         gone_dark(work, [visit])
     _late(work, visit)
     _missed(work, _now(work, visit))
-    _overrun(work, _now(work, visit))
+    leaving.look(work, _now(work, visit))
 
 
 def _now(work: Work, visit: Visit) -> Visit:
@@ -70,38 +68,3 @@ def _is_digest(alert: Alert) -> bool:
 def _missed(work: Work, visit: Visit) -> None:
     if not visit.anybody_there and not visit.missed and visit.missed_at <= work.now:
         work.emit(visit.ref, f.VisitMissed(), due_at=visit.missed_at)
-
-
-def _overrun(work: Work, visit: Visit) -> None:
-    """Arrived and not left long after the end. While the run goes on the next arrival will tell; only the last
-    visit of a run may wake anybody (domain.md, 19.6.4)."""
-    if not visit.anybody_there or "lone_worker" in visit.alerted or visit.overrun_at > work.now:
-        return
-    if visit.kind == "live_in":
-        return  # who lives in does not leave at the end of it; the next one takes over there
-    there = next((place for place in visit.places if place.arrived_at is not None and not place.left), None)
-    if there is None:
-        return
-    later = _run_goes_on(work, visit, there.worker)
-    if later is not None:
-        _postpone(work, visit, later)
-        return
-    raise_alert(work, "lone_worker", visit=visit, worker=there.worker, due_at=visit.overrun_at)
-
-
-def _run_goes_on(work: Work, visit: Visit, worker: str | None) -> datetime | None:
-    """The overrun of the care worker's next visit, if that follows within the run and is still to come."""
-    following = [
-        other
-        for ref in work.state.by_worker.get(worker or "", {})
-        if (other := work.visit(ref)) is not None
-        and not other.cancelled
-        and other.ref != visit.ref
-        and visit.end <= other.start <= visit.end + SAME_RUN
-        and other.overrun_at > work.now
-    ]
-    return min((other.overrun_at for other in following), default=None)
-
-
-def _postpone(work: Work, visit: Visit, until: datetime) -> None:
-    work.emit(visit.ref, changed(visit, "run_goes_on", overrun_at=until))

@@ -81,6 +81,7 @@ OPS = (
     "line",
     "practise",
     "caller",
+    "forget",
 )
 
 
@@ -284,6 +285,17 @@ def _caller(desk: Desk, a: int, b: int, c: int) -> None:
     nothing = AnswerphoneHeard(alert=offer.alert, last=b % 2 == 0)
     for seen in pick(((words, words), (nothing,), (nothing, words), ()), c):
         desk.tell(seen)
+
+
+def _forget(desk: Desk, a: int, b: int, c: int) -> None:
+    """A care worker goes without a check-out, is asked, and says something or nothing."""
+    desk.plan("forgotten", service_user=pick(PEOPLE, a))
+    desk.check(device="d-dee", visit="forgotten")
+    desk.advance(minutes=76)
+    desk.send_all()
+    for message in [m for m in desk.messages("ask_worker") if m.template == "CW-6" and m.attempts][-1:]:
+        if c % 4:
+            desk.text(message.person, f"{message.slot}{pick((4, 5, 6), b)}", line=message.line)
 
 
 def _refuse(desk: Desk, a: int, b: int, c: int) -> None:

@@ -49,9 +49,10 @@ def test_a_waking_night_is_seven_eight_or_nine_hours_long(day: date, hours: int)
     desk.plan(start=start, end=end)
     desk.check()
     desk.advance(hours=hours, minutes=45, milliseconds=-1)
-    assert desk.alerts() == []
+    assert desk.messages() == []
     desk.advance(milliseconds=1)
-    assert desk.alert("lone_worker").due_at == end + timedelta(minutes=45)
+    (asked,) = desk.messages("ask_worker")
+    assert (asked.template, asked.intended_at) == ("CW-6", end + timedelta(minutes=45))
 
 
 @pytest.mark.parametrize(("day", "third"), [(SPRING, 140), (AUTUMN, 180)])

@@ -186,11 +186,15 @@ def test_an_arrival_in_time_is_never_missed() -> None:
 # --- arrived and not left ---
 
 
-def test_not_left_45_minutes_after_the_end_is_an_alert_about_the_care_worker() -> None:
+def test_not_left_45_minutes_after_the_end_the_care_worker_is_asked_and_ten_later_looked_for() -> None:
     desk = Desk()
     desk.plan()
     desk.check()
     desk.advance(minutes=75, milliseconds=-1)
+    assert desk.messages() == []
+    desk.advance(milliseconds=1)
+    assert [(m.person, m.template) for m in desk.messages()] == [("dee", "CW-6")]
+    desk.advance(minutes=10, milliseconds=-1)
     assert desk.alerts() == []
     desk.advance(milliseconds=1)
     assert (desk.alert("lone_worker").worker, desk.messages("reassure")) == ("dee", [])
@@ -200,7 +204,7 @@ def test_a_departure_ends_the_lone_worker_alert() -> None:
     desk = Desk()
     desk.plan()
     desk.check()
-    desk.advance(minutes=80)
+    desk.advance(minutes=90)
     assert desk.check("leave").outcome == "left_overrun"
     assert desk.alert("lone_worker").state == "ended"
 
@@ -210,10 +214,11 @@ def test_somebody_who_came_long_after_the_planned_end_is_given_the_time_of_the_v
     desk.plan()
     desk.advance(minutes=80)
     desk.check()
+    before = len(desk.messages("ask_worker"))
     desk.advance(minutes=74)
-    assert desk.alerts("lone_worker") == []
+    assert len(desk.messages("ask_worker")) == before
     desk.advance(minutes=1)
-    assert desk.alert("lone_worker").state == "open"
+    assert desk.messages("ask_worker")[-1].template == "CW-6"
 
 
 def test_while_the_run_goes_on_nobody_is_woken() -> None:
@@ -222,8 +227,10 @@ def test_while_the_run_goes_on_nobody_is_woken() -> None:
     desk.plan("v2", start=MONDAY + 45 * MINUTE, service_user="fay")
     desk.check(visit="v1")
     desk.advance(minutes=119)
-    assert desk.alerts("lone_worker") == []
+    assert [m for m in desk.messages("ask_worker") if m.visit == "v1"] == []
     desk.advance(minutes=1)
+    assert [m.template for m in desk.messages("ask_worker") if m.visit == "v1"] == ["CW-6"]
+    desk.advance(minutes=10)
     assert desk.alert("lone_worker").visit == "v1"
 
 
@@ -492,6 +499,6 @@ def test_a_short_overrun_of_the_policy_is_kept_after_a_live_arrival() -> None:
     desk.plan(end=MONDAY + timedelta(seconds=5))
     desk.check("arrive")
     desk.advance(seconds=6.999)
-    assert desk.alerts("lone_worker") == []
+    assert desk.messages() == []
     desk.advance(seconds=0.001)
-    assert desk.alert("lone_worker").due_at == MONDAY + timedelta(seconds=7)
+    assert [(m.template, m.intended_at) for m in desk.messages()] == [("CW-6", MONDAY + timedelta(seconds=7))]

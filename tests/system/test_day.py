@@ -441,7 +441,10 @@ def test_a_missed_visit_stays_open_until_somebody_comes_after_all(tmp_path: Path
 def test_who_arrived_and_never_left_is_looked_after(tmp_path: Path, phones: Telephones) -> None:
     then = in_s(-3600)
     with Daemon(
-        tmp_path, phones=phones, env=AN_HOUR_AGO, overrides=by_day() | {"overrun_after": "5m"}
+        tmp_path,
+        phones=phones,
+        env=AN_HOUR_AGO,
+        overrides=by_day() | {"overrun_after": "5m", "locate_gives_up": "1s"},
     ) as daemon:
         office = daemon.api()
         office.people(service_user(), care_worker(), staff())
@@ -450,8 +453,11 @@ def test_who_arrived_and_never_left_is_looked_after(tmp_path: Path, phones: Tele
         daemon.kill()
         daemon.env.clear()
         daemon.start()
-        alert = office.alert("v-1")
-        assert (alert["kind"], instant(alert["due_at"])) == ("lone_worker", then + timedelta(minutes=35))
+        assert "no check-out" in phones.text(DAVE)["body"]
+        (asked,) = of_kind(office.facts(), "CheckOutAsked", step="texted")
+        assert instant(asked["due_at"]) == then + timedelta(minutes=35)
+        phones.do(phones.ringing(DAVE, timeout=20), "no-answer")
+        assert office.alert("v-1")["kind"] == "lone_worker"
         assert "has not checked out" in phones.text(OFFICE)["body"]
 
 
