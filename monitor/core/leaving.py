@@ -14,6 +14,7 @@ from escalation.check_out import CheckOutCase
 from escalation.replies import Answer
 from escalation.track import Contact
 from monitor.core import facts as f
+from monitor.core import phones
 from monitor.core.alerts import (
     CHECK_OUT_WORDS,
     ask_for_help,
@@ -107,7 +108,7 @@ def _nothing_comes_in(work: Work) -> bool:
 
 def _silence(work: Work, place: Place) -> str:
     """A phone off the network is no silence of a person, and a person has to look all the same."""
-    return DARK if place.worker in silent_workers(work.state, work.ctx.people.worker_of) else SILENT
+    return DARK if phones.off_the_network(work, place.worker) else SILENT
 
 
 # --- the steps ---

@@ -71,7 +71,7 @@ def spoke(work: Work, check: CheckInSeen, worker: str | None, *, live: bool) -> 
     elif dark:
         if _watched(work, dark[0]) != "buffered":
             watch(work, dark[0], work.now + tells_within(work.policy()), "buffered")
-    elif device is not None and _watched(work, device) == "last_will":
+    elif device is not None and _watched(work, device) in ("last_will", "gone"):
         watch(work, device, None, "heard")
 
 
@@ -86,6 +86,15 @@ def reported(work: Work, check: CheckInSeen, worker: str | None) -> None:
     by_itself = work.ctx.rests.get(device, timedelta()) >= silent_after(policy)
     if by_itself and _to_go(work, worker):
         watch(work, device, work.now + silent_after(policy), "reports")
+
+
+def off_the_network(work: Work, worker: str | None) -> bool:
+    """A telephone of theirs has said its last will, and has not been heard since; or it is dark."""
+    if worker is None:
+        return False
+    owner, devices = work.ctx.people.worker_of, work.state.values.devices.values()
+    gone = (device for device in devices if device.watched in ("last_will", "gone"))
+    return any(owner(device.ref) == worker for device in gone) or bool(_dark_of(work, None, worker))
 
 
 def watch(work: Work, device: str, next_at: datetime | None, reason: f.WatchReason) -> None:
@@ -149,7 +158,8 @@ def _rests(work: Work, device: Device, worker: str, wait: timedelta) -> None:
     following = [v.start for v in visits_of(work, worker) if worker in v.absent and v.start > work.now]
     begins = min(following) - SHIFT + wait if following else None
     if device.watched != "last_will" or begins is None or begins <= work.now:
-        watch(work, device.ref, None, "off_shift")
+        # off the network with nobody left to go to: no darkness, but who has not checked out cannot have said so
+        watch(work, device.ref, None, "gone" if device.watched == "last_will" else "off_shift")
     else:
         watch(work, device.ref, begins, "last_will")
 

@@ -478,6 +478,15 @@ def test_a_dark_phone_is_asked_and_its_silence_is_called_dark() -> None:
     assert "OC-112" in [m.template for m in desk.messages("summon")]
 
 
+def test_a_phone_that_was_heard_again_is_no_dark_one() -> None:
+    desk = inside()
+    desk.check("offline")
+    desk.advance(minutes=40)
+    desk.check("leave", visit="v9")
+    desk.advance(minutes=45)
+    assert desk.alert("lone_worker").reason == "check_out_silent"
+
+
 def test_while_nothing_comes_in_from_anybody_they_are_not_asked_for_as_long_again() -> None:
     desk = inside()
     dark(desk, "broker", "")
