@@ -93,6 +93,13 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             most="1h",
         ),
     ] = timedelta(minutes=5)
+    ask_duty: Annotated[
+        bool,
+        Meta(
+            title="spec 6.2, 21.3 (ours)",
+            description="who comes on call is asked to say so, and rung twice `summon_next` later",
+        ),
+    ] = True
     ack_expires: Annotated[
         timedelta,
         _clause(

@@ -191,6 +191,23 @@ def _summon_call(parties: str = "", *, urgent: bool = False) -> Dialog:
     )
 
 
+def _duty_call() -> Dialog:
+    """OCV-180: awake, then a second key that starts the duty."""
+    awake = {"1": _to("tell")}
+    start = {"5": _to("started", "start_duty"), "*": _to("tell")}
+    nobody = _to("no_key", "no_answer_key")
+    again = _to("tell_again")
+    return _dialog(
+        "wake",
+        Step(name="wake", lines=("wake",), keys=awake, silence=_to("wake_again"), other=_to("wake_again")),
+        Step(name="wake_again", lines=("wake",), keys=awake, silence=nobody, other=nobody),
+        Step(name="tell", lines=("tell", "choose"), keys=start, silence=again, other=again),
+        Step(name="tell_again", lines=("tell", "choose"), keys=start, silence=nobody, other=nobody),
+        *(_end(name) for name in ("started", "no_key", "over")),
+        openings=("over",),
+    )
+
+
 _PARTIES: Mapping[str, Answer] = MappingProxyType(
     {"4": "ring_service_user", "5": "ring_worker", "6": "ring_council"}
 )
@@ -470,6 +487,7 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "OCV-4": _summon_call(),
         "OCV-130": _called_call(),
         "NIGHT-1": _answerphone_call(),
+        "OCV-180": _duty_call(),
         "FREE-2": _whisper_call(),
         "INV-1": _whisper_call(),
     }

@@ -179,7 +179,8 @@ def _holidays(rows: Iterable[RotaRow], now: datetime) -> tuple[date, ...]:
 def _loaded(config: DeskConfig, directory: Directory, holidays: tuple[date, ...]) -> PolicyLoaded:
     ref = directory.ref
     return PolicyLoaded(
-        policy=config.policy,
+        # as if whoever comes on call had answered: the preview shows who is to be summoned, not who sleeps
+        policy=msgspec.structs.replace(config.policy, ask_duty=False),
         duty=tuple(Duty(person=ref("person", d.person), role=d.role, hours=d.hours) for d in config.duty),
         council_desks=tuple(
             CouncilDesk(

@@ -7,13 +7,14 @@ a message leaves, and the result is evidence: never a fact, never a log line.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from escalation import dialog
 from escalation.check_out import CALL as CHECK_OUT_CALL
 from escalation.free_number import TEMPLATE, WHISPER, FreeCall
+from escalation.on_call import call_after
 from escalation.replies import codes_for
 from escalation.wording import (
     Audience,
@@ -78,6 +79,8 @@ HOUR_WORDS = frozenset({"OC-6", "RM-1", "OC-61", "OC-150", RING_US})
 """Words that say how the hour stands, or why the council is told."""
 
 
+OF_DUTY = frozenset({"OC-7", "OC-181", "OC-182", "OC-183", "RM-180", "OCV-180"})
+"""Words about the start of somebody's duty on call: of {new}, who is told or spoken of."""
 OF_CHECKS = frozenset({"OC-180"})
 """Words about all alerts that wait for the manager's check."""
 
@@ -148,6 +151,8 @@ class Words:
             values["min"] = str(said.count) if said.count else ""
         if template == "CW-4" and not self._tells_service_user(visit):
             values["first"] = ""
+        if template in OF_DUTY:
+            values |= self._duty(said.person)
         return render_sms(self._wording, template, values)
 
     def script(self, message: Message, step: str, now: datetime) -> Script:
@@ -242,6 +247,9 @@ class Words:
         row = dialog.DIALOGS.get(message.template)
         if row is None:
             return ""
+        if message.template == "OCV-180":
+            one = self._state.values.hand_overs.get(message.person)
+            return "over" if one is None or one.answered else ""
         if alert is not None and alert.state == "ended" and "over" in row.openings:
             return "over"
         if message.purpose == "offer":
@@ -316,12 +324,28 @@ class Words:
             values |= self._hour(alert, visit, now, message.template)
         if message.template in OF_CHECKS:
             values |= self._unchecked()
+        if message.template in OF_DUTY:
+            values |= self._duty(message.about or message.person)
         if message.unrecorded or message.template == "OC-13":
             # what is meant to be done for the service user waits for the disk: it must not be told as being done
             values |= {"degraded": self._wording.phrase["degraded"], "doing": ""}
         if message.slot is not None:
             values |= codes_for(message.template, message.slot, bare=message.bare)
         return values
+
+    def _duty(self, person: str) -> dict[str, str]:
+        """Whose duty on call begins when, until when, who had it before, how many alerts are open as this leaves."""
+        one = self._state.values.hand_overs.get(person)
+        local, values = self._state.calendar.local, self._state.values
+        until = one.until if one is not None else None
+        return {
+            "new": self._directory.name(person),
+            "from": text_time(local(one.began_at)) if one is not None else "",
+            "to": text_time(local(until)) if until is not None else "",
+            "staff": self._directory.name(one.outgoing) if one is not None else "",
+            "n": str(sum(1 for alert in values.alerts.values() if alert.state != "ended")),
+            "min": str(round(call_after(values.policy) / timedelta(minutes=1))),
+        }
 
     def _unchecked(self) -> dict[str, str]:
         """How many alerts wait for the manager's check as this leaves, and on which day the first of them was over."""

@@ -13,6 +13,7 @@ from msgspec import structs
 
 from config.policy import Calendar, Duty, applying
 from escalation import check_out, inform, reassure, summon
+from escalation.on_call import in_order
 from escalation.people import LineView, PersonView, is_quiet, may_be_told, speaker_of, told_lines
 from escalation.replies import QUESTIONS, free_slot, same_question
 from escalation.track import Contact, Move, Track, TrackName
@@ -228,6 +229,8 @@ def duty_chain(work: Work, about: str | None) -> tuple[PersonView, ...]:
     # hours are written to the minute: who is on duty in it is worked out once for all that is decided in it
     minute = work.now.replace(second=0, microsecond=0)
     on_duty = _on_duty(state.values.duty, minute, state.calendar)
+    if state.values.hand_overs:
+        on_duty = in_order(on_duty, state.values.hand_overs.values(), work.now)
     return tuple([person_for(work, ref, about) for ref in on_duty])
 
 

@@ -22,6 +22,7 @@ from monitor.core import (
     checks,
     council,
     counted,
+    duty,
     incidents,
     informing,
     leaving,
@@ -68,7 +69,7 @@ from monitor.core.inputs import (
     SendTurn,
     SignalChanged,
 )
-from monitor.core.state import CHECKS, ROTA, Alert, State
+from monitor.core.state import CHECKS, DUTY, ROTA, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
@@ -80,7 +81,8 @@ JOURNAL_FORMAT = 1
 def decide(state: State, seen: Input, ctx: Ctx) -> Decision:
     """What follows from this input, as facts. Raises only on a programmer's error."""
     work = Work(state, ctx)
-    return checks.follow(work, procedure.follow(work, _DECIDE[type(seen)](work, seen)))
+    decision = procedure.follow(work, _DECIDE[type(seen)](work, seen))
+    return checks.follow(work, duty.follow(work, decision))
 
 
 def next_deadline(state: State) -> datetime | None:
@@ -105,6 +107,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         checks.on_deadline(work, seen.due_at)
     elif (device := work.state.values.devices.get(subject)) is not None:
         phones.on_deadline(work, device)
+    elif subject == DUTY:
+        duty.on_deadline(work, seen.due_at)
     return work.decision()
 
 
@@ -138,8 +142,13 @@ def _policy(work: Work, seen: PolicyLoaded) -> Decision:
         work.emit("desk", f.ContractsAdopted(contracts=contracts))
     if work.drafts:
         rota.replan_for_policy(work, seen)
-    if seen.duty != values.duty or seen.council_desks != values.council_desks:
-        work.emit("desk", f.DutyAdopted(duty=seen.duty, council_desks=seen.council_desks))
+    # a snapshot of an earlier release does not know since when hand-overs are looked for
+    unseen = bool(seen.duty) and values.duty_seen_at is None
+    if seen.duty != values.duty:
+        duty.reset(work)
+    if seen.duty != values.duty or seen.council_desks != values.council_desks or unseen:
+        since = work.now if unseen or seen.duty != values.duty else values.duty_seen_at
+        work.emit("desk", f.DutyAdopted(duty=seen.duty, council_desks=seen.council_desks, asks_from=since))
     if seen.holidays != values.holidays:
         work.emit("desk", f.HolidaysAdopted(dates=seen.holidays))
     return work.decision()

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from config.policy import Policy, decode_policy
 from escalation import replace
 from escalation.inform import Council
+from escalation.on_call import HandOver
 from escalation.replies import CHECK_OUT, Question, same_question
 from escalation.track import Track
 from monitor.core import facts as f
@@ -22,6 +23,7 @@ from monitor.core.facts import Draft, Happened
 from monitor.core.state import (
     CHECKS,
     DEVICE_MEMORY,
+    DUTY,
     ROTA,
     ROTA_CUT_OFF,
     ROTA_HALF,
@@ -866,11 +868,16 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             _adopt_policy(state, body)
         case f.DutyAdopted() as body:
             values.duty, values.council_desks = body.duty, body.council_desks
+            values.duty_seen_at = body.asks_from
+            state.moved(DUTY)
+        case f.DutyMoved() as body:
+            _hand_over(state, fact, body)
         case f.ContractsAdopted() as body:
             _adopt_contracts(state, body)
         case f.HolidaysAdopted() as body:
             values.holidays = body.dates
             state.refresh_calendar()
+            state.moved(DUTY)
         case f.RotaBegun() as body:
             values.rota_begun = RotaInPart(at=fact.at, rows=body.rows)
             state.moved(ROTA)
@@ -907,6 +914,7 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             state.moved(CHECKS)
         case f.DayRolledOver() as body:
             values.day = body.day
+            state.moved(DUTY)
             _tidy(state, fact)
         case _:
             pass
@@ -935,6 +943,43 @@ def _adopt_rota(state: State, fact: Happened, body: f.RotaAdopted) -> None:
     state.moved(ROTA)
 
 
+def _hand_over(state: State, fact: Happened, body: f.DutyMoved) -> None:
+    """One step of a start of duty. Who has started, or whose duty is over, is asked no more."""
+    values, person = state.values, fact.subject
+    known = values.hand_overs.get(person)
+    same = known is not None and known.began_at == body.began_at
+    asked = known.messages if known is not None and same else ()
+    if body.step in ("started", "over"):
+        for line in list(values.questions):
+            _close_asked(state, line, asked, fact)
+    if body.step == "over":
+        values.hand_overs.pop(person, None)
+    else:
+        values.hand_overs[person] = HandOver(
+            person=person,
+            began_at=body.began_at,
+            step=body.step,
+            until=body.until,
+            outgoing=body.outgoing,
+            next_at=body.next_at,
+            messages=(*asked, body.message) if body.message is not None else asked,
+        )
+        values.duty_seen_at = max(values.duty_seen_at or body.began_at, body.began_at)
+    state.moved(DUTY)
+
+
+def _close_asked(state: State, line: str, keys: tuple[str, ...], fact: Happened) -> None:
+    """The questions of these messages on that line, also where the message itself has left the state."""
+    before = state.values.questions[line]
+    if any(question.open and question.key in keys for question in before):
+        state.values.questions[line] = tuple(
+            structs.replace(question, open=False, closed_at=fact.at)
+            if question.open and question.key in keys
+            else question
+            for question in before
+        )
+
+
 def _practised(known: Practice | None, fact: Happened, body: f.PracticeCalled) -> Practice:
     before = known.practised_at if known is not None else None
     if body.result == "intended":
@@ -957,6 +1002,7 @@ def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:
     values.policies = _in_use(values) | {body.digest: values.policy}
     state.refresh_calendar()
     state.moved(ROTA)
+    state.moved(DUTY)
 
 
 def _in_use(values: Values) -> dict[str, Policy]:
@@ -1019,9 +1065,15 @@ def _tidy(state: State, fact: Happened) -> None:
     for line, times in list(values.replies_to.items()):
         if fact.at - times[-1] > timedelta(days=1):
             del values.replies_to[line]
+    duty = {key for one in values.hand_overs.values() for key in one.messages}
     for key, message in list(values.messages.items()):
         its_visit = message.alert is None and message.visit in values.visits
-        if message.phase == "settled" and message.alert not in values.alerts and not its_visit:
+        if (
+            message.phase == "settled"
+            and message.alert not in values.alerts
+            and not its_visit
+            and key not in duty
+        ):
             del values.messages[key]
 
 

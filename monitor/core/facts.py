@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from config.policy import CouncilDesk, Duty, Terms
+from escalation.on_call import DutyStep
 from monitor.core.inputs import (
     CheckInKind,
     DarkCause,
@@ -99,6 +100,8 @@ class DutyAdopted(FactBody, frozen=True, kw_only=True):
 
     duty: tuple[Duty, ...]
     council_desks: tuple[CouncilDesk, ...]
+    asks_from: datetime | None = None
+    """Who comes on call by this list after that moment is asked to say so."""
 
 
 class ContractsAdopted(FactBody, frozen=True, kw_only=True):
@@ -106,6 +109,20 @@ class ContractsAdopted(FactBody, frozen=True, kw_only=True):
     contracts have no council behind them."""
 
     contracts: tuple[Terms, ...]
+
+
+class DutyMoved(FactBody, frozen=True, kw_only=True):
+    """How far the start of somebody's duty on call is; the subject is who comes on call. `outgoing` had it before, and
+    stays on when nobody has answered. `message`: the question that went out with this step."""
+
+    step: DutyStep
+    began_at: datetime
+    reason: str = ""
+    until: datetime | None = None
+    outgoing: str | None = None
+    next_at: datetime | None = None
+    message: str | None = None
+    proof: str | None = None
 
 
 class HolidaysAdopted(FactBody, frozen=True, kw_only=True):
@@ -647,6 +664,7 @@ AnyBody = (
     | PolicyAdopted
     | DutyAdopted
     | ContractsAdopted
+    | DutyMoved
     | HolidaysAdopted
     | PeopleChanged
     | RotaBegun

@@ -13,7 +13,18 @@ from msgspec import Struct
 
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
-from monitor.core import asking, council, informing, leaving, lines, phones, practice, procedure, replacing
+from monitor.core import (
+    asking,
+    council,
+    duty,
+    informing,
+    leaving,
+    lines,
+    phones,
+    practice,
+    procedure,
+    replacing,
+)
 from monitor.core import facts as f
 from monitor.core.alerts import (
     CHECK_OUT_WORDS,
@@ -145,6 +156,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return phones.told_still(work, message)
     if alert is not None and message.template == council.RING_US:
         return council.pointless(work, alert, message)
+    if message.template in duty.QUESTIONS:
+        return duty.pointless(work, message)
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":
@@ -206,6 +219,8 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
         lines.call_ended(work, message)
     if message.purpose == "practice":
         practice.ended(work, message, result)
+    if message.template in duty.QUESTIONS:
+        duty.on_settled(work, work.message(message.key) or message, result)
     procedure.on_settled(work, message, result)
     leaving.on_settled(work, message, result)
 
@@ -357,6 +372,7 @@ SAY: dict[Answer, str] = {
     "pass_on": "OC-24",
     "spoke": "NOK-3",
     "can_go": "NOK-4",
+    "start_duty": "OC-181",
 }
 
 
@@ -505,6 +521,9 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
         return None
     if answer == "no_key" and message.result == "voicemail":
         return _machine_stayed(message)
+    if message.template in duty.QUESTIONS:
+        duty.answered(work, message, answer, proof)
+        return None
     alert = work.alert(message.alert)
     if message.template in CHECK_OUT_WORDS:
         leaving.answered(work, message, answer, proof)

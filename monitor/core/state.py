@@ -23,7 +23,9 @@ from config.policy import (
     council_desk_at,
     council_desks_of,
 )
+from escalation import on_call
 from escalation.inform import Council
+from escalation.on_call import HandOver
 from escalation.people import PersonView
 from escalation.replies import Question
 from escalation.track import Track, TrackName
@@ -453,6 +455,10 @@ class Values(Struct, kw_only=True):
     """By line: the texts that came from it in the last days."""
     replies_to: dict[str, tuple[datetime, ...]] = {}
     """By line: when automatic replies went to it."""
+    hand_overs: dict[str, HandOver] = {}
+    """By person: the starts of duty on call that are not over."""
+    duty_seen_at: datetime | None = None
+    """Hand-overs of the duty list after this moment are still to come."""
     checks_next_at: datetime | None = None
     """When unanswered checks of managers are told of again."""
 
@@ -497,6 +503,7 @@ class State:
         self._moved |= dict.fromkeys(self.values.devices)
         self.moved(ROTA)
         self.moved(CHECKS)
+        self.moved(DUTY)
         self._look_again()
 
     def terms(self, person: PersonView | None) -> Terms | None:
@@ -655,7 +662,20 @@ class State:
             at = self._checks_deadline()
         elif (device := values.devices.get(subject)) is not None:
             at = device.look_at
+        elif subject == DUTY:
+            at = self._duty_deadline()
         return None if at is None else (at, turn)
+
+    def _duty_deadline(self) -> datetime | None:
+        """The next hand-over of the on-call list, the next step of one, or the end of a duty."""
+        values = self.values
+        wanted = [
+            at for one in values.hand_overs.values() for at in (one.next_at, one.until) if at is not None
+        ]
+        if values.policy.ask_duty and values.duty_seen_at is not None:
+            start = on_call.next_start(values.duty, values.duty_seen_at, self.calendar)
+            wanted += [start.at] if start is not None else []
+        return min(wanted, default=None)
 
     def _checks_deadline(self) -> datetime | None:
         """When the first unanswered check is due, or when all of them are told of again."""
@@ -722,6 +742,8 @@ def _drop(index: dict[str, Refs], key: str, ref: str) -> None:
 
 ROTA = "rota"
 """The subject under which the desk asks about its rota as a whole."""
+DUTY = "duty"
+"""The subject under which the desk asks about the hand-overs of its on-call list."""
 CHECKS = "checks"
 """The subject under which the desk asks about its managers' checks as a whole: thirty are told of in one text."""
 ROTA_OLD = "rota_old"

@@ -18,7 +18,7 @@ from tests.core.driver import MONDAY, Desk
 
 def alerted() -> tuple[Desk, Message]:
     """A late visit; the text to paul, who is on call, waits for its turn."""
-    desk = Desk(public="off")
+    desk = Desk(public="off", ask_duty=False)
     desk.plan()
     desk.advance(minutes=30)
     (message,) = desk.messages("summon")

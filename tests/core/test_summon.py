@@ -22,7 +22,7 @@ LATE = timedelta(minutes=30)
 
 def raised(at: datetime, **desk_: Any) -> Desk:
     """A late visit, alerted at `at`; nothing has been sent yet."""
-    desk = Desk(at - LATE, public="off", **desk_)
+    desk = Desk(at - LATE, public="off", ask_duty=False, **desk_)
     desk.plan()
     desk.advance(minutes=30)
     return desk

@@ -433,7 +433,7 @@ def test_evidence_after_the_visit_has_left_the_state_is_recorded_and_reopens_not
 
 
 def test_an_ended_alert_takes_its_messages_and_questions_with_it() -> None:
-    desk = Desk()
+    desk = Desk(ask_duty=False)
     desk.plan(service_user="fay")
     desk.advance(minutes=31)
     desk.send_all()
