@@ -130,6 +130,8 @@ class Council(Struct, frozen=True, kw_only=True, gc=False):
     next_at: datetime | None = None
     moved_at: datetime | None = None
     """When it came to stand there; the fold says it."""
+    told_at: datetime | None = None
+    """When it was told last, also while it is told a second time; the fold says it."""
 
 
 def council_retry(policy: Policy) -> timedelta:

@@ -75,8 +75,10 @@ MOMENTS = frozenset({"SU-5", "SU-6", "SU-7", "SU-8", "SU-10", "SUV-2", "SUV-5", 
 """Words whose {time} is when somebody will be there: the planned start would be a promise that nobody made."""
 NAMES_NEW = frozenset({"SU-6", "SU-10", "SUV-2", "CW-9", "CW-13", "CWV-2", "CO-2", "CO-150", "CO-5"})
 """Words that are about the one who comes instead, or is missing; elsewhere `Message.about` is {carer}."""
-HOUR_WORDS = frozenset({"OC-6", "RM-1", "OC-61", "OC-150", RING_US})
-"""Words that say how the hour stands, or why the council is told."""
+HOUR_WORDS = frozenset({"OC-6", "RM-1"})
+"""Words that say how the hour stands."""
+WHY_COUNCIL = frozenset({"OC-61", "OC-150", RING_US})
+"""Words that say why the council is to be told."""
 
 
 OF_DUTY = frozenset({"OC-7", "OC-181", "OC-182", "OC-183", "RM-180", "OCV-180"})
@@ -322,6 +324,8 @@ class Words:
             values["min"] = str(alert.count) if alert.reason == "left_short" else ""
         if alert is not None and message.template in HOUR_WORDS:
             values |= self._hour(alert, visit, now, message.template)
+        if alert is not None and message.template in WHY_COUNCIL:
+            values["why"] = hour_words.why(self._wording, alert, hour_words.standing(alert, visit, now), now)
         if message.template in OF_CHECKS:
             values |= self._unchecked()
         if message.template in OF_DUTY:
@@ -462,7 +466,6 @@ class Words:
             "sent": hour_words.for_staff(
                 self._wording, standing, self._clock, self._directory.name, yet=template == "OC-6"
             ),
-            "why": hour_words.why(self._wording, alert, standing, now),
         }
 
     def _clock(self, at: datetime) -> str:

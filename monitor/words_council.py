@@ -176,8 +176,8 @@ class CouncilWords:
 
     def _spoken_at(self, alert: Alert) -> datetime | None:
         """When somebody of theirs was spoken to: a person of ours said so, or they pressed a key."""
-        if alert.council is not None and alert.council.step == "reached":
-            return alert.council.moved_at
+        if alert.council is not None and alert.council.told_at is not None:
+            return alert.council.told_at
         reached = [m for m in self._to_desk(alert, "call") if m.proof is not None]
         return (reached[0].settled_at or reached[0].intended_at) if reached else None
 

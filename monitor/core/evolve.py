@@ -485,7 +485,7 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
             call = alert.answerphone if body.came == "unknown" else None
             return structs.replace(alert, answerphone=call, recordings=_recorded(alert, fact, body))
         case f.CouncilMoved():
-            return structs.replace(alert, council=_council(fact, body))
+            return structs.replace(alert, council=_council(fact, body, alert.council))
         case f.ActionRecorded(track=name) if name is not None:
             pressed = Pressed(action=body.action, track=name, by=body.by, at=fact.at)
             before = tuple(one for one in alert.pressed if one.track != name)
@@ -579,7 +579,7 @@ def _waiting(fact: Draft, body: f.AlertRaised) -> tuple[Track, ...]:
     return (Track(name="replace", step="waiting", reason="locating", next_at=half),)
 
 
-def _council(fact: Draft, body: f.CouncilMoved) -> Council:
+def _council(fact: Draft, body: f.CouncilMoved, before: Council | None) -> Council:
     return Council(
         step=body.step,
         reason=body.reason,
@@ -587,6 +587,7 @@ def _council(fact: Draft, body: f.CouncilMoved) -> Council:
         tries=body.tries,
         next_at=body.next_at,
         moved_at=fact.at,
+        told_at=fact.at if body.step == "reached" else before.told_at if before is not None else None,
     )
 
 

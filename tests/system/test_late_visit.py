@@ -441,6 +441,29 @@ def test_cannot_after_all_asks_the_next_and_those_who_were_told_it_is_covered(
         w.told(OFFICE, "Kit cannot get to Edna su-1")
 
 
+def test_who_was_sent_and_is_not_there_is_asked_before_others_are(tmp_path: Path, warm: WarmStart) -> None:
+    policy = AT_ONCE | {"locate_gives_up": "2s", "summon_call_after": "1s", "replace_within": "1h"}
+    with world(tmp_path, warm, KIT_COMES, LOU_COMES, edna=EDNA_TEXTS, policy=policy) as w:
+        assert w.act("assign_replacement", to="cw-2", minutes=0).status == 200
+        w.told(EDNAS_MOBILE, "Kit is coming to you today")
+        asked = w.told(KIT, "no check-in at Edna su-1 by")
+        assert not [text for text in w.heard(LOU) if "Cover wanted" in text]
+        w.told(OFFICE, "Kit was sent to Edna su-1")
+        w.says(KIT, asked, "cannot get there")
+        w.says(LOU, w.told(LOU, "Cover wanted"), "I will go")
+        w.told(EDNAS_MOBILE, "Lou is coming to you today")
+
+
+def test_who_was_sent_and_says_nothing_gives_way(tmp_path: Path, warm: WarmStart) -> None:
+    policy = AT_ONCE | {"locate_gives_up": "2s", "summon_call_after": "1s", "replace_within": "1h"}
+    with world(tmp_path, warm, KIT_COMES, LOU_COMES, policy=policy) as w:
+        assert w.act("assign_replacement", to="cw-2", minutes=0).status == 200
+        w.told(KIT, "no check-in at Edna su-1 by")
+        w.phones.do(w.phones.ringing(KIT, timeout=20), "no-answer")
+        w.told(OFFICE, "Others are being asked again")
+        w.told(LOU, "Cover wanted")
+
+
 def test_nobody_accepts_and_the_hour_passes(tmp_path: Path, warm: WarmStart) -> None:
     policy = AT_ONCE | {"replace_within": "8s", "locate_gives_up": "1s"}
     with world(tmp_path, warm, KIT_COMES, policy=policy) as w:

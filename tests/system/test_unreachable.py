@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from aiosmtpd.controller import Controller
 
 from monitor.outbox import AT_ONCE
@@ -242,6 +243,121 @@ def words_on_their_way(w: World) -> list[dict[str, Any]]:
     """Texts that it is over and of which nobody knows yet whether they came."""
     last = [one for one in w.alert()["contacts"] if (one["purpose"], one["channel"]) == ("stand_down", "sms")]
     return [one for one in last if one["settled_at"] is None]
+
+
+# --- the council is told by a person: ours is rung first ---
+
+
+def not_reached(w: World) -> None:
+    """Two tries in vain: next of kin and council are told from here on."""
+    w.does(EDNA, "no-answer")
+    w.does(EDNA, "no-answer", 2)
+
+
+def test_who_has_it_is_rung_and_then_the_council_and_says_by_a_key_that_it_is_told(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    # at her pace: the council picks up late
+    with world(tmp_path, warm, speed=4) as w:
+        w.lay_out()
+        w.late()
+        w.call(EDNA)
+        w.act("take")
+        not_reached(w)
+        office = w.does(OFFICE, "answer")
+        said = " ".join(office["script"])
+        assert "council" in said
+        assert not {"Edna", "Quillfeather"} & set(re.split(r"\W+", said)), "a voicemail may be listening"
+        assert w.phones.calls(COUNCIL) == [], "its desk never waits for nobody"
+        w.text(OFFICE, "We ring you now and join you to the council, try 1")
+        waits = w.presses(office, "1")
+        assert "Edna" in " ".join(waits["script"])
+        desk = w.does(COUNCIL, "answer")
+        room = until_sync(lambda: w.phones.call(desk["sid"])["conference"], what="the desk is joined")
+        until_sync(lambda: w.phones.call(office["sid"])["conference"] == room, what="she is joined to it")
+        w.phones.do(desk, "hangup")
+        until_sync(lambda: w.phones.call(office["sid"])["waiting_for_key"], what="she is back")
+        told = w.presses(office, "2")
+        assert "on record" in " ".join(told["script"])
+        assert "the officer's name" in w.text(OFFICE, "on record")
+        assert len(of_kind(w.office.facts(), "CouncilMoved", step="reached", reason="told")) == 1
+        assert len(w.phones.calls(OFFICE)) == 1
+
+
+def test_who_does_not_come_to_the_telephone_is_tried_again_and_the_council_is_not_rung_for_nobody(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm, overrides={"replace_within": "18s", "locate_gives_up": "1h"}) as w:
+        w.lay_out()
+        w.late()
+        w.call(EDNA)
+        w.act("take")
+        not_reached(w)
+        for n in (1, 2, 3):
+            w.does(OFFICE, ("no-answer", "voicemail", "busy")[n - 1], n)
+        assert "no call to it through callwatch" in w.text(ON_CALL, "the council is not told yet")
+        report = until_sync(lambda: [m for _, m in w.mailbox.mails if "try" not in m["Subject"]][1:], 20)[0]
+        assert "At your desk: not rung yet." in report.get_content()
+        assert w.phones.calls(COUNCIL) == []
+        w.act("told_council", note="by my own telephone")
+        assert of_kind(w.office.facts(), "CouncilMoved", step="reached")
+
+
+AGREED = [DESKS[0] | {"machine_calls": True}]
+
+
+@pytest.mark.parametrize("keys", [("3",), ("2", "3")], ids=["noted", "the reference, then noted"])
+def test_nobody_of_ours_has_it_and_a_desk_that_agreed_is_rung_by_the_machine(
+    tmp_path: Path, warm: WarmStart, keys: tuple[str, ...]
+) -> None:
+    soon = {"replace_within": "12s", "locate_gives_up": "1h"}
+    with world(tmp_path, warm, council_desks=AGREED, overrides=soon) as w:
+        w.lay_out()
+        w.late()
+        not_reached(w)
+        desk = w.does(COUNCIL, "answer")
+        said = " ".join(desk["script"])
+        assert "has not answered yet" in said
+        assert not {"Edna", "Quillfeather"} & set(re.split(r"\W+", said))
+        desk = w.presses(desk, *keys)
+        assert "Thank you" in " ".join(desk["script"])
+        assert "please ring it" in w.text(OFFICE, "has noted Edna su-1 by a key")
+        assert len(of_kind(w.office.facts(), "CouncilMoved", step="reached", reason="noted")) == 1
+        opened = instant(w.alert()["opened_at"])
+        assert (instant(desk["at"]) - opened).total_seconds() >= 4, "a third of the hour"
+
+
+def test_a_menu_at_the_council_tells_nobody_and_it_is_rung_again(tmp_path: Path, warm: WarmStart) -> None:
+    soon = {"replace_within": "12s", "locate_gives_up": "1h"}
+    with world(tmp_path, warm, council_desks=AGREED, overrides=soon) as w:
+        w.lay_out()
+        w.late()
+        not_reached(w)
+        w.does(COUNCIL, "answer")  # and music
+        again = w.does(COUNCIL, "answer", 2)
+        assert of_kind(w.office.facts(), "CouncilMoved", step="reached") == []
+        w.presses(again, "1")
+        assert until_sync(lambda: w.office.alerts(kind="help_asked"), what="a person of ours is looked for")
+        assert of_kind(w.office.facts(), "CouncilMoved", step="reached") == []
+
+
+def test_a_council_that_had_been_told_hears_of_the_breach(tmp_path: Path, warm: WarmStart) -> None:
+    hour = {"replace_within": "9s", "locate_gives_up": "1h", "ring_staff": "1m"}
+    with world(tmp_path, warm, speed=4, overrides=hour) as w:
+        w.lay_out()
+        w.late()
+        w.call(EDNA)
+        w.act("take")
+        not_reached(w)
+        w.mailbox.mail("Not reached")
+        w.phones.do(w.call(OFFICE), "no-answer")
+        w.act("told_council", note="J. Hart, reference 88-1204")
+        second = w.mailbox.mail("The hour has passed", timeout=20)
+        assert "nobody is with the person yet" in second
+        assert not {"Edna", "Quillfeather"} & set(re.split(r"\W+", second))
+        assert "Council: told" in w.text(ON_CALL, "HOUR PASSED Edna su-1")
+        until_sync(lambda: w.phones.calls(OFFICE)[1:], 20, what="our person is rung once more")
+        w.mailbox.mail("Not reached")
 
 
 def test_a_next_of_kin_who_must_never_be_told_hears_nothing_and_the_other_is_rung_at_once(

@@ -450,7 +450,9 @@ def test_who_has_promised_to_come_is_not_left_out(story: Story) -> None:
 )
 def test_staff_hear_why_the_council_is_told(story: Story, reached: Any, hour_at: datetime, said: str) -> None:
     story.alert(hour_at=hour_at, tracks=(Track(name="reassure", step=reached, reason=""),))
-    assert said in story.text("OC-61", "st-1", count=1)
+    assert said in story.text("OC-61", "st-1", count=2)
+    assert "try 2." in story.text("OC-61", "st-1", count=2)
+    assert "join you to the council, try 2." in story.text("OC-150", "st-1", count=2)
 
 
 def test_the_second_report_is_short_and_says_that_the_hour_has_passed(story: Story) -> None:
@@ -466,7 +468,7 @@ def test_the_second_report_is_short_and_says_that_the_hour_has_passed(story: Sto
 def test_the_council_hears_who_is_on_the_way_and_that_it_was_spoken_to(story: Story) -> None:
     story.alert(
         sent=(Sent(worker=story.ref("cw-2"), eta_at=ETA),),
-        council=Council(step="reached", reason="told", moved_at=NOW),
+        council=Council(step="reached", reason="told", moved_at=NOW, told_at=NOW),
     )
     values = CouncilWords(load_wording(), story.state, story.directory)
     alert = story.state.values.alerts["a1"]
