@@ -249,6 +249,23 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     rota_old_after: Annotated[
         timedelta, _clause("ours", "a rota older than this is an alarm", least="1s", most="14d")
     ] = timedelta(hours=24)
+    staff_changes_at: Annotated[
+        time,
+        Meta(
+            title="spec 7.10 (ours)",
+            description="when service users are told of another care worker than usual tomorrow, local time",
+        ),
+    ] = time(16)
+    staff_changes_check: Annotated[
+        timedelta,
+        _clause("spec 7.10 (ours)", "so much later staff hear who has not been told", least="1s", most="8h"),
+    ] = timedelta(hours=2)
+    regular_for: Annotated[
+        timedelta,
+        _clause(
+            "spec 7.10 (ours)", "who has been there within this time is a regular", least="1d", most="366d"
+        ),
+    ] = timedelta(days=28)
     night_from: Annotated[time, Meta(title="spec 6.1", description="night begins, local time")] = time(23)
     night_to: Annotated[time, Meta(title="spec 6.1", description="night ends, local time")] = time(7)
     answerphone_from: Annotated[

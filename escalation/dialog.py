@@ -149,6 +149,20 @@ def _replacement_call() -> Dialog:
     )
 
 
+def _change_call() -> Dialog:
+    """SUV-10: who comes whom they do not know, told the day before (spec 7.10)."""
+    keys = {"1": _to("heard", "heard"), "2": _to("talk", "talk")}
+    again, nobody = _to("again"), _to("ring_back", "no_key")
+    return _dialog(
+        "hello",
+        Step(name="hello", lines=("hello", "menu"), keys=keys, silence=again, other=again),
+        Step(name="again", lines=("hello", "menu"), keys=keys, silence=nobody, other=nobody),
+        *(_end(name) for name in ("heard", "over")),
+        *_kept(("talk", "talk"), ("ring_back", "stay_on")),
+        openings=("over",),
+    )
+
+
 def _practice_call() -> Dialog:
     """SUV-4: with a member of staff in the room; without a key nobody is made *auto* (domain.md)."""
     keys = {"1": _to("well_done", "practised")}
@@ -472,6 +486,7 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "SUV-2": _replacement_call(),
         "SUV-4": _practice_call(),
         "SUV-5": _inbound_call(),
+        "SUV-10": _change_call(),
         "SPV-1": _speaker_call(),
         "NOKV-1": _next_of_kin_call(),
         "CWV-1": _locate_call(),

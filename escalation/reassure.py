@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct, structs
 
 from config.policy import Policy, PublicMode
-from escalation.people import LineView, PersonView, understood
+from escalation.people import LineView, PersonView, PlanView, understood
 from escalation.track import Contact, ContactChannel, Move, Priority, Step, Track
 
 MODES: dict[PublicMode, int] = {"off": 0, "ask": 1, "auto": 2}
@@ -63,14 +63,18 @@ def addressed(case: ReassureCase) -> PersonView | None:
     return case.speaker or case.person
 
 
+def by_person_alone(plan: PlanView) -> bool:
+    """Whether the plan wants a person, or the machine does not speak their language."""
+    return plan.channels[:1] == ("person",) or not understood(plan)
+
+
 def left_alone(case: ReassureCase) -> str | None:
     """Why the plan lets no machine contact them now, or None. That is not "cannot be reached" (domain.md)."""
     who = addressed(case)
     if case.person is None or who is None:
         return None
     # why a person rings stays out of the reason: it goes into a fact, and may be somebody's health
-    plan = who.plan
-    if case.person.plan.end_of_life or plan.channels[:1] == ("person",) or not understood(plan):
+    if case.person.plan.end_of_life or by_person_alone(who.plan):
         return "person_only"
     if case.person.plan.minor and case.speaker is None:
         return "nobody_speaks"

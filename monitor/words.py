@@ -35,6 +35,7 @@ from monitor.core.causes import is_incident, round_of
 from monitor.core.council import RING_US
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
+from monitor.core.staff_changes import BY_CALL, BY_TEXT
 from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import Script
 from monitor.directory import Directory
@@ -71,9 +72,11 @@ ANSWERPHONE = {
 
 TELLS_OF_ARRIVAL = {"OC-19": None, "OC-29": None, "NOK-5": "NOK-5B", "CO-4": "CO-4B"}
 """Texts that it is over, with what is said outside in their place when nobody is known to have arrived."""
-MOMENTS = frozenset({"SU-5", "SU-6", "SU-7", "SU-8", "SU-10", "SUV-2", "SUV-5", "CW-8"})
+MOMENTS = frozenset({"SU-5", "SU-6", "SU-7", "SU-8", "SU-10", "SUV-2", "SUV-5", "SUV-10", "CW-8"})
 """Words whose {time} is when somebody will be there: the planned start would be a promise that nobody made."""
-NAMES_NEW = frozenset({"SU-6", "SU-10", "SUV-2", "CW-9", "CW-13", "CWV-2", "CO-2", "CO-150", "CO-5"})
+NAMES_NEW = frozenset(
+    {"SU-6", "SU-10", "SUV-2", "SUV-10", "CW-9", "CW-13", "CWV-2", "CO-2", "CO-150", "CO-5"}
+)
 """Words that are about the one who comes instead, or is missing; elsewhere `Message.about` is {carer}."""
 HOUR_WORDS = frozenset({"OC-6", "RM-1"})
 """Words that say how the hour stands."""
@@ -423,6 +426,9 @@ class Words:
     def _for_service_user(self, message: Message, visit: Visit | None) -> dict[str, str]:
         """{carer} is who was expected; how late they are is what was said, or follows from the promised time."""
         filled = {"min": str(message.count) if message.count else ""}
+        if visit is not None and message.template in (BY_TEXT, BY_CALL):
+            regular = self._regular(visit)
+            return {"carer": regular, "day": f"{self._state.calendar.local(visit.start):%A}"}
         if visit is not None and message.about in visit.workers:
             filled["carer"] = self._directory.name(message.about)
         elif visit is not None and message.about is not None and len(visit.places) > 1:
@@ -430,6 +436,12 @@ class Words:
         if not message.count and message.at is not None and visit is not None and message.at > visit.start:
             filled["min"] = str(round((message.at - visit.start).total_seconds() / 60))
         return filled
+
+    def _regular(self, visit: Visit) -> str:
+        """Who was with them last, of those who are not planned for this visit."""
+        known = self._state.values.regulars.get(visit.service_user, {})
+        others = sorted((last, worker) for worker, last in known.items() if worker not in visit.workers)
+        return self._directory.name(others[-1][1]) if others else self._wording.phrase["no_carer"]
 
     def _instead_of(self, message: Message, visit: Visit) -> dict[str, str]:
         """Of two who were expected, the one for whom somebody else comes: not who is on the way."""

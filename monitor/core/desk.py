@@ -33,6 +33,7 @@ from monitor.core import (
     procedure,
     replacing,
     rota,
+    staff_changes,
     steering,
     visits,
 )
@@ -69,7 +70,7 @@ from monitor.core.inputs import (
     SendTurn,
     SignalChanged,
 )
-from monitor.core.state import CHECKS, DUTY, ROTA, Alert, State
+from monitor.core.state import CHECKS, DUTY, ROTA, STAFF_CHANGES, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
@@ -103,6 +104,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         messages.on_deadline(work, message)
     elif subject == ROTA:
         rota.on_deadline(work, seen.due_at)
+    elif subject == STAFF_CHANGES:
+        staff_changes.on_deadline(work, seen.due_at)
     elif subject == CHECKS:
         checks.on_deadline(work, seen.due_at)
     elif (device := work.state.values.devices.get(subject)) is not None:

@@ -7,7 +7,7 @@ see what its own earlier facts have changed (`monitor.core.work`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, structs
@@ -28,6 +28,7 @@ from monitor.core.state import (
     ROTA_CUT_OFF,
     ROTA_HALF,
     ROTA_OLD,
+    STAFF_CHANGES,
     WEEK,
     Alert,
     Check,
@@ -168,6 +169,8 @@ def _fold_visit(state: State, fact: Happened, seen: Fold) -> None:
         return
     visits[fact.subject] = new
     state.index_visit(new, old)
+    if isinstance(fact.body, f.ArrivalRecorded):
+        _been_there(state, new, fact.body)
     anew = isinstance(fact.body, f.VisitPlanned)
     for key in new.asks:
         if anew or _answered_by_itself(new, values.messages.get(key)):
@@ -179,6 +182,20 @@ def _answered_by_itself(visit: Visit, message: Message | None) -> bool:
     if visit.over or message is None or message.template not in CHECK_OUT:
         return visit.over or visit.all_there
     return all(place.worker != message.person or not place.inside for place in visit.places)
+
+
+def _been_there(state: State, visit: Visit, body: f.ArrivalRecorded) -> None:
+    """Who comes is one of those whom they know, from here on."""
+    values = state.values
+    if body.worker is None:
+        return
+    day = state.calendar.day(body.arrived_at)
+    if values.changes_told is None:
+        values.changes_told = values.changes_checked = day
+        state.moved(STAFF_CHANGES)
+    known = values.regulars.get(visit.service_user, {})
+    if known.get(body.worker, date.min) < day:
+        values.regulars[visit.service_user] = known | {body.worker: day}
 
 
 def _forget_asks(state: State, visit: Visit, fact: Happened) -> None:
@@ -867,6 +884,7 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             values.fence = body.fence
         case f.PolicyAdopted() as body:
             _adopt_policy(state, body)
+            state.moved(STAFF_CHANGES)
         case f.DutyAdopted() as body:
             values.duty, values.council_desks = body.duty, body.council_desks
             values.duty_seen_at = body.asks_from
@@ -913,6 +931,12 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
         case f.ChecksReminded() as body:
             values.checks_next_at = body.next_at
             state.moved(CHECKS)
+        case f.StaffChangesTold() as body:
+            values.changes_told = body.day
+            state.moved(STAFF_CHANGES)
+        case f.StaffChangesChecked() as body:
+            values.changes_checked = body.day
+            state.moved(STAFF_CHANGES)
         case f.DayRolledOver() as body:
             values.day = body.day
             state.moved(DUTY)
@@ -1067,6 +1091,13 @@ def _tidy(state: State, fact: Happened) -> None:
         if fact.at - times[-1] > timedelta(days=1):
             del values.replies_to[line]
     duty = {key for one in values.hand_overs.values() for key in one.messages}
+    since = state.calendar.day(fact.at) - values.policy.regular_for
+    for person, known in list(values.regulars.items()):
+        kept_known = {worker: last for worker, last in known.items() if last >= since}
+        if kept_known:
+            values.regulars[person] = kept_known
+        else:
+            del values.regulars[person]
     for key, message in list(values.messages.items()):
         its_visit = message.alert is None and message.visit in values.visits
         if (

@@ -400,6 +400,22 @@ class ChecksReminded(FactBody, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class StaffChangesTold(FactBody, frozen=True, kw_only=True):
+    """About the visits of `day` the service users were told who comes whom they do not know (spec 7.10): so many
+    messages. `reason` `while_down`: it was too late for that."""
+
+    day: date
+    told: int
+    reason: str = ""
+
+
+class StaffChangesChecked(FactBody, frozen=True, kw_only=True):
+    """So many changes of that day nobody has been told of; the one on duty was asked to."""
+
+    day: date
+    untold: int
+
+
 class AlertClosed(FactBody, frozen=True, kw_only=True):
     """The ended alert leaves the state."""
 
@@ -695,6 +711,8 @@ AnyBody = (
     | CheckWanted
     | CheckRecorded
     | ChecksReminded
+    | StaffChangesTold
+    | StaffChangesChecked
     | AlertClosed
     | LineWaits
     | LinesJoined

@@ -24,6 +24,7 @@ from monitor.core import (
     practice,
     procedure,
     replacing,
+    staff_changes,
 )
 from monitor.core import facts as f
 from monitor.core.alerts import (
@@ -158,6 +159,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return council.pointless(work, alert, message)
     if message.template in duty.QUESTIONS:
         return duty.pointless(work, message)
+    if message.template in (staff_changes.BY_TEXT, staff_changes.BY_CALL):
+        return staff_changes.pointless(work, message)
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":
@@ -538,6 +541,11 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
     if message.template == "CW-5":
         # it may have been sent before there was any alert
         ask_for_help(work, alert, None, "worker_not_well", worker=message.person)
+        return None
+    if message.template == staff_changes.BY_CALL:
+        staff_changes.answered(work, message, answer, proof)
+        if _wants_person(message, answer):
+            _keep_open(work, None, message, message.person, "no_key" if answer == "no_key" else "asked")
         return None
     if alert is None:
         return None

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from config.policy import Policy, agreed_with
 from monitor.core import facts as f
+from monitor.core import staff_changes
 from monitor.core.alerts import end_alert, raise_alert
 from monitor.core.inputs import Agreed, PolicyLoaded, RotaEnd, RotaPortion, RotaRow, RotaTaken
 from monitor.core.state import ROTA_CUT_OFF, ROTA_EMPTY, ROTA_HALF, ROTA_OLD, WEEK, Visit, rota_deadlines
@@ -94,6 +95,8 @@ def _plan(work: Work, row: RotaRow) -> str:
     if new is None:
         return "unchanged"
     work.emit(ref_of(row), new)
+    if new.workers != old.workers:
+        staff_changes.replanned(work, ref_of(row))
     if row.agreed is not None and new.reason == "agreed":
         _record_agreed(work, ref_of(row), row.agreed)
     return "changed"

@@ -453,6 +453,13 @@ class Values(Struct, kw_only=True):
     """By service user: when cancellations were confirmed in the last days."""
     texts: dict[str, tuple[TextSeen, ...]] = {}
     """By line: the texts that came from it in the last days."""
+    regulars: dict[str, dict[str, date]] = {}
+    """By service user: who has been with them, and on which local day last."""
+    changes_told: date | None = None
+    """Up to the visits of this day service users have been told who comes whom they do not know; None: nobody knows
+    anybody yet."""
+    changes_checked: date | None = None
+    """Up to this day it has been looked who has not heard."""
     replies_to: dict[str, tuple[datetime, ...]] = {}
     """By line: when automatic replies went to it."""
     hand_overs: dict[str, HandOver] = {}
@@ -504,6 +511,7 @@ class State:
         self.moved(ROTA)
         self.moved(CHECKS)
         self.moved(DUTY)
+        self.moved(STAFF_CHANGES)
         self._look_again()
 
     def terms(self, person: PersonView | None) -> Terms | None:
@@ -664,6 +672,8 @@ class State:
             at = device.look_at
         elif subject == DUTY:
             at = self._duty_deadline()
+        elif subject == STAFF_CHANGES:
+            at = self._staff_changes_deadline()
         return None if at is None else (at, turn)
 
     def _duty_deadline(self) -> datetime | None:
@@ -676,6 +686,16 @@ class State:
             start = on_call.next_start(values.duty, values.duty_seen_at, self.calendar)
             wanted += [start.at] if start is not None else []
         return min(wanted, default=None)
+
+    def _staff_changes_deadline(self) -> datetime | None:
+        """When a day's changes are told, on the day before; then when it is looked who has not heard of them."""
+        told, checked, policy = self.values.changes_told, self.values.changes_checked, self.values.policy
+        if told is None or checked is None:
+            return None
+        if checked < told:
+            before = self.calendar.at_local(told - timedelta(days=1), policy.staff_changes_at)
+            return before + policy.staff_changes_check
+        return self.calendar.at_local(told, policy.staff_changes_at)
 
     def _checks_deadline(self) -> datetime | None:
         """When the first unanswered check is due, or when all of them are told of again."""
@@ -745,6 +765,8 @@ ROTA = "rota"
 DUTY = "duty"
 """The subject under which the desk asks about the hand-overs of its on-call list."""
 CHECKS = "checks"
+STAFF_CHANGES = "staff_changes"
+"""The subject under which the desk asks about another care worker than the regular ones, once a day."""
 """The subject under which the desk asks about its managers' checks as a whole: thirty are told of in one text."""
 ROTA_OLD = "rota_old"
 """Reason of the alarm that no rota was uploaded for `rota_old_after`."""
