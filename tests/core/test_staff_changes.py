@@ -22,7 +22,7 @@ FOUR = MONDAY.replace(hour=16)
 
 def desk_where_dee_was(*, service_user: str = "fay", there: Position = NEXT_DOOR, **more: Any) -> Desk:
     """Monday, eight o'clock: dee is with fay (a mobile), whom she therefore knows."""
-    desk = Desk(**more)
+    desk = Desk(ask_duty=False, **more)
     desk.plan("today", service_user=service_user)
     desk.check(visit="today", position=there)
     desk.check("leave", visit="today", position=there)
