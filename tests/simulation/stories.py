@@ -314,9 +314,10 @@ class Stage:
         """Until so many minutes after the visit should have begun."""
         await asyncio.sleep(max(0.0, (MONDAY + timedelta(minutes=after) - self.clock.true()).total_seconds()))
 
-    async def checks_in(self, worker: str) -> None:
-        """Somebody arrives; their telephone says so until it is heard."""
-        said = {"id": f"k-{worker}", "kind": "arrive", "visit": "v-1", "at": self.clock.true().isoformat()}
+    async def checks_in(self, worker: str, kind: str = "arrive") -> None:
+        """Somebody arrives, or leaves; their telephone says so until it is heard."""
+        at = self.clock.true().isoformat()
+        said = {"id": f"k-{worker}-{kind}", "kind": kind, "visit": "v-1", "at": at}
         seen = read_checkin(json.dumps(said).encode(), device=f"callwatch:phone-{worker}", source="http")
 
         async def says(app: Any) -> None:

@@ -102,7 +102,36 @@ JOINED = Story(
         OLGA: Habits(rung=({"urgent": "1", "urgent_again": "1"},)),
     },
 )
-STORIES = {"unreachable": UNREACHABLE, "replaced": REPLACED, "joined": JOINED}
+
+
+async def _forgotten(stage: Stage) -> None:
+    await stage.checks_in("cw-1")
+    await stage.until(lambda: stage.facts("AlertTaken"), minutes=120)
+    await stage.minutes(120)
+    await stage.acts("lone_worker", "close", reason="seen_well")
+
+
+FORGOTTEN = Story(
+    happens=_forgotten,
+    habits={DAVE: Habits(rung=("busy", "no_answer")), OLGA: Habits(reads=code("I have it"))},
+)
+
+
+async def _still_there(stage: Stage) -> None:
+    await stage.checks_in("cw-1")
+    await stage.until(lambda: len(stage.facts("CheckOutAnswered", answer="still_here")) == 2, minutes=180)
+    await stage.minutes(150)
+    await stage.checks_in("cw-1", "leave")
+
+
+STILL_THERE = Story(happens=_still_there, habits={DAVE: Habits(reads=code("still here"), thinks_s=40)})
+STORIES = {
+    "unreachable": UNREACHABLE,
+    "replaced": REPLACED,
+    "joined": JOINED,
+    "forgotten": FORGOTTEN,
+    "still_there": STILL_THERE,
+}
 
 
 @IN_MEMORY
