@@ -21,9 +21,11 @@ from config.holidays_england import england_bank_holidays
 from config.load import DeskConfig
 from config.policy import Calendar, CouncilDesk, Duty, applying
 from connectors.ports import EvidenceRow, PersonIn, PhoneIn
+from escalation.check_out import NotAsked
 from monitor.core import facts as f
 from monitor.core.desk import Ctx, Decision, State, decide, evolve
 from monitor.core.inputs import (
+    CheckInSeen,
     DeadlineReached,
     DeliveryReported,
     Evidence,
@@ -42,6 +44,8 @@ from monitor.rota_reader import Reading, answer, read_rota
 
 SHOWN_AFTER = timedelta(minutes=75)
 """How long after `late_at` a timeline goes on: past the hour in which somebody must be sent (spec 22.4)."""
+CHECK_OUT_SHOWN = timedelta(minutes=15)
+"""How long after the overrun it goes on: past the first summons."""
 MOST_STEPS = 1_000
 """A policy of milliseconds must not fill the memory: a timeline this long ends with `and_so_on`."""
 AND_SO_ON = "and_so_on"
@@ -52,6 +56,9 @@ NO_VISIT = datetime(2000, 1, 1, tzinfo=UTC)
 NOTHING_KEPT = EvidenceRow(id="e0", subject="rota", keep_until="", salt=b"", body=b"")
 TO_STAFF = frozenset({"summon", "stand_down", "notice"})
 """Purposes whose person is named in a step: staff, by the caller's own id. Of all others it is clear who is meant."""
+
+
+NOT_ASKED: tuple[str, ...] = NotAsked.__args__  # type: ignore[attr-defined]
 
 
 class Step(Struct, frozen=True, kw_only=True):
@@ -71,6 +78,8 @@ class VisitPreview(Struct, frozen=True, kw_only=True):
     duty: tuple[str, ...]
     council_desk: str | None
     timeline: tuple[Step, ...]
+    check_out: tuple[Step, ...] = ()
+    """What happens if everybody who is planned comes in time and nobody checks out (spec 19.6.4)."""
 
 
 class Preview(Struct, frozen=True, kw_only=True):
@@ -114,7 +123,9 @@ def preview(
     planned = whole.state.values.visits
     return Preview(
         visits=tuple(
-            _visit(_Desk(loaded, directory, now), upload, row) for row in upload.rows if row.visit in planned
+            _visit(_Desk(loaded, directory, now), _Desk(loaded, directory, now), upload, row)
+            for row in upload.rows
+            if row.visit in planned
         ),
         problems=finished(answer(said, directory)).problems,
         people_problems=people_problems,
@@ -200,11 +211,17 @@ def _loaded(config: DeskConfig, directory: Directory, holidays: tuple[date, ...]
 # --- one visit ---
 
 
-def _visit(desk: _Desk, upload: RotaReceived, row: RotaRow) -> VisitPreview:
+def _planned(desk: _Desk, upload: RotaReceived, row: RotaRow) -> Visit:
     desk.upload(msgspec.structs.replace(upload, rows=(row,), complete=False))
     # as if the rota were uploaded again and again: an old one would summon in the timeline of a visit in the spring
     desk.state.silence(ROTA)
     (visit,) = desk.state.values.visits.values()
+    return visit
+
+
+def _visit(desk: _Desk, again: _Desk, upload: RotaReceived, row: RotaRow) -> VisitPreview:
+    """`again`: the same desk, on which the care workers come."""
+    visit = _planned(desk, upload, row)
     outside = desk.directory.outside
     duty = applying(desk.state.values.duty, visit.late_at, desk.state.calendar)
     council = desk.state.council_desk(desk.directory.person(visit.service_user), visit.late_at)
@@ -216,13 +233,38 @@ def _visit(desk: _Desk, upload: RotaReceived, row: RotaRow) -> VisitPreview:
         duty=tuple(dict.fromkeys(outside(line.person) for line in duty)),
         council_desk=outside(council) if council else None,
         timeline=_timeline(desk, visit),
+        check_out=_check_out(again, upload, row),
     )
 
 
 def _timeline(desk: _Desk, visit: Visit) -> tuple[Step, ...]:
+    return _steps_until(desk, max(visit.late_at, desk.now) + SHOWN_AFTER)
+
+
+def _check_out(desk: _Desk, upload: RotaReceived, row: RotaRow) -> tuple[Step, ...]:
+    """Everybody checks in at the start of the last visit of their run, and not one of them checks out."""
+    visit = _planned(desk, upload, row)
+    if visit.start < desk.now or not visit.workers:
+        return ()
+    desk.now = visit.start
+    for number, worker in enumerate(visit.workers, 1):
+        arrives = CheckInSeen(
+            ref=f"k{number}",
+            source="http",
+            kind="arrive",
+            at=visit.start,
+            evidence=Evidence(id=NOTHING_KEPT.id, digest=""),
+            fingerprint=number,
+            visit=visit.ref,
+            worker=worker,
+        )
+        desk.tell(arrives)
+    return _steps_until(desk, visit.overrun_at + CHECK_OUT_SHOWN)
+
+
+def _steps_until(desk: _Desk, until: datetime) -> tuple[Step, ...]:
     desk.facts.clear()
     steps: list[Step] = []
-    until = max(visit.late_at, desk.now) + SHOWN_AFTER
     while desk.advance(until):
         steps += _steps(desk)
         if len(steps) >= MOST_STEPS:
@@ -257,6 +299,8 @@ def _name(directory: Directory, fact: f.Happened, rehearsed: set[str]) -> str | 
             return _message(directory, body, rehearsed=fact.subject in rehearsed)
         case f.VisitMissed():
             return "missed"
+        case f.CheckOutAsked() if body.reason in NOT_ASKED:
+            return f"check_out skipped {body.reason}"
         case f.CouncilMoved() if body.step == "skipped":
             return f"council skipped {body.reason}"
         case _:

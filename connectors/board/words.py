@@ -150,6 +150,13 @@ RISKS = {
     "phone_dark": "care worker's telephone silent",
 }
 """Why a visit may become late (`risk` of a visit)."""
+NO_CHECK_OUT = {
+    "check_out_silent": "Asked by text and telephone whether they have left, and not answered",
+    "check_out_ring_me": "They have asked to be rung",
+    "check_out_dark": "Asked whether they have left; their telephone is off the network",
+    "check_out_not_asked": "There was no way to ask whether they have left",
+}
+"""Why a care worker who has not checked out is looked for, by the reason of the alert."""
 CHECK_OUTS = {
     "waiting": "no check-out yet, not asked",
     "texted": "no check-out: care worker texted",
@@ -614,6 +621,13 @@ def remarks(visit: VisitView) -> list[str]:
 def check_outs(visit: VisitView) -> list[str]:
     """What is known of the check-outs that did not come, each once."""
     return list(dict.fromkeys(place.check_out for place in visit.places if place.check_out is not None))
+
+
+def not_checked_out(view: BoardView) -> list[BoardVisit]:
+    """The visits from which a check-out is asked for now, before anybody looks for the care worker, by their end."""
+    waits = {"texted", "again", "rung", "still_here"}
+    found = [one for one in view.visits if not waits.isdisjoint(check_outs(one.visit))]
+    return sorted(found, key=lambda one: (one.visit.end, one.visit.id))
 
 
 Shade = Literal["alert", "unknown", "there", "coming", "done"]

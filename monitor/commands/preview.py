@@ -204,4 +204,7 @@ def _visit(visit: VisitPreview, calendar: Calendar) -> str:
         f"  on duty then: {', '.join(visit.duty) or 'NOBODY'}; council desk: {visit.council_desk or 'none'}",
         *(f"  {local(step.at, '%H:%M:%S %Z')}  {step.step}" for step in visit.timeline),
     ]
+    if visit.check_out:
+        lines.append("  if they come, and do not check out:")
+    lines += [f"  {local(step.at, '%H:%M:%S %Z')}  {step.step}" for step in visit.check_out]
     return "\n".join(lines) + "\n"

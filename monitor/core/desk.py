@@ -317,7 +317,7 @@ def _spoke_of_leaving(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | 
     if answer is None or visit is None or alert.worker is None:
         return Refusal(code="reason", detail={"expected": sorted(leaving.SAID)})
     _recorded(work, alert, seen)
-    leaving.say(work, visit, alert.worker, answer, f"person:{seen.by}", None)
+    leaving.say(work, visit, seen.to or alert.worker, answer, f"person:{seen.by}", None)
     return None
 
 

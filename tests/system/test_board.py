@@ -27,6 +27,7 @@ from monitor.core.views import (
     BoardVisit,
     CandidateView,
     DarkView,
+    PlaceView,
     RecordLine,
     TelephoneView,
     TrackView,
@@ -222,6 +223,7 @@ def visit(
     signal: Any = "known",
     alert: str | None = None,
     risk: str | None = None,
+    check_out: str | None = None,
 ) -> BoardVisit:
     start = NOW.replace(hour=hour, minute=30)
     return BoardVisit(
@@ -235,7 +237,13 @@ def visit(
             stage=stage,
             signal=signal,
             verdicts=(),
-            places=(),
+            places=(
+                PlaceView(
+                    worker="cw-1", arrived=start, left=None, evidence="electronic", check_out=check_out
+                ),
+            )
+            if check_out
+            else (),
             alert=alert,
             time_critical=False,
             planned=(),
@@ -302,6 +310,37 @@ async def test_the_board_shows_every_section_with_what_belongs_there(
     assert "<b>1</b> late" in rest
     assert "gone" not in text
     assert "Public messages are off" in text
+
+
+async def test_who_has_not_checked_out_is_listed_while_they_are_asked(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    asked = ("texted", "rung", "again", "still_here")
+    others = ("waiting", "on_call", "left", "ring_me")
+    visits = [visit(f"v-{code}", "arrived", 7, check_out=code) for code in (*asked, *others)]
+    desks.boards["dom"] = board_view(visits=tuple(visits))
+    text = await page(open_board, "/board/dom")
+    assert "4 visits without a check-out" in text
+    listed = text.split('id="d-check-outs"')[1].split("</details>")[0]
+    assert [code for code in (*asked, *others) if f"who of v-{code}" in listed] == list(asked)
+    assert "no check-out: care worker texted" in listed
+    desks.boards["dom"] = board_view(visits=())
+    assert "without a check-out" not in await page(open_board, "/board/dom")
+
+
+async def test_of_a_care_worker_who_has_not_checked_out_the_page_says_why_and_asks_whether_they_have_left(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    await desks.raise_alert(on_board(alert_view(kind="lone_worker", reason="check_out_silent")))
+    desks.pages["al-1"] = everything()
+    text = await page(open_board, "/board/dom/alerts/al-1")
+    assert "not answered" in text
+    assert 'value="spoke_care_worker:left"' in text
+    assert 'value="spoke_care_worker:still_here"' in text
+    assert 'value="spoke_care_worker:there"' not in text
+    for said in ("left", "still_here"):
+        assert (await press(open_board, action=f"spoke_care_worker:{said}", worker="cw-1")).status == 303
+    assert [action.reason for _, _, action in desks.actions] == ["left", "still_here"]
 
 
 async def test_the_degraded_board_tells_the_truth_in_words(desks: FakeDesks, open_board: Client) -> None:

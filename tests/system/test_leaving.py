@@ -105,8 +105,9 @@ def test_silence_to_text_and_call_is_told_to_the_person_on_duty_with_what_was_as
         assert (alert["kind"], alert["reason"]) == ("lone_worker", "check_out_silent")
         asks = [(one["channel"], one["person"]) for one in w.contacts("ask_worker")]
         assert asks == [("sms", "cw-1"), ("call", "cw-1")]
-        asked_steps = [f["body"] for f in of_kind(w.office.facts(), "CheckOutAsked")]
-        assert ['"step":"texted"' in asked_steps[0], '"step":"rung"' in asked_steps[1]] == [True, True]
+        record = w.office.get(f"./alerts/{alert['id']}/record")["lines"]
+        steps = [(one["result"], one["who"]) for one in record if one["kind"] == "CheckOutAsked"]
+        assert steps == [("texted", "cw-1"), ("rung", "cw-1"), ("on_call", "cw-1")]
         # found after all: who was told is told
         leave = {"kind": "leave", "worker": "cw-1", "visit": "v-1", "at": rfc(this_moment())}
         assert w.daemon.api("intake").checkin(id="k-l", **leave)["outcome"] == "left_overrun"
@@ -146,6 +147,18 @@ def test_a_check_out_meanwhile_takes_the_question_back(tmp_path: Path, warm: War
         w.told(DAVE, "question is closed")
         assert seen(w)["places"][0]["left"] == left
         nobody_else_was_told(w)
+
+
+def test_the_office_finds_them_and_nobody_is_asked_any_more(tmp_path: Path, warm: WarmStart) -> None:
+    with forgotten(tmp_path, warm) as w:
+        w.says(DAVE, asked(w), "I want someone")
+        w.told(OFFICE, "asks to be rung")
+        refused = w.act("spoke_care_worker", reason="cannot")
+        assert (refused.status, refused.body["error"]["code"]) == (400, "reason")
+        assert w.act("spoke_care_worker", reason="left").status == 200
+        assert w.alert(state="ended")["ended_reason"] == "outcome_recorded"
+        (place,) = seen(w)["places"]
+        assert (seen(w)["stage"], place["left"], place["check_out"]) == ("left", None, "left")
 
 
 def test_killed_in_the_middle_nothing_is_asked_twice(tmp_path: Path, warm: WarmStart) -> None:

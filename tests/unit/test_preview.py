@@ -312,3 +312,24 @@ def test_a_visit_whose_start_falls_into_the_spring_nights_hole_keeps_its_length(
     )
     item = {"start": "2027-03-28T01:30", "end": "2027-03-28T02:00"}
     assert _kept_length(item, start, end).at == datetime(2027, 3, 28, 2, 0, tzinfo=UTC)
+
+
+# --- nobody checks out ---
+
+
+def check_outs(visit: VisitPreview, from_: datetime) -> list[tuple[float, str]]:
+    return [((one.at - from_) / timedelta(minutes=1), one.step) for one in visit.check_out]
+
+
+def test_who_comes_and_does_not_check_out_is_texted_rung_and_then_looked_for():
+    visit = only(row())
+    seen = check_outs(visit, utc("2026-11-23T11:15"))
+    assert seen[0] == (0, "ask_worker sms")
+    assert seen[1] == (5, "ask_worker call")
+    assert seen[2] == (5 + 25 / 60, "alert_raised lone_worker")
+    assert seen[3][1] == "summon sms olga"
+
+
+def test_a_visit_without_a_care_worker_or_that_one_lives_in_has_no_such_timeline():
+    assert only(row(workers=[])).check_out == ()
+    assert only(row(minutes=60 * 24 * 5, kind="live_in")).check_out == ()
