@@ -154,7 +154,7 @@ def test_the_office_finds_them_and_nobody_is_asked_any_more(tmp_path: Path, warm
         w.says(DAVE, asked(w), "I want someone")
         w.told(OFFICE, "asks to be rung")
         refused = w.act("spoke_care_worker", reason="cannot")
-        assert (refused.status, refused.body["error"]["code"]) == (400, "reason")
+        assert (refused.status, refused.body["error"]["code"]) == (400, "bad_body")
         assert w.act("spoke_care_worker", reason="left").status == 200
         assert w.alert(state="ended")["ended_reason"] == "outcome_recorded"
         (place,) = seen(w)["places"]
