@@ -282,6 +282,10 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         timedelta,
         _clause("spec 4.6.6 (the length is ours)", "the longest message of a caller", least="1s", most="10m"),
     ] = timedelta(minutes=2)
+    away_ask_at: Annotated[
+        time,
+        Meta(title="spec 7.27 (ours)", description="when the office is asked about those away, local time"),
+    ] = time(10)
     ring_staff: Annotated[
         timedelta, _clause("ours", "ring time for staff; longer reaches a voicemail", least="1s", most="2m")
     ] = timedelta(seconds=25)

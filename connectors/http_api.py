@@ -55,9 +55,12 @@ from connectors.http_wire import (
 )
 from connectors.owntracks_secret import Keys
 from connectors.ports import (
+    AbsenceActionIn,
+    AbsenceIn,
     ActionIn,
     ApiProblem,
     Credential,
+    DeathIn,
     Desks,
     EdgeError,
     PracticeIn,
@@ -284,6 +287,13 @@ class _Api:
             ("GET", f"{desk}/alerts/{{id}}/record"): self.get_record,
             ("GET", f"{desk}/alerts/{{id}}/candidates"): self.get_candidates,
             ("POST", f"{desk}/alerts/{{id}}/actions"): self.post_action,
+            ("POST", f"{desk}/absences"): self.post_absence,
+            ("GET", f"{desk}/absences"): self.get_absences,
+            ("GET", f"{desk}/absences/{{id}}"): self.get_absence,
+            ("POST", f"{desk}/absences/{{id}}/actions"): self.post_absence_action,
+            ("POST", f"{desk}/people/{{id}}/died"): self.post_died,
+            ("GET", f"{desk}/people/{{id}}/died"): self.get_died,
+            ("POST", f"{desk}/people/{{id}}/died/undo"): self.post_died_undo,
             ("GET", f"{desk}/facts"): self.get_facts,
             ("GET", "/healthz"): self.get_health,
             ("GET", "/readyz"): self.get_ready,
@@ -311,6 +321,40 @@ class _Api:
 
     async def get_practice(self, request: web.Request) -> web.Response:
         return as_json(await self._desks.practice(request.match_info["desk"], request.match_info["id"]))
+
+    # who is away, who has died
+
+    async def post_absence(self, request: web.Request) -> web.Response:
+        """201: it is on record; whether it counts says its `state`."""
+        body = await read_whole(request, self._limits.action_bytes, self._limits)
+        said = decode(body, AbsenceIn)
+        return as_json(await self._desks.report_absence(request.match_info["desk"], said), status=201)
+
+    async def get_absences(self, request: web.Request) -> web.Response:
+        only_open = flag(request.query.get("open"), "open")
+        return as_json({"absences": await self._desks.absences(request.match_info["desk"], only_open)})
+
+    async def get_absence(self, request: web.Request) -> web.Response:
+        return as_json(await self._desks.absence(request.match_info["desk"], request.match_info["id"]))
+
+    async def post_absence_action(self, request: web.Request) -> web.Response:
+        body = await read_whole(request, self._limits.action_bytes, self._limits)
+        desk, absence = request.match_info["desk"], request.match_info["id"]
+        return as_json(await self._desks.act_on_absence(desk, absence, decode(body, AbsenceActionIn)))
+
+    async def post_died(self, request: web.Request) -> web.Response:
+        return await self._death(request, undo=False)
+
+    async def post_died_undo(self, request: web.Request) -> web.Response:
+        return await self._death(request, undo=True)
+
+    async def _death(self, request: web.Request, *, undo: bool) -> web.Response:
+        body = await read_whole(request, self._limits.action_bytes, self._limits)
+        desk, person = request.match_info["desk"], request.match_info["id"]
+        return as_json(await self._desks.record_death(desk, person, decode(body, DeathIn), undo=undo))
+
+    async def get_died(self, request: web.Request) -> web.Response:
+        return as_json(await self._desks.death(request.match_info["desk"], request.match_info["id"]))
 
     async def put_rota(self, request: web.Request) -> web.Response:
         if (mapping := self._files.wanted(request, "rota")) is not None:

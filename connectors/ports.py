@@ -14,18 +14,32 @@ from hashlib import sha256
 from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from config.policy import Calendar
-from monitor.core.inputs import CallStatus, CheckInKind, FileTrouble, Outcome, RaisedBy, Source
+from monitor.core.inputs import (
+    AwayAction,
+    AwayEnd,
+    AwayReason,
+    CallStatus,
+    CheckInKind,
+    FileTrouble,
+    Outcome,
+    RaisedBy,
+    Source,
+    SpokeTo,
+)
 from monitor.core.views import (
+    AbsenceView,
     AlertPage,
     AlertView,
+    AwayPage,
     BoardView,
     CallHeard,
     CandidateView,
     Channel,
     CheckInAnswer,
+    DeathView,
     LeftMessage,
     PeopleAnswer,
     PracticeView,
@@ -585,6 +599,45 @@ class ActionIn(Struct, frozen=True, kw_only=True):
     """Of `check`."""
 
 
+class AbsenceIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/absences`."""
+
+    service_user: str
+    reason: AwayReason
+    review_at: datetime
+    raised_by: RaisedBy
+    by: str
+    note: str
+    """Who said so, in words."""
+    from_at: datetime | None = field(default=None, name="from")
+    """Now, unless said."""
+    spoke_to: SpokeTo | None = None
+    """With whom `by` has confirmed it; without it the absence is unconfirmed, and the visits stand."""
+
+
+class AbsenceActionIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/absences/{id}/actions`."""
+
+    action: AwayAction
+    by: str
+    at: datetime | None = None
+    spoke_to: SpokeTo | None = None
+    """Of `confirm` and `asked`: with whom `by` has spoken."""
+    review_at: datetime | None = None
+    """Of `change_review`; of `asked`, if the answer names another day."""
+    outcome: AwayEnd | None = None
+    """Of `end`."""
+    note: str | None = None
+
+
+class DeathIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/people/{id}/died` and `…/died/undo`."""
+
+    by: str
+    note: str
+    """Who said so, in words."""
+
+
 class PracticeIn(Struct, frozen=True, kw_only=True):
     """The body of `POST …/people/{id}/practice-call`."""
 
@@ -692,6 +745,27 @@ class Desks(Protocol):
 
     async def practice(self, desk: str, person: str) -> PracticeView:
         """How the practice calls to a person stand. Raises ApiProblem 404."""
+
+    async def report_absence(self, desk: str, said: AbsenceIn) -> AbsenceView:
+        """Somebody is away. Raises ApiProblem 400, 403 (`not_supervisor`), 404, 409 (`already_away`, `died`)."""
+
+    async def act_on_absence(self, desk: str, absence: str, action: AbsenceActionIn) -> AbsenceView:
+        """A named person did something about it. Raises ApiProblem 400, 403, 404, 409."""
+
+    async def absence(self, desk: str, absence: str) -> AbsenceView:
+        """One absence. Raises ApiProblem 404."""
+
+    async def absences(self, desk: str, only_open: bool) -> list[AbsenceView]:
+        """All that are open, and those that have ended a short while ago."""
+
+    async def record_death(self, desk: str, person: str, said: DeathIn, *, undo: bool) -> DeathView:
+        """A service user has died, or that was a mistake. Raises ApiProblem 400, 403, 404, 409."""
+
+    async def death(self, desk: str, person: str) -> DeathView:
+        """What is recorded of a service user's death. Raises ApiProblem 404."""
+
+    async def away_page(self, desk: str) -> AwayPage:
+        """Everything that the page of those away shows."""
 
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`, at most 1,000; waits up to `wait_s` for the first."""

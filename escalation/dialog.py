@@ -365,6 +365,21 @@ def _minutes(name: str, otherwise: Turn) -> Step:
     )
 
 
+def _return_call() -> Dialog:
+    """NOKV-170: somebody is back (4.6.8). Nothing is said before it is known who listens."""
+    yes = {"1": _to("tell", "heard"), "9": _to("wrong", "wrong_number")}
+    keys = {"2": _to("talk", "ring_me"), "*": _to("tell")}
+    unknown, bye = _to("ring_back", "no_answer_key"), _to("bye")
+    return _dialog(
+        "hello",
+        Step(name="hello", lines=("hello",), keys=yes, silence=_to("hello_again"), other=_to("hello_again")),
+        Step(name="hello_again", lines=("hello",), keys=yes, silence=unknown, other=unknown),
+        Step(name="tell", lines=("tell", "menu"), keys=keys, silence=bye, other=bye),
+        *(_end(name) for name in ("wrong", "ring_back", "bye")),
+        *_kept(("talk", "talk")),
+    )
+
+
 def _locate_call() -> Dialog:
     """CWV-1: there, on the way with minutes, cannot, or help for themselves (spec 22.3).
 
@@ -489,6 +504,8 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "SUV-10": _change_call(),
         "SPV-1": _speaker_call(),
         "NOKV-1": _next_of_kin_call(),
+        "NOKV-170": _return_call(),
+        "SUV-170": _dialog("excuse", _end("excuse")),
         "CWV-1": _locate_call(),
         "CWV-2": _offer_call(),
         "CWV-110": _check_out_call(),

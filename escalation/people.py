@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Container
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -130,6 +130,26 @@ def may_be_told(people: People, about: str | None, person: str, line: str = "") 
         return True
     never = known.plan.never_tell
     return person not in never and (not line or never.isdisjoint(people.on_line(line)))
+
+
+def reaches_the_dead(
+    people: People, died: Container[str], about: str | None, person: str, line: str = ""
+) -> bool:
+    """Whether a message would go to somebody who has died, to their home, or tell anybody outside of them: the one rule
+    of "nothing is ever sent to that home again" (domain.md, "Absence and return").
+
+    `died`: the service users of whom that is recorded. Of them we speak to our own staff and care workers alone. A line
+    of that home carries nothing but what is meant for, and about, somebody living whose own line it is as well: two who
+    shared a telephone are not left alone together.
+    """
+    if person in died:
+        return True
+    known = people.person(person)
+    ours = known is not None and known.role in ("staff", "care_worker")
+    if about is not None and about in died and not ours:
+        return True
+    users = people.on_line(line) if line else ()
+    return person not in users and any(user in died for user in users)
 
 
 def told_lines(people: People, about: str | None, person: PersonView) -> PersonView:

@@ -127,6 +127,9 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-110": _SUMMON,
         "OC-111": _SUMMON,
         "OC-112": _SUMMON,
+        "OC-171": _SUMMON,
+        "OC-172": _SUMMON,
+        "OC-173": _SUMMON,
     }
 )
 

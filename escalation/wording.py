@@ -264,6 +264,11 @@ def text_time(local: datetime | time) -> str:
     return f"{hour % 12 or 12}{f'.{minute:02}' if minute else ''}{'am' if hour < 12 else 'pm'}"
 
 
+def text_day(local: datetime) -> str:
+    """A local day for a text: "Mon 16 Nov"; a weekday alone would be the wrong one after a week."""
+    return f"{local:%a} {local.day} {local:%b}"
+
+
 def spoken_digits(text: str) -> str:
     """Digits one by one, so that a voice reads "0 2 0, 7 9 4 6" and not a number of millions."""
     groups = re.split(r"[\s-]+", text.strip())
@@ -374,7 +379,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "time": _row("11.45am", _EVERYBODY),
         "spoken_time": _row("twenty-three minutes past eleven", _EVERYBODY),
         "min": _row("45", _EVERYBODY),
-        "day": _row("Wednesday", _EVERYBODY),
+        "day": _row("Wed 25 Nov", _EVERYBODY),
         "carer": _row("Christopher", _EVERYBODY - {"provider"}),
         "new": _row("Bartholomew", PUBLIC | _OURS | {"council"}),
         "first": _row("Maximiliana", _OURS | {"next_of_kin"}),
@@ -390,6 +395,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "area": _row("Crystal Palace", _OURS),
         "len": _row("45", _OURS),
         "drive": _row("25", _OURS),
+        "away": _row("day centre", _STAFF),
         "flags": _row("", _STAFF, 60),
         "doing": _row("", _STAFF, 80),
         "degraded": _row("", _STAFF, 90),

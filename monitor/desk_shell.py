@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
@@ -68,6 +68,7 @@ from monitor.core.views import (
     RotaAnswer,
     Script,
 )
+from monitor.desk_absence import Absences
 from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
 from monitor.metrics import Metrics
@@ -155,6 +156,15 @@ class DeskShell:
     def reads(self) -> Reads:
         """Views of this moment."""
         return Reads(self.engine.state, self.directory)
+
+    @property
+    def absences(self) -> Absences:
+        """What is told about those who are away, or have died."""
+        return Absences(self)
+
+    def now(self) -> datetime:
+        """The present moment."""
+        return self._clock.now()
 
     def words(self) -> Words:
         """The words of this moment."""
@@ -456,7 +466,7 @@ class DeskShell:
         taken = ActionTaken(
             alert=alert_id,
             action=action.action,
-            by=self._staff(action.by, "by"),
+            by=self.staff(action.by, "by"),
             at=action.at or self._clock.now(),
             reason=action.reason,
             to=self._other(action) if action.to else None,
@@ -485,13 +495,14 @@ class DeskShell:
 
     async def practise(self, outside: str, by: str) -> PracticeView:
         """A practice call. Raises ApiProblem 404, 400, 409."""
-        wanted = PracticeWanted(person=self._known_person(outside), by=self._staff(by, "by"))
+        wanted = PracticeWanted(person=self._known_person(outside), by=self.staff(by, "by"))
         ticket = self.tell(wanted)
         await self.engine.durable(ticket.seq)
         refusal = ticket.decision.refusal
         if refusal is not None:
             words = {
                 "no_line": "this person has no line that may be rung",
+                "died": "it is recorded that this person has died",
                 "practice_running": "a practice call to this person is out already",
             }
             raise ApiProblem(409, refusal.code, words[refusal.code])
@@ -545,7 +556,7 @@ class DeskShell:
         """Whom the action is about: a colleague who takes over, a care worker who goes or was spoken to."""
         assert action.to is not None
         if action.action not in ("assign_replacement", "spoke_care_worker", "told_next_of_kin"):
-            return self._staff(action.to, "to")
+            return self.staff(action.to, "to")
         ref = self.directory.known("person", action.to)
         person = self.directory.people.get(ref or "")
         wanted = "contact" if action.action == "told_next_of_kin" else "care_worker"
@@ -553,7 +564,7 @@ class DeskShell:
             raise ApiProblem(400, "unknown_person", f"expected the id of a {wanted} of this desk", "to")
         return ref
 
-    def _staff(self, outside: str, path: str) -> str:
+    def staff(self, outside: str, path: str) -> str:
         """The minted id of a member of staff: only an identified person may take something on (spec 21.3)."""
         ref = self.directory.known("person", outside)
         person = self.directory.people.get(ref or "")

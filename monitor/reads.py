@@ -9,15 +9,19 @@ from escalation.track import Track
 from monitor.core.alerts import CHECK_OUT_WORDS
 from monitor.core.causes import is_incident, round_of
 from monitor.core.signals import signal_of, silent_workers
-from monitor.core.state import Alert, Check, Message, Place, State, Visit
+from monitor.core.state import Absence, Alert, Check, Message, Place, State, Visit
 from monitor.core.views import (
+    AbsenceView,
     AlertView,
+    AwayPage,
+    BoardAbsence,
     BoardAlert,
     BoardView,
     BoardVisit,
     CheckView,
     ContactView,
     DarkView,
+    DeathView,
     LineView,
     PlaceView,
     RecordingView,
@@ -133,6 +137,11 @@ class Reads:
             recordings=tuple(
                 RecordingView(at=one.at, came=one.came, seconds=one.seconds) for one in alert.recordings
             ),
+            absences=tuple(
+                self.absence(absence)
+                for absence in self._state.values.absences.values()
+                if absence.service_user == alert.service_user and absence.ended_at is None
+            ),
         )
 
     def check(self, check: Check) -> CheckView:
@@ -218,6 +227,90 @@ class Reads:
             return proof or None
         return f"person:{self._directory.outside(proof.removeprefix('person:'))}"
 
+    # --- who is away, who has died ---
+
+    def absences(self, *, only_open: bool) -> list[AbsenceView]:
+        """Those first about whom somebody must say something, then by their beginning; ended ones last."""
+        found = [a for a in self._state.values.absences.values() if not only_open or a.ended_at is None]
+        order = sorted(
+            found, key=lambda a: (a.ended_at is not None, a.counts and not a.waits, a.from_at, a.ref)
+        )
+        return [self.absence(absence) for absence in order]
+
+    def absence(self, absence: Absence) -> AbsenceView:
+        """One absence, with the visits at which nobody is missed for it."""
+        out = self._directory.outside
+
+        def named(ref: str | None) -> str | None:
+            return out(ref) if ref is not None else None
+
+        over = absence.ended_at is not None
+        refs = self._state.by_service_user.get(absence.service_user, ())
+        visits = [self._state.values.visits[ref] for ref in sorted(refs)]
+        return AbsenceView(
+            id=absence.ref,
+            service_user=out(absence.service_user),
+            reason=absence.reason,
+            from_at=absence.from_at,
+            review_at=absence.review_at,
+            state="ended" if over else "confirmed" if absence.counts else "unconfirmed",
+            raised_by=absence.raised_by,
+            by=out(absence.by),
+            said_at=absence.said_at,
+            confirmed_by=named(absence.confirmed_by),
+            confirmed_at=absence.confirmed_at,
+            spoke_to=absence.spoke_to,
+            asked_by=named(absence.asked_by),
+            asked_at=absence.asked_at,
+            asked_whom=absence.asked_whom,
+            waits=absence.counts and absence.waits,
+            ended_at=absence.ended_at,
+            ended_by=named(absence.ended_by),
+            ended_as=absence.ended_as,
+            visits=tuple(out(v.ref) for v in visits if v.away == absence.ref),
+            came=tuple(out(v.ref) for v in visits if "while_away" in v.verdicts and v.end > absence.from_at),
+        )
+
+    def death(self, person: str, *, visits: int | None = None) -> DeathView:
+        """What is recorded of a service user's death."""
+        died = self._state.values.died.get(person)
+        if died is None:
+            return DeathView(person=self._directory.outside(person), died=False, visits=visits or 0)
+        return DeathView(
+            person=self._directory.outside(person),
+            died=True,
+            by=self._directory.outside(died.by),
+            at=died.at,
+            visits=len(died.visits),
+        )
+
+    def board_away(self) -> tuple[BoardAbsence, ...]:
+        """Who is away, with their names."""
+        known = self._directory.known
+        return tuple(
+            BoardAbsence(absence=one, who=self._directory.full_name(known("person", one.service_user)))
+            for one in self.absences(only_open=True)
+        )
+
+    def away_page(self, *, desk: str, name: str, now: datetime) -> AwayPage:
+        """The page of those away, with names: for the desk's own people."""
+        died = self._state.values.died
+        out, full = self._directory.outside, self._directory.full_name
+        homes = sorted(
+            (full(ref), out(ref))
+            for ref, person in self._directory.people.items()
+            if person.given.role == "service_user" and ref not in died
+        )
+        return AwayPage(
+            desk=desk,
+            name=name,
+            now=now,
+            zone=self._state.values.policy.zone,
+            away=self.board_away(),
+            homes={ref: who for who, ref in homes},
+            died={out(ref): full(ref) for ref in sorted(died)},
+        )
+
     # --- the board ---
 
     def board(
@@ -226,7 +319,7 @@ class Reads:
         """Everything the first board shows, with names: for the desk's own people."""
         values = self._state.values
         today = self.visits(self._state.calendar.day(now), now)
-        due = [visit for visit in today if visit.start <= now and visit.stage != "cancelled"]
+        due = [visit for visit in today if visit.start <= now and visit.stage not in ("cancelled", "away")]
         return BoardView(
             desk=desk,
             name=name,
@@ -245,6 +338,7 @@ class Reads:
             broker=broker,
             telephones=telephones,
             checks=tuple(self.board_alert(alert, now) for alert in self.unchecked()),
+            away=self.board_away(),
         )
 
     def board_alert(self, alert: Alert, now: datetime) -> BoardAlert:
@@ -283,7 +377,7 @@ class Reads:
                 for visit in self._state.values.visits.values()
                 if (owner is None or owner in visit.workers)
                 and not visit.anybody_there
-                and not visit.cancelled
+                and not (visit.cancelled or visit.away)
             )
             who = self._directory.full_name(owner) if owner else entry.subject
             found.append(DarkView(cause=entry.cause, subject=who, since=entry.since, visits=visits))
@@ -327,6 +421,8 @@ def stage_of(visit: Visit, now: datetime) -> Stage:
         return "left"
     if visit.anybody_there:
         return "arrived"
+    if visit.away is not None:
+        return "away"
     if visit.missed:
         return "missed"
     if "late_visit" in visit.alerted:

@@ -62,6 +62,7 @@ MESSAGES: dict[RotaProblemCode, str] = {
     "unknown_field": "has a field that is not known, or whose value cannot be read; it was passed over",
     "off_step": "not in the planning steps of the policy (spec 7.21)",
     "duplicate_id": "has the id of another visit in this upload; watched under an id of its own",
+    "person_died": "not watched: it is recorded that this service user has died",
     "unknown_service_user": "names a service user whom the directory does not know; watched by the id",
 }
 

@@ -18,9 +18,12 @@ from config.policy import Calendar
 from config.settings import Token
 from config.tokens import check_hash, hash_token
 from connectors.ports import (
+    AbsenceActionIn,
+    AbsenceIn,
     ActionIn,
     ApiProblem,
     Credential,
+    DeathIn,
     Reason,
     Record,
     Recordings,
@@ -37,12 +40,15 @@ from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Input, Outcome, SignalChanged, Source
 from monitor.core.state import Alert, Asked, Message
 from monitor.core.views import (
+    AbsenceView,
     AlertPage,
     AlertView,
+    AwayPage,
     BoardView,
     CallHeard,
     CandidateView,
     CheckInAnswer,
+    DeathView,
     LeftMessage,
     PeopleAnswer,
     PracticeView,
@@ -564,6 +570,34 @@ class Watch:
     async def practice(self, desk: str, person: str) -> PracticeView:
         """How the practice calls to a person stand."""
         return await self._shell(desk).practice(person)
+
+    async def report_absence(self, desk: str, said: AbsenceIn) -> AbsenceView:
+        """Somebody is away."""
+        return await self._shell(desk).absences.report(said)
+
+    async def act_on_absence(self, desk: str, absence: str, action: AbsenceActionIn) -> AbsenceView:
+        """A named person did something about an absence."""
+        return await self._shell(desk).absences.act(absence, action)
+
+    async def absence(self, desk: str, absence: str) -> AbsenceView:
+        """One absence."""
+        return await self._shell(desk).absences.one(absence)
+
+    async def absences(self, desk: str, only_open: bool) -> list[AbsenceView]:
+        """Absences, those first about whom somebody must say something."""
+        return await self._shell(desk).absences.all(only_open=only_open)
+
+    async def record_death(self, desk: str, person: str, said: DeathIn, *, undo: bool) -> DeathView:
+        """A service user has died, or that was a mistake."""
+        return await self._shell(desk).absences.died(person, said, undo=undo)
+
+    async def death(self, desk: str, person: str) -> DeathView:
+        """What is recorded of a service user's death."""
+        return await self._shell(desk).absences.death(person)
+
+    async def away_page(self, desk: str) -> AwayPage:
+        """Everything that the page of those away shows, now; in degraded mode too."""
+        return self._shell(desk).absences.page(self._clock.now())
 
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`; waits up to `wait_s` for the first."""

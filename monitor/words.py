@@ -26,10 +26,11 @@ from escalation.wording import (
     render_phrase,
     render_sms,
     spoken_time,
+    text_day,
     text_time,
 )
 from monitor import hour_words
-from monitor.core.alerts import CANNOT
+from monitor.core.alerts import CANNOT, SPEAK_OF_ABOUT
 from monitor.core.answerphone import newest_words
 from monitor.core.causes import is_incident, round_of
 from monitor.core.council import RING_US
@@ -59,6 +60,7 @@ DOING = {
 
 
 BY_REASON = ("watch_fault", "rota", "help_asked", "incident", "message", "lone_worker")
+BY_REASON = ("watch_fault", "rota", "help_asked", "incident", "message", "away")
 """Kinds of alert of which the reason chooses the words, where it has words of its own."""
 
 
@@ -302,7 +304,9 @@ class Words:
         visit = self._visit(alert, message.visit)
         values = self._about(alert, visit, now) | self._to(message.person)
         values["n"] = str(self._count(message, alert, now))
-        if message.about is not None:
+        if message.template in SPEAK_OF_ABOUT:
+            values |= self._spoken_of(message, visit)
+        elif message.about is not None:
             values["new" if message.template in NAMES_NEW else "carer"] = self._directory.name(message.about)
         audience = self._audience(message)
         if audience == "staff":
@@ -364,6 +368,32 @@ class Words:
             "day": f"{min(days):%A}" if days else "",
             "link": board,
         }
+
+    def _spoken_of(self, message: Message, visit: Visit | None) -> dict[str, str]:
+        """Of whom it speaks without an alert: who is away or back, or has died, with who recorded that."""
+        died = self._state.values.died.get(message.about or "")
+        staff = self._directory.name(died.by) if died is not None else self._office.agency
+        values = self._person(message.about) | self._away(message.about) | {"staff": staff}
+        if self._office.public_url is not None:
+            values["link"] = f"{self._office.public_url}/board/{self._office.desk}/away"
+        if visit is not None:
+            values["day"] = text_day(self._state.calendar.local(visit.start))
+        return values
+
+    def _away(self, service_user: str | None) -> dict[str, str]:
+        """Why somebody is away, and since when."""
+        absence = next(
+            (
+                one
+                for one in self._state.values.absences.values()
+                if one.service_user == service_user and one.ended_at is None
+            ),
+            None,
+        )
+        if absence is None or service_user is None:
+            return {"away": "", "day": ""}
+        why = render_phrase(self._wording, f"away_{absence.reason}", {})
+        return {"away": why, "day": text_day(self._state.calendar.local(absence.from_at))}
 
     def _visit(self, alert: Alert | None, ref: str | None) -> Visit | None:
         return self._state.values.visits.get((alert.visit if alert is not None else None) or ref or "")
@@ -553,6 +583,8 @@ class Words:
             found["carer"] = carer
         if is_incident(alert):
             found |= self._round(alert, now)
+        if alert.kind == "away":
+            found |= self._away(alert.service_user)
         if office.public_url is not None:
             found["link"] = f"{office.public_url}/board/{office.desk}/alerts/{alert.ref}"
         found["what"] = self._what(alert, values | found)

@@ -19,7 +19,8 @@ from aiohttp.typedefs import Middleware
 from aiohttp_sse import EventSourceResponse, sse_response
 from msgspec import Struct
 
-from connectors.board import words
+from connectors.board import away, words
+from connectors.board.forms import field as _field
 from connectors.board.sign_in import BoardOptions, SignIn, check
 from connectors.ports import ActionIn, ApiProblem, Credential, Desks
 from monitor.core.inputs import RaisedBy
@@ -107,6 +108,10 @@ class Board:
             ("GET", "/board/{desk}/fragment"): self.get_fragment,
             ("GET", "/board/{desk}/alerts/{id}"): self.get_alert,
             ("POST", "/board/{desk}/alerts/{id}/actions"): self.post_action,
+            ("GET", "/board/{desk}/away"): self.get_away,
+            ("POST", "/board/{desk}/away"): self.post_away,
+            ("POST", "/board/{desk}/absences/{id}/actions"): self.post_absence_action,
+            ("POST", "/board/{desk}/died"): self.post_died,
             ("POST", "/board/{desk}/me"): self.post_me,
             ("GET", "/sign-in"): self.get_sign_in,
             ("POST", "/sign-in"): self.post_sign_in,
@@ -318,6 +323,47 @@ class Board:
                 400, "missing", "say who you are, then press again: the record needs a name", "by"
             )
 
+    # who is away, who has died
+
+    async def get_away(self, request: web.Request) -> web.StreamResponse:
+        page = await self._desks.away_page(request.match_info["desk"])
+        form = await self._form_context(request)
+        here, person = _board_url(page.desk), request.query.get("person", "")
+        t = Times(page.zone, page.now)
+        return self._render(request, "away.html", page=page, t=t, here=here, person=person, **form)
+
+    async def _own_form(self, request: web.Request) -> tuple[Mapping[str, Any], str]:
+        """A form of ours, and who pressed; they are remembered."""
+        form = await request.post()
+        await self._sign_in.check_token(request, form.get("token"))
+        by = _field(form, "by", _BY_CHARS) or await self._sign_in.by(request)
+        self._check_by(request, by)
+        await self._sign_in.remember(request, by)
+        return form, by
+
+    async def post_away(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        form, by = await self._own_form(request)
+        zone = (await self._desks.away_page(desk)).zone
+        said = away.report(form, by, zone)
+        await self._desks.report_absence(desk, said)
+        back = _field(form, "back", _BY_CHARS)
+        return _see(_alert_url(desk, back) if back else _away_url(desk))
+
+    async def post_absence_action(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        form, by = await self._own_form(request)
+        zone = (await self._desks.away_page(desk)).zone
+        await self._desks.act_on_absence(desk, request.match_info["id"], away.action(form, by, zone))
+        return _see(_away_url(desk))
+
+    async def post_died(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        form, by = await self._own_form(request)
+        person, undo = _field(form, "person", _BY_CHARS), _field(form, "action", 50) == "undo"
+        await self._desks.record_death(desk, person, away.death(form, by), undo=undo)
+        return _see(_away_url(desk))
+
     async def post_me(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
         await self._sign_in.check_token(request, form.get("token"))
@@ -495,15 +541,6 @@ def _steered(pressed: Action) -> ActionIn:
     )
 
 
-def _field(form: Mapping[str, Any], name: str, most: int) -> str:
-    """A text field of a form, trimmed. Raises ApiProblem(400) when it is longer than `most` characters."""
-    value = form.get(name, "")
-    text = value.strip() if isinstance(value, str) else ""
-    if len(text) > most:
-        raise ApiProblem(400, "too_large", f"expected at most {most} characters", name)
-    return text
-
-
 def _sentence(text: str) -> str:
     """A message of the contract as a sentence; an id at its start keeps its letters."""
     first = text.partition(" ")[0]
@@ -532,6 +569,10 @@ def _own_path(path: str) -> str:
 
 def _board_url(desk: str) -> str:
     return f"/board/{quote(desk, safe='')}"
+
+
+def _away_url(desk: str) -> str:
+    return f"{_board_url(desk)}/away"
 
 
 def _alert_url(desk: str, alert_id: str) -> str:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from monitor.core.inputs import RaisedBy
+from monitor.core.inputs import AwayReason, RaisedBy, SpokeTo
 from monitor.core.views import (
     STAGES,
     AlertKind,
@@ -44,6 +44,7 @@ KINDS: dict[AlertKind, str] = {
     "rota": "the rota needs mending",
     "watch_fault": "the watch itself has a fault",
     "message": "a caller reached nobody",
+    "away": "somebody who is away",
 }
 _LATE_KINDS: frozenset[AlertKind] = frozenset({"late_visit", "second_worker_missing"})
 _FIRST_KINDS: tuple[AlertKind, ...] = ("help_asked", "no_reply", "watch_fault")
@@ -111,6 +112,7 @@ STAGE_WORDS: dict[Stage, str] = {
     "planned": "to come",
     "left": "done",
     "cancelled": "cancelled, confirmed",
+    "away": "away from home",
 }
 SIGNALS = {
     "known": "",
@@ -131,6 +133,7 @@ VERDICTS = {
     "other_worker": "other care worker",
     "late_evidence": "record reached us late",
     "left_time_unknown": "time of leaving not known",
+    "while_away": "checked in while marked away",
 }
 
 CAUSES = {
@@ -219,6 +222,20 @@ RAISED_BY: dict[RaisedBy, str] = {
     "council": "The council",
 }
 """Who asked for a visit to be called off (spec 7.26-7.27)."""
+
+AWAY_REASONS: dict[AwayReason, str] = {
+    "hospital": "In hospital",
+    "respite": "In respite",
+    "family": "With family",
+    "day_centre": "At a day centre",
+    "other": "Away",
+}
+SPOKE_TO: dict[SpokeTo, str] = {
+    "service_user": "With them",
+    "next_of_kin": "With next of kin",
+    "place": "With the ward, respite home or day centre",
+}
+"""With whom a member of staff has spoken about an absence."""
 
 
 # --- times ---
@@ -381,6 +398,8 @@ EVENTS: dict[str, str] = {
     "WorkerAnswered": "Care worker said",
     "VisitReplanned": "Plan changed",
     "VisitCancelled": "Visit cancelled",
+    "VisitAway": "Marked away",
+    "VisitBack": "Watched again",
     "VisitMissed": "Visit missed",
     "MissWithdrawn": "Not missed after all",
     "CheckInRecorded": "Check-in",
@@ -645,7 +664,7 @@ def shade(one: BoardVisit) -> Shade:
     visit = one.visit
     if visit.stage in ("late", "missed"):
         return "alert"
-    if visit.stage in ("left", "cancelled"):
+    if visit.stage in ("left", "cancelled", "away"):
         return "done"
     if visit.signal != "known":
         return "unknown"

@@ -14,13 +14,31 @@ from msgspec import structs
 from config.policy import Calendar, Duty, applying
 from escalation import check_out, inform, reassure, summon
 from escalation.on_call import in_order
-from escalation.people import LineView, PersonView, is_quiet, may_be_told, speaker_of, told_lines
+from escalation.people import (
+    LineView,
+    PersonView,
+    is_quiet,
+    may_be_told,
+    reaches_the_dead,
+    speaker_of,
+    told_lines,
+)
 from escalation.replies import QUESTIONS, free_slot, same_question
 from escalation.track import Contact, Move, Track, TrackName
 from monitor.core import facts as f
 from monitor.core.causes import IN_INCIDENT
 from monitor.core.signals import signal_of, silent_workers
-from monitor.core.state import ROTA_CUT_OFF, ROTA_EMPTY, ROTA_HALF, ROTA_OLD, Alert, Message, Visit
+from monitor.core.state import (
+    CAME_WHILE_AWAY,
+    REVIEW_PASSED,
+    ROTA_CUT_OFF,
+    ROTA_EMPTY,
+    ROTA_HALF,
+    ROTA_OLD,
+    Alert,
+    Message,
+    Visit,
+)
 from monitor.core.times import planned_again
 from monitor.core.views import AlertKind, EndedReason, Signal
 from monitor.core.work import Work
@@ -37,6 +55,7 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
     "rota": ("OC-16", "OCV-3"),
     "incident": ("OC-17", "OCV-3"),
     "message": ("OC-130", "OCV-130"),
+    "away": ("OC-171", "OCV-3"),
 }
 """The words with which staff are summoned, as text and as call (config/wording)."""
 
@@ -64,6 +83,12 @@ CALLED = SUMMON_WORDS["message"]
 """The words about somebody who has rung us and reached nobody, with the message that they left."""
 NEVER_TOLD = "never_told"
 """Why a message about somebody did not leave: who would have heard it must not hear of them."""
+DIED = "died"
+"""Why a message does not leave, and how alerts end, of a service user whose death is recorded."""
+SPEAK_OF_ABOUT = frozenset(
+    {"OC-8", "OC-170", "OC-174", "OC-175", "CW-170", "CW-171", "CW-172", "NOK-170", "NOKV-170"}
+)
+"""Words that speak of the service user who is the message's `about`, with no alert and perhaps no visit beside it."""
 OVERTAKEN = "overtaken"
 """Why a try is cancelled that still waited when its successor was due."""
 WRONG_NUMBER = "wrong_number"
@@ -94,6 +119,8 @@ WORDS_BY_REASON: dict[str, tuple[str, str]] = {
     "check_out_silent": ("OC-110", "OCV-3"),
     "check_out_ring_me": ("OC-111", "OCV-3"),
     "check_out_dark": ("OC-112", "OCV-3"),
+    REVIEW_PASSED: ("OC-172", "OCV-3"),
+    CAME_WHILE_AWAY: ("OC-173", "OCV-3"),
 }
 """Where the reason says more than the kind, its words are taken."""
 CHECK_OUT_WORDS = frozenset({check_out.TEXT, check_out.CALL})
@@ -247,6 +274,8 @@ def person_for(work: Work, ref: str, about: str | None) -> PersonView:
     person: PersonView | None = work.ctx.people.person(ref)
     if person is None:
         return PersonView(ref=ref, role="staff")
+    if work.has_died(ref):
+        return structs.replace(person, lines=(), mail=False)
     stopped = [line.ref for line in person.lines if work.stopped(line.ref)]
     if stopped:
         lines = tuple(_with_stop(line, line.ref in stopped) for line in person.lines)
@@ -418,20 +447,54 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None, visit: Visit | 
         ),
         policy=alert.policy if alert else "",
     )
-    if not may_hear(work, alert, contact.person, contact.line, visit):
+    about = spoken_of(contact.template, contact.about)
+    if not may_hear(work, alert, contact.person, contact.line, visit, about=about):
         # the tracks ask before; this is the wall behind them, on the one way to the telephone
         work.emit(key, f.MessageSettled(result="cancelled", reason=NEVER_TOLD))
+    elif at_rest(work, alert, contact.person, contact.line, visit, about):
+        work.emit(key, f.MessageSettled(result="cancelled", reason=DIED))
     elif contact.rehearsed:
         work.emit(key, f.MessageSettled(result="rehearsed", reason="public_off"))
     return key
 
 
+def spoken_of(template: str, about: str | None) -> str | None:
+    """The service user of whom these words speak beside any alert or visit; None for all other words."""
+    return about if template in SPEAK_OF_ABOUT else None
+
+
 def may_hear(
-    work: Work, alert: Alert | None, person: str, line: str | None = None, visit: Visit | None = None
+    work: Work,
+    alert: Alert | None,
+    person: str,
+    line: str | None = None,
+    visit: Visit | None = None,
+    *,
+    about: str | None = None,
 ) -> bool:
     """Whether this person, on this line, may hear of the service user whom the alert, or the visit, is about."""
-    about = alert.service_user if alert is not None else visit.service_user if visit is not None else None
-    return may_be_told(work.ctx.people, about, person, line or "")
+    return may_be_told(work.ctx.people, _concerned(alert, visit, about), person, line or "")
+
+
+def _concerned(alert: Alert | None, visit: Visit | None, about: str | None) -> str | None:
+    if alert is not None:
+        return alert.service_user
+    return visit.service_user if visit is not None else about
+
+
+def at_rest(
+    work: Work,
+    alert: Alert | None,
+    person: str,
+    line: str | None = None,
+    visit: Visit | None = None,
+    about: str | None = None,
+) -> bool:
+    """Whether the message would reach somebody who has died, or tell anybody outside of them."""
+    died = work.dead
+    if not died:
+        return False
+    return reaches_the_dead(work.ctx.people, died, _concerned(alert, visit, about), person, line or "")
 
 
 def _lives_until(work: Work, contact: Contact, alert: Alert | None, visit: Visit | None) -> datetime:
@@ -1017,7 +1080,7 @@ def end_alert(
     for contact in outside:
         if contact.person != about:
             intend(work, contact, alert=_alert(work, alert.ref))
-    for worker in for_nothing:
+    for worker in for_nothing if outcome != DIED else ():
         tell_covered(work, _alert(work, alert.ref), worker)
     _end_digest(work, alert, reason)
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from monitor.core import asking, leaving, phones
+from monitor.core import absence, asking, leaving, phones
 from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
 from monitor.core.incidents import raise_late
@@ -343,6 +343,9 @@ ABOUT_LATENESS = ("late_visit", "second_worker_missing")
 """Kinds that an arrival in time shows to have been for nothing."""
 
 
+WHILE_AWAY: tuple[f.Verdict, ...] = ("while_away",)
+
+
 def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
     """The arrival itself, what it proves about the visit before, and the alerts that it ends."""
     visit = match.visit
@@ -356,10 +359,15 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
             arrived_at=at,
             proof=_proof(seen),
             worker=seen.worker,
-            verdicts=_arrival_verdicts(work, seen, match, at),
+            verdicts=(
+                *_arrival_verdicts(work, seen, match, at),
+                *(WHILE_AWAY if visit.away is not None else ()),
+            ),
             overrun_at=_overrun_at(work, visit, at),
         ),
     )
+    if visit.away is not None:
+        absence.came(work, visit, seen.worker)
     if seen.worker is not None:
         asking.foresee(work, visit, seen.worker, at)
     if visit.alerts or len(visit.places) > 1:

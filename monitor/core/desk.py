@@ -14,6 +14,7 @@ from msgspec import structs
 
 from config.policy import encode_policy, policy_digest, terms_of
 from monitor.core import (
+    absence,
     alerts,
     answerphone,
     callers,
@@ -22,6 +23,7 @@ from monitor.core import (
     checks,
     council,
     counted,
+    death,
     duty,
     incidents,
     informing,
@@ -42,6 +44,8 @@ from monitor.core.asking import eta, missing_workers
 from monitor.core.evolve import evolve
 from monitor.core.inputs import (
     RAISED_BY,
+    AbsenceActed,
+    AbsenceTold,
     ActionTaken,
     AnswerphoneBegins,
     AnswerphoneHeard,
@@ -52,6 +56,7 @@ from monitor.core.inputs import (
     DayRolled,
     DeadlineFailed,
     DeadlineReached,
+    DeathTold,
     DeliveryReported,
     FilesTroubled,
     Input,
@@ -70,7 +75,7 @@ from monitor.core.inputs import (
     SendTurn,
     SignalChanged,
 )
-from monitor.core.state import CHECKS, DUTY, ROTA, STAFF_CHANGES, Alert, State
+from monitor.core.state import AWAY, CHECKS, DUTY, ROTA, STAFF_CHANGES, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
@@ -112,6 +117,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         phones.on_deadline(work, device)
     elif subject == DUTY:
         duty.on_deadline(work, seen.due_at)
+    elif subject == AWAY:
+        absence.on_deadline(work)
     return work.decision()
 
 
@@ -498,6 +505,9 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     KeyPressed: messages.key_pressed,
     ActionTaken: _action,
     PracticeWanted: practice.wanted,
+    AbsenceTold: absence.told,
+    AbsenceActed: absence.acted,
+    DeathTold: death.told,
     CallerWaits: callers.waits,
     CallerJoined: callers.joined,
     CallerAlone: callers.alone,

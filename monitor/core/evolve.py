@@ -21,19 +21,23 @@ from escalation.track import Track
 from monitor.core import facts as f
 from monitor.core.facts import Draft, Happened
 from monitor.core.state import (
+    AWAY,
     CHECKS,
     DEVICE_MEMORY,
     DUTY,
+    REVIEW_PASSED,
     ROTA,
     ROTA_CUT_OFF,
     ROTA_HALF,
     ROTA_OLD,
     STAFF_CHANGES,
     WEEK,
+    Absence,
     Alert,
     Check,
     Dark,
     Device,
+    Died,
     Held,
     Leaving,
     Message,
@@ -98,6 +102,8 @@ VISIT_FACTS: frozenset[type] = frozenset(
         f.VisitPlanned,
         f.VisitReplanned,
         f.VisitCancelled,
+        f.VisitAway,
+        f.VisitBack,
         f.VisitLooked,
         f.WorkerAnswered,
         f.VisitMissed,
@@ -229,6 +235,11 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             return _said(visit, fact, body)
         case f.VisitCancelled():
             return structs.replace(visit, cancelled=True, closes_at=fact.at + closes_after)
+        case f.VisitAway():
+            leaves = max(visit.end, fact.at) + closes_after
+            return structs.replace(visit, away=body.absence, closes_at=leaves, risk=None)
+        case f.VisitBack():
+            return _watched_again(visit, body)
         case f.VisitMissed():
             return structs.replace(visit, missed=True, closes_at=fact.at + closes_after)
         case f.MissWithdrawn():
@@ -247,6 +258,20 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             )
         case _:
             return visit
+
+
+def _watched_again(visit: Visit, body: f.VisitBack) -> Visit:
+    """What was alerted about it was the absence: it may be late anew."""
+    return structs.replace(
+        visit,
+        away=None,
+        closes_at=None,
+        late_at=body.late_at,
+        missed_at=body.missed_at,
+        overrun_at=body.overrun_at,
+        look_at=body.look_at,
+        alerted=tuple(kind for kind in visit.alerted if kind not in BY_ABSENCE),
+    )
 
 
 def _said(visit: Visit, fact: Draft, body: f.WorkerAnswered) -> Visit:
@@ -373,6 +398,7 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
         verdicts=_with(visit.verdicts, body.verdicts),
         near=near,
         overrun_at=body.overrun_at or visit.overrun_at,
+        away=None,
     )
     if changed.risk is not None and changed.all_there:
         changed = structs.replace(changed, risk=None)
@@ -438,6 +464,8 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
         state.index_alert(new, old)
     if kind in OF_CHECK:
         state.index_check(new)
+    if kind is f.AlertRaised and new.reason == REVIEW_PASSED:
+        _note_review_told(state, new)
     if kind is f.AlertRaised and new.kind == "rota":
         if new.reason == ROTA_CUT_OFF:
             values.rota_begun = None  # told; the alert says the rest
@@ -445,7 +473,8 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
     if isinstance(fact.body, f.AlertEnded):
         if new.reason == ROTA_HALF and fact.body.by is not None:
             values.rota_sizes = {}  # a person has looked: what comes next is how large it is now
-        if fact.body.reason == "cancelled_confirmed" and new.service_user is not None:
+        called_off = fact.body.reason == "cancelled_confirmed" and fact.body.outcome != ENDED_AWAY
+        if called_off and new.service_user is not None:
             before = values.cancelled.get(new.service_user, ())
             values.cancelled[new.service_user] = (*before, fact.at)[-CANCELLED_KEPT:]
         for key in new.messages:
@@ -664,6 +693,7 @@ def evolve_visit_for_alert(visit: Visit, fact: Draft, alert: Alert) -> Visit:
         )
     if isinstance(body, f.AlertEnded) and alert.ref in visit.alerts:
         settled = body.by is not None and alert.kind in RESOLVING and body.reason != "merged"
+        settled = settled and not (body.reason == "cancelled_confirmed" and body.outcome == ENDED_AWAY)
         ended = structs.replace(
             visit,
             alerts=tuple(ref for ref in visit.alerts if ref != alert.ref),
@@ -683,6 +713,10 @@ def _on_call(place: Place, at: datetime) -> Place:
     return structs.replace(place, leaving=Leaving(step="on_call", since=at))
 
 
+BY_ABSENCE = ("late_visit", "second_worker_missing", "no_reply")
+"""Alerts that an absence explains."""
+ENDED_AWAY = "away"
+"""The outcome of an alert that a confirmed absence has ended: its visits are away, and not called off."""
 RESOLVING = ("late_visit", "no_reply")
 """A named person's outcome on one of these settles the visit itself: nobody is watched for any more. An alert that
 was merged into another settles nothing: the other one goes on."""
@@ -910,6 +944,22 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             )
         case f.RowMended():
             values.unwatched.pop(fact.subject, None)
+        case (
+            f.AbsenceReported()
+            | f.AbsenceConfirmed()
+            | f.AwayAnswered()
+            | f.ReviewMoved()
+            | f.AbsenceEnded()
+            | f.AwayQuestioned()
+        ):
+            _fold_absence(state, fact)
+        case f.AwayUnanswered():
+            values.away_alarmed_at = fact.at
+            state.moved(AWAY)
+        case f.PersonDied() as body:
+            values.died[fact.subject] = Died(by=body.by, at=fact.at, visits=body.visits)
+        case f.DeathWithdrawn():
+            values.died.pop(fact.subject, None)
         case f.PersonReached() as body:
             _prove(state, fact, body)
         case f.PracticeCalled() as body:
@@ -952,6 +1002,61 @@ def _watch_device(
     if cause == "device" and (device.look_at, device.watched) != (look_at, watched):
         state.values.devices[ref] = structs.replace(device, look_at=look_at, watched=watched)
         state.moved(ref)
+
+
+def _fold_absence(state: State, fact: Happened) -> None:
+    absences, body = state.values.absences, fact.body
+    if isinstance(body, f.AwayQuestioned):
+        for ref in body.absences:
+            absences[ref] = structs.replace(absences[ref], questioned_at=fact.at)
+    else:
+        absences[fact.subject] = evolve_absence(absences.get(fact.subject), fact)
+    state.moved(AWAY)
+
+
+def evolve_absence(absence: Absence | None, fact: Draft) -> Absence:
+    """The absence after a fact about it. Raises AssertionError for one that nobody has reported."""
+    body = fact.body
+    if isinstance(body, f.AbsenceReported):
+        return Absence(
+            ref=fact.subject,
+            service_user=body.service_user,
+            reason=body.reason,
+            from_at=body.from_at,
+            review_at=body.review_at,
+            raised_by=body.raised_by,
+            by=body.by,
+            said_at=fact.at,
+        )
+    assert absence is not None
+    match body:
+        case f.AbsenceConfirmed():
+            # who confirmed it was told that day how they are: nobody is asked twice
+            return structs.replace(
+                absence,
+                confirmed_by=body.by,
+                confirmed_at=fact.at,
+                spoke_to=body.spoke_to,
+                asked_by=body.by,
+                asked_at=body.said_at,
+                asked_whom=body.spoke_to,
+            )
+        case f.AwayAnswered():
+            return structs.replace(absence, asked_by=body.by, asked_at=body.said_at, asked_whom=body.spoke_to)
+        case f.ReviewMoved():
+            return structs.replace(absence, review_at=body.review_at, review_told=False)
+        case f.AbsenceEnded():
+            return structs.replace(absence, ended_at=body.ended_at, ended_by=body.by, ended_as=body.reason)
+        case _:
+            return absence
+
+
+def _note_review_told(state: State, alert: Alert) -> None:
+    """That the review date of their absence has passed is told once."""
+    for ref, absence in state.values.absences.items():
+        if absence.service_user == alert.service_user and absence.counts:
+            state.values.absences[ref] = structs.replace(absence, review_told=True)
+    state.moved(AWAY)
 
 
 def _adopt_rota(state: State, fact: Happened, body: f.RotaAdopted) -> None:
@@ -1028,6 +1133,7 @@ def _adopt_policy(state: State, body: f.PolicyAdopted) -> None:
     state.refresh_calendar()
     state.moved(ROTA)
     state.moved(DUTY)
+    state.moved(AWAY)
 
 
 def _in_use(values: Values) -> dict[str, Policy]:
@@ -1087,6 +1193,9 @@ def _tidy(state: State, fact: Happened) -> None:
     for line, texts in list(values.texts.items()):
         if fact.at - texts[-1].at > TEXTS_LAST:
             del values.texts[line]
+    for ref, absence in list(values.absences.items()):
+        if absence.ended_at is not None and fact.at - absence.ended_at > values.policy.closes_after:
+            del values.absences[ref]
     for line, times in list(values.replies_to.items()):
         if fact.at - times[-1] > timedelta(days=1):
             del values.replies_to[line]

@@ -20,6 +20,8 @@ from msgspec import Struct
 from config.policy import CouncilDesk, Duty, Terms
 from escalation.on_call import DutyStep
 from monitor.core.inputs import (
+    AwayEnd,
+    AwayReason,
     CheckInKind,
     DarkCause,
     Evidence,
@@ -27,6 +29,7 @@ from monitor.core.inputs import (
     RaisedBy,
     RotaProblemCode,
     Source,
+    SpokeTo,
     VisitKind,
 )
 from monitor.core.views import (
@@ -45,7 +48,7 @@ from monitor.core.views import (
 )
 
 PlaceVerdict = Literal["consistent", "inconsistent", "unclear", "none"]
-CancelReason = Literal["dropped_from_rota", "cancelled_in_rota"]
+CancelReason = Literal["dropped_from_rota", "cancelled_in_rota", "died"]
 Verdict = Literal[
     "on_time",
     "late",
@@ -58,6 +61,7 @@ Verdict = Literal[
     "other_worker",
     "late_evidence",
     "left_time_unknown",
+    "while_away",
 ]
 ReplanReason = Literal["rota", "policy", "run_goes_on", "agreed"]
 RiskReason = Literal["still_at_last", "too_far", "phone_dark"]
@@ -222,6 +226,21 @@ class VisitCancelled(FactBody, frozen=True, kw_only=True):
     """A complete upload no longer has the visit, or a row says that it is called off, in good time."""
 
     reason: CancelReason
+
+
+class VisitAway(FactBody, frozen=True, kw_only=True):
+    """Who lives there is away, as a supervisor has confirmed: nobody is missed at this visit from here on."""
+
+    absence: str
+
+
+class VisitBack(FactBody, frozen=True, kw_only=True):
+    """They are back, or never were away: the visit is watched again, with these deadlines."""
+
+    late_at: datetime
+    missed_at: datetime
+    overrun_at: datetime
+    look_at: datetime | None = None
 
 
 class VisitMissed(FactBody, frozen=True, kw_only=True):
@@ -648,6 +667,97 @@ class DeviceWatched(FactBody, frozen=True, kw_only=True):
     next_at: datetime | None = None
 
 
+class AbsenceReported(FactBody, frozen=True, kw_only=True):
+    """A service user is away, or will be, as somebody says; unconfirmed until a supervisor has spoken about it. Who
+    said so stands in the evidence. The subject is the absence."""
+
+    service_user: str
+    reason: AwayReason
+    from_at: datetime
+    review_at: datetime
+    raised_by: RaisedBy
+    by: str
+    note: Evidence
+
+
+class AbsenceConfirmed(FactBody, frozen=True, kw_only=True):
+    """A supervisor has confirmed it (7.26-7.27): from here on it counts. That day has its answer."""
+
+    by: str
+    spoke_to: SpokeTo
+    said_at: datetime
+    note: Evidence | None = None
+
+
+class AwayQuestioned(FactBody, frozen=True, kw_only=True):
+    """The office was asked who of those away was asked about today. The subject is `away`."""
+
+    absences: tuple[str, ...]
+    told: str | None = None
+    """Who was asked; None: nobody on duty could be."""
+
+
+class AwayUnanswered(FactBody, frozen=True, kw_only=True):
+    """Two hours later nobody has said so of these: it is an alarm, or the alarm of another day goes on. The subject is
+    `away`."""
+
+    absences: tuple[str, ...]
+
+
+class AwayAnswered(FactBody, frozen=True, kw_only=True):
+    """A named person says who was asked that day. The subject is the absence."""
+
+    by: str
+    spoke_to: SpokeTo
+    said_at: datetime
+    note: Evidence | None = None
+
+
+class ReviewMoved(FactBody, frozen=True, kw_only=True):
+    """Another review date. The subject is the absence."""
+
+    review_at: datetime
+    by: str
+    note: Evidence | None = None
+
+
+class AbsenceEnded(FactBody, frozen=True, kw_only=True):
+    """They are back; or it was never true, or they died: then nobody is told of a return."""
+
+    reason: AwayEnd | Literal["died"]
+    by: str
+    ended_at: datetime
+    note: Evidence | None = None
+    visits: int = 0
+    """So many visits are watched again."""
+
+
+class KinNotTold(FactBody, frozen=True, kw_only=True):
+    """A next of kin was not told of the return by us, and why. The subject is the absence."""
+
+    person: str | None
+    reason: str
+
+
+class PersonDied(FactBody, frozen=True, kw_only=True):
+    """A service user has died: nothing is ever sent to that home again. The subject is the person."""
+
+    by: str
+    note: Evidence
+    said_at: datetime
+    visits: tuple[str, ...] = ()
+    """The visits that are called off for it."""
+
+
+class DeathWithdrawn(FactBody, frozen=True, kw_only=True):
+    """It was recorded by mistake: a manager says that the person lives. The subject is the person."""
+
+    by: str
+    note: Evidence
+    visits: int = 0
+    """So many visits are watched again."""
+
+
 class SignalLost(FactBody, frozen=True, kw_only=True):
     """A way in went dark. The subject is the device or feed."""
 
@@ -690,6 +800,8 @@ AnyBody = (
     | VisitCancelled
     | VisitLooked
     | WorkerAnswered
+    | VisitAway
+    | VisitBack
     | VisitMissed
     | MissWithdrawn
     | VisitClosed
@@ -736,6 +848,16 @@ AnyBody = (
     | PracticeCalled
     | ActionRecorded
     | DeviceWatched
+    | AbsenceReported
+    | AbsenceConfirmed
+    | AwayQuestioned
+    | AwayUnanswered
+    | AwayAnswered
+    | ReviewMoved
+    | AbsenceEnded
+    | KinNotTold
+    | PersonDied
+    | DeathWithdrawn
     | SignalLost
     | SignalFound
     | DayRolledOver

@@ -59,6 +59,7 @@ RotaProblemCode = Literal[
     "off_step",
     "unknown_service_user",
     "duplicate_id",
+    "person_died",
     # what a file adds (connectors/csv_files.py)
     "time_unreadable",
     "date_not_day_first",
@@ -135,6 +136,18 @@ RaisedBy = Literal["service_user", "next_of_kin", "family", "care_worker", "coun
 """Who asked for a visit to be cancelled or moved (spec 7.26-7.27); a supervisor has spoken to them or their next of
 kin about it."""
 RAISED_BY: tuple[RaisedBy, ...] = RaisedBy.__args__  # type: ignore[attr-defined]
+
+
+AwayReason = Literal["hospital", "respite", "family", "day_centre", "other"]
+"""Where somebody is who is not at home (domain.md, "Absence and return")."""
+AWAY_REASONS: tuple[AwayReason, ...] = AwayReason.__args__  # type: ignore[attr-defined]
+SpokeTo = Literal["service_user", "next_of_kin", "place"]
+"""With whom a member of staff has spoken about an absence: they themselves, a next of kin, or where they are: the ward,
+the respite home, the day centre."""
+SPOKE_TO: tuple[SpokeTo, ...] = SpokeTo.__args__  # type: ignore[attr-defined]
+AwayAction = Literal["confirm", "asked", "change_review", "end"]
+AwayEnd = Literal["returned", "withdrawn"]
+"""How an absence ends by a person: they are back, or it was never true."""
 
 
 VisitKind = Literal["visit", "waking_night", "sleep_in", "live_in"]
@@ -237,7 +250,7 @@ class RotaPortion(Struct, frozen=True, kw_only=True):
     plan: tuple[RotaRow, ...] = ()
     mend: tuple[str, ...] = ()
     refuse: tuple[RefusedRow, ...] = ()
-    cancel: tuple[tuple[str, Literal["dropped_from_rota", "cancelled_in_rota"]], ...] = ()
+    cancel: tuple[tuple[str, Literal["dropped_from_rota", "cancelled_in_rota", "died"]], ...] = ()
     ends: RotaEnd | None = None
     before: RotaTaken = RotaTaken()
     """What the portions before this one have come to."""
@@ -423,6 +436,47 @@ class PracticeWanted(Struct, frozen=True, kw_only=True):
     by: str
 
 
+class AbsenceTold(Struct, frozen=True, kw_only=True):
+    """Somebody is away, or will be: as it was told to a member of staff. The words of who said so are evidence."""
+
+    service_user: str
+    reason: AwayReason
+    from_at: datetime
+    review_at: datetime
+    raised_by: RaisedBy
+    by: str
+    note: Evidence
+    spoke_to: SpokeTo | None = None
+    """With whom `by` has confirmed it; None: nobody has, and the visits stand (7.26-7.27)."""
+    at: datetime
+
+
+class AbsenceActed(Struct, frozen=True, kw_only=True):
+    """A named member of staff did something about an absence."""
+
+    absence: str
+    action: AwayAction
+    by: str
+    at: datetime
+    spoke_to: SpokeTo | None = None
+    """Of `confirm` and `asked`."""
+    review_at: datetime | None = None
+    """Of `change_review`; of `asked`, if the answer names another day."""
+    outcome: AwayEnd | None = None
+    """Of `end`."""
+    note: Evidence | None = None
+
+
+class DeathTold(Struct, frozen=True, kw_only=True):
+    """A named manager, or who is on call, records that a service user has died. `undo`: that was a mistake."""
+
+    service_user: str
+    by: str
+    at: datetime
+    note: Evidence
+    undo: bool = False
+
+
 class CallerWaits(Struct, frozen=True, kw_only=True):
     """Somebody on the free number is to be joined to a person. `line` is theirs, if it is not withheld."""
 
@@ -513,6 +567,9 @@ Input = (
     | KeyPressed
     | ActionTaken
     | PracticeWanted
+    | AbsenceTold
+    | AbsenceActed
+    | DeathTold
     | CallerWaits
     | CallerJoined
     | CallerAlone

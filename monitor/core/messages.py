@@ -14,6 +14,7 @@ from msgspec import Struct
 from escalation import dialog, reassure
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
 from monitor.core import (
+    absence,
     asking,
     council,
     duty,
@@ -29,9 +30,11 @@ from monitor.core import (
 from monitor.core import facts as f
 from monitor.core.alerts import (
     CHECK_OUT_WORDS,
+    DIED,
     NEVER_TOLD,
     alarm_stopped,
     ask_for_help,
+    at_rest,
     cancel,
     held_by,
     may_hear,
@@ -39,6 +42,7 @@ from monitor.core.alerts import (
     pass_on,
     reassure_case,
     reassured,
+    spoken_of,
     take,
     tell_person,
     tell_staff,
@@ -141,8 +145,11 @@ def pointless(work: Work, message: Message) -> str | None:
     alert = work.alert(message.alert)
     if message.expires_at <= work.now:
         return "expired"
-    if not may_hear(work, alert, message.person, message.line, work.visit(message.visit)):
+    visit, about = work.visit(message.visit), spoken_of(message.template, message.about)
+    if not may_hear(work, alert, message.person, message.line, visit, about=about):
         return NEVER_TOLD
+    if at_rest(work, alert, message.person, message.line, visit, about):
+        return DIED
     if message.purpose == "join":
         return None if lines.wanted(work, message) else "hung_up"
     if message.template in CHECK_OUT_WORDS:
@@ -224,6 +231,7 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
         practice.ended(work, message, result)
     if message.template in duty.QUESTIONS:
         duty.on_settled(work, work.message(message.key) or message, result)
+    absence.kin_settled(work, message, result)
     procedure.on_settled(work, message, result)
     leaving.on_settled(work, message, result)
 
@@ -422,7 +430,7 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     elif role == "care_worker" and asked is None:
         template = None
     stopped = received.word == "stop"
-    said = None if stopped or template is None else _allowed(work, received, template)
+    said = None if stopped or template is None else _allowed(work, received, template, person)
     work.emit(
         received.line,
         f.ReplyKept(
@@ -472,7 +480,12 @@ def _speaker(work: Work, received: ReplyReceived) -> str:
     order = {"service_user": 0, "care_worker": 1, "staff": 2, "contact": 3}
     return min(
         received.persons,
-        key=lambda ref: (order[_role(work, ref)], ref not in about, received.persons.index(ref)),
+        key=lambda ref: (
+            work.has_died(ref),
+            order[_role(work, ref)],
+            ref not in about,
+            received.persons.index(ref),
+        ),
     )
 
 
@@ -486,9 +499,19 @@ def _open_alert_of(work: Work, person: str) -> Alert | None:
     return mine[0] if mine else None
 
 
-def _allowed(work: Work, received: ReplyReceived, template: str, since: datetime | None = None) -> str | None:
+def _allowed(
+    work: Work,
+    received: ReplyReceived,
+    template: str,
+    person: str,
+    alert: Alert | None = None,
+    since: datetime | None = None,
+) -> str | None:
     """The words, unless this line has had its five automatic replies of the last day; an answer to a question of
-    ours is bounded by the question, so that who takes alerts all night still hears that they have them."""
+    ours is bounded by the question, so that who takes alerts all night still hears that they have them. Nothing goes
+    back where somebody has died: a person reads it."""
+    if at_rest(work, alert, person, received.line):
+        return None
     sent = work.state.values.replies_to.get(received.line, ())
     begin = work.now - timedelta(days=1)
     recent = [at for at in sent if at > begin and (since is None or at >= since)]
@@ -505,7 +528,7 @@ def _say(
     since: datetime | None = None,
     visit: str | None = None,
 ) -> Decision:
-    said = _allowed(work, received, template, since) if template else None
+    said = _allowed(work, received, template, person, work.alert(alert), since) if template else None
     if said is not None:
         work.emit(
             received.line,
@@ -548,6 +571,9 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
             _keep_open(work, None, message, message.person, "no_key" if answer == "no_key" else "asked")
         return None
     if alert is None:
+        absence.heard(work, message, answer, proof)
+        if message.template == absence.KIN_BACK_CALL and answer in ASKS_FOR_PERSON:
+            _keep_open(work, None, message, message.about, "asked")
         return None
     if message.purpose in PROCEDURE:
         step = PROCEDURE[message.purpose](work, alert, message, answer, proof)

@@ -21,8 +21,10 @@ TEMPLATE = "SUV-4"
 def wanted(work: Work, seen: PracticeWanted) -> Decision:
     """A named member of staff starts it: their first telephone line rings, long enough for somebody with a frame.
 
-    Refused: `no_line` (none that may be rung), `practice_running` (one is out already).
+    Refused: `died`, `no_line` (none that may be rung), `practice_running` (one is out already).
     """
+    if work.has_died(seen.person):
+        return Decision(refusal=Refusal(code="died"))
     person = person_for(work, seen.person, seen.person)
     lines = person.voice_lines()
     if not lines:

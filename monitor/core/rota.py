@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from config.policy import Policy, agreed_with
+from monitor.core import absence, staff_changes
 from monitor.core import facts as f
-from monitor.core import staff_changes
 from monitor.core.alerts import end_alert, raise_alert
 from monitor.core.inputs import Agreed, PolicyLoaded, RotaEnd, RotaPortion, RotaRow, RotaTaken
 from monitor.core.state import ROTA_CUT_OFF, ROTA_EMPTY, ROTA_HALF, ROTA_OLD, WEEK, Visit, rota_deadlines
@@ -87,9 +87,12 @@ def _adopt(work: Work, portion: RotaPortion, ends: RotaEnd, taken: RotaTaken) ->
 
 def _plan(work: Work, row: RotaRow) -> str:
     """Plan one usable row: new, changed or unchanged."""
+    if work.has_died(row.service_user):
+        return "unchanged"  # nothing is watched there any more; the upload's answer names the row
     old = work.visit(ref_of(row))
     if old is None or _anew(work, old, row):
         _plan_new(work, row)
+        absence.review(work, ref_of(row))
         return "new"
     new = _replanned(work, old, row)
     if new is None:
@@ -97,6 +100,7 @@ def _plan(work: Work, row: RotaRow) -> str:
     work.emit(ref_of(row), new)
     if new.workers != old.workers:
         staff_changes.replanned(work, ref_of(row))
+    absence.review(work, ref_of(row))
     if row.agreed is not None and new.reason == "agreed":
         _record_agreed(work, ref_of(row), row.agreed)
     return "changed"

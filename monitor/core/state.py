@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from typing import Literal
 
 from msgspec import Struct
 
@@ -39,7 +40,7 @@ from monitor.core.facts import (
     WatchReason,
     WorkerAnswer,
 )
-from monitor.core.inputs import RotaProblemCode, VisitKind
+from monitor.core.inputs import AwayEnd, AwayReason, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
 from monitor.core.views import (
     AlertKind,
     AlertState,
@@ -165,6 +166,8 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """What its care workers said last, one entry each."""
     asks: tuple[str, ...] = ()
     """Keys of the questions that were put to them before any alert."""
+    away: str | None = None
+    """The absence in which it lies: nobody is missed there."""
 
     @property
     def anybody_there(self) -> bool:
@@ -204,12 +207,13 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def over(self) -> bool:
-        """Nothing is waited for any more: it is cancelled, settled by a person, or everybody has come and gone.
+        """Nothing is waited for any more: it is cancelled, settled by a person, or everybody has come and gone; or who
+        lives there is away.
 
         Of two care workers the second is waited for also when the first has left before anybody missed them.
         """
         gone = self.all_left and (self.all_there or "second_worker_missing" in self.alerted)
-        return self.cancelled or self.resolved or gone
+        return self.cancelled or self.resolved or gone or self.away is not None
 
     @property
     def workers(self) -> tuple[str, ...]:
@@ -417,6 +421,52 @@ class RotaInPart(Struct, frozen=True, kw_only=True, gc=False):
     rows: int
 
 
+class Absence(Struct, frozen=True, kw_only=True, gc=False):
+    """One person's absence. It counts from when a supervisor has confirmed it until it has ended."""
+
+    ref: str
+    service_user: str
+    reason: AwayReason
+    from_at: datetime
+    review_at: datetime
+    raised_by: RaisedBy
+    by: str
+    said_at: datetime
+    confirmed_by: str | None = None
+    confirmed_at: datetime | None = None
+    spoke_to: SpokeTo | None = None
+    asked_by: str | None = None
+    asked_at: datetime | None = None
+    """When somebody was last asked about them."""
+    asked_whom: SpokeTo | None = None
+    questioned_at: datetime | None = None
+    """When the office was last asked."""
+    review_told: bool = False
+    """That the review date has passed was told."""
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    ended_as: AwayEnd | Literal["died"] | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Confirmed, and not over."""
+        return self.confirmed_at is not None and self.ended_at is None
+
+    @property
+    def waits(self) -> bool:
+        """The office was asked about them, and nobody has said anything since."""
+        asked, answered = self.questioned_at, self.asked_at
+        return asked is not None and (answered is None or answered < asked)
+
+
+class Died(Struct, frozen=True, kw_only=True, gc=False):
+    """A service user who died: who recorded it, when, and which visits were called off for it."""
+
+    by: str
+    at: datetime
+    visits: tuple[str, ...] = ()
+
+
 class Values(Struct, kw_only=True):
     """Everything that a snapshot holds. Mutable containers of frozen values."""
 
@@ -468,6 +518,11 @@ class Values(Struct, kw_only=True):
     """Hand-overs of the duty list after this moment are still to come."""
     checks_next_at: datetime | None = None
     """When unanswered checks of managers are told of again."""
+    absences: dict[str, Absence] = {}
+    away_alarmed_at: datetime | None = None
+    """When it was last an alarm that nobody had answered for those away."""
+    died: dict[str, Died] = {}
+    """By service user. It is kept for ever."""
 
 
 class Round(Struct, frozen=True, kw_only=True, gc=False):
@@ -512,6 +567,7 @@ class State:
         self.moved(CHECKS)
         self.moved(DUTY)
         self.moved(STAFF_CHANGES)
+        self.moved(AWAY)
         self._look_again()
 
     def terms(self, person: PersonView | None) -> Terms | None:
@@ -586,7 +642,9 @@ class State:
 
     def _round(self, worker: str) -> Round:
         found = (self.values.visits[ref] for ref in self.by_worker.get(worker, ()))
-        visits = sorted((v for v in found if not v.cancelled), key=lambda v: (v.start, v.ref))
+        visits = sorted(
+            (v for v in found if not v.cancelled and v.away is None), key=lambda v: (v.start, v.ref)
+        )
         hours: dict[tuple[int, int], float] = {}
         for visit in visits:
             year, week, _ = self.calendar.local(visit.start).isocalendar()
@@ -674,6 +732,8 @@ class State:
             at = self._duty_deadline()
         elif subject == STAFF_CHANGES:
             at = self._staff_changes_deadline()
+        elif subject == AWAY:
+            at = away_deadline(values, self.calendar)
         return None if at is None else (at, turn)
 
     def _duty_deadline(self) -> datetime | None:
@@ -758,6 +818,58 @@ def _drop(index: dict[str, Refs], key: str, ref: str) -> None:
         refs.pop(ref, None)
         if not refs:
             del index[key]
+
+
+AWAY = "away"
+"""The subject under which the desk asks about those who are away."""
+
+
+def away_deadline(values: Values, calendar: Calendar) -> datetime | None:
+    """When the desk wants to be asked about those who are away."""
+    found = (away_moments(values, calendar, absence) for absence in values.absences.values())
+    return min((at for moments in found for at in moments.values()), default=None)
+
+
+AwayMoment = Literal["question", "alarm", "review"]
+
+
+def away_moments(values: Values, calendar: Calendar, absence: Absence) -> dict[AwayMoment, datetime]:
+    """Each morning the office is asked about each of them; what is not answered is an alarm, and so is a review date
+    that passes (domain.md, "Absence and return")."""
+    if not absence.counts:
+        return {}
+    policy, asked = values.policy, absence.questioned_at
+    moments: dict[AwayMoment, datetime] = {"question": _morning(absence, calendar, policy.away_ask_at)}
+    told = values.away_alarmed_at
+    if absence.waits and asked is not None and (told is None or told < asked):
+        moments["alarm"] = asked + unanswered_after(policy)
+    if not absence.review_told:
+        moments["review"] = absence.review_at
+    return moments
+
+
+def _morning(absence: Absence, calendar: Calendar, ask_at: time) -> datetime:
+    """The first morning of theirs on which nobody was asked, nor the office, about them."""
+    days = [calendar.day(at) for at in (absence.asked_at, absence.questioned_at) if at is not None]
+    day = max([*(day + ONE_DAY for day in days), calendar.day(absence.from_at)])
+    morning, _ = calendar.to_utc(datetime.combine(day, ask_at))
+    if morning < absence.from_at:
+        morning, _ = calendar.to_utc(datetime.combine(day + ONE_DAY, ask_at))
+    return morning
+
+
+ONE_DAY = timedelta(days=1)
+NOT_ASKED = "not_asked"
+"""Reason of the alarm that nobody has said who was asked today about somebody who is away."""
+REVIEW_PASSED = "review_passed"
+"""Reason of the alarm that the review date of an absence has passed."""
+CAME_WHILE_AWAY = "came_while_away"
+"""Reason of the alarm that a care worker has arrived at the home of somebody who is marked away."""
+
+
+def unanswered_after(policy: Policy) -> timedelta:
+    """So long after the morning's question somebody must have said who was asked: two hours (ours)."""
+    return 2 * policy.replace_within
 
 
 ROTA = "rota"

@@ -8,7 +8,7 @@ only if whom or when cannot be known; everything else is watched, with a warning
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TypeVar
@@ -101,7 +101,7 @@ def finished(steps: Steps[T]) -> T:
 def prepared(state: State, upload: RotaReceived, now: datetime) -> Steps[Plan]:
     """Judge the rows and look what the upload would cancel. Decides nothing; the state may change at each stop, and
     each portion is held against it again."""
-    usable, problems = yield from _judged(upload, state.values.policy)
+    usable, problems = yield from _judged(upload, state.values.policy, state.values.died)
     kept = {ref_of(row) for row in upload.rows if not row.cancelled}
     dropped, remaining = yield from _compared(state, upload, now, kept)
     called_off = {ref_of(row) for row in upload.rows if row.cancelled}
@@ -127,13 +127,19 @@ def prepared(state: State, upload: RotaReceived, now: datetime) -> Steps[Plan]:
 # --- the rows by themselves ---
 
 
-def _judged(upload: RotaReceived, policy: Policy) -> Steps[tuple[list[RotaRow], list[RowProblem]]]:
+def _judged(
+    upload: RotaReceived, policy: Policy, died: Container[str]
+) -> Steps[tuple[list[RotaRow], list[RowProblem]]]:
     usable: list[RotaRow] = []
     found: dict[int, list[RowProblem]] = {}
     for at, row in enumerate(upload.rows):
         if at and at % AT_ONCE == 0:
             yield
         if row.cancelled:
+            continue
+        if row.service_user in died:
+            # named, and no row that waits to be mended: nobody goes there any more
+            _note(found, row, "person_died")
             continue
         error = row_error(row)
         if error is not None:

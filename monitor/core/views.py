@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from escalation import track
-from monitor.core.inputs import Outcome, RotaProblemCode, VisitKind
+from monitor.core.inputs import AwayReason, Outcome, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
 
-Stage = Literal["planned", "due", "late", "arrived", "left", "missed", "cancelled"]
+Stage = Literal["planned", "due", "late", "arrived", "left", "missed", "cancelled", "away"]
 STAGES: tuple[Stage, ...] = Stage.__args__  # type: ignore[attr-defined]
 Signal = Literal["known", "dark:device", "dark:feed", "dark:broker", "dark:clock"]
 SIGNALS: tuple[Signal, ...] = Signal.__args__  # type: ignore[attr-defined]
@@ -29,6 +29,7 @@ AlertKind = Literal[
     "rota",
     "watch_fault",
     "message",
+    "away",
 ]
 ALERT_KINDS: tuple[AlertKind, ...] = AlertKind.__args__  # type: ignore[attr-defined]
 AlertState = Literal["open", "taken", "ended"]
@@ -188,6 +189,46 @@ class CheckView(Struct, frozen=True, kw_only=True):
     serious_incident: bool | None = None
 
 
+class AbsenceView(Struct, frozen=True, kw_only=True):
+    """An absence as `…/absences` shows it. It counts while its `state` is `confirmed`; until then the visits stand."""
+
+    id: str
+    service_user: str
+    reason: AwayReason
+    from_at: datetime = field(name="from")
+    review_at: datetime
+    state: Literal["unconfirmed", "confirmed", "ended"]
+    raised_by: RaisedBy
+    by: str
+    said_at: datetime
+    confirmed_by: str | None = None
+    confirmed_at: datetime | None = None
+    spoke_to: SpokeTo | None = None
+    asked_by: str | None = None
+    asked_at: datetime | None = None
+    asked_whom: SpokeTo | None = None
+    waits: bool = False
+    """The office was asked who was asked today, and nobody has said."""
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    ended_as: str | None = None
+    visits: tuple[str, ...] = ()
+    """The visits at which nobody is missed for it."""
+    came: tuple[str, ...] = ()
+    """Visits at which a care worker has arrived all the same."""
+
+
+class DeathView(Struct, frozen=True, kw_only=True):
+    """What is recorded of a service user's death, as `…/people/{id}/died` shows it. None: nothing is."""
+
+    person: str
+    died: bool
+    by: str | None = None
+    at: datetime | None = None
+    visits: int = 0
+    """So many visits were called off for it, or are watched again."""
+
+
 class AlertView(Struct, frozen=True, kw_only=True):
     """An alert as `GET …/alerts/{id}` shows it."""
 
@@ -217,6 +258,8 @@ class AlertView(Struct, frozen=True, kw_only=True):
     """Of an ended alert that needs the manager's check."""
     recordings: tuple[RecordingView, ...] = ()
     """What came of the answerphone, oldest first."""
+    absences: tuple[AbsenceView, ...] = ()
+    """What is known of absences of whom it is about (spec 7.24)."""
 
 
 class RotaProblem(Struct, frozen=True, kw_only=True):
@@ -478,6 +521,27 @@ class BoardVisit(Struct, frozen=True, kw_only=True):
     carers: tuple[str, ...]
 
 
+class BoardAbsence(Struct, frozen=True, kw_only=True):
+    """An absence with the name that the desk's own people see."""
+
+    absence: AbsenceView
+    who: str
+
+
+class AwayPage(Struct, frozen=True, kw_only=True):
+    """Everything that the page of those away shows, with names: for the desk's own people."""
+
+    desk: str
+    name: str
+    now: datetime
+    zone: str
+    away: tuple[BoardAbsence, ...]
+    homes: dict[str, str]
+    """The service users by the caller's id, with their names; without those who have died."""
+    died: dict[str, str]
+    """Those whose death is recorded."""
+
+
 class BoardView(Struct, frozen=True, kw_only=True):
     """Everything the first board shows of one desk, taken at one moment."""
 
@@ -499,3 +563,5 @@ class BoardView(Struct, frozen=True, kw_only=True):
     telephones: str
     checks: tuple[BoardAlert, ...] = ()
     """Alerts that are over and wait for the manager's check, the first due first."""
+    away: tuple[BoardAbsence, ...] = ()
+    """Who is away, those first about whom somebody must say something."""

@@ -6,7 +6,7 @@ was just raised, a message that was just cancelled) it sees through the overlay 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -111,6 +111,7 @@ class Work:
         self._messages: dict[str, Message | None] = {}
         self._slots: dict[str, tuple[Question, ...]] = {}
         self._stopped: set[str] = set()
+        self._died: dict[str, bool] = {}
         self._one_policy = True
         self.touched: dict[str, None] = {}
         """Alerts that were raised, one of whose tracks moved, or whose visit was planned anew: what follows is the
@@ -184,6 +185,18 @@ class Work:
         """Whether STOP came from the line, also if just now."""
         return line in self.state.values.stopped_lines or line in self._stopped
 
+    def has_died(self, person: str | None) -> bool:
+        """Whether their death is recorded, also if just now."""
+        if person is None or not (self._died or self.state.values.died):
+            return False
+        return self._died.get(person, person in self.state.values.died)
+
+    @property
+    def dead(self) -> Container[str]:
+        """The service users who have died; empty where nobody has."""
+        died = self.state.values.died
+        return [ref for ref in {**died, **self._died} if self.has_died(ref)] if self._died else died
+
     def policy(self, alert: Alert | None = None) -> Policy:
         """The policy under which the alert opened, else the desk's present one."""
         return self.state.policy_of(alert.policy) if alert else self.state.values.policy
@@ -215,6 +228,8 @@ class Work:
             visit = self.visit(subject)
             self.touched |= dict.fromkeys(visit.alerts if visit is not None else ())
         self._unseen.append(draft)
+        if type(body) in (f.PersonDied, f.DeathWithdrawn):
+            self._died[subject] = type(body) is f.PersonDied
         if type(body) is f.ReplyKept and body.word == "stop":
             self._stopped.add(subject)
 

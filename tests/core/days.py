@@ -12,13 +12,18 @@ from config.policy import Contract
 from escalation.people import PersonView
 from escalation.replies import QUESTIONS
 from monitor.core.inputs import (
+    AWAY_REASONS,
     RAISED_BY,
+    SPOKE_TO,
+    AbsenceActed,
+    AbsenceTold,
     AnswerphoneBegins,
     AnswerphoneHeard,
     CallerWaits,
     CheckInKind,
     DayRolled,
     DeadlineFailed,
+    DeathTold,
     LineAnswered,
     LineBack,
     LineTurn,
@@ -82,6 +87,8 @@ OPS = (
     "practise",
     "caller",
     "forget",
+    "away",
+    "died",
 )
 
 
@@ -296,6 +303,48 @@ def _forget(desk: Desk, a: int, b: int, c: int) -> None:
     for message in [m for m in desk.messages("ask_worker") if m.template == "CW-6" and m.attempts][-1:]:
         if c % 4:
             desk.text(message.person, f"{message.slot}{pick((4, 5, 6), b)}", line=message.line)
+
+
+def _away(desk: Desk, a: int, b: int, c: int) -> None:
+    """Somebody is away; or the absence is confirmed, answered for, moved or ended."""
+    person, by = pick(PEOPLE, a), pick(STAFF, b)
+    known = [one for one in desk.state.values.absences.values() if one.ended_at is None]
+    if not known:
+        if c % 3 == 0:
+            desk.tell(
+                AbsenceTold(
+                    service_user=person,
+                    reason=pick(AWAY_REASONS, c),
+                    from_at=desk.now - timedelta(minutes=a % 90),
+                    review_at=desk.now + timedelta(hours=1 + b % 40),
+                    raised_by=pick(RAISED_BY, a),
+                    by=by,
+                    note=NOWHERE,
+                    spoke_to=pick((None, *SPOKE_TO), c // 3),
+                    at=desk.now,
+                )
+            )
+        return
+    desk.tell(
+        AbsenceActed(
+            absence=pick(known, a).ref,
+            action=pick(("confirm", "end", "asked", "end", "change_review"), c),
+            by=by,
+            at=desk.now - timedelta(minutes=a % 60),
+            spoke_to=pick(SPOKE_TO, b),
+            review_at=desk.now + timedelta(hours=1 + a % 40),
+            outcome=pick(("returned", "withdrawn"), c // 5),
+        )
+    )
+
+
+def _died(desk: Desk, a: int, b: int, c: int) -> None:
+    """Seldom: somebody has died, or that was a mistake."""
+    undo = bool(desk.state.values.died)
+    if undo or c % 5 == 0:
+        person = next(iter(desk.state.values.died), pick(PEOPLE, a))
+        told = DeathTold(service_user=person, by=pick(STAFF, b), at=desk.now, note=NOWHERE, undo=undo)
+        desk.tell(told)
 
 
 def _refuse(desk: Desk, a: int, b: int, c: int) -> None:

@@ -16,9 +16,12 @@ import msgspec
 
 from connectors.ports import (
     GENESIS,
+    AbsenceActionIn,
+    AbsenceIn,
     ActionIn,
     ApiProblem,
     Credential,
+    DeathIn,
     Degraded,
     Reason,
     Record,
@@ -28,13 +31,17 @@ from connectors.ports import (
 )
 from monitor.core.inputs import Outcome, Source
 from monitor.core.views import (
+    AbsenceView,
     AlertPage,
     AlertView,
+    AwayPage,
+    BoardAbsence,
     BoardAlert,
     BoardView,
     CandidateView,
     CheckInAnswer,
     ContactView,
+    DeathView,
     PeopleAnswer,
     PracticeView,
     RecordLine,
@@ -167,6 +174,7 @@ class FakeDesks:
         self.feeds: list[tuple[str, str]] = []
         self.people: list[tuple[str, list[Any]]] = []
         self.practised: list[tuple[str, str, str]] = []
+        self.absences_told: list[tuple[str, Any]] = []
         self.rotas: list[tuple[str, dict[str, Any], str]] = []
         self.visit_views: list[VisitView] = []
         self.asked_days: list[date | None] = []
@@ -285,6 +293,60 @@ class FakeDesks:
     async def practice(self, desk: str, person: str) -> PracticeView:
         self._check_desk(desk)
         return PracticeView(person=person)
+
+    def absence_view(self, absence: str, **more: Any) -> AbsenceView:
+        known: dict[str, Any] = {
+            "id": absence,
+            "service_user": "su-1",
+            "reason": "hospital",
+            "from_at": NOW,
+            "review_at": NOW + timedelta(days=3),
+            "state": "unconfirmed",
+            "raised_by": "care_worker",
+            "by": "st-1",
+            "said_at": NOW,
+        }
+        return AbsenceView(**(known | more))
+
+    async def report_absence(self, desk: str, said: AbsenceIn) -> AbsenceView:
+        self._check_desk(desk)
+        self.absences_told.append((desk, said))
+        return self.absence_view("b1")
+
+    async def act_on_absence(self, desk: str, absence: str, action: AbsenceActionIn) -> AbsenceView:
+        self._check_desk(desk)
+        self.absences_told.append((desk, action))
+        return self.absence_view(absence)
+
+    async def absence(self, desk: str, absence: str) -> AbsenceView:
+        self._check_desk(desk)
+        return self.absence_view(absence)
+
+    async def absences(self, desk: str, only_open: bool) -> list[AbsenceView]:
+        self._check_desk(desk)
+        return [self.absence_view("b1")] if only_open else []
+
+    async def record_death(self, desk: str, person: str, said: DeathIn, *, undo: bool) -> DeathView:
+        self._check_desk(desk)
+        self.absences_told.append((desk, said))
+        return DeathView(person=person, died=not undo, by=said.by, at=NOW)
+
+    async def death(self, desk: str, person: str) -> DeathView:
+        self._check_desk(desk)
+        return DeathView(person=person, died=False)
+
+    async def away_page(self, desk: str) -> AwayPage:
+        self._check_desk(desk)
+        away = (BoardAbsence(absence=self.absence_view("b1"), who="Edna"),)
+        return AwayPage(
+            desk=desk,
+            name="Bright Care",
+            now=NOW,
+            zone="Europe/London",
+            away=away,
+            homes={"su-1": "Edna"},
+            died={},
+        )
 
     async def put_rota(self, desk: str, body: dict[str, Any], by: str) -> RotaAnswer:
         self._check_desk(desk)
