@@ -559,7 +559,7 @@ def _read_policies(raw: Table, folder: Path) -> tuple[dict[str, Policy], list[Pr
     return policies, problems
 
 
-OF_THE_DESK = ("zone", "rota_old_after", "closes_after", "position_kept", "practice_first")
+OF_THE_DESK = ("zone", "rota_old_after", "rota_look_at", "closes_after", "position_kept", "practice_first")
 """Keys that no contract can have of its own: they are about the desk as a whole."""
 
 

@@ -266,6 +266,9 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "spec 7.10 (ours)", "who has been there within this time is a regular", least="1d", most="366d"
         ),
     ] = timedelta(days=28)
+    rota_look_at: Annotated[
+        time, Meta(title="ours", description="the rota of tomorrow is looked at, local time, every day")
+    ] = time(18)
     night_from: Annotated[time, Meta(title="spec 6.1", description="night begins, local time")] = time(23)
     night_to: Annotated[time, Meta(title="spec 6.1", description="night ends, local time")] = time(7)
     answerphone_from: Annotated[

@@ -113,6 +113,8 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-44": _SUMMON,
         "OC-45": _SUMMON,
         "OC-46": _SUMMON,
+        "OC-140": _SUMMON,
+        "OC-141": _SUMMON,
         "OC-33": _SUMMON,
         "OC-130": _SUMMON,
         "OC-51": _SUMMON,

@@ -535,7 +535,7 @@ class Words:
             return sum(
                 1 for a in values.alerts.values() if a.reason == "while_down" and a.kind == "late_visit"
             )
-        if alert is not None and alert.kind == "rota":
+        if alert is not None and alert.kind == "rota" and alert.reason == "rows_not_watched":
             return len(values.unwatched)
         return message.count
 

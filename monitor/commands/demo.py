@@ -224,7 +224,8 @@ policy = "example"
 numbers = ["{OUR_NUMBER}"]
 checkin_numbers = ["{FREE_NUMBER}"]
 public = "auto"
-overrides = {{ time_critical_late_after = "30m" }}
+# the day has no tomorrow, of which an empty rota would be told at six
+overrides = {{ time_critical_late_after = "30m", rota_look_at = "03:00" }}
 duty = [{duty}]
 council_desks = [{{ name = "Emergency Duty Team", phone = "{COUNCIL_NUMBER}", hours = "otherwise" }}]
 """

@@ -23,6 +23,7 @@ from monitor.core.facts import Draft, Happened
 from monitor.core.state import (
     AWAY,
     CHECKS,
+    DAYS_KEPT,
     DEVICE_MEMORY,
     DUTY,
     REVIEW_PASSED,
@@ -936,6 +937,11 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             state.moved(ROTA)
         case f.RotaAdopted() as body:
             _adopt_rota(state, fact, body)
+        case f.RotaLooked() as body:
+            values.rota_looked_on = body.day
+            kept = {day: size for day, size in values.day_sizes.items() if body.day - day <= DAYS_KEPT}
+            values.day_sizes = kept | {body.day: body.visits}
+            state.moved(ROTA)
         case f.RowRefused() as body:
             known = values.unwatched.get(fact.subject)
             since = known.since if known else fact.at

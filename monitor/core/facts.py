@@ -164,6 +164,14 @@ class RotaAdopted(FactBody, frozen=True, kw_only=True):
     """Of a rota that is meant to be whole, and is no alarm: how many visits it had. The next ones are judged by it."""
 
 
+class RotaLooked(FactBody, frozen=True, kw_only=True):
+    """The daily look at the rota of the next day. `day`: the local day of the look, with so many visits of its own."""
+
+    day: date
+    visits: int
+    tomorrow: int
+
+
 class VisitPlanned(FactBody, frozen=True, kw_only=True):
     """A visit is watched from here on. Its deadlines are resolved: a later policy changes them only by a fact."""
 
@@ -795,6 +803,7 @@ AnyBody = (
     | PeopleChanged
     | RotaBegun
     | RotaAdopted
+    | RotaLooked
     | VisitPlanned
     | VisitReplanned
     | VisitCancelled

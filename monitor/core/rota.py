@@ -10,11 +10,20 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from config.policy import Policy, agreed_with
-from monitor.core import absence, staff_changes
+from monitor.core import absence, staff_changes, tomorrow
 from monitor.core import facts as f
 from monitor.core.alerts import end_alert, raise_alert
 from monitor.core.inputs import Agreed, PolicyLoaded, RotaEnd, RotaPortion, RotaRow, RotaTaken
-from monitor.core.state import ROTA_CUT_OFF, ROTA_EMPTY, ROTA_HALF, ROTA_OLD, WEEK, Visit, rota_deadlines
+from monitor.core.state import (
+    ROTA_CUT_OFF,
+    ROTA_EMPTY,
+    ROTA_HALF,
+    ROTA_LOOK,
+    ROTA_OLD,
+    WEEK,
+    Visit,
+    rota_deadlines,
+)
 from monitor.core.times import Times, changed, resolve
 from monitor.core.upload import droppable, ref_of
 from monitor.core.work import Decision, Work
@@ -69,6 +78,7 @@ def _adopt(work: Work, portion: RotaPortion, ends: RotaEnd, taken: RotaTaken) ->
     short = _short(work, ends)
     _alarm_short(work, ends, short)
     _end(work, ROTA_OLD)
+    tomorrow.end_if_mended(work)
     _end(work, ROTA_CUT_OFF, rows=taken.planned + ends.refused)
     work.emit(
         portion.upload,
@@ -251,10 +261,12 @@ def _alarm_short(work: Work, ends: RotaEnd, short: str) -> None:
 
 def on_deadline(work: Work, due_at: datetime) -> None:
     """An upload was cut off and did not come again, or none came for `rota_old_after`: what was planned since is
-    watched by nobody."""
+    watched by nobody. Or it is the time of day to look at tomorrow."""
     values = work.state.values
-    for reason, at in rota_deadlines(values).items():
-        if at == due_at:
+    for reason, at in rota_deadlines(values, work.state.calendar).items():
+        if at == due_at and reason == ROTA_LOOK:
+            tomorrow.look(work, due_at)
+        elif at == due_at:
             rows = values.rota_begun.rows if reason == ROTA_CUT_OFF and values.rota_begun else 0
             raise_alert(work, "rota", reason=reason, due_at=due_at, count=rows)
 

@@ -486,6 +486,10 @@ class Values(Struct, kw_only=True):
     rota_at: datetime | None = None
     rota_begun: RotaInPart | None = None
     rota_sizes: dict[date, int] = {}
+    rota_looked_on: date | None = None
+    """The local day of the last look at the rota of the day after."""
+    day_sizes: dict[date, int] = {}
+    """How many visits each of the last days had."""
     """By local day: how large the last rota was that was meant to be whole and was not doubted; two weeks of them."""
     last_checkin_at: datetime | None = None
     visits: dict[str, Visit] = {}
@@ -723,7 +727,7 @@ class State:
         elif (message := values.messages.get(subject)) is not None:
             at = message.next_at
         elif subject == ROTA:
-            at = rota_deadline(values)
+            at = rota_deadline(values, self.calendar)
         elif subject == CHECKS:
             at = self._checks_deadline()
         elif (device := values.devices.get(subject)) is not None:
@@ -889,6 +893,10 @@ ROTA_EMPTY = "rota_empty"
 ROTA_HALF = "rota_half"
 """Reason of the alarm that an upload had less than half of the visits that are usual."""
 WEEK = timedelta(days=7)
+TOMORROW_EMPTY = "tomorrow_empty"
+"""Reason of the alarm that no visit is planned for the next day."""
+TOMORROW_HALF = "tomorrow_half"
+"""Reason of the alarm that less than half as many are planned for the next day as a week before."""
 ROTA_CUT_OFF = "rota_cut_off"
 """Reason of the alarm that an upload was cut off half-way, and nobody has sent it again."""
 CUT_OFF_AFTER = timedelta(minutes=10)
@@ -896,22 +904,39 @@ CUT_OFF_AFTER = timedelta(minutes=10)
 answer, and sends it again."""
 
 
-def rota_deadline(values: Values) -> datetime | None:
+ROTA_LOOK = "rota_look"
+"""Not a reason: the moment of the day at which the rota of the next day is looked at (`monitor.core.tomorrow`)."""
+DAYS_KEPT = timedelta(days=15)
+"""So long it is remembered how many visits a day had: two weeks and the day itself."""
+
+
+def rota_deadline(values: Values, calendar: Calendar) -> datetime | None:
     """When the desk wants to be asked about its rota."""
-    return min(rota_deadlines(values).values(), default=None)
+    return min(rota_deadlines(values, calendar).values(), default=None)
 
 
-def rota_deadlines(values: Values) -> dict[str, datetime]:
-    """When the rota is old (domain.md: an old rota is a silent watch), and when an upload counts as cut off, by reason.
-    A desk that never had one has no such moment; what was told of this rota is told again only when that alert has
-    left the state."""
+def rota_deadlines(values: Values, calendar: Calendar) -> dict[str, datetime]:
+    """When the rota is old (domain.md: an old rota is a silent watch), when an upload counts as cut off, and when the
+    rota of the next day is looked at, by reason. A desk that never had one has no such moment; what was told of this
+    rota is told again only when that alert has left the state, or by the daily look."""
     found: dict[str, datetime] = {}
+    if values.rota_at is not None:
+        found[ROTA_LOOK] = next_look(values, values.rota_at, calendar)
     if values.rota_begun is not None:
         found[ROTA_CUT_OFF] = values.rota_begun.at + CUT_OFF_AFTER
     at = values.rota_at
     if at is not None and not any(a.reason == ROTA_OLD and a.opened_at >= at for a in values.alerts.values()):
         found[ROTA_OLD] = at + values.policy.rota_old_after
     return found
+
+
+def next_look(values: Values, rota_at: datetime, calendar: Calendar) -> datetime:
+    """The next look: a day after the last one, else the first such time of day after the rota came."""
+    looked, clock = values.rota_looked_on, values.policy.rota_look_at
+    if looked is not None:
+        return calendar.at_local(looked + timedelta(days=1), clock)
+    first = calendar.at_local(calendar.day(rota_at), clock)
+    return first if first > rota_at else calendar.at_local(calendar.day(rota_at) + timedelta(days=1), clock)
 
 
 def visit_deadline(visit: Visit) -> datetime | None:

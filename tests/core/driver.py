@@ -14,7 +14,7 @@ from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
 from monitor.core import lines, phones
 from monitor.core.desk import Ctx, Decision, Refusal, State, decide, evolve
-from monitor.core.evolve import NOT_SEEN
+from monitor.core.evolve import NOT_SEEN, Fold
 from monitor.core.inputs import (
     ActionTaken,
     CallStatus,
@@ -106,6 +106,7 @@ class Desk:
         contracts: Sequence[Contract] = (),
         council_desks: Sequence[CouncilDesk] = (CouncilDesk(ref="c1", hours="otherwise"),),
         takes_over: bool = True,
+        looks_ahead: bool = False,
         **policy: Any,
     ) -> None:
         self.now = now
@@ -132,6 +133,11 @@ class Desk:
             )
         )
 
+        if not looks_ahead:
+            # a test that runs into the evening has no rota for tomorrow, unless it is about that
+            looked = f.RotaLooked(day=date(2099, 12, 31), visits=0, tomorrow=0)
+            self._fold(f.Draft(at=self.now, subject="desk", body=looked))
+
     def mint(self, prefix: str) -> str:
         self._minted += 1
         return f"{prefix}{self._minted}"
@@ -148,17 +154,20 @@ class Desk:
         )
         decision = decide(self.state, seen, ctx)
         for draft, fold in zip(decision.drafts, decision.folds, strict=True):
-            fact = f.Happened(
-                seq=self.state.seq + 1,
-                at=self.now,
-                subject=draft.subject,
-                body=draft.body,
-                due_at=draft.due_at,
-                policy=draft.policy or self.state.values.policy_digest,
-            )
-            evolve(self.state, fact, fold if self.takes_over else NOT_SEEN)
-            self.facts.append(fact)
+            self._fold(draft, fold if self.takes_over else NOT_SEEN)
         return decision
+
+    def _fold(self, draft: f.Draft, fold: Fold = NOT_SEEN) -> None:
+        fact = f.Happened(
+            seq=self.state.seq + 1,
+            at=self.now,
+            subject=draft.subject,
+            body=draft.body,
+            due_at=draft.due_at,
+            policy=draft.policy or self.state.values.policy_digest,
+        )
+        evolve(self.state, fact, fold)
+        self.facts.append(fact)
 
     def advance(self, **by: float) -> list[f.FactBody]:
         """Let time pass, stopping at every deadline; returns what was decided meanwhile."""

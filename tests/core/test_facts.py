@@ -178,6 +178,8 @@ NUMBERS: dict[str, str] = {
     "RotaAdopted.unchanged": "how many",
     "RotaAdopted.size": "how many",
     "RotaBegun.rows": "how many",
+    "RotaLooked.tomorrow": "how many",
+    "RotaLooked.visits": "how many",
     "RowRefused.row": "which row",
     "TextTaken.fingerprint": "64 bits of a keyed hash",
     "TrackMoved.index": "a rung or line",

@@ -490,3 +490,30 @@ def seen_open(office: Api, name: str) -> dict[str, Any]:
     seen = office.visit(name, "2026-07-06")
     assert seen is not None
     return seen | {"alerts": [(one["id"], one["state"]) for one in office.alerts(visit=name)]}
+
+
+# --- the look at tomorrow's rota ---
+
+
+@pytest.mark.parametrize(
+    "six",
+    ["2026-11-23T18:00:00", "2026-10-24T17:00:00", "2026-10-25T18:00:00"],
+    ids=["winter", "before", "after"],
+)
+def test_at_six_by_the_desk_s_clocks_an_empty_tomorrow_is_told_and_a_rota_that_mends_it_ends_it(
+    six: str, tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
+) -> None:
+    overrides = SLOW | {"rota_look_at": "18:00"}
+    with at(six, clock, tmp_path, phones, warm, overrides=overrides) as (daemon, office):
+        office.rota(visit("v-1", clock.now() + timedelta(minutes=40)))
+        assert office.alerts(kind="rota") == []
+        clock.creep(utc(six) - timedelta(seconds=1))
+        (told,) = until_sync(lambda: office.alerts(kind="rota"), what="the look") or []
+        assert (told["reason"], instant(told["due_at"])) == ("tomorrow_empty", utc(six))
+        assert "NO VISIT is planned for tomorrow" in phones.text(ON_CALL)["body"]
+        daemon.kill()
+        daemon.start()
+        assert [one["id"] for one in office.alerts(kind="rota")] == [told["id"]]
+        office.rota(visit("v-2", utc(six) + timedelta(hours=15)))
+        (ended,) = office.alerts(kind="rota")
+        assert (ended["state"], ended["ended_reason"]) == ("ended", "outcome_recorded")

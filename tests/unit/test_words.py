@@ -14,7 +14,7 @@ from escalation.dialog import DIALOGS
 from escalation.inform import Council
 from escalation.track import Track
 from monitor.core.messages import SayBack
-from monitor.core.state import Alert, Message, Place, Said, Sent, State, Values, Visit
+from monitor.core.state import Alert, Message, Place, Said, Sent, State, Unwatched, Values, Visit
 from monitor.core.upload import finished
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
@@ -771,3 +771,18 @@ def test_words_that_cannot_be_filled_in_still_leave_and_tell_the_public_of_no_bo
     sent = shell(story).outbound(put(story, message))
     assert sent is not None
     assert sent.body == reads
+
+
+@pytest.mark.parametrize("template", ["OC-44", "OC-46", "OC-141"])
+def test_words_about_a_rota_say_how_much_of_it_there_is_and_not_how_many_rows_are_refused(
+    story: Story, template: str
+) -> None:
+    story.alert(kind="rota", reason="rota_half", visit=None, service_user=None, count=37)
+    said = story.text(template, "st-1", "summon", count=37, slot=1, visit=None)
+    assert " 37 " in said
+
+
+def test_words_about_refused_rows_count_those_that_are_not_mended_yet(story: Story) -> None:
+    story.alert(kind="rota", reason="rows_not_watched", visit=None, service_user=None, count=37)
+    story.state.values.unwatched["row-1"] = Unwatched(key="row-1", row=1, code="no_time", since=NOW)
+    assert "1 row" in story.text("OC-16", "st-1", "summon", count=37, slot=1, visit=None)
