@@ -57,6 +57,11 @@ def dark_for(policy: Policy) -> timedelta:
     return max(policy.overrun_after, policy.locate_gives_up)
 
 
+def looks_again(policy: Policy) -> timedelta:
+    """How often it is looked meanwhile whether check-ins come in again."""
+    return max(policy.locate_gives_up, timedelta(seconds=1))
+
+
 def text(case: CheckOutCase) -> Contact | NotAsked:
     """The question by text. A text wakes nobody who does not want to be woken: quiet hours do not hold it back."""
     worker = case.worker

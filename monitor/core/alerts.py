@@ -505,7 +505,8 @@ def _lives_until(work: Work, contact: Contact, alert: Alert | None, visit: Visit
     """A message is worth sending as long as its step lasts; a call to a service user until the next one, a question
     before the alert until the alert."""
     if contact.template in CHECK_OUT_WORDS:
-        steps = check_out.rings_after(work.policy()) + check_out.gives_up(work.policy())
+        policy = work.policy_for(visit.service_user if visit is not None else None)
+        steps = check_out.rings_after(policy) + check_out.gives_up(policy)
         return work.now + max(steps, timedelta(seconds=1))
     if contact.purpose == "ask_worker" and visit is not None:
         return max(visit.late_at, work.now + timedelta(seconds=1))

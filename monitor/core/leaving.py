@@ -86,7 +86,7 @@ def _too_soon(work: Work, visit: Visit, place: Place) -> tuple[datetime, str] | 
     asked = place.leaving is not None and place.leaving.step in ASKED
     waited = since is not None and work.now >= since + check_out.dark_for(policy)
     if not asked and not waited and _nothing_comes_in(work):
-        return work.now + check_out.rings_after(policy), "dark"
+        return work.now + check_out.looks_again(policy), "dark"
     return None
 
 

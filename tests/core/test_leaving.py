@@ -497,6 +497,16 @@ def test_while_nothing_comes_in_from_anybody_they_are_not_asked_for_as_long_agai
     assert len(asked(desk)) == 1
 
 
+def test_a_policy_that_waits_for_nothing_looks_into_the_dark_once_a_second_and_not_for_ever() -> None:
+    desk = Desk(locate_gives_up=timedelta())
+    desk.plan()
+    desk.check()
+    dark(desk, "broker", "")
+    desk.advance(minutes=75)
+    desk.advance(seconds=3)
+    assert steps(desk) == [("waiting", "dark")] * 4
+
+
 def test_when_the_way_is_back_and_no_check_out_came_they_are_asked() -> None:
     desk = inside()
     dark(desk, "broker", "")

@@ -26,6 +26,7 @@ HOLDER = re.compile(r"Reply (\d+) still mine, (\d+) pass on")
 ASKED_WHERE = re.compile(r"Reply (\d+) (?:I am )?there, (\d+) \+ minutes.*, (\d+) cannot")
 OFFERED = re.compile(r"Reply (\d+) I will go, (\d+) no")
 GIVE_BACK = re.compile(r"after all reply (\d+)")
+NOT_LEFT = re.compile(r"Reply (\d+) I have left, (\d+) still here, (\d+) I want")
 ASKED = re.compile(r"Reply (\d+) all right, (\d+) ring me now, (\d+) my carer is here")
 
 
@@ -196,6 +197,10 @@ class Network:
             found = pattern.search(body)
             if found is not None:
                 return found[2] if self.rng.random() < someone.passes_on else found[1]
+        found = NOT_LEFT.search(body)
+        if found is not None:
+            # some never look at it
+            return self.rng.choice((found[1], found[2], found[3], None))
         found = ASKED.search(body)
         if found is not None:
             return found[int(someone.digit)] if someone.digit in ("1", "2", "3") else None
