@@ -435,8 +435,7 @@ def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
         return Refusal(code="alerts_open", detail={})
     _recorded(work, alert, seen)
     alerts.end_alert(work, alert, reason, by=seen.by, outcome=seen.reason)
-    if reason != "merged":
-        leaving.settled(work, alert, seen.by)
+    leaving.settled(work, alert, seen.by, merged=reason == "merged")
     if reason == "cancelled_confirmed":
         alerts.cancelled_once_more(work, alert)
     return None

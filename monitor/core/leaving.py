@@ -357,14 +357,20 @@ def _has_left(visit: Visit, alert: Alert) -> bool:
     return not any(place.inside and place.worker == alert.worker for place in visit.places)
 
 
-def settled(work: Work, alert: Alert, by: str) -> None:
+def settled(work: Work, alert: Alert, by: str, *, merged: bool) -> None:
     """A named person of ours has closed the alert: they know where the care worker is, and nobody is asked again. When
-    they left stays unknown, unless a check-out still comes."""
+    they left stays unknown, unless a check-out still comes. Of one that was merged into another alert nothing is known
+    yet: they are asked again after a while."""
     visit = work.visit(alert.visit)
     if alert.kind != "lone_worker" or visit is None:
         return
     for index, place in enumerate(visit.places):
-        if place.inside and place.worker == alert.worker:
+        if not place.inside or place.worker != alert.worker:
+            continue
+        if merged:
+            again = check_out.again_after(work.policy_for(visit.service_user))
+            _emit(work, visit, index, "waiting", work.now + again, reason="merged")
+        else:
             closed = f.DepartureRecorded(
                 index=index,
                 left_at=None,

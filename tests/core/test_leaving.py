@@ -14,6 +14,7 @@ from escalation.people import LineView, PlanView
 from monitor.core import facts as f
 from monitor.core.inputs import SignalChanged
 from monitor.core.state import Message
+from tests.core.days import busy_day, tidy_up
 from tests.core.driver import MONDAY, Desk
 
 MINUTE = timedelta(minutes=1)
@@ -308,6 +309,16 @@ def test_the_office_closes_it_and_nobody_is_asked_again() -> None:
     assert "v1" not in desk.state.values.visits
 
 
+def test_an_alert_that_was_merged_into_another_asks_again_after_a_while() -> None:
+    desk = inside()
+    desk.advance(minutes=85)
+    desk.act("close", "mary", alert=desk.alert("lone_worker"), reason="merged")
+    assert not place(desk).left
+    desk.advance(minutes=45)
+    assert asked(desk)[-1].intended_at == OVERRUN + 55 * MINUTE
+    assert place(desk).leaving.step == "texted"
+
+
 @pytest.mark.parametrize(("reason", "left"), [("left", True), ("still_here", False)])
 def test_what_they_say_to_a_person_of_ours_counts_as_what_they_text(reason: str, left: bool) -> None:
     desk = inside()
@@ -550,3 +561,30 @@ def test_nobody_on_duty_hears_of_it_who_must_not() -> None:
     desk.advance(minutes=76)
     assert asked(desk) == []
     assert desk.alert("lone_worker").reason == "check_out_not_asked"
+
+
+# --- whatever happens ---
+
+
+def lost(desk: Desk) -> list[str]:
+    """Visits in which somebody is inside, long after the end, and nobody would ever ask or look."""
+    values = desk.state.values
+    return [
+        visit.ref
+        for visit in values.visits.values()
+        for one in visit.places
+        if one.inside and not visit.over and visit.kind != "live_in"
+        if one.leaving is not None and one.leaving.next_at is None
+        if not any(
+            alert.kind == "lone_worker" and alert.state != "ended" and alert.worker == one.worker
+            for alert in (values.alerts[ref] for ref in visit.alerts)
+        )
+    ]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nobody_inside_is_ever_asked_and_looked_for_no_more(seed: int) -> None:
+    desk = busy_day(seed, steps=200)
+    assert lost(desk) == []
+    tidy_up(desk)
+    assert lost(desk) == []
