@@ -340,9 +340,15 @@ def _next_of_kin_call() -> Dialog:
         Step(name="hello_again", lines=("hello",), keys=yes, silence=unknown, other=unknown),
         Step(name="why", lines=("why", "menu"), keys=keys, silence=again, other=again),
         Step(name="again", lines=("menu",), keys=keys, silence=nobody, other=nobody),
-        *(_end(name) for name in ("wrong", "thanks", "ring_back")),
+        *(_end(name) for name in ("wrong", "thanks", "ring_back", "over")),
         *_kept(("talk", "talk"), ("stay_on", "stay_on")),
+        openings=("over",),
     )
+
+
+def _over_call() -> Dialog:
+    """NOKV-130: what they were rung about is over. Said twice, and nothing is asked: a voicemail may be listening."""
+    return _dialog("over", _end("over", "over", "again", "over", "bye"))
 
 
 MINUTES = 3
@@ -506,6 +512,7 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "NOKV-1": _next_of_kin_call(),
         "NOKV-170": _return_call(),
         "SUV-170": _dialog("excuse", _end("excuse")),
+        "NOKV-130": _over_call(),
         "CWV-1": _locate_call(),
         "CWV-2": _offer_call(),
         "CWV-110": _check_out_call(),

@@ -979,6 +979,8 @@ def ring_everybody(work: Work, alert: Alert) -> None:
 def on_settled(work: Work, message: Message, result: str) -> None:
     """A message came to its end; a failed or empty step advances at once (design rule 6)."""
     alert = work.alert(message.alert)
+    if alert is not None and message.template == OVER_CALL and result not in HEARD_OF_IT:
+        tell_staff(work, alert, NOT_TOLD, about=message.person)
     if alert is None or alert.state == "ended" or message.proof is not None:
         return
     if message.purpose == "reassure" and not rests(work, alert, "reassure"):
@@ -1084,7 +1086,7 @@ def end_alert(
         _ask_now(work, other.ref)
     for contact in outside:
         if contact.person != about:
-            intend(work, contact, alert=_alert(work, alert.ref))
+            _tell_that_it_is_over(work, _alert(work, alert.ref), contact)
     for worker in for_nothing if outcome != DIED else ():
         tell_covered(work, _alert(work, alert.ref), worker)
     _end_digest(work, alert, reason)
@@ -1146,28 +1148,75 @@ def tell_covered(work: Work, alert: Alert, worker: str) -> None:
 
 
 def _told_outside(work: Work, alert: Alert) -> list[Contact]:
-    """One word to each of those beyond the staff who were told of it; by text or mail, never by a ring."""
+    """One word to each of those beyond the staff who were told of it: by text or mail, and on a landline by a short
+    call that asks nothing."""
     found: dict[str, Contact] = {}
     for message in work.messages_of(alert):
         words = OVER_WORDS.get(message.template)
         if words is None or not message.attempts or message.person in found:
             continue
-        line = (
-            None
-            if message.channel == "email"
-            else right_lines(work, alert, person_for(work, message.person, alert.service_user)).text_line()
-        )
-        if message.channel != "email" and line is None:
-            continue
-        found[message.person] = Contact(
-            person=message.person,
-            line=line.ref if line is not None else "",
-            channel="email" if line is None else "sms",
-            purpose="stand_down",
-            template=words,
-            priority="repeat",
-        )
+        contact = _over_to(work, alert, message, words)
+        if contact is not None:
+            found[message.person] = contact
     return list(found.values())
+
+
+def _over_to(work: Work, alert: Alert, message: Message, words: str) -> Contact | None:
+    by_mail = message.channel == "email"
+    person = right_lines(work, alert, person_for(work, message.person, alert.service_user))
+    line = None if by_mail else person.text_line()
+    if line is None and not by_mail:
+        return _over_call(work, alert, message, person)
+    return Contact(
+        person=message.person,
+        line=line.ref if line is not None else "",
+        channel="email" if by_mail else "sms",
+        purpose="stand_down",
+        template=words,
+        priority="repeat",
+    )
+
+
+OVER_CALL = "NOKV-130"
+"""The words of the call that it is over: nobody's name, and no question, so that a voicemail may have it."""
+HEARD_OF_IT = ("answered", "voicemail")
+
+
+def _over_call(work: Work, alert: Alert, message: Message, person: PersonView) -> Contact | None:
+    """Whoever has no line for a text is rung, if they picked up or a machine of theirs did: to anybody else the first
+    they would hear of it is that it is over."""
+    heard = message.proof is not None or message.result in HEARD_OF_IT
+    line = next((one for one in person.voice_lines() if one.ref == message.line), None)
+    if message.channel != "call" or not heard or line is None:
+        return None
+    ring = person.plan.ring_s or round(work.policy(alert).ring_public.total_seconds() * 0.6)
+    return Contact(
+        person=message.person,
+        line=line.ref,
+        channel="call",
+        purpose="stand_down",
+        template=OVER_CALL,
+        priority="repeat",
+        ring_s=ring,
+        rehearsed=reassure.mode(reassure_case(work, alert)) == "off",
+    )
+
+
+def _tell_that_it_is_over(work: Work, alert: Alert, contact: Contact) -> None:
+    """Who has spoken to us about it waits to hear how it ended, at any hour. Nobody else is rung for it by night: a
+    person of ours rings them in the morning."""
+    key = intend(work, contact, alert=alert)
+    message = work.message(key)
+    if contact.template != OVER_CALL or message is None or message.phase != "queued":
+        return
+    spoke = any(m.person == contact.person and m.proof is not None for m in work.messages_of(alert))
+    if not spoke and work.state.calendar.is_night(work.now, work.policy(alert)):
+        cancel(work, message, "night")
+        tell_staff(work, alert, NOT_TOLD, about=contact.person)
+
+
+NOT_TOLD = "OC-131"
+"""A next of kin has not been told that it is over: a person of ours rings them."""
 
 
 def _watch_again(work: Work, alert: Alert, reason: EndedReason) -> None:
