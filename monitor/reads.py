@@ -30,6 +30,7 @@ from monitor.core.views import (
     TrackView,
     UnwatchedRow,
     VisitView,
+    WrongNumberView,
 )
 from monitor.directory import Directory
 
@@ -330,6 +331,7 @@ class Reads:
             alerts=tuple(self.board_alert(a, now) for a in values.alerts.values() if a.state != "ended"),
             dark=tuple(self._dark()),
             unwatched=tuple(self._unwatched()),
+            wrong_numbers=tuple(self._wrong_numbers()),
             visits=tuple(self._board_visit(visit) for visit in today),
             watched=len(due),
             due_so_far=len(due) + len(values.unwatched),
@@ -382,6 +384,23 @@ class Reads:
             who = self._directory.full_name(owner) if owner else entry.subject
             found.append(DarkView(cause=entry.cause, subject=who, since=entry.since, visits=visits))
         return found
+
+    def _wrong_numbers(self) -> list[WrongNumberView]:
+        found = []
+        for ref, wrong in self._state.values.wrong_numbers.items():
+            known = self._directory.person(ref)
+            kinds = {line.ref: line.kind for line in known.lines} if known is not None else {}
+            found += [
+                WrongNumberView(
+                    person=self._directory.outside(ref),
+                    name=self._directory.full_name(ref),
+                    line=kinds[one.line],
+                    since=one.since,
+                )
+                for one in wrong
+                if one.line in kinds
+            ]
+        return sorted(found, key=lambda one: (one.since, one.person))
 
     def _unwatched(self) -> list[UnwatchedRow]:
         return [

@@ -24,7 +24,7 @@ from escalation.people import (
     told_lines,
 )
 from escalation.replies import QUESTIONS, free_slot, same_question
-from escalation.track import Contact, Move, Track, TrackName
+from escalation.track import Contact, ContactPurpose, Move, Track, TrackName
 from monitor.core import facts as f
 from monitor.core.causes import IN_INCIDENT
 from monitor.core.signals import signal_of, silent_workers
@@ -220,7 +220,15 @@ def _start_reassure(work: Work, alert: Alert, too_old: bool) -> None:
         move(work, alert, Move(track=Track(name="reassure", step="skipped", reason="too_old")))
         return
     alert = _alert(work, alert.ref)
+    speaks = _speaks_for(work, alert)
+    if speaks is not None:
+        skip_wrong_numbers(work, alert, speaks, "reassure", "SPV-1")
     _reassure_move(work, alert, reassure.begin(reassure_case(work, alert)))
+
+
+def _speaks_for(work: Work, alert: Alert) -> str | None:
+    known = work.ctx.people.person(alert.service_user) if alert.service_user is not None else None
+    return speaker_of(work.ctx.people, known) if known is not None else None
 
 
 def _alert(work: Work, ref: str) -> Alert:
@@ -280,11 +288,33 @@ def person_for(work: Work, ref: str, about: str | None) -> PersonView:
         return PersonView(ref=ref, role="staff")
     if work.has_died(ref):
         return structs.replace(person, lines=(), mail=False)
+    person = without_wrong(work, person)
     stopped = [line.ref for line in person.lines if work.stopped(line.ref)]
     if stopped:
         lines = tuple(_with_stop(line, line.ref in stopped) for line in person.lines)
         person = structs.replace(person, lines=lines)
     return told_lines(work.ctx.people, about, person)
+
+
+def without_wrong(work: Work, person: PersonView) -> PersonView:
+    """The person without the lines that are not theirs, as somebody there has said."""
+    wrong = work.wrong_lines(person.ref)
+    if not wrong:
+        return person
+    return structs.replace(person, lines=tuple(line for line in person.lines if line.ref not in wrong))
+
+
+def skip_wrong_numbers(work: Work, alert: Alert, person: str, purpose: ContactPurpose, template: str) -> None:
+    """A line that is not theirs is passed over, and that stands in the alert: a call that was never made."""
+    known = work.ctx.people.person(person)
+    wrong = work.wrong_lines(person) if known is not None else ()
+    for line in [one.ref for one in known.lines if one.ref in wrong] if known is not None else []:
+        contact = Contact(
+            person=person, line=line, channel="call", purpose=purpose, template=template, priority="repeat"
+        )
+        message = work.message(intend(work, contact, alert=_alert(work, alert.ref)))
+        if message is not None and message.phase == "queued":
+            cancel(work, message, WRONG_NUMBER)
 
 
 def _with_stop(line: LineView, stopped: bool) -> LineView:
@@ -297,7 +327,7 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
     known = work.ctx.people.person(about)
     speaks = speaker_of(work.ctx.people, known) if known is not None else None
     person = person_for(work, about, about) if known is not None else None
-    speaker = right_lines(work, alert, person_for(work, speaks, about)) if speaks is not None else None
+    speaker = person_for(work, speaks, about) if speaks is not None else None
     addressed = speaker or person
     return reassure.ReassureCase(
         policy=work.policy(alert),
@@ -330,14 +360,6 @@ def held(work: Work, alert: Alert, purpose: str) -> int:
     return len({m.intended_at for m in work.messages_of(alert) if m.purpose == purpose and never_left(m)})
 
 
-def right_lines(work: Work, alert: Alert, person: PersonView) -> PersonView:
-    """Without the lines on which somebody has said, about this alert, that it is the wrong number."""
-    wrong = {m.line for m in work.messages_of(alert) if m.reason == WRONG_NUMBER}
-    if not wrong:
-        return person
-    return structs.replace(person, lines=tuple(line for line in person.lines if line.ref not in wrong))
-
-
 def has_practised(work: Work, person: str) -> bool:
     """Whether a practice call to them was once answered with a key."""
     known = work.state.values.practice.get(person)
@@ -346,7 +368,7 @@ def has_practised(work: Work, person: str) -> bool:
 
 def _has_fewer_lines(work: Work, person: PersonView) -> bool:
     known = work.ctx.people.person(person.ref)
-    return known is not None and len(person.lines) < len(known.lines)
+    return known is not None and len(person.lines) < len(without_wrong(work, known).lines)
 
 
 def _is_quiet(work: Work, alert: Alert, person: PersonView, speaker: PersonView | None) -> bool:
@@ -921,6 +943,7 @@ def reassured(work: Work, alert: Alert, person: str, proof: str, answer: str, me
 def wrong_number(work: Work, alert: Alert, message: Message) -> None:
     """Whoever answered is somebody else: no contact, and the next way is tried at once."""
     strangers_line(work, message)
+    tell_staff(work, alert, "OC-132", about=message.person)
     track = alert.track("reassure")
     if track is None:
         return
@@ -930,8 +953,11 @@ def wrong_number(work: Work, alert: Alert, message: Message) -> None:
 
 
 def strangers_line(work: Work, message: Message) -> None:
-    """The call is done with, whatever the network says of it later, and its line is not used again for the alert."""
+    """The call is done with, whatever the network says of it later, and its line is not used again for them, whatever
+    it were about, until the office has changed the number."""
     work.emit(message.key, f.MessageSettled(result="answered", reason=WRONG_NUMBER))
+    if message.line is not None and message.line not in work.wrong_lines(message.person):
+        work.emit(message.person, f.NumberWrong(line=message.line, message=message.key))
 
 
 def ask_for_help(
@@ -1163,7 +1189,7 @@ def _told_outside(work: Work, alert: Alert) -> list[Contact]:
 
 def _over_to(work: Work, alert: Alert, message: Message, words: str) -> Contact | None:
     by_mail = message.channel == "email"
-    person = right_lines(work, alert, person_for(work, message.person, alert.service_user))
+    person = person_for(work, message.person, alert.service_user)
     line = None if by_mail else person.text_line()
     if line is None and not by_mail:
         return _over_call(work, alert, message, person)

@@ -168,7 +168,18 @@ def _people(work: Work, seen: PeopleReceived) -> Decision:
     if seen.new or seen.changed:
         work.emit("desk", f.PeopleChanged(new=len(seen.new), changed=len(seen.changed)))
         rota.replan_for_people(work, (*seen.new, *seen.changed))
+        _mended(work, (*seen.new, *seen.changed))
     return work.decision()
+
+
+def _mended(work: Work, people: tuple[str, ...]) -> None:
+    """A number that was wrong and that the office has taken away: should it ever come back, it is believed again."""
+    for ref in people:
+        known = work.ctx.people.person(ref)
+        lines = {line.ref for line in known.lines} if known is not None else set()
+        for line in work.wrong_lines(ref):
+            if line not in lines:
+                work.emit(ref, f.NumberMended(line=line))
 
 
 STORE = "store"

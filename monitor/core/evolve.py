@@ -54,6 +54,7 @@ from monitor.core.state import (
     Unwatched,
     Values,
     Visit,
+    WrongNumber,
 )
 from monitor.core.views import Result
 
@@ -972,6 +973,14 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             values.practice[fact.subject] = _practised(values.practice.get(fact.subject), fact, body)
         case f.ReplyKept() as body:
             _note_reply(state, fact, body)
+        case f.NumberWrong() as body:
+            others = (one for one in values.wrong_numbers.get(fact.subject, ()) if one.line != body.line)
+            values.wrong_numbers[fact.subject] = (*others, WrongNumber(line=body.line, since=fact.at))
+        case f.NumberMended() as body:
+            left = tuple(one for one in values.wrong_numbers.get(fact.subject, ()) if one.line != body.line)
+            values.wrong_numbers[fact.subject] = left
+            if not left:
+                del values.wrong_numbers[fact.subject]
         case f.TextTaken() as body:
             seen = TextSeen(at=fact.at, fingerprint=body.fingerprint)
             values.texts[fact.subject] = (*values.texts.get(fact.subject, ()), seen)[-TEXTS_KEPT:]

@@ -638,6 +638,20 @@ class PersonReached(FactBody, frozen=True, kw_only=True):
     message: str | None = None
 
 
+class NumberWrong(FactBody, frozen=True, kw_only=True):
+    """Somebody on this line said that it is not that person's, the subject: they are rung and written to there no more,
+    about nobody, until the office has changed the number."""
+
+    line: str
+    message: str | None = None
+
+
+class NumberMended(FactBody, frozen=True, kw_only=True):
+    """The office has taken that line away from the person, the subject."""
+
+    line: str
+
+
 PracticeResult = Literal["practised", "no_key"] | Result
 """How a practice call stands: out (`intended`), answered with a key, answered without one, or what became of it."""
 
@@ -854,6 +868,8 @@ AnyBody = (
     | TextTaken
     | ReplyKept
     | PersonReached
+    | NumberWrong
+    | NumberMended
     | PracticeCalled
     | ActionRecorded
     | DeviceWatched

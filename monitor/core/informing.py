@@ -15,7 +15,7 @@ from monitor.core.alerts import (
     never_left,
     open_messages,
     person_for,
-    right_lines,
+    skip_wrong_numbers,
     strangers_line,
     tell_staff,
     withdraw,
@@ -35,7 +35,7 @@ def kin_of(work: Work, alert: Alert) -> tuple[PersonView, ...]:
     if person is None:
         return ()
     known = (ref for ref in person.next_of_kin if work.ctx.people.person(ref) is not None)
-    views = (right_lines(work, alert, person_for(work, ref, person.ref)) for ref in known)
+    views = (person_for(work, ref, person.ref) for ref in known)
     return tuple(view for view in views if view.ref not in person.plan.never_tell)
 
 
@@ -102,6 +102,8 @@ def _claimed(alert: Alert) -> bool:
 
 def inform_now(work: Work, alert: Alert, reason: str) -> None:
     """Next of kin and council are told from now on."""
+    for kin in kin_of(work, alert):
+        skip_wrong_numbers(work, alert, kin.ref, "inform_next_of_kin", "NOKV-1")
     move(work, alert, inform.begin(inform_case(work, alert), reason))
     if alert.council is None or alert.council.step == "waiting":
         council_begins(work, alert, reason)

@@ -148,6 +148,7 @@ def _party(work: Work, alert: Alert, party: Party) -> tuple[str, str | None, int
     # help may have been asked by a care worker: {first} is whoever the alert is about
     ref = (alert.service_user or alert.worker) if party == "service_user" else _worker(work, alert)
     person = work.ctx.people.person(ref) if ref is not None else None
+    person = alerts.without_wrong(work, person) if person is not None else None
     gone = person is None or alerts.at_rest(work, alert, person.ref)
     voice = person.voice_lines() if person is not None and not gone else ()
     if person is None or not voice:

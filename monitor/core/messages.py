@@ -32,6 +32,7 @@ from monitor.core.alerts import (
     CHECK_OUT_WORDS,
     DIED,
     NEVER_TOLD,
+    WRONG_NUMBER,
     alarm_stopped,
     ask_for_help,
     at_rest,
@@ -150,6 +151,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return NEVER_TOLD
     if at_rest(work, alert, message.person, message.line, visit, about):
         return DIED
+    if message.line in work.wrong_lines(message.person):
+        return WRONG_NUMBER
     if message.purpose == "join":
         return None if lines.wanted(work, message) else "hung_up"
     if message.template in CHECK_OUT_WORDS:

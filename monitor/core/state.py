@@ -407,6 +407,13 @@ class Unwatched(Struct, frozen=True, kw_only=True, gc=False):
     since: datetime
 
 
+class WrongNumber(Struct, frozen=True, kw_only=True, gc=False):
+    """A line of a person of which somebody said there that it is not theirs."""
+
+    line: str
+    since: datetime
+
+
 class TextSeen(Struct, frozen=True, kw_only=True, gc=False):
     """A text that was taken."""
 
@@ -505,6 +512,8 @@ class Values(Struct, kw_only=True):
     """By person: their practice calls."""
     cancelled: dict[str, tuple[datetime, ...]] = {}
     """By service user: when cancellations were confirmed in the last days."""
+    wrong_numbers: dict[str, tuple[WrongNumber, ...]] = {}
+    """By person: the lines that are not theirs, until the office has changed them."""
     texts: dict[str, tuple[TextSeen, ...]] = {}
     """By line: the texts that came from it in the last days."""
     regulars: dict[str, dict[str, date]] = {}

@@ -492,6 +492,15 @@ class UnwatchedRow(Struct, frozen=True, kw_only=True):
     since: datetime
 
 
+class WrongNumberView(Struct, frozen=True, kw_only=True):
+    """A number of which somebody there said that it is not that person's: it is passed over until it is changed."""
+
+    person: str
+    name: str
+    line: Literal["mobile", "landline"]
+    since: datetime
+
+
 class DarkView(Struct, frozen=True, kw_only=True):
     """A way in of which nothing is known."""
 
@@ -561,6 +570,8 @@ class BoardView(Struct, frozen=True, kw_only=True):
     next_deadline_at: datetime | None
     broker: str
     telephones: str
+    wrong_numbers: tuple[WrongNumberView, ...] = ()
+    """Numbers to be mended by the office."""
     checks: tuple[BoardAlert, ...] = ()
     """Alerts that are over and wait for the manager's check, the first due first."""
     away: tuple[BoardAbsence, ...] = ()

@@ -112,6 +112,7 @@ class Work:
         self._slots: dict[str, tuple[Question, ...]] = {}
         self._stopped: set[str] = set()
         self._died: dict[str, bool] = {}
+        self._wrong: set[tuple[str, str]] = set()
         self._one_policy = True
         self.touched: dict[str, None] = {}
         """Alerts that were raised, one of whose tracks moved, or whose visit was planned anew: what follows is the
@@ -196,6 +197,11 @@ class Work:
         """The service users who have died; empty where nobody has."""
         died = self.state.values.died
         return [ref for ref in {**died, **self._died} if self.has_died(ref)] if self._died else died
+    def wrong_lines(self, person: str) -> tuple[str, ...]:
+        """Lines of which somebody said there, also if just now, that they are not this person's."""
+        before = tuple(one.line for one in self.state.values.wrong_numbers.get(person, ()))
+        now = (line for ref, line in sorted(self._wrong) if ref == person and line not in before)
+        return (*before, *now) if self._wrong else before
 
     def policy(self, alert: Alert | None = None) -> Policy:
         """The policy under which the alert opened, else the desk's present one."""
@@ -232,6 +238,8 @@ class Work:
             self._died[subject] = type(body) is f.PersonDied
         if type(body) is f.ReplyKept and body.word == "stop":
             self._stopped.add(subject)
+        elif type(body) is f.NumberWrong:
+            self._wrong.add((subject, body.line))
 
     def _catch_up(self) -> None:
         unseen, self._unseen = self._unseen, []
