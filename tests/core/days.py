@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from config.policy import Contract
-from escalation.people import PersonView
+from escalation.people import LineView, PersonView
 from escalation.replies import QUESTIONS
 from monitor.core.inputs import (
     AWAY_REASONS,
@@ -89,6 +89,7 @@ OPS = (
     "forget",
     "away",
     "died",
+    "kin",
 )
 
 
@@ -345,6 +346,19 @@ def _died(desk: Desk, a: int, b: int, c: int) -> None:
         person = next(iter(desk.state.values.died), pick(PEOPLE, a))
         told = DeathTold(service_user=person, by=pick(STAFF, b), at=desk.now, note=NOWHERE, undo=undo)
         desk.tell(told)
+
+def _kin(desk: Desk, a: int, b: int, c: int) -> None:
+    """ed has a next of kin, whose number is wrong; or the office changes it."""
+    people = desk.people.people
+    if "ned" in desk.state.values.wrong_numbers:
+        people["ned"] = structs.replace(people["ned"], lines=(LineView(ref=f"l-ned-{b}"),))
+        desk.tell(PeopleReceived(changed=("ned",), people_rev=c))
+        return
+    people["ed"] = structs.replace(people["ed"], next_of_kin=("ned",))
+    calls = [m for m in desk.messages("inform_next_of_kin") if m.channel == "call" and m.phase != "settled"]
+    if calls:
+        desk.send(pick(calls, b))
+        desk.press(pick(calls, b), pick(("9", "9", "1"), c))
 
 
 def _refuse(desk: Desk, a: int, b: int, c: int) -> None:

@@ -33,6 +33,7 @@ from monitor.core.views import (
     TrackView,
     UnwatchedRow,
     VisitView,
+    WrongNumberView,
 )
 from tests.fakes.desks import NOW, FakeDesks, alert_view, board_view, contact, on_board
 from tests.waiting import until
@@ -272,6 +273,17 @@ async def test_the_empty_board_says_that_the_watch_is_alive(open_board: Client) 
     assert "Last check-in 12 s ago, next deadline 08:05." in text
     for section in ("Needs you", "Being dealt with", "Unknown", "At risk", "Not watched", "Today"):
         assert section in text
+
+
+async def test_a_wrong_number_is_shown_to_be_mended_and_no_number_with_it(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    assert "Wrong numbers" not in await page(open_board, "/board/dom")
+    wrong = WrongNumberView(person="c-1", name="Ned Quillfeather", line="landline", since=NOW)
+    desks.boards["dom"] = board_view(wrong_numbers=(wrong,))
+    text = await page(open_board, "/board/dom")
+    assert "Wrong numbers" in text
+    assert "Ned Quillfeather (c-1): their landline" in text
 
 
 async def test_the_board_shows_every_section_with_what_belongs_there(
