@@ -197,6 +197,7 @@ class Work:
         """The service users who have died; empty where nobody has."""
         died = self.state.values.died
         return [ref for ref in {**died, **self._died} if self.has_died(ref)] if self._died else died
+
     def wrong_lines(self, person: str) -> tuple[str, ...]:
         """Lines of which somebody said there, also if just now, that they are not this person's."""
         before = tuple(one.line for one in self.state.values.wrong_numbers.get(person, ()))

@@ -347,6 +347,7 @@ def _died(desk: Desk, a: int, b: int, c: int) -> None:
         told = DeathTold(service_user=person, by=pick(STAFF, b), at=desk.now, note=NOWHERE, undo=undo)
         desk.tell(told)
 
+
 def _kin(desk: Desk, a: int, b: int, c: int) -> None:
     """ed has a next of kin, whose number is wrong; or the office changes it."""
     people = desk.people.people
