@@ -351,7 +351,7 @@ def _died(desk: Desk, a: int, b: int, c: int) -> None:
 def _kin(desk: Desk, a: int, b: int, c: int) -> None:
     """ed has a next of kin, whose number is wrong; or the office changes it."""
     people = desk.people.people
-    if not isinstance(people["ned"] if "ned" in people else None, PersonView):
+    if not isinstance(people.get("ned"), PersonView):
         return  # the real directory is changed by uploads alone
     if "ned" in desk.state.values.wrong_numbers:
         people["ned"] = structs.replace(people["ned"], lines=(LineView(ref=f"l-ned-{b}"),))
