@@ -14,7 +14,7 @@ from msgspec import structs
 from escalation import locate
 from escalation.track import ContactChannel
 from monitor.core.alerts import intend, open_messages, person_for, tell_staff
-from monitor.core.counted import on_the_way, said_by
+from monitor.core.counted import on_the_way, said_by, said_cannot
 from monitor.core.state import Alert, Message, Sent, Visit
 from monitor.core.work import Work
 
@@ -53,6 +53,15 @@ def on_failed(work: Work, alert: Alert, visit: Visit, message: Message) -> Sent 
         return None
     heard = any(m.result != "failed" for m in _asked(work, alert, sent))
     return None if heard or following == "ask" else sent
+
+
+def silent(work: Work, alert: Alert, visit: Visit) -> list[str]:
+    """Who was sent, was waited for in vain and has not said that they cannot: they may be on the way still, and hear
+    when somebody else goes."""
+    asked = {m.person for m in work.messages_of(alert) if m.template == WHERE}
+    told = {m.person for m in work.messages_of(alert) if m.template == "CW-8B" and m.result != "cancelled"}
+    going = {sent.worker for sent in alert.sent}
+    return sorted(who for who in asked - told - going if not said_cannot(visit, who))
 
 
 def _next(work: Work, alert: Alert, visit: Visit, sent: Sent) -> tuple[Next, datetime]:

@@ -204,6 +204,9 @@ def _tell_the_others(work: Work, alert: Alert, visit: Visit, worker: str) -> Non
     for other in sorted(_asked(work, alert) - gone):
         if any(m.attempts and m.person == other and m.channel == "sms" for m in work.messages_of(alert)):
             tell_covered(work, alert, other)
+    for other in overdue.silent(work, alert, visit):
+        if other != worker:
+            tell_covered(work, alert, other)
     absent = [one for one in missing_workers(visit) if one != worker]
     coming = [one for one in absent if expected(alert, visit, one, work.now)]
     wanted = coming[: places_open(alert, visit)]

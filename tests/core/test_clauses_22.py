@@ -627,6 +627,20 @@ ROWS: tuple[Row, ...] = (
         then=lambda d: [m.about for m in d.messages("tell_replacement")][-1] == "lou",
     ),
     Row(
+        clause="22.5",
+        duty="and who was waited for in vain, and may be on the way still, hears that somebody else goes",
+        given=expects(),
+        when=(*SENT, minutes(31), texts("CW-7", 1, "lou")),
+        then=lambda d: [m.person for m in meant(d, "CW-8B")][-1] == "kit",
+    ),
+    Row(
+        clause="22.5",
+        duty="which nobody is told who has said that they cannot",
+        given=expects(),
+        when=(*SENT, minutes(26), texts("CW-150", 3, "kit"), texts("CW-7", 1, "lou")),
+        then=lambda d: not meant(d, "CW-8B", "kit"),
+    ),
+    Row(
         clause="22.4",
         duty="a replacement who takes it back is replaced, whichever question they answer",
         given=expects(),

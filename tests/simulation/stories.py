@@ -275,11 +275,13 @@ class Stage:
                 return
 
     async def _in_room(self, room: str, made: Made, keys: Keys) -> bool:
-        """They talk; staff put it down after a while. Whether this line goes on afterwards."""
+        """They talk; staff put it down after a while, an officer of the council before them. Whether this line goes on
+        afterwards."""
         members = self.rooms.setdefault(room, [])
         members.append(made)
-        staff = made.message.to in (OLGA, MARY)
-        if staff:
+        officer = any(one.message.to == COUNCIL for one in members)
+        ends_it = made.message.to == COUNCIL if officer else made.message.to in (OLGA, MARY)
+        if ends_it:
             await asyncio.sleep(30)
         else:
             others = [asyncio.ensure_future(one.left.wait()) for one in members if one is not made]
@@ -290,7 +292,7 @@ class Stage:
             for one in others:
                 one.cancel()
         members.remove(made)
-        return not staff
+        return not ends_it
 
     # --- the whole ---
 

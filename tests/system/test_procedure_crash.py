@@ -16,6 +16,7 @@ import pytest
 from msgspec import Struct
 
 from tests.simulation.stories import (
+    COUNCIL,
     DAVE,
     EDNA,
     KIT,
@@ -125,12 +126,51 @@ async def _still_there(stage: Stage) -> None:
 
 
 STILL_THERE = Story(happens=_still_there, habits={DAVE: Habits(reads=code("still here"), thinks_s=40)})
+
+
+async def _told(stage: Stage) -> None:
+    await stage.until(lambda: stage.facts("CouncilMoved", step="reached"))
+    await stage.minutes(55)
+    await stage.checks_in("cw-1")
+
+
+TOLD = Story(
+    happens=_told,
+    habits={
+        NED: Habits(reads=code("I have spoken")),
+        OLGA: Habits(rung=({"wake": "1", "tell": "2", "back_council": "2"},)),
+        COUNCIL: Habits(rung=("busy", {})),
+    },
+)
+"""Olga has it and is rung; the council is engaged, then picks up; she says by a key that it is told."""
+
+
+async def _overdue(stage: Stage) -> None:
+    await stage.until(lambda: stage.facts("ReplacementDeclined", after_all=True))
+    await stage.until(lambda: len(stage.facts("ReplacementAccepted")) > 1)
+    await stage.minutes(75)
+    await stage.checks_in("cw-3")
+
+
+OVERDUE = Story(
+    happens=_overdue,
+    habits={
+        EDNA: Habits(rung=({"hello": "1"},)),
+        DAVE: Habits(reads=code("cannot get there")),
+        KIT: Habits(reads=code("I will go")),
+        LOU: Habits(reads=code("I will go"), thinks_s=40),
+        OLGA: Habits(reads=code("I have it")),
+    },
+)
+"""Kit accepts, does not come and says nothing when asked; Lou, who had been told that it is covered, goes."""
 STORIES = {
     "unreachable": UNREACHABLE,
     "replaced": REPLACED,
     "joined": JOINED,
     "forgotten": FORGOTTEN,
     "still_there": STILL_THERE,
+    "told": TOLD,
+    "overdue": OVERDUE,
 }
 
 
