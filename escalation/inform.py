@@ -1,8 +1,11 @@
-"""Track *inform*: the person cannot be reached, so next of kin and council are told (spec 22.6).
+"""Track *inform*: the person cannot be reached, so the council and their next of kin must be informed (spec 22.6).
 
-Next of kin are rung in order, a text beside the call where a mobile takes it; whoever answers with a key or a code
-has been told. The council is told by a person of ours: the machine writes at once, brings that person and the
-council desk together and keeps trying, marks its mail "not answered" after three tries, and nothing waits for it.
+The clause names both and no order between them: they run side by side, and neither waits for the other. Next of kin
+are rung in their order, a text beside the call where a mobile takes it; whoever answers with a key or a code has been
+told. The council is told by a person (ours; the clause says *informed*): the machine writes at once, rings our person,
+joins them to the council desk and keeps trying. A council that does not answer releases us from nothing (17.2): the
+mail says so after three tries, the registered manager hears it, who is to inform the council of it in writing, and
+every other track goes on.
 """
 
 from __future__ import annotations
