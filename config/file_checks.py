@@ -102,6 +102,7 @@ def _allowed(raw: Table) -> Iterator[Problem]:
         "status": STATUSES,
         "channels": ("voice", "text", "person"),
         "outside_hours": ("nobody", "time_critical"),
+        "weather_rank": ("red", "amber", "green"),
         "prefers": ("female", "male"),
         "gender": ("female", "male", "other"),
         "role": ("service_user", "care_worker", "staff", "contact"),

@@ -60,6 +60,7 @@ FIELDS: dict[What, tuple[str, ...]] = {
         "understands_keys",
         "hours",
         "outside_hours",
+        "weather_rank",
         "voicemail",
         "language",
         "spokesperson",

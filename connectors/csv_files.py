@@ -594,6 +594,7 @@ _PLAN_TEXTS = ("public", "public_by", "hours", "outside_hours", "language", "spo
 _PLAN_FLAGS = {"keypad": False, "understands_keys": False, "voicemail": False, "end_of_life": True}
 """What a cell that says neither yes nor no counts as: what lets a person ring, not a machine."""
 _CHANNELS = ("voice", "text", "person")
+_RANKS = ("red", "amber", "green")
 
 
 def _plan(values: _Values) -> dict[str, Any]:
@@ -601,6 +602,11 @@ def _plan(values: _Values) -> dict[str, Any]:
     plan: dict[str, Any] = {
         field: str(value) for field in _PLAN_TEXTS if (value := values.text(field)) is not None
     }
+    if (rank := values.text("weather_rank")) is not None:
+        known = plain(str(rank)) in _RANKS
+        plan["weather_rank"] = plain(str(rank)) if known else "red"  # nothing is left out for them
+        if not known:
+            values.note("value_unknown", "weather_rank")
     if values.has("lives_alone"):
         plan["lives_alone"] = values.flag("lives_alone", unclear=True)
     for field, unclear in _PLAN_FLAGS.items():

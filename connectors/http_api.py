@@ -66,6 +66,7 @@ from connectors.ports import (
     PracticeIn,
     Record,
     SeenCheckIn,
+    WeatherIn,
 )
 
 Handlers = Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]
@@ -280,6 +281,8 @@ class _Api:
             ("PUT", f"{desk}/people"): self.put_people,
             ("POST", f"{desk}/people/{{id}}/practice-call"): self.post_practice,
             ("GET", f"{desk}/people/{{id}}/practice-call"): self.get_practice,
+            ("POST", f"{desk}/weather"): self.post_weather,
+            ("GET", f"{desk}/weather"): self.get_weather,
             ("PUT", f"{desk}/rota"): self.put_rota,
             ("GET", f"{desk}/visits"): self.get_visits,
             ("GET", f"{desk}/alerts"): self.get_alerts,
@@ -355,6 +358,13 @@ class _Api:
 
     async def get_died(self, request: web.Request) -> web.Response:
         return as_json(await self._desks.death(request.match_info["desk"], request.match_info["id"]))
+
+    async def post_weather(self, request: web.Request) -> web.Response:
+        body = await read_whole(request, self._limits.action_bytes, self._limits)
+        return as_json(await self._desks.say_weather(request.match_info["desk"], decode(body, WeatherIn)))
+
+    async def get_weather(self, request: web.Request) -> web.Response:
+        return as_json(await self._desks.weather(request.match_info["desk"]))
 
     async def put_rota(self, request: web.Request) -> web.Response:
         if (mapping := self._files.wanted(request, "rota")) is not None:

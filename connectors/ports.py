@@ -49,6 +49,7 @@ from monitor.core.views import (
     Script,
     TrackName,
     VisitView,
+    WeatherView,
 )
 
 # --- errors ---
@@ -517,6 +518,8 @@ class ContactPlanIn(Struct, frozen=True, kw_only=True, gc=False):
     """With whom the plan was agreed, in words or as an id."""
     agreed_on: date | None = None
     end_of_life: bool = False
+    weather_rank: Literal["red", "amber", "green"] | None = None
+    """Made beforehand: what declared bad weather may leave out for them. Not ranked is *red*: nothing."""
 
 
 class PersonIn(Struct, frozen=True, kw_only=True, gc=False):
@@ -644,6 +647,22 @@ class PracticeIn(Struct, frozen=True, kw_only=True):
     by: str
 
 
+class WeatherIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/weather`."""
+
+    action: Literal["declare", "change", "end", "report", "cover", "uncover"]
+    by: str
+    until: datetime | None = None
+    """Of `declare` and `change`: when it ends by itself."""
+    at: datetime | None = None
+    """Of `report` and `cover`: when it was said; now unless given."""
+    service_user: str | None = None
+    """Of `cover` and `uncover`."""
+    next_of_kin: str | None = None
+    """Of `cover`: who said that the family sees to it."""
+    note: str | None = None
+
+
 class Desks(Protocol):
     """What the shell offers to connectors. Every answer is durable before it is given.
 
@@ -766,6 +785,14 @@ class Desks(Protocol):
 
     async def away_page(self, desk: str) -> AwayPage:
         """Everything that the page of those away shows."""
+
+    async def say_weather(self, desk: str, said: WeatherIn) -> WeatherView:
+        """Declare bad weather, move its end, end it, record its report or what a family sees to. Raises ApiProblem 400,
+        403 (`not_manager`, `never_told`), 404, 409 (`already_declared`, `already_reported`, `no_weather`, `not_green`,
+        `not_covered`)."""
+
+    async def weather(self, desk: str) -> WeatherView:
+        """The bad weather that is declared, else the last one."""
 
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`, at most 1,000; waits up to `wait_s` for the first."""

@@ -163,6 +163,19 @@ def _change_call() -> Dialog:
     )
 
 
+def _weather_call() -> Dialog:
+    """SUV-120: that times may change in declared bad weather; nothing is asked but whether it was heard."""
+    keys = {"1": _to("heard", "heard"), "2": _to("talk", "talk")}
+    nobody, again = _to("ring_back", "no_key"), _to("again")
+    return _dialog(
+        "hello",
+        Step(name="hello", lines=("hello", "menu"), keys=keys, silence=again, other=again),
+        Step(name="again", lines=("hello", "menu"), keys=keys, silence=nobody, other=nobody),
+        _end("heard"),
+        *_kept(("talk", "talk"), ("ring_back", "stay_on")),
+    )
+
+
 def _practice_call() -> Dialog:
     """SUV-4: with a member of staff in the room; without a key nobody is made *auto* (domain.md)."""
     keys = {"1": _to("well_done", "practised")}
@@ -506,6 +519,7 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "SUV-1": _first_call(),
         "SUV-2": _replacement_call(),
         "SUV-4": _practice_call(),
+        "SUV-120": _weather_call(),
         "SUV-5": _inbound_call(),
         "SUV-10": _change_call(),
         "SPV-1": _speaker_call(),

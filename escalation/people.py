@@ -10,6 +10,8 @@ from msgspec import Struct, structs
 
 from config.policy import Calendar, Hours, PublicMode
 
+WeatherRank = Literal["red", "amber", "green"]
+
 
 class LineView(Struct, frozen=True, kw_only=True, gc=False):
     """One telephone line by its minted id."""
@@ -57,6 +59,8 @@ class PlanView(Struct, frozen=True, kw_only=True, gc=False):
     """Under 18: the parent is contacted."""
     end_of_life: bool = False
     """A person rings, never a machine."""
+    weather_rank: WeatherRank = "red"
+    """What declared bad weather may leave out for them. Nothing for *red*: who is not ranked is taken for that."""
 
 
 class PersonView(Struct, frozen=True, kw_only=True, gc=False):

@@ -23,6 +23,7 @@ ContactPurpose = Literal[
     "stand_down",
     "notice",
     "practice",
+    "weather",
 ]
 
 

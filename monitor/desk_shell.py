@@ -26,6 +26,7 @@ from connectors.ports import (
     PersonIn,
     SeenCheckIn,
     StatusCallback,
+    WeatherIn,
 )
 from escalation import dialog
 from escalation.replies import read_reply
@@ -53,6 +54,7 @@ from monitor.core.inputs import (
     RotaTaken,
     SendReported,
     SendTurn,
+    WeatherSaid,
 )
 from monitor.core.messages import SayBack
 from monitor.core.state import Message, State
@@ -67,6 +69,7 @@ from monitor.core.views import (
     Record,
     RotaAnswer,
     Script,
+    WeatherView,
 )
 from monitor.desk_absence import Absences
 from monitor.directory import BadNumberError, Directory, e164, tag_name
@@ -76,6 +79,7 @@ from monitor.reads import Reads
 from monitor.rota_reader import Reading, read_rota
 from monitor.rota_reader import answer as rota_answer
 from monitor.turns import in_turns, others_first
+from monitor.weather_view import weather_view
 from monitor.words import Words
 
 log = structlog.get_logger("desk")
@@ -107,6 +111,18 @@ FIRST = {
     "not_open": "nobody is waited for any more: there is no time left to agree",
 }
 """Why an action changed nothing: who was first and when stands beside it, where somebody was."""
+WEATHER = {
+    "until": "an end that lies ahead, at most 48 hours",
+    "next_of_kin": "the id of a next of kin of this person who may be told of them",
+    "not_manager": "only a manager of the desk's duty list declares bad weather, moves its end, or ends it",
+    "never_told": "this person is not to be told anything about that service user",
+    "already_declared": "bad weather is declared already: change its end",
+    "already_reported": "the report to the council is recorded already",
+    "no_weather": "no bad weather is declared",
+    "not_green": "only somebody ranked green is seen to by the family",
+    "not_covered": "nobody has confirmed that the family sees to this person",
+}
+"""Why nothing was taken down about the weather."""
 PORTION = 200
 """Rows of an upload that are decided in one turn of the loop, and then stand in one append: some 5 ms."""
 PEOPLE = 100
@@ -522,6 +538,52 @@ class DeskShell:
             ended_at=known.ended_at,
             practised_at=known.practised_at,
         )
+
+    # --- declared bad weather ---
+
+    async def say_weather(self, said: WeatherIn) -> WeatherView:
+        """A named person declares it, moves its end, and so on. Raises ApiProblem 400, 403, 404, 409."""
+        evidence: tuple[EvidenceRow, ...] = ()
+        note = None
+        if said.note:
+            row, digest = self.put_aside("weather", said.note.encode())
+            evidence, note = (row,), Evidence(id=row.id, digest=digest)
+        about = self._known_person(said.service_user) if said.service_user else None
+        kin = self.directory.known("person", said.next_of_kin) if said.next_of_kin else None
+        seen = WeatherSaid(
+            action=said.action,
+            by=self.staff(said.by, "by"),
+            at=said.at or self._clock.now(),
+            until=said.until.astimezone(UTC) if said.until is not None else None,
+            service_user=about,
+            next_of_kin=kin,
+            note=note,
+        )
+        ticket = self.tell(seen, evidence)
+        await self.engine.durable(ticket.seq)
+        refusal = ticket.decision.refusal
+        if refusal is not None:
+            raise self._weather_refused(refusal.code, refusal.detail)
+        return self.weather_now()
+
+    async def weather(self) -> WeatherView:
+        """How it stands."""
+        view = self.weather_now()
+        await self.engine.durable()
+        return view
+
+    def weather_now(self) -> WeatherView:
+        """The weather that is declared, else the last one, in the caller's own ids."""
+        return weather_view(self.engine.state, self.directory, self._clock.now())
+
+    def _weather_refused(self, code: str, detail: dict[str, Any]) -> ApiProblem:
+        if code in ("until", "next_of_kin"):
+            return ApiProblem(400, "bad_body", f"expected {WEATHER[code]}", code)
+        if code in ("not_manager", "never_told"):
+            return ApiProblem(403, code, WEATHER[code], "by")
+        by = detail.get("by")
+        extra = {"by": self.directory.outside(by), "at": detail.get("at")} if by else {}
+        return ApiProblem(409, code, WEATHER[code], extra=extra)
 
     def _known_person(self, outside: str) -> str:
         ref = self.directory.known("person", outside)

@@ -640,6 +640,7 @@ class Directory:
             lives_alone=given.lives_alone,
             minor=self._is_minor(person),
             end_of_life=given.end_of_life,
+            weather_rank=given.weather_rank or "red",
         )
         return self._shared(plan)
 

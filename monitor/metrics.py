@@ -25,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from config.tokens import ROLES
 from connectors.ports import REASONS
+from monitor.core.facts import LEFT_OUT
 from monitor.core.inputs import OUTCOMES, SOURCES
 from monitor.core.views import (
     ALERT_KINDS,
@@ -73,6 +74,7 @@ _CLOSED: dict[str, tuple[str, ...]] = {
     "cause": CAUSES,
     "answer": ANSWERS,
     "role": ROLES,
+    "step": LEFT_OUT,
 }
 
 
@@ -138,6 +140,10 @@ class Metrics:
         )
         self._untaken = gauge(
             "alert_untaken_seconds", "How long the oldest alert has been open that nobody has taken.", "desk"
+        )
+        self._weather = gauge("weather_declared", "1 while bad weather is declared.", "desk")
+        self._left_out = counter(
+            "weather_left_out", "Steps that declared bad weather has left out.", "desk", "step"
         )
         self._unwatched = gauge(
             "rota_rows_unwatched", "Rows of the rota that nobody watches until they are mended.", "desk"
@@ -277,6 +283,14 @@ class Metrics:
     def message(self, desk: str, channel: str, purpose: str, result: str) -> None:
         """A message reached a result; one message counts under each result it goes through."""
         self._count(self._messages, desk, channel, purpose, result)
+
+    def weather(self, desk: str, declared: bool) -> None:
+        """Whether bad weather is declared now."""
+        self._set(self._weather, declared, desk)
+
+    def left_out(self, desk: str, step: str) -> None:
+        """Declared bad weather has left a step out."""
+        self._count(self._left_out, desk, step)
 
     def rows_unwatched(self, desk: str, count: int) -> None:
         """Rows of the rota that are not watched now."""

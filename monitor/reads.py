@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from functools import cached_property
+from typing import Any
 
 from escalation.track import Track
 from monitor.core.alerts import CHECK_OUT_WORDS
@@ -33,6 +34,7 @@ from monitor.core.views import (
     WrongNumberView,
 )
 from monitor.directory import Directory
+from monitor.weather_view import cover_view, weather_view
 
 ELECTRONIC = frozenset({"pressed", "region", "two_fixes", "tag", "line"})
 
@@ -70,6 +72,9 @@ class Reads:
             kind=visit.kind,
             agreed_start=visit.agreed_start,
             risk=None if visit.all_there or visit.over or visit.alerted else visit.risk,
+            family_cover=cover_view(self._state, self._directory, visit)
+            if self._state.values.weathers
+            else None,
         )
 
     def _place(self, place: Place) -> PlaceView:
@@ -341,7 +346,30 @@ class Reads:
             telephones=telephones,
             checks=tuple(self.board_alert(alert, now) for alert in self.unchecked()),
             away=self.board_away(),
+            **self._weather(now),
         )
+
+    def _weather(self, now: datetime) -> dict[str, Any]:
+        """With names: while it is declared, and as long as its report is owed."""
+        if not self._state.values.weathers:
+            return {}
+        view = weather_view(self._state, self._directory, now)
+        if not view.declared and view.reported_at is not None:
+            return {}
+        known, name = self._directory.known, self._directory.full_name
+        kin = {one: self._kin(known("person", one)) for one in view.to_confirm}
+        people = [*view.to_confirm, *[one.service_user for one in view.covers]]
+        people += [one.service_user for one in view.to_ring]
+        people += [cover.next_of_kin for cover in view.covers] + [
+            ref for refs in kin.values() for ref in refs
+        ]
+        people += [one for one in (view.by, view.ended_by, *[cover.by for cover in view.covers]) if one]
+        names = {one: name(known("person", one)) for one in people}
+        return {"weather": view, "weather_names": names, "weather_kin": kin}
+
+    def _kin(self, ref: str | None) -> tuple[str, ...]:
+        person = self._directory.person(ref) if ref is not None else None
+        return tuple(self._directory.outside(one) for one in (person.next_of_kin if person else ()))
 
     def board_alert(self, alert: Alert, now: datetime) -> BoardAlert:
         """An alert with the words a person needs."""

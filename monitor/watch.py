@@ -31,6 +31,7 @@ from connectors.ports import (
     StatusCallback,
     Store,
     StoreUnavailable,
+    WeatherIn,
 )
 from monitor.alert_page import Page
 from monitor.answerphones import Answerphones
@@ -57,6 +58,7 @@ from monitor.core.views import (
     RotaAnswer,
     Script,
     VisitView,
+    WeatherView,
 )
 from monitor.desk_shell import DeskShell
 from monitor.directory import BadNumberError, device_name, e164
@@ -80,6 +82,7 @@ EFFECTS = TELLS | {
     f.AlertRaised,
     f.AlertEnded,
     f.AnswerphoneEnded,
+    f.StepLeftOut,
 }
 """The kinds of facts that set something off once they are on disk."""
 
@@ -193,6 +196,8 @@ class Watch:
             self._count_message(engine, fact.subject, body.result)
         elif isinstance(body, f.AlertRaised) and fact.due_at is not None:
             self._metrics.deadline_late((self._clock.now() - fact.due_at).total_seconds())
+        elif isinstance(body, f.StepLeftOut):
+            self._metrics.left_out(engine.desk, body.step)
         elif isinstance(body, f.AlertEnded):
             alert = engine.state.values.alerts.get(fact.subject)
             if alert is not None:
@@ -599,6 +604,14 @@ class Watch:
         """Everything that the page of those away shows, now; in degraded mode too."""
         return self._shell(desk).absences.page(self._clock.now())
 
+    async def say_weather(self, desk: str, said: WeatherIn) -> WeatherView:
+        """A named person says something about the weather."""
+        return await self._shell(desk).say_weather(said)
+
+    async def weather(self, desk: str) -> WeatherView:
+        """The bad weather that is declared, else the last one."""
+        return await self._shell(desk).weather()
+
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`; waits up to `wait_s` for the first."""
         shell = self._shell(desk)
@@ -768,6 +781,8 @@ class Watch:
             self._refresh_alerts(shell, now)
             self._refresh_dark(shell, now)
             self._metrics.rows_unwatched(desk, len(shell.engine.state.values.unwatched))
+            weathers = shell.engine.state.values.weathers.values()
+            self._metrics.weather(desk, any(one.ended_at is None for one in weathers))
             self._metrics.lease(desk, shell.engine.started)
             self._metrics.journal_waiting(desk, shell.engine.backlog)
         self._metrics.outbox(self._outbox.depths())

@@ -41,6 +41,7 @@ from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import Script
 from monitor.directory import Directory
 from monitor.words_council import CouncilWords, declines
+from monitor.words_weather import WeatherWords
 
 DOING = {
     "trying": {"call": "doing_ringing", "sms": "doing_texting"},
@@ -122,6 +123,7 @@ class Words:
     def __init__(self, wording: Wording, office: Office, state: State, directory: Directory) -> None:
         self._wording, self._office, self._state, self._directory = wording, office, state, directory
         self._council = CouncilWords(wording, state, directory)
+        self._weather = WeatherWords(wording, state, directory)
 
     @property
     def tel(self) -> str:
@@ -312,6 +314,8 @@ class Words:
         if audience == "staff":
             at = message.at
             values["until"] = text_time(self._state.calendar.local(at)) if at is not None else ""
+        if alert is None and visit is None and message.channel != "call":
+            values |= self._of_desk(message, audience)
         if audience == "care_worker":
             values |= self._for_worker(message, visit, values)
         elif audience == "service_user":
@@ -394,6 +398,15 @@ class Words:
             return {"away": "", "day": ""}
         why = render_phrase(self._wording, f"away_{absence.reason}", {})
         return {"away": why, "day": text_day(self._state.calendar.local(absence.from_at))}
+
+    def _of_desk(self, message: Message, audience: Audience | None) -> dict[str, str]:
+        """Of a message that is about no one visit: the declared weather, and the board as a whole."""
+        values = self._weather.values(message)
+        if audience == "staff" and self._office.public_url is not None:
+            values["link"] = f"{self._office.public_url}/board/{self._office.desk}"
+        if audience == "next_of_kin":
+            values["first"] = self._directory.name(message.about)
+        return values
 
     def _visit(self, alert: Alert | None, ref: str | None) -> Visit | None:
         return self._state.values.visits.get((alert.visit if alert is not None else None) or ref or "")

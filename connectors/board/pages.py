@@ -22,7 +22,7 @@ from msgspec import Struct
 from connectors.board import away, words
 from connectors.board.forms import field as _field
 from connectors.board.sign_in import BoardOptions, SignIn, check
-from connectors.ports import ActionIn, ApiProblem, Credential, Desks
+from connectors.ports import ActionIn, ApiProblem, Credential, Desks, WeatherIn
 from monitor.core.inputs import RaisedBy
 from monitor.core.views import AlertPage, BoardView
 
@@ -112,6 +112,8 @@ class Board:
             ("POST", "/board/{desk}/away"): self.post_away,
             ("POST", "/board/{desk}/absences/{id}/actions"): self.post_absence_action,
             ("POST", "/board/{desk}/died"): self.post_died,
+            ("GET", "/board/{desk}/weather"): self.get_weather,
+            ("POST", "/board/{desk}/weather"): self.post_weather,
             ("POST", "/board/{desk}/me"): self.post_me,
             ("GET", "/sign-in"): self.get_sign_in,
             ("POST", "/sign-in"): self.post_sign_in,
@@ -364,6 +366,29 @@ class Board:
         await self._desks.record_death(desk, person, away.death(form, by), undo=undo)
         return _see(_away_url(desk))
 
+    # declared bad weather
+
+    async def get_weather(self, request: web.Request) -> web.StreamResponse:
+        view = await self._desks.board(request.match_info["desk"])
+        weather = await self._desks.weather(view.desk)
+        return self._render(
+            request,
+            "weather.html",
+            view=view,
+            weather=weather,
+            names={**view.weather_names, **self._options.staff(view.desk)},
+            t=Times(view.zone, view.now),
+            hours=words.ends_in(view.zone, view.now),
+            here=_board_url(view.desk),
+            **await self._form_context(request),
+        )
+
+    async def post_weather(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        form, by = await self._own_form(request)
+        await self._desks.say_weather(desk, _as_weather(form, by))
+        return _see(f"{_board_url(desk)}/weather")
+
     async def post_me(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
         await self._sign_in.check_token(request, form.get("token"))
@@ -474,6 +499,24 @@ def _as_action(pressed: Action) -> ActionIn:
             raise ApiProblem(400, "missing", "choose what happened, then press again", "reason")
         case _:
             raise _no_button()
+
+
+def _as_weather(form: Mapping[str, Any], by: str) -> WeatherIn:
+    """What was pressed about the weather. Raises ApiProblem(400)."""
+    action, _, of = _field(form, "action", 500).partition(":")
+    until = _field(form, "until", 50)
+    raw = {
+        "action": action,
+        "by": by,
+        "until": until or None,
+        "service_user": of or None,
+        "next_of_kin": _field(form, "next_of_kin", _BY_CHARS) or None,
+        "note": _field(form, "note", _NOTE_CHARS) or None,
+    }
+    try:
+        return msgspec.convert(raw, WeatherIn)
+    except msgspec.ValidationError:
+        raise _no_button() from None
 
 
 def _no_button() -> ApiProblem:

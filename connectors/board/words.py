@@ -89,6 +89,7 @@ PURPOSES = {
     "notice": "notice",
     "join": "call to be joined to an open line",
     "practice": "practice call",
+    "weather": "news of the bad weather",
 }
 CHANNELS = {"sms": "text", "call": "telephone", "email": "e-mail", "page": "this page", "person": "in person"}
 RESULTS = {
@@ -626,9 +627,40 @@ def at_risk(view: BoardView) -> list[BoardVisit]:
     return sorted(found, key=lambda one: (one.visit.start, one.visit.id))
 
 
+ENDS_AFTER = (2, 4, 6, 9, 12, 18, 24, 36, 47)
+"""Hours after which bad weather may be said to end."""
+
+
+def ends_in(zone: str, now: datetime) -> list[tuple[str, str]]:
+    """Ends of bad weather that may be chosen, on the full hour: the instant, and how it is written."""
+    found = []
+    for hours in ENDS_AFTER:
+        at = (now + timedelta(hours=hours)).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        found.append((at.isoformat(), clock(at, zone, now)))
+    return found
+
+
+LEFT_OUT = {
+    "summons": "calls to staff about one visit, told in a bundle",
+    "offers": "searches for somebody else to go",
+    "hour_warning": "warnings that the hour runs out",
+    "council_breach": "mails to the council about one visit",
+}
+"""What declared bad weather leaves out, as a count is read."""
+TO_RING = {
+    "person_only": "by plan a person rings",
+    "nobody_speaks": "nobody speaks for them",
+    "no_line": "no line that a machine may use",
+    "not_reached": "did not answer",
+}
+"""Why a person is to ring somebody about the weather."""
+
+
 def remarks(visit: VisitView) -> list[str]:
     """What is to be said of a visit beside its stage."""
     parts = ["time critical"] if visit.time_critical else []
+    if visit.family_cover is not None:
+        parts.append("covered by family, nobody of ours was there")
     if visit.risk is not None:
         parts.append(f"at risk: {RISKS.get(visit.risk, visit.risk.replace('_', ' '))}")
     parts += [CHECK_OUTS.get(code, code.replace("_", " ")) for code in check_outs(visit)]

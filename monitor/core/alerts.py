@@ -88,7 +88,20 @@ NEVER_TOLD = "never_told"
 DIED = "died"
 """Why a message does not leave, and how alerts end, of a service user whose death is recorded."""
 SPEAK_OF_ABOUT = frozenset(
-    {"OC-8", "OC-170", "OC-174", "OC-175", "CW-170", "CW-171", "CW-172", "NOK-170", "NOKV-170"}
+    {
+        "SU-13",
+        "SUV-120",
+        "SP-120",
+        "OC-8",
+        "OC-170",
+        "OC-174",
+        "OC-175",
+        "CW-170",
+        "CW-171",
+        "CW-172",
+        "NOK-170",
+        "NOKV-170",
+    }
 )
 """Words that speak of the service user who is the message's `about`, with no alert and perhaps no visit beside it."""
 OVERTAKEN = "overtaken"
@@ -125,6 +138,8 @@ WORDS_BY_REASON: dict[str, tuple[str, str]] = {
     "check_out_dark": ("OC-112", "OCV-3"),
     REVIEW_PASSED: ("OC-172", "OCV-3"),
     CAME_WHILE_AWAY: ("OC-173", "OCV-3"),
+    "bad_weather": ("OC-120", "OCV-3"),
+    "weather_report": ("OC-124", "OCV-3"),
 }
 """Where the reason says more than the kind, its words are taken."""
 CHECK_OUT_WORDS = frozenset({check_out.TEXT, check_out.CALL})

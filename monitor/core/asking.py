@@ -22,6 +22,7 @@ from monitor.core.places import distance_m
 from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Alert, Message, Visit
 from monitor.core.times import looks
+from monitor.core.weather import eases_visit
 from monitor.core.work import Work
 
 SAME_RUN = timedelta(minutes=90)
@@ -297,6 +298,8 @@ def _thank(
 ) -> None:
     """What the care worker hears back; after *cannot* they are asked whether they are all right themselves."""
     template = {"there": "CW-3", "on_my_way": "CW-4", "cannot": "CW-5"}[answer]
+    if answer == "cannot" and eases_visit(work, visit) is not None:
+        template = "CW-120"  # nobody else is asked before a person says so
     minutes = round((eta_at - work.now) / timedelta(minutes=1)) if eta_at is not None else 0
     _tell(work, visit, worker, template, alert, count=minutes, at=eta_at)
 

@@ -10,14 +10,18 @@ from msgspec import Struct
 from monitor.core.signals import WorkerOf, signal_of_all, silent_workers
 from monitor.core.state import Alert, State, Visit
 
-CauseName = Literal["broker_dark", "feed_dark", "worker_dark", "worker_late", "line_late", "several_late"]
+CauseName = Literal[
+    "broker_dark", "feed_dark", "worker_dark", "worker_late", "line_late", "several_late", "bad_weather"
+]
 CAUSES: tuple[CauseName, ...] = CauseName.__args__  # type: ignore[attr-defined]
 """Reasons of the incidents that stand for several alerts at once, the widest first."""
 ALL_DARK: dict[str, CauseName] = {"dark:broker": "broker_dark", "dark:feed": "feed_dark"}
 """By the signal that every visit of the desk has; a doubted clock has its own alarm."""
 SEVERAL_LATE: CauseName = "several_late"
 """No cause in common but the moment: staff are told of all of them at once (domain.md: bundles for staff)."""
-ENDS_WITH_ALERTS: frozenset[str] = frozenset({"worker_late", "line_late", SEVERAL_LATE})
+BUNDLES: frozenset[str] = frozenset({SEVERAL_LATE, "bad_weather"})
+"""Incidents whose alerts have nothing in common but the moment, or the declared weather."""
+ENDS_WITH_ALERTS: frozenset[str] = frozenset({"worker_late", "line_late"}) | BUNDLES
 ROUND = timedelta(hours=4)
 """How far ahead the visits of a cause are listed (ours; the span in which a dropped visit waits for a word, too)."""
 IN_INCIDENT = "in_incident"
@@ -73,7 +77,7 @@ def round_of(state: State, incident: Alert, now: datetime) -> list[Visit]:
     """The visits of the incident's cause where nobody is known to be, of now and the next hours; time-critical first,
     then by their start."""
     values = state.values
-    if incident.reason in ("line_late", SEVERAL_LATE):
+    if incident.reason == "line_late" or incident.reason in BUNDLES:
         visits = [values.visits.get(a.visit or "") for a in members(state, incident.ref)]
     elif incident.worker is not None:
         visits = [values.visits.get(ref) for ref in state.by_worker.get(incident.worker, ())]

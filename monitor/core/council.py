@@ -15,6 +15,7 @@ from escalation.track import Contact, ContactPurpose
 from monitor.core import facts as f
 from monitor.core.alerts import intend, managers, open_messages, person_for, tell_person, tell_staff
 from monitor.core.state import Alert, Message, Visit
+from monitor.core.weather import IN_REPORT, goes_in_report, leave_out
 from monitor.core.work import Work
 
 HOUR_PASSED = "hour_passed"
@@ -271,6 +272,13 @@ def breach(work: Work, alert: Alert, visit: Visit) -> None:
         return
     if alert.kind != "late_visit" or _breach_reported(work, alert):
         return
+    weather = goes_in_report(work, alert)
+    if weather is not None:
+        # it stands in the report of the hour, and with it no mail of its own is owed any more
+        leave_out(work, alert, weather, "council_breach")
+        if council is None:
+            council_moves(work, alert, Council(step="waiting", reason=IN_REPORT))
+        return
     if council is None or council.step in ("done", "reached"):
         council_begins(work, alert, HOUR_PASSED)
     elif council.step == "trying" and council.desk is not None:
@@ -278,8 +286,10 @@ def breach(work: Work, alert: Alert, visit: Visit) -> None:
 
 
 def _breach_reported(work: Work, alert: Alert) -> bool:
-    """A report has gone since the hour passed, or waits for a desk to open."""
+    """A report has gone since the hour passed, or waits for a desk to open, or that of declared bad weather has it."""
     council, hour_at = alert.council, alert.hour_at
+    if "council_breach" in alert.left_out:
+        return True
     if council is not None and (council.step == "skipped" or (council.step == "trying" and not council.desk)):
         return True
     reports = (m for m in work.messages_of(alert) if m.template in (REPORT, SECOND_REPORT))

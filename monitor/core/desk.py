@@ -38,6 +38,7 @@ from monitor.core import (
     staff_changes,
     steering,
     visits,
+    weather_desk,
 )
 from monitor.core import facts as f
 from monitor.core.asking import eta, missing_workers
@@ -74,6 +75,7 @@ from monitor.core.inputs import (
     SendReported,
     SendTurn,
     SignalChanged,
+    WeatherSaid,
 )
 from monitor.core.state import AWAY, CHECKS, DUTY, ROTA, STAFF_CHANGES, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
@@ -107,6 +109,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         procedure.on_deadline(work, alert)
     elif (message := work.message(subject)) is not None:
         messages.on_deadline(work, message)
+    elif (weather := work.weather_of(subject)) is not None:
+        weather_desk.on_deadline(work, weather)
     elif subject == ROTA:
         rota.on_deadline(work, seen.due_at)
     elif subject == STAFF_CHANGES:
@@ -518,6 +522,7 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     AbsenceTold: absence.told,
     AbsenceActed: absence.acted,
     DeathTold: death.told,
+    WeatherSaid: weather_desk.said,
     CallerWaits: callers.waits,
     CallerJoined: callers.joined,
     CallerAlone: callers.alone,

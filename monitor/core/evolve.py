@@ -57,6 +57,7 @@ from monitor.core.state import (
     WrongNumber,
 )
 from monitor.core.views import Result
+from monitor.core.weather_fold import WEATHER_FACTS, evolve_weather, weather_ref
 
 T = TypeVar("T")
 PolicyOf = Callable[[str], Policy]
@@ -857,6 +858,22 @@ def _intended(fact: Draft, body: f.MessageIntended) -> Message:
     )
 
 
+def without_step(alert: Alert, body: f.StepLeftOut) -> Alert:
+    """The alert of which bad weather has left that out."""
+    return structs.replace(alert, left_out=tuple(dict.fromkeys((*alert.left_out, body.step))))
+
+
+def _fold_weather(state: State, fact: Happened, _: Fold) -> None:
+    ref, weathers = weather_ref(fact), state.values.weathers
+    alert = state.values.alerts.get(fact.subject)
+    if isinstance(fact.body, f.StepLeftOut) and alert is not None:
+        state.values.alerts[alert.ref] = without_step(alert, fact.body)
+    after = evolve_weather(weathers.get(ref), fact)
+    if after is not None:
+        weathers[ref] = after
+        state.moved(ref)
+
+
 def _never_asked(state: State, message: Message, fact: Happened) -> None:
     """It never left, so nobody can answer it; but an earlier text with the same code may be answered still."""
     alert = state.values.alerts.get(message.alert or "")
@@ -1211,6 +1228,10 @@ def _tidy(state: State, fact: Happened) -> None:
     for ref, absence in list(values.absences.items()):
         if absence.ended_at is not None and fact.at - absence.ended_at > values.policy.closes_after:
             del values.absences[ref]
+    for ref, weather in list(values.weathers.items()):
+        ended, owed = weather.ended_at, weather.reported_at is None
+        if ended is not None and not owed and fact.at - ended > 2 * WEEK:
+            del values.weathers[ref]
     for line, times in list(values.replies_to.items()):
         if fact.at - times[-1] > timedelta(days=1):
             del values.replies_to[line]
@@ -1237,5 +1258,6 @@ _FOLDS: dict[type, Callable[[State, Happened, Fold], None]] = {
     **dict.fromkeys(VISIT_FACTS, _fold_visit),
     **dict.fromkeys(ALERT_FACTS, _fold_alert),
     **dict.fromkeys(MESSAGE_FACTS, _fold_message),
+    **dict.fromkeys(WEATHER_FACTS, _fold_weather),
 }
 """By kind of fact; every other one is of the desk itself."""

@@ -794,6 +794,112 @@ class SignalFound(FactBody, frozen=True, kw_only=True):
     cause: DarkCause
 
 
+LeftOut = Literal["summons", "offers", "hour_warning", "council_breach"]
+"""What declared bad weather leaves out of the procedure of an alert that is not red."""
+LEFT_OUT: tuple[LeftOut, ...] = LeftOut.__args__  # type: ignore[attr-defined]
+ToldHow = Literal["text", "call", "same_line", "by_person"]
+"""How somebody was told of the bad weather; `by_person`: no machine may or can, so a person is to ring them."""
+
+
+class WeatherDeclared(FactBody, frozen=True, kw_only=True):
+    """A manager declared bad weather, until then. The subject is this weather."""
+
+    by: str
+    until: datetime
+    remind_at: datetime
+    """When staff are told that the end is near."""
+    report_by: datetime
+    """Until then the council must have the report of spec 12.4."""
+    report_remind_at: datetime
+
+
+class WeatherChanged(FactBody, frozen=True, kw_only=True):
+    """A manager moved the end."""
+
+    by: str
+    until: datetime
+    remind_at: datetime
+
+
+class WeatherReminded(FactBody, frozen=True, kw_only=True):
+    """Staff were told that the end, or the moment of the report, is near, or that the report is overdue."""
+
+    what: Literal["end", "report", "report_overdue"]
+
+
+class WeatherEnded(FactBody, frozen=True, kw_only=True):
+    """It is over: by a manager, or (`by` None) because its end has come."""
+
+    by: str | None = None
+
+
+class WeatherReported(FactBody, frozen=True, kw_only=True):
+    """A named person of ours made the report of spec 12.4 to the council."""
+
+    by: str
+    done_at: datetime
+    note: Evidence | None = None
+
+
+class Newly(Struct, frozen=True, kw_only=True, gc=False):
+    """How one person is told of it on that local day, and why a person has to."""
+
+    person: str
+    day: date
+    how: ToldHow
+    reason: str = ""
+
+
+class WeatherTold(FactBody, frozen=True, kw_only=True):
+    """Service users were told that times may change, or are to be rung; `next_at`: when it is looked at again."""
+
+    told: tuple[Newly, ...] = ()
+    next_at: datetime | None = None
+
+
+class SituationReported(FactBody, frozen=True, kw_only=True):
+    """The report of the hour to one council desk; `desk` None: none answers now, and the next hour tries again."""
+
+    desk: str | None
+    message: str | None
+    late: int
+    covered: int
+    red: int
+    hour_passed: int
+    """Of those without somebody on the way: so many are past the hour of spec 22.4."""
+
+
+class SituationDue(FactBody, frozen=True, kw_only=True):
+    """The reports of this hour are decided; the next ones come then."""
+
+    next_at: datetime | None
+
+
+class FamilyCoverConfirmed(FactBody, frozen=True, kw_only=True):
+    """A next of kin said to a named person of ours that the family sees to somebody who is ranked green, in this
+    weather alone. The subject is the weather."""
+
+    person: str
+    next_of_kin: str
+    by: str
+    confirmed_at: datetime
+    note: Evidence | None = None
+
+
+class FamilyCoverWithdrawn(FactBody, frozen=True, kw_only=True):
+    """It does not hold any more."""
+
+    person: str
+    by: str
+
+
+class StepLeftOut(FactBody, frozen=True, kw_only=True):
+    """What the bad weather leaves out of an alert's procedure. The subject is the alert."""
+
+    weather: str
+    step: LeftOut
+
+
 class DayRolledOver(FactBody, frozen=True, kw_only=True):
     """04:00 local."""
 
@@ -883,6 +989,17 @@ AnyBody = (
     | KinNotTold
     | PersonDied
     | DeathWithdrawn
+    | WeatherDeclared
+    | WeatherChanged
+    | WeatherReminded
+    | WeatherEnded
+    | WeatherReported
+    | WeatherTold
+    | SituationReported
+    | SituationDue
+    | FamilyCoverConfirmed
+    | FamilyCoverWithdrawn
+    | StepLeftOut
     | SignalLost
     | SignalFound
     | DayRolledOver

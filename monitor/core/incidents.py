@@ -37,6 +37,7 @@ from monitor.core.causes import (
 )
 from monitor.core.state import Alert, Visit
 from monitor.core.views import AlertKind
+from monitor.core.weather import BAD_WEATHER, eases_visit, leave_out
 from monitor.core.work import Work
 
 SEVERAL = 2
@@ -49,7 +50,7 @@ def raise_late(work: Work, kind: AlertKind, visit: Visit, *, due_at: datetime, r
     """The alert that somebody has not come, summoned for by the incident of its cause where there is one."""
     incident = _incident_for(work, visit)
     rests = incident is not None and not visit.time_critical and _everybody_may_hear(work, visit)
-    return raise_alert(
+    alert = raise_alert(
         work,
         kind,
         visit=visit,
@@ -58,6 +59,10 @@ def raise_late(work: Work, kind: AlertKind, visit: Visit, *, due_at: datetime, r
         incident=incident.ref if incident is not None else None,
         in_incident=rests,
     )
+    weather = eases_visit(work, visit)
+    if rests and weather is not None and incident is not None and incident.reason == BAD_WEATHER:
+        leave_out(work, alert, weather, "summons")
+    return alert
 
 
 def _everybody_may_hear(work: Work, visit: Visit) -> bool:
@@ -80,7 +85,19 @@ def _incident_for(work: Work, visit: Visit) -> Alert | None:
         others = _late_with(work, cause, visit)
         if others:
             return _opened(work, cause, others)
+    if eases_visit(work, visit) is not None:
+        return _bundle_of_weather(work)
     return None if visit.time_critical else _bundle_for(work)
+
+
+def _bundle_of_weather(work: Work) -> Alert:
+    """In declared bad weather staff are told of those who are not red in bundles, from the first one on: what becomes
+    late while nobody has taken the bundle, and it is still on its first rung, joins it."""
+    since = work.now - work.policy().summon_next
+    for alert in work.open_of("incident"):
+        if alert.reason == BAD_WEATHER and alert.state == "open" and alert.opened_at >= since:
+            return alert
+    return raise_alert(work, "incident", reason=BAD_WEATHER, count=1)
 
 
 def _bundle_for(work: Work) -> Alert | None:

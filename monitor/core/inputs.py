@@ -477,6 +477,19 @@ class DeathTold(Struct, frozen=True, kw_only=True):
     undo: bool = False
 
 
+class WeatherSaid(Struct, frozen=True, kw_only=True):
+    """A named person declares bad weather, moves its end, ends it, reports it, or records what a family sees to."""
+
+    action: Literal["declare", "change", "end", "report", "cover", "uncover"]
+    by: str
+    at: datetime
+    """Of `report` and `cover`: when it was said."""
+    until: datetime | None = None
+    service_user: str | None = None
+    next_of_kin: str | None = None
+    note: Evidence | None = None
+
+
 class CallerWaits(Struct, frozen=True, kw_only=True):
     """Somebody on the free number is to be joined to a person. `line` is theirs, if it is not withheld."""
 
@@ -570,6 +583,7 @@ Input = (
     | AbsenceTold
     | AbsenceActed
     | DeathTold
+    | WeatherSaid
     | CallerWaits
     | CallerJoined
     | CallerAlone

@@ -26,6 +26,7 @@ from monitor.core import (
     procedure,
     replacing,
     staff_changes,
+    weather_desk,
 )
 from monitor.core import facts as f
 from monitor.core.alerts import (
@@ -65,6 +66,8 @@ LINE_BUSY = timedelta(seconds=5)
 """How soon a call to an engaged line of somebody is tried again."""
 LONGEST_TALK = timedelta(seconds=90)
 """A call whose end nobody reported stops engaging its line this long after the ring."""
+NOT_WELL = frozenset({"CW-5", "CW-120"})
+"""Texts that ask a care worker who cannot get there whether they are all right themselves."""
 AUTOMATIC_REPLIES = 5
 """At most this many automatic replies to one line in a day (devices.md)."""
 
@@ -157,6 +160,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return None if lines.wanted(work, message) else "hung_up"
     if message.template in CHECK_OUT_WORDS:
         return leaving.pointless(work, message)
+    if message.purpose == "weather":
+        return weather_desk.pointless(work, message)
     if message.purpose == "ask_worker":
         return asking.wanted_still(work, message)
     if message.template in asking.TIMES_TOLD:
@@ -235,6 +240,8 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
     if message.template in duty.QUESTIONS:
         duty.on_settled(work, work.message(message.key) or message, result)
     absence.kin_settled(work, message, result)
+    if message.alert is None:
+        weather_desk.on_settled(work, message, result)
     procedure.on_settled(work, message, result)
     leaving.on_settled(work, message, result)
 
@@ -413,7 +420,7 @@ def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
         if found.answer in ASKS_FOR_PERSON:
             return _words(work, received, Unmatched(reason="help"))
         return _say(work, received, None, None, message.person)
-    if message is not None and (message.template == "CW-5" or found.answer == "ring_me"):
+    if message is not None and (message.template in NOT_WELL or found.answer == "ring_me"):
         # whoever is not all right, or wants to be rung, is rung, however late they say so
         return _words(work, received, Unmatched(reason="help"))
     if message is not None and message.purpose == "offer":
@@ -559,12 +566,17 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
         if message.channel == "call" and answer == "ring_me":
             _other_asked(work, None, message, answer)
         return None
+    if message.purpose == "weather":
+        weather_desk.answered(work, message, answer, proof)
+        if _wants_person(message, answer):
+            _keep_open(work, None, message, message.person, "no_key" if answer == "no_key" else "asked")
+        return None
     if message.purpose in ("ask_worker", "locate"):
         _worker_answered(work, message, answer, proof, minutes)
         if message.channel == "call" and _wants_person(message, answer):
             _other_asked(work, alert, message, answer)
         return None
-    if message.template == "CW-5":
+    if message.template in NOT_WELL:
         # it may have been sent before there was any alert
         ask_for_help(work, alert, None, "worker_not_well", worker=message.person)
         return None

@@ -38,6 +38,7 @@ from monitor.core.replacing import (
     next_wave_if_all_declined,
     nobody_left,
     replace_begins,
+    replace_covered,
     replace_deadline,
     replace_rests,
     replace_sent,
@@ -47,6 +48,7 @@ from monitor.core.replacing import (
     where_failed,
 )
 from monitor.core.state import Alert, Message, Visit
+from monitor.core.weather import eases
 from monitor.core.work import Decision, Work
 
 ON_THE_WAY = timedelta(minutes=15)
@@ -192,7 +194,9 @@ def say(
         tell_staff(
             work,
             alert,
-            {"there": "OC-62", "on_my_way": "OC-63", "cannot": "OC-64"}[answer],
+            {"there": "OC-62", "on_my_way": "OC-63", "cannot": "OC-64"}[answer]
+            if answer != "cannot" or eases(work, alert) is None
+            else "OC-121",
             about=worker,
             at=eta(work, minutes) if answer == "on_my_way" else None,
         )
@@ -385,6 +389,7 @@ RULES: tuple[Callable[[Work, Alert, Visit], None], ...] = (
     _reassure_begins,
     replace_sent,
     replace_begins,
+    replace_covered,
     replace_rests,
     nobody_left,
     inform_begins,

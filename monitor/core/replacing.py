@@ -33,6 +33,7 @@ from monitor.core.asking import eta, missing_workers
 from monitor.core.counted import expected, need, on_the_way, places_open, said_cannot, visit_of
 from monitor.core.cover import able
 from monitor.core.state import Alert, Message, Sent, Visit
+from monitor.core.weather import COVERED, eases, is_covered, leave_out, why_nobody_asked
 from monitor.core.work import Work
 
 
@@ -104,8 +105,28 @@ def replace_begins(work: Work, alert: Alert, visit: Visit) -> None:
     track, where = alert.track("replace"), alert.track("locate")
     if track is None or track.step not in ("waiting", "reached") or where is None or track.rests(work.now):
         return
-    if need(alert, visit, work.now):
+    if not need(alert, visit, work.now):
+        return
+    weather = eases(work, alert)
+    if weather is None:
         move(work, alert, replace.begin(replace_case(work, alert, visit), track, where.reason))
+    elif (track.step, track.reason) != ("waiting", why_nobody_asked(work, alert)):
+        # the hour runs on; others are asked when a person says so, or when the weather is over
+        leave_out(work, alert, weather, "offers")
+        case = replace_case(work, alert, visit, asking=False)
+        move(work, alert, replace.halted(case, track, why_nobody_asked(work, alert)))
+
+
+def replace_covered(work: Work, alert: Alert, visit: Visit) -> None:
+    """The family sees to it, as was confirmed while others were being asked: no more offers."""
+    track, weather = alert.track("replace"), eases(work, alert)
+    if weather is None or track is None or track.step != "trying" or not is_covered(work, alert):
+        return
+    _withdraw_offers(work, alert)
+    leave_out(work, alert, weather, "offers")
+    move(work, alert, replace.halted(replace_case(work, alert, visit, asking=False), track, COVERED))
+    for worker in sorted(_asked(work, alert) - set(alert.declined)):
+        tell_covered(work, alert, worker)
 
 
 def replace_rests(work: Work, alert: Alert, visit: Visit) -> None:
@@ -382,6 +403,10 @@ def where_failed(work: Work, alert: Alert, visit: Visit, message: Message) -> No
 def _warn(work: Work, alert: Alert, before: int, after: int) -> None:
     """Somebody of ours hears at half and three quarters of the hour that nobody is sent, and at its end."""
     if after <= before:
+        return
+    weather = eases(work, alert)
+    if weather is not None:
+        leave_out(work, alert, weather, "hour_warning")  # the report of the hour says it of all of them
         return
     left = round(((alert.hour_at or work.now) - work.now) / timedelta(minutes=1))
     if after < replace.BREACH:

@@ -34,6 +34,8 @@ from monitor.core.facts import (
     ArrivalProof,
     CheckOutAnswer,
     CheckOutStep,
+    LeftOut,
+    Newly,
     PracticeResult,
     RiskReason,
     Verdict,
@@ -314,6 +316,8 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     sent: tuple[Sent, ...] = ()
     """Replacements who accepted and have not given it back, in the order of the journal."""
     declined: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    """What declared bad weather has left out of it, each once."""
     incident: str | None = None
     """The incident of its cause, which staff are summoned for in its place."""
     council: Council | None = None
@@ -377,6 +381,57 @@ class Practice(Struct, frozen=True, kw_only=True, gc=False):
     result: PracticeResult = "intended"
     ended_at: datetime | None = None
     practised_at: datetime | None = None
+
+
+class FamilyCover(Struct, frozen=True, kw_only=True, gc=False):
+    """The family sees to somebody in this weather: who of them said so, to whom of ours, when."""
+
+    person: str
+    next_of_kin: str
+    by: str
+    confirmed_at: datetime
+
+
+class Weather(Struct, frozen=True, kw_only=True, gc=False):
+    """Bad weather that a manager has declared. Over once `ended_at` is set; the report may be owed longer."""
+
+    ref: str
+    by: str
+    declared_at: datetime
+    until: datetime
+    report_by: datetime
+    tell_at: datetime | None = None
+    situation_at: datetime | None = None
+    remind_at: datetime | None = None
+    report_remind_at: datetime | None = None
+    changed_by: str | None = None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    overdue_told: bool = False
+    reported_by: str | None = None
+    reported_at: datetime | None = None
+    covers: tuple[FamilyCover, ...] = ()
+    told: tuple[Newly, ...] = ()
+    """The last word on each person and day."""
+    left_out: tuple[tuple[LeftOut, int], ...] = ()
+    reports: tuple[SituationSent, ...] = ()
+    """The last two days of them."""
+
+    def cover_of(self, person: str) -> FamilyCover | None:
+        """What the family said of them."""
+        return next((cover for cover in self.covers if cover.person == person), None)
+
+
+class SituationSent(Struct, frozen=True, kw_only=True, gc=False):
+    """A report of the hour as it was decided; `at` is when."""
+
+    at: datetime
+    desk: str | None
+    message: str | None
+    late: int
+    covered: int
+    red: int
+    hour_passed: int
 
 
 class Device(Struct, frozen=True, kw_only=True, gc=False):
@@ -510,6 +565,8 @@ class Values(Struct, kw_only=True):
     stopped_lines: dict[str, datetime] = {}
     practice: dict[str, Practice] = {}
     """By person: their practice calls."""
+    weathers: dict[str, Weather] = {}
+    """Bad weather as it was declared: the present one, and those of the last days or of which a report is owed."""
     cancelled: dict[str, tuple[datetime, ...]] = {}
     """By service user: when cancellations were confirmed in the last days."""
     wrong_numbers: dict[str, tuple[WrongNumber, ...]] = {}
@@ -576,6 +633,7 @@ class State:
             self.index_check(alert)
         self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
         self._moved |= dict.fromkeys(self.values.devices)
+        self._moved |= dict.fromkeys(self.values.weathers)
         self.moved(ROTA)
         self.moved(CHECKS)
         self.moved(DUTY)
@@ -735,6 +793,8 @@ class State:
             at, turn = alert_deadline(alert), 0
         elif (message := values.messages.get(subject)) is not None:
             at = message.next_at
+        elif (weather := values.weathers.get(subject)) is not None:
+            at = weather_deadline(weather)
         elif subject == ROTA:
             at = rota_deadline(values, self.calendar)
         elif subject == CHECKS:
@@ -988,3 +1048,15 @@ def alert_deadline(alert: Alert) -> datetime | None:
     if alert.council is not None and alert.council.next_at is not None:
         moments.append(alert.council.next_at)
     return min(moments, default=None)
+
+
+def weather_deadline(weather: Weather) -> datetime | None:
+    """When declared bad weather wants to be asked about: its news, its reports, its end, and the report that is owed
+    (spec 12.4), which outlives it."""
+    wanted = [] if weather.ended_at is not None else [weather.until]
+    if weather.ended_at is None:
+        wanted += [at for at in (weather.tell_at, weather.situation_at, weather.remind_at) if at is not None]
+    if weather.reported_at is None:
+        wanted += [weather.report_remind_at] if weather.report_remind_at is not None else []
+        wanted += [] if weather.overdue_told else [weather.report_by]
+    return min(wanted, default=None)

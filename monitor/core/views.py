@@ -99,6 +99,8 @@ class VisitView(Struct, frozen=True, kw_only=True):
     """What the service user was promised; `start` is what the rota says now."""
     risk: str | None = None
     """Why it may become late, while nobody is there and no alert is open (`facts.RiskReason`)."""
+    family_cover: CoverView | None = None
+    """While bad weather is declared, of somebody green and a visit of this weather to which the family sees."""
 
 
 class TrackView(Struct, frozen=True, kw_only=True):
@@ -227,6 +229,63 @@ class DeathView(Struct, frozen=True, kw_only=True):
     at: datetime | None = None
     visits: int = 0
     """So many visits were called off for it, or are watched again."""
+
+
+class CoverView(Struct, frozen=True, kw_only=True):
+    """The family sees to somebody in this weather: which next of kin said so, to whom of ours, when."""
+
+    service_user: str
+    next_of_kin: str
+    by: str
+    confirmed_at: datetime
+
+
+class ToRingView(Struct, frozen=True, kw_only=True):
+    """Somebody whom a person is to ring about the weather today, and why no machine does."""
+
+    service_user: str
+    reason: str
+
+
+class SituationView(Struct, frozen=True, kw_only=True):
+    """One report of the hour. `desk` null: no council desk answered then. `result`: what became of its mail."""
+
+    at: datetime
+    desk: str | None
+    result: Result | None
+    late: int
+    covered: int
+    red: int
+    hour_passed: int
+
+
+class WeatherView(Struct, frozen=True, kw_only=True):
+    """Declared bad weather as `GET …/weather` shows it: the present one, else the last one."""
+
+    declared: bool
+    id: str | None = None
+    by: str | None = None
+    declared_at: datetime | None = None
+    until: datetime | None = None
+    remind_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: str | None = None
+    """Null when it ended because its end had come."""
+    report_by: datetime | None = None
+    """Until then the council must have the report of spec 12.4."""
+    reported_by: str | None = None
+    reported_at: datetime | None = None
+    ranks: dict[str, int] = {}
+    """How many people with a visit today, by rank."""
+    to_confirm: tuple[str, ...] = ()
+    """Who is green, has a visit today, and whose family has confirmed nothing: amber until then."""
+    covers: tuple[CoverView, ...] = ()
+    told: int = 0
+    """How many were told today that times may change."""
+    to_ring: tuple[ToRingView, ...] = ()
+    left_out: dict[str, int] = {}
+    """What was left out so far, by step (`facts.LeftOut`)."""
+    reports: tuple[SituationView, ...] = ()
 
 
 class AlertView(Struct, frozen=True, kw_only=True):
@@ -576,3 +635,9 @@ class BoardView(Struct, frozen=True, kw_only=True):
     """Alerts that are over and wait for the manager's check, the first due first."""
     away: tuple[BoardAbsence, ...] = ()
     """Who is away, those first about whom somebody must say something."""
+    weather: WeatherView | None = None
+    """Bad weather that is declared, or of which the report to the council is owed."""
+    weather_names: dict[str, str] = {}
+    """By the caller's id: everybody of whom it speaks, and the next of kin of those who are to be confirmed."""
+    weather_kin: dict[str, tuple[str, ...]] = {}
+    """Who may confirm for whom: the next of kin of those who are green, in order."""

@@ -30,10 +30,12 @@ from monitor.core.evolve import (
     evolve_visit,
     evolve_visit_for_alert,
     with_message,
+    without_step,
 )
 from monitor.core.inputs import Outcome, Position
 from monitor.core.places import Home
-from monitor.core.state import Alert, Message, State, Visit, shelf
+from monitor.core.state import Alert, Message, State, Visit, Weather, shelf
+from monitor.core.weather_fold import WEATHER_FACTS, evolve_weather, weather_ref
 
 
 class PeopleView(People):
@@ -110,6 +112,7 @@ class Work:
         self._alerts: dict[str, Alert | None] = {}
         self._messages: dict[str, Message | None] = {}
         self._slots: dict[str, tuple[Question, ...]] = {}
+        self._weathers: dict[str, Weather] = {}
         self._stopped: set[str] = set()
         self._died: dict[str, bool] = {}
         self._wrong: set[tuple[str, str]] = set()
@@ -145,6 +148,27 @@ class Work:
         if self._unseen:
             self._catch_up()
         return self._messages[key] if key in self._messages else self.state.values.messages.get(key)
+
+    def weather_of(self, ref: str) -> Weather | None:
+        """Bad weather that was declared, also when it is over, with this decision's facts."""
+        if self._unseen:
+            self._catch_up()
+        return self._weathers.get(ref) or self.state.values.weathers.get(ref)
+
+    def weather(self) -> Weather | None:
+        """The bad weather that is declared now; one that this very decision declares only by `weather_of`."""
+        if not self.state.values.weathers:
+            return None
+        if self._unseen:
+            self._catch_up()
+        known = self.state.values.weathers | self._weathers
+        return next((one for one in known.values() if one.ended_at is None), None)
+
+    def new_messages(self) -> list[str]:
+        """Keys of the messages of this decision that the desk does not have yet."""
+        if self._unseen:
+            self._catch_up()
+        return [key for key in self._messages if key not in self.state.values.messages]
 
     def messages_of(self, alert: Alert) -> list[Message]:
         """The alert's messages, oldest first."""
@@ -281,6 +305,16 @@ class Work:
         told = self._alerts[alert.ref] = with_message(alert, after)
         return Fold(message=Step(before, after), alert=Step(alert, told))
 
+    def _see_weather(self, draft: f.Draft) -> Fold:
+        ref = weather_ref(draft)
+        after = evolve_weather(self._weathers.get(ref) or self.state.values.weathers.get(ref), draft)
+        if after is not None:
+            self._weathers[ref] = after
+        alert = self.alert(draft.subject) if isinstance(draft.body, f.StepLeftOut) else None
+        if alert is not None and isinstance(draft.body, f.StepLeftOut):
+            self._alerts[alert.ref] = without_step(alert, draft.body)
+        return NOT_SEEN
+
     def decision(self, **answer: Any) -> Decision:
         """The decision as it stands."""
         unseen = [NOT_SEEN] * len(self._unseen)
@@ -291,4 +325,5 @@ _SEE: dict[type[f.FactBody], Callable[[Work, f.Draft], Fold]] = {
     **dict.fromkeys(VISIT_FACTS, Work._see_visit),
     **dict.fromkeys(ALERT_FACTS, Work._see_alert),
     **dict.fromkeys(MESSAGE_FACTS, Work._see_message),
+    **dict.fromkeys(WEATHER_FACTS, Work._see_weather),
 }

@@ -33,6 +33,7 @@ from monitor.core.inputs import (
     RotaRow,
     SendReported,
     SignalChanged,
+    WeatherSaid,
 )
 from monitor.core.state import Values
 from tests.core.driver import AWAY, DUTY, MONDAY, NEXT_DOOR, NOWHERE, THERE, Desk
@@ -62,6 +63,17 @@ ACTIONS = (
     "agree_change",
 )
 REASONS = ("outcome_recorded", "cancelled_confirmed", "merged", "anything else")
+WEATHER: tuple[Any, ...] = (
+    "declare",
+    "declare",
+    "declare",
+    "change",
+    "end",
+    "report",
+    "cover",
+    "cover",
+    "uncover",
+)
 STAFF = ("olga", "paul", "mary")
 OPS = (
     "plan",
@@ -90,6 +102,7 @@ OPS = (
     "away",
     "died",
     "kin",
+    "weather",
 )
 
 
@@ -362,6 +375,25 @@ def _kin(desk: Desk, a: int, b: int, c: int) -> None:
     if calls:
         desk.send(pick(calls, b))
         desk.press(pick(calls, b), pick(("9", "9", "1"), c))
+
+
+def _weather(desk: Desk, a: int, b: int, c: int) -> None:
+    """Bad weather is declared, moved, ended, reported; families say that they are there, or that they are not."""
+    for n, ref in enumerate(PEOPLE):
+        known = desk.people.people.get(ref)
+        if isinstance(known, PersonView):
+            plan = structs.replace(known.plan, weather_rank=pick(("red", "amber", "green"), b + n))
+            desk.people.people[ref] = structs.replace(known, plan=plan, next_of_kin=("ned",))
+    desk.tell(
+        WeatherSaid(
+            action=pick(WEATHER, a),
+            by=pick(("mary", "mary", "paul"), c),
+            at=desk.now,
+            until=desk.now + timedelta(hours=pick((1, 3, 20), b)),
+            service_user=pick(PEOPLE, c),
+            next_of_kin="ned",
+        )
+    )
 
 
 def _refuse(desk: Desk, a: int, b: int, c: int) -> None:

@@ -27,6 +27,7 @@ from connectors.ports import (
     Record,
     SeenCheckIn,
     StatusCallback,
+    WeatherIn,
     chain_hash,
 )
 from monitor.core.inputs import Outcome, Source
@@ -50,6 +51,7 @@ from monitor.core.views import (
     Script,
     TrackView,
     VisitView,
+    WeatherView,
 )
 
 NOW = datetime(2026, 11, 23, 8, 2, tzinfo=UTC)
@@ -176,6 +178,8 @@ class FakeDesks:
         self.practised: list[tuple[str, str, str]] = []
         self.absences_told: list[tuple[str, Any]] = []
         self.rotas: list[tuple[str, dict[str, Any], str]] = []
+        self.weather_said: list[tuple[str, WeatherIn]] = []
+        self.weather_view = WeatherView(declared=False)
         self.visit_views: list[VisitView] = []
         self.asked_days: list[date | None] = []
         self.alert_views: dict[str, AlertView] = {}
@@ -347,6 +351,17 @@ class FakeDesks:
             homes={"su-1": "Edna"},
             died={},
         )
+
+    async def say_weather(self, desk: str, said: WeatherIn) -> WeatherView:
+        self._check_desk(desk)
+        if self.refuses is not None:
+            raise self.refuses
+        self.weather_said.append((desk, said))
+        return WeatherView(declared=True, id="w1", by=said.by, until=said.until)
+
+    async def weather(self, desk: str) -> WeatherView:
+        self._check_desk(desk)
+        return self.weather_view
 
     async def put_rota(self, desk: str, body: dict[str, Any], by: str) -> RotaAnswer:
         self._check_desk(desk)

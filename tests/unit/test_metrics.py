@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config import tokens
 from connectors.ports import REASONS
-from monitor.core import inputs, views
+from monitor.core import facts, inputs, views
 from monitor.metrics import CONTENT_TYPE, Metrics
 from monitor.watch import Watch
 
@@ -38,6 +38,7 @@ CONTRACT: dict[str, tuple[str, ...]] = {
     "callwatch_bid_windows_open": ("desk",),
     "callwatch_lease_held": ("desk",),
     "callwatch_rota_rows_unwatched": ("desk",),
+    "callwatch_weather_declared": ("desk",),
     "callwatch_dark": ("desk", "cause"),
     "callwatch_deadline_overdue_seconds": ("desk",),
     "callwatch_alert_untaken_seconds": ("desk",),
@@ -67,6 +68,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "cause": ("device", "feed", "broker", "clock"),
     "answer": ("ok", *REASONS),
     "role": tokens.ROLES,
+    "step": facts.LEFT_OUT,
 }
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
