@@ -46,6 +46,9 @@ class MailSender:
         """A relay keeps no list: what is in doubt is sent again, marked, and a second mail is better than none."""
         return None
 
+    async def hang_up(self, message: OutboundMessage, provider_ref: str) -> None:
+        """A mail does not ring."""
+
     async def status(self, message: OutboundMessage, provider_ref: str) -> StatusCallback | None:
         """The relay took it, and nothing more will ever be known."""
         return StatusCallback(key=message.key, status="delivered", provider_ref=provider_ref)

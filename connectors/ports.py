@@ -388,6 +388,9 @@ class Sender(Protocol):
         At most 5 s (design: then it is sent again, marked possibly repeated). Raises EdgeError.
         """
 
+    async def hang_up(self, message: OutboundMessage, provider_ref: str) -> None:
+        """Let a call that still rings ring no longer; one that was answered is not cut. Raises EdgeError."""
+
     async def status(self, message: OutboundMessage, provider_ref: str) -> StatusCallback | None:
         """What the provider says of a message now, for a callback that never came."""
 

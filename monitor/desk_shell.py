@@ -29,10 +29,12 @@ from connectors.ports import (
     WeatherIn,
 )
 from escalation import dialog
+from escalation.people import reaches_the_dead
 from escalation.replies import read_reply
 from monitor.clock import Clock
 from monitor.core import lines, phones
 from monitor.core import messages as core_messages
+from monitor.core.alerts import spoken_of
 from monitor.core.answerphone import Offer
 from monitor.core.inputs import (
     ActionTaken,
@@ -704,9 +706,24 @@ class DeskShell:
             return False
         return True
 
+    def at_rest(self, message: Message) -> bool:
+        """Whether it goes to the home of somebody who has died, or tells anybody outside of them."""
+        values = self.state.values
+        if not values.died:
+            return False
+        alert = values.alerts.get(message.alert or "")
+        visit = values.visits.get(message.visit or "")
+        about = spoken_of(message.template, message.about)
+        if alert is not None or visit is not None:
+            about = alert.service_user if alert is not None else visit.service_user if visit else None
+        return reaches_the_dead(self.directory, values.died, about, message.person, message.line or "")
+
     async def call_step(self, message: Message, step: str, digit: str | None) -> Script:
         """The next step of a call of ours, after what was pressed is on disk."""
         words = self._words()
+        if digit is None and self.at_rest(message):
+            # it rang when we heard: who has picked up is told who we are, and no more
+            return words.excuse(message, self._clock.now())
         if digit is None and message.purpose == "join":
             return await self._party_picked_up(message)
         if digit is None:

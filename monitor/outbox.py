@@ -183,6 +183,10 @@ class Outbox:
         """A callback is overdue: ask the provider how it went."""
         self._start(self._ask(desk, message))
 
+    def hang_up(self, desk: str, message: Message) -> None:
+        """A call that rings is to ring no longer."""
+        self._start(self._hang_up(desk, message))
+
     @property
     def waiting(self) -> int:
         """Messages that wait for their turn, for their time or for an answer."""
@@ -363,6 +367,17 @@ class Outbox:
             shell.accepted(outbound.key, found.provider_ref, found=True)
         else:
             shell.refused(outbound.key, "timeout", permanent=False, possibly_repeated=True)
+
+    async def _hang_up(self, desk: str, message: Message) -> None:
+        outbound = self._desks[desk].outbound(message.key)
+        if outbound is None or message.provider_ref is None:
+            return
+        try:
+            async with asyncio.timeout(LOOK_UP_S):
+                await self._by(outbound).hang_up(outbound, message.provider_ref)
+        except (EdgeError, TimeoutError) as error:
+            # whoever picks it up hears who we are, and no more (`DeskShell.call_step`)
+            log.warning("a call could not be ended", key=message.key, error=type(error).__name__)
 
     async def _ask(self, desk: str, message: Message) -> None:
         shell = self._desks[desk]

@@ -83,6 +83,8 @@ EFFECTS = TELLS | {
     f.AlertEnded,
     f.AnswerphoneEnded,
     f.StepLeftOut,
+    f.MessageAccepted,
+    f.PersonDied,
 }
 """The kinds of facts that set something off once they are on disk."""
 
@@ -190,6 +192,8 @@ class Watch:
         elif isinstance(body, f.AnswerphoneEnded):
             if body.came == "unknown" and self._sending:
                 self.answerphones.lost(fact.subject)
+        elif isinstance(body, f.PersonDied | f.MessageAccepted):
+            self._stop_ringing(engine)
         elif isinstance(body, f.MessageChased):
             self._chase(engine, fact.subject)
         elif isinstance(body, f.MessageSettled):
@@ -218,6 +222,15 @@ class Watch:
         message = engine.state.values.messages.get(key)
         if message is not None and message.phase == "accepted" and self._sending:
             self._outbox.chase(engine.desk, message)
+
+    def _stop_ringing(self, engine: Engine) -> None:
+        """A call to the home of somebody who has died rings no longer, if it was on its way when we heard."""
+        shell = self.shells.get(engine.desk)
+        if shell is None or not self._sending or not engine.state.values.died:
+            return
+        for message in list(engine.state.values.messages.values()):
+            if message.channel == "call" and message.phase == "accepted" and shell.at_rest(message):
+                self._outbox.hang_up(engine.desk, message)
 
     def _count_message(self, engine: Engine, key: str, result: str) -> None:
         message = engine.state.values.messages.get(key)

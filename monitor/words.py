@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from escalation import dialog
 from escalation.check_out import CALL as CHECK_OUT_CALL
@@ -182,6 +182,10 @@ class Words:
             wait_s=row.wait_s,
             digits=row.digits,
         )
+
+    def excuse(self, message: Message, now: datetime) -> Script:
+        """What is said in a call that rang when we heard of a death: who we are, and nothing else (SUV-170)."""
+        return self.script(structs.replace(message, template="SUV-170"), "", now)
 
     def plain_call(self, tel: str) -> Script:
         """A call to our own number: a person answers it (wording.md SUV-5). Nobody: it comes back, as turn 0."""

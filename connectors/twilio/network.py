@@ -378,9 +378,11 @@ class TelephoneNetwork:
         return call
 
     def cancel_call(self, call: Call, status: str) -> None:
-        """Twilio's update of a call: `canceled` before it is answered, `completed` at any time."""
+        """Twilio's update of a call: `canceled` before it is answered, and without effect later; `completed` at any
+        time."""
         if call.status == "in-progress":
-            call.line.put_nowait(None)
+            if status != "canceled":
+                call.line.put_nowait(None)
         elif not call.over and not call.pickup.done():
             call.pickup.set_result("canceled" if status == "canceled" else "completed")
 

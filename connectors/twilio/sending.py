@@ -182,6 +182,12 @@ class TwilioSender:
         found = [r for r in records if self._may_be(r, message, since)]
         return self._ours(message, min(found, key=_created)) if found else None
 
+    async def hang_up(self, message: OutboundMessage, provider_ref: str) -> None:
+        """`canceled` ends what is queued or ringing, and nothing that was answered. Raises EdgeError."""
+        if message.channel == "call":
+            call = self._client.calls(provider_ref)
+            await self._bounded(call.update_async(status="canceled"), self._timeout_s)
+
     async def status(self, message: OutboundMessage, provider_ref: str) -> StatusCallback | None:
         """What Twilio says of it now, or None when it does not know it. Raises EdgeError."""
         try:
@@ -322,6 +328,9 @@ class NotConfigured:
     async def look_up(self, message: OutboundMessage, since: datetime) -> Sent | None:
         """Nothing was ever sent."""
         return None
+
+    async def hang_up(self, message: OutboundMessage, provider_ref: str) -> None:
+        """Nothing rings."""
 
     async def status(self, message: OutboundMessage, provider_ref: str) -> StatusCallback | None:
         """Nothing is known."""

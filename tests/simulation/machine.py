@@ -156,6 +156,9 @@ class LifeSender:
         """The port's."""
         return await self._machine.telephones.look_up(message, since)
 
+    async def hang_up(self, message: OutboundMessage, provider_ref: str) -> None:
+        """The port's."""
+
     async def status(self, message: OutboundMessage, provider_ref: str) -> StatusCallback | None:
         """The port's."""
         return await self._machine.telephones.status(message, provider_ref)

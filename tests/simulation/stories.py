@@ -184,6 +184,9 @@ class Stage:
                 return Sent(provider_ref=made.ref)
         return None
 
+    async def hang_up(self, message: OutboundMessage, provider_ref: str) -> None:
+        """Nothing rings that long."""
+
     async def status(self, message: OutboundMessage, provider_ref: str) -> StatusCallback | None:
         """What became of it."""
         await asyncio.sleep(0.05)

@@ -156,7 +156,7 @@ def test_a_death_ends_everything_and_nothing_is_sent_there_again(tmp_path: Path,
         assert w.office.call("POST", "./people/su-1/died", died | {"by": "st-1"}).status == 403
         assert w.office.post("./people/su-1/died", died)["died"]
         assert w.office.call("POST", "./people/su-1/died", died).status == 409
-        w.phones.do(call, "no-answer")
+        until_sync(lambda: w.phones.call(call["sid"])["status"] == "canceled", what="it rings no longer")
         w.heard(OFFICE, "has died")
         w.heard(KAY, "please ring the office")
         assert all("died" not in text["body"] for text in w.phones.texts(KAY))
