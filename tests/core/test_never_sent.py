@@ -58,7 +58,8 @@ class World:
         about = {message.about} & self.dead
         if message.alert in values.alerts:
             about |= {values.alerts[message.alert].service_user} & self.dead
-        if message.visit in values.visits:
+        elif message.visit in values.visits:
+            # the rota may have given an alert's visit to somebody else meanwhile: then the alert says whom it is about
             about |= {values.visits[message.visit].service_user} & self.dead
         assert not about or message.person in OURS, f"{message.template} told {message.person} of {about}"
         users = self.desk.people.on_line(message.line or "")
