@@ -251,7 +251,8 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             return _leaving(visit, fact, body)
         case f.DepartureWithdrawn():
             back = structs.replace(visit.places[body.index], left=False, left_at=None, leaving=None)
-            return structs.replace(visit, places=_with_place(visit, body.index, back), closes_at=None)
+            changed = structs.replace(visit, places=_with_place(visit, body.index, back), closes_at=None)
+            return _with_times(changed)
         case f.NearRecorded():
             others = tuple(entry for entry in visit.near if entry[0] != body.worker)
             return structs.replace(visit, near=(*others, (body.worker, body.near_at)))
@@ -418,9 +419,18 @@ def _departed(visit: Visit, fact: Draft, body: f.DepartureRecorded, closes_after
         places=_with_place(visit, body.index, place),
         verdicts=_with(visit.verdicts, body.verdicts),
     )
+    changed = _with_times(changed)
     return structs.replace(
         changed, closes_at=fact.at + closes_after if changed.all_left or changed.over else None
     )
+
+
+def _with_times(visit: Visit) -> Visit:
+    """A check-out that comes after all, and somebody who is back, take it back that a time is not known."""
+    if "left_time_unknown" not in visit.verdicts or any(p.left and p.left_at is None for p in visit.places):
+        return visit
+    known = tuple(verdict for verdict in visit.verdicts if verdict != "left_time_unknown")
+    return structs.replace(visit, verdicts=known)
 
 
 def _remember(state: State, fact: Happened, body: f.CheckInRecorded) -> None:

@@ -342,7 +342,21 @@ def test_a_real_check_out_after_the_claim_gives_the_time() -> None:
     says(desk, texted(desk), 5)
     desk.advance(minutes=3)
     desk.check("leave", at=END)
-    assert place(desk).left_at == END
+    assert (place(desk).left_at, place(desk).leaving) == (END, None)
+    assert "left_time_unknown" not in desk.visit().verdicts
+
+
+def test_of_two_who_only_said_that_they_had_left_one_check_out_gives_one_time() -> None:
+    desk = Desk()
+    desk.plan(workers=("dee", "kit"))
+    desk.check()
+    desk.check(device="d-kit")
+    desk.advance(minutes=75)
+    for person in ("dee", "kit"):
+        says(desk, asked(desk, person=person)[0], 5)
+    desk.check("leave", at=END, visit="v1")
+    assert [one.left_at for one in desk.visit().places] == [END, None]
+    assert "left_time_unknown" in desk.visit().verdicts
 
 
 def test_who_comes_back_after_the_claim_has_their_time_again() -> None:
@@ -350,6 +364,7 @@ def test_who_comes_back_after_the_claim_has_their_time_again() -> None:
     says(desk, texted(desk), 5)
     desk.advance(minutes=10)
     assert desk.check().outcome == "arrived"
+    assert "left_time_unknown" not in desk.visit().verdicts
     desk.advance(minutes=45, milliseconds=-1)
     assert len(asked(desk)) == 1
     desk.advance(milliseconds=1)
