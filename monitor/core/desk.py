@@ -34,6 +34,7 @@ from monitor.core import (
     practice,
     procedure,
     replacing,
+    replanning,
     rota,
     staff_changes,
     steering,
@@ -77,7 +78,7 @@ from monitor.core.inputs import (
     SignalChanged,
     WeatherSaid,
 )
-from monitor.core.state import AWAY, CHECKS, DUTY, ROTA, STAFF_CHANGES, Alert, State
+from monitor.core.state import AWAY, CHECKS, DUTY, REPLAN, ROTA, STAFF_CHANGES, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
@@ -115,6 +116,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         rota.on_deadline(work, seen.due_at)
     elif subject == STAFF_CHANGES:
         staff_changes.on_deadline(work, seen.due_at)
+    elif subject == REPLAN:
+        replanning.on_deadline(work)
     elif subject == CHECKS:
         checks.on_deadline(work, seen.due_at)
     elif (device := work.state.values.devices.get(subject)) is not None:
@@ -155,7 +158,7 @@ def _policy(work: Work, seen: PolicyLoaded) -> Decision:
     if tuple(structs.replace(terms, policy={}) for terms in contracts) != values.contracts:
         work.emit("desk", f.ContractsAdopted(contracts=contracts))
     if work.drafts:
-        rota.replan_for_policy(work, seen)
+        replanning.begin(work, seen)
     # a snapshot of an earlier release does not know since when hand-overs are looked for
     unseen = bool(seen.duty) and values.duty_seen_at is None
     if seen.duty != values.duty:

@@ -6,6 +6,7 @@ see what its own earlier facts have changed (`monitor.core.work`).
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,7 @@ from monitor.core.state import (
     DAYS_KEPT,
     DEVICE_MEMORY,
     DUTY,
+    REPLAN,
     REVIEW_PASSED,
     ROTA,
     ROTA_CUT_OFF,
@@ -965,6 +967,13 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             state.moved(ROTA)
         case f.RotaAdopted() as body:
             _adopt_rota(state, fact, body)
+        case f.PolicySpread() as body:
+            values.replan_at = body.next_at
+            if not body.looked:
+                state.to_replan = deque(values.visits)
+            for _looked in range(min(body.looked, len(state.to_replan))):
+                state.to_replan.popleft()
+            state.moved(REPLAN)
         case f.RotaLooked() as body:
             values.rota_looked_on = body.day
             kept = {day: size for day, size in values.day_sizes.items() if body.day - day <= DAYS_KEPT}

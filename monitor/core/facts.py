@@ -164,6 +164,15 @@ class RotaAdopted(FactBody, frozen=True, kw_only=True):
     """Of a rota that is meant to be whole, and is no alarm: how many visits it had. The next ones are judged by it."""
 
 
+class PolicySpread(FactBody, frozen=True, kw_only=True):
+    """So many visits more were looked at since a policy was adopted, those not yet due planned anew; so many are left.
+    Without one looked at it begins."""
+
+    looked: int
+    left: int
+    next_at: datetime | None = None
+
+
 class RotaLooked(FactBody, frozen=True, kw_only=True):
     """The daily look at the rota of the next day. `day`: the local day of the look, with so many visits of its own."""
 
@@ -923,6 +932,7 @@ AnyBody = (
     | PeopleChanged
     | RotaBegun
     | RotaAdopted
+    | PolicySpread
     | RotaLooked
     | VisitPlanned
     | VisitReplanned

@@ -288,7 +288,7 @@ def replan_for_policy(work: Work, loaded: PolicyLoaded) -> None:
         agreed = agreed_with(loaded.contracts, person.contract, person.client_group)
         return agreed.policy if agreed is not None else loaded.policy
 
-    _replan(work, list(work.state.values.visits.values()), policy_for)
+    replan(work, list(work.state.values.visits.values()), policy_for)
 
 
 def replan_for_people(work: Work, people: Iterable[str]) -> None:
@@ -296,10 +296,11 @@ def replan_for_people(work: Work, people: Iterable[str]) -> None:
     if not work.state.values.contracts:
         return
     refs = [ref for person in people for ref in sorted(work.state.by_service_user.get(person, ()))]
-    _replan(work, [visit for ref in refs if (visit := work.visit(ref)) is not None], work.policy_for)
+    replan(work, [visit for ref in refs if (visit := work.visit(ref)) is not None], work.policy_for)
 
 
-def _replan(work: Work, visits: Iterable[Visit], policy_for: Callable[[str], Policy]) -> None:
+def replan(work: Work, visits: Iterable[Visit], policy_for: Callable[[str], Policy]) -> None:
+    """Their deadlines by another policy, as far as they are not yet due."""
     for visit in visits:
         if visit.over or visit.anybody_there or visit.alerts or visit.start <= work.now:
             continue

@@ -548,6 +548,8 @@ class Values(Struct, kw_only=True):
     rota_at: datetime | None = None
     rota_begun: RotaInPart | None = None
     rota_sizes: dict[date, int] = {}
+    replan_at: datetime | None = None
+    """When the next visits are planned anew under a policy that has changed."""
     rota_looked_on: date | None = None
     """The local day of the last look at the rota of the day after."""
     day_sizes: dict[date, int] = {}
@@ -639,6 +641,10 @@ class State:
         self.moved(DUTY)
         self.moved(STAFF_CHANGES)
         self.moved(AWAY)
+        self.to_replan: deque[str] = deque(self.values.visits if self.values.replan_at is not None else ())
+        """The visits that are still to be planned anew. From a snapshot on it is all of them again: those that were
+        come first, and change no more."""
+        self.moved(REPLAN)
         self._look_again()
 
     def terms(self, person: PersonView | None) -> Terms | None:
@@ -797,6 +803,8 @@ class State:
             at = weather_deadline(weather)
         elif subject == ROTA:
             at = rota_deadline(values, self.calendar)
+        elif subject == REPLAN:
+            at = values.replan_at
         elif subject == CHECKS:
             at = self._checks_deadline()
         elif (device := values.devices.get(subject)) is not None:
@@ -949,6 +957,8 @@ ROTA = "rota"
 """The subject under which the desk asks about its rota as a whole."""
 DUTY = "duty"
 """The subject under which the desk asks about the hand-overs of its on-call list."""
+REPLAN = "replan"
+"""The subject under which the desk goes on to plan its visits anew after a policy change."""
 CHECKS = "checks"
 STAFF_CHANGES = "staff_changes"
 """The subject under which the desk asks about another care worker than the regular ones, once a day."""

@@ -227,6 +227,41 @@ def _raised(journal: Journal, due: int) -> int:
     return found
 
 
+async def another_policy(_: int, visits: int = 100_000) -> list[Row]:
+    """Every visit of a desk is planned anew: another tolerance, by a reload."""
+    async with daemon(1, mqtt=False) as (host, asked, _port):
+        await lay_on(asked, host.desks, visits, (people_of, visits_of))
+        journal, over = Journal(host), asyncio.Event()
+        host.config.write_text(host.config.read_text() + 'overrides = { late_after = "20m" }\n')
+        pings = asyncio.create_task(asked.longest_answer(over))
+        began = time.perf_counter()
+        assert host.process is not None
+        host.process.send_signal(signal.SIGHUP)
+        ends = time.monotonic() + DONE_S
+        while (seen := journal.new("VisitReplanned")) < visits:
+            if time.monotonic() > ends:
+                raise Failed(f"{visits} visits were to be planned anew within {DONE_S:.0f} s, {seen} were")
+            await asyncio.sleep(0.05)
+        took = time.perf_counter() - began
+        over.set()
+        stall = await pings
+        journal.close()
+    return [
+        Row(
+            work=f"another policy over {visits:,} open visits of one desk: all of them planned anew",
+            bar="",
+            goal="",
+            measured=f"{took:.1f} s",
+        ),
+        Row(
+            work="  the longest wait for the event loop meanwhile (/readyz every 5 ms)",
+            bar="50 ms",
+            goal="20 ms",
+            measured=ms(stall),
+        ),
+    ]
+
+
 async def ten_thousand(_: int) -> list[Row]:
     return await storm(1_000, 1_000, 10_000, "1 s", "0.5 s")
 
@@ -365,6 +400,7 @@ ROWS: dict[str, Measure] = {
     "http100": by_hundreds,
     "10k": ten_thousand,
     "100k": hundred_thousand,
+    "policy": another_policy,
     "restart": after_a_restart,
     "council": a_council_s_day,
     "apart": apart,

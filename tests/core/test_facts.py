@@ -195,6 +195,8 @@ NUMBERS: dict[str, str] = {
     "RotaAdopted.unchanged": "how many",
     "RotaAdopted.size": "how many",
     "RotaBegun.rows": "how many",
+    "PolicySpread.left": "how many",
+    "PolicySpread.looked": "how many",
     "RotaLooked.tomorrow": "how many",
     "RotaLooked.visits": "how many",
     "RowRefused.row": "which row",
