@@ -51,6 +51,7 @@ from connectors.http_wire import (
     on_every_answer,
     put_aside,
     read_whole,
+    recording_of,
     wait_s,
 )
 from connectors.owntracks_secret import Keys
@@ -289,6 +290,7 @@ class _Api:
             ("GET", f"{desk}/alerts/{{id}}"): self.get_alert,
             ("GET", f"{desk}/alerts/{{id}}/record"): self.get_record,
             ("GET", f"{desk}/alerts/{{id}}/candidates"): self.get_candidates,
+            ("GET", f"{desk}/alerts/{{id}}/recording"): self.get_recording,
             ("POST", f"{desk}/alerts/{{id}}/actions"): self.post_action,
             ("POST", f"{desk}/absences"): self.post_absence,
             ("GET", f"{desk}/absences"): self.get_absences,
@@ -461,6 +463,13 @@ class _Api:
         if found is None:
             raise ApiProblem(404, "unknown_alert", "this desk has no alert with this id", "id")
         return as_json({"candidates": found})
+
+    async def get_recording(self, request: web.Request) -> web.Response:
+        """The newest message that a caller has left about the alert, as sound."""
+        desk, alert = request.match_info["desk"], request.match_info["id"]
+        answer = await recording_of(self._desks, desk, alert)
+        _log.info("record_read", desk=desk, alert=alert, role=request[CREDENTIAL].role)
+        return answer
 
     async def post_action(self, request: web.Request) -> web.Response:
         body = await read_whole(request, self._limits.action_bytes, self._limits)

@@ -55,8 +55,8 @@ _ON_ALL = {
     "Referrer-Policy": "no-referrer",
     "X-Frame-Options": "DENY",
     _CSP: (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "Server": "callwatch",
 }
@@ -274,3 +274,16 @@ def wait_s(text: str | None, most_s: float) -> float:
     except (ValueError, OverflowError):
         raise ApiProblem(400, "wrong_type", 'expected a duration such as "10s"', "wait") from None
     return min(wait.total_seconds(), most_s)
+
+
+async def recording_of(desks: Desks, desk: str, alert: str) -> web.Response:
+    """What a caller has left about an alert of this desk, as sound. Raises ApiProblem 404, 503."""
+    if await desks.alert(desk, alert) is None:
+        raise ApiProblem(404, "unknown_alert", "this desk has no alert with this id", "id")
+    try:
+        sound = await desks.recording(alert)
+    except EdgeError as error:
+        raise ApiProblem(503, "provider", "the telephone provider does not give it now") from error
+    if sound is None:
+        raise ApiProblem(404, "no_recording", "nobody has left a message about this alert", "id")
+    return web.Response(body=sound, content_type="audio/mpeg")

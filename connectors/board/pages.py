@@ -22,6 +22,7 @@ from msgspec import Struct
 from connectors.board import away, words
 from connectors.board.forms import field as _field
 from connectors.board.sign_in import BoardOptions, SignIn, check
+from connectors.http_wire import recording_of
 from connectors.ports import ActionIn, ApiProblem, Credential, Desks, WeatherIn
 from monitor.core.inputs import RaisedBy
 from monitor.core.views import AlertPage, BoardView
@@ -107,6 +108,7 @@ class Board:
             ("GET", "/board/{desk}/events"): self.get_events,
             ("GET", "/board/{desk}/fragment"): self.get_fragment,
             ("GET", "/board/{desk}/alerts/{id}"): self.get_alert,
+            ("GET", "/board/{desk}/alerts/{id}/recording"): self.get_recording,
             ("POST", "/board/{desk}/alerts/{id}/actions"): self.post_action,
             ("GET", "/board/{desk}/away"): self.get_away,
             ("POST", "/board/{desk}/away"): self.post_away,
@@ -205,6 +207,13 @@ class Board:
             _log.info("record_read", desk=desk, alert=alert_id, role="office")
         template = "_alert.html" if live else "alert.html"
         return self._render(request, template, **self._alert_context(view, page), **form)
+
+    async def get_recording(self, request: web.Request) -> web.StreamResponse:
+        """What a caller has left, for who sits at the board."""
+        desk, alert = request.match_info["desk"], request.match_info["id"]
+        answer = await recording_of(self._desks, desk, alert)
+        _log.info("record_read", desk=desk, alert=alert, role="office")
+        return answer
 
     def _alert_context(self, view: BoardView, page: AlertPage) -> dict[str, Any]:
         one, alert = page.one, page.one.alert

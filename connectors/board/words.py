@@ -18,6 +18,7 @@ from monitor.core.views import (
     STAGES,
     AlertKind,
     AlertView,
+    AnswerphoneCame,
     BoardAlert,
     BoardView,
     BoardVisit,
@@ -57,6 +58,12 @@ ENDED = {
     "cancelled_confirmed": "a cancellation was confirmed by a supervisor",
     "outcome_recorded": "a named person recorded the outcome",
     "merged": "it is part of another alert",
+}
+
+RECORDINGS: dict[AnswerphoneCame, str] = {
+    "words": "A message was left",
+    "nothing": "They rang, reached nobody, and said nothing",
+    "unknown": "They rang and reached nobody; what they left has not come to us",
 }
 
 TRACKS = {

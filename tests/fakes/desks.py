@@ -193,6 +193,7 @@ class FakeDesks:
         self.degraded = False
         self.stuck = False
         self.broken: Exception | None = None
+        self.sound: bytes | Exception | None = None
         self.refuses: ApiProblem | None = None
         self.is_ready = True
         self.told: dict[str, list[bytes]] = {}
@@ -393,6 +394,11 @@ class FakeDesks:
     async def candidates(self, desk: str, alert_id: str) -> Sequence[CandidateView] | None:
         self._check_desk(desk)
         return self.page_of(desk, alert_id).candidates if alert_id in self.alert_views else None
+
+    async def recording(self, alert: str) -> bytes | None:
+        if isinstance(self.sound, Exception):
+            raise self.sound
+        return self.sound
 
     async def alert_page(self, desk: str, alert_id: str, reader: str | None) -> AlertPage | None:
         assert desk in self.ids

@@ -16,7 +16,7 @@ from connectors.twilio.network import TelephoneNetwork
 from connectors.twilio.sending import TwilioSender
 from connectors.twilio.standin import serving
 from connectors.twilio.webhooks import routes
-from monitor.core.views import CallHeard, Script
+from monitor.core.views import CallHeard, LeftMessage, Script
 
 ACCOUNT = "AC" + "0" * 32
 TOKEN = "the-current-token"
@@ -56,6 +56,8 @@ class FakeDesks:
     received: list[tuple[str, str]] = field(default_factory=list)
     callbacks: list[StatusCallback] = field(default_factory=list)
     heard: list[tuple[str, CallHeard]] = field(default_factory=list)
+    left: list[LeftMessage] = field(default_factory=list)
+    sounds: dict[str, bytes] = field(default_factory=dict)
     whispered: list[tuple[str, int, str, str | None]] = field(default_factory=list)
 
     async def _thinks(self) -> None:
@@ -88,6 +90,15 @@ class FakeDesks:
         self.whispered.append((provider_ref, person, step, digit))
         await self._thinks()
         return self.whispers[(step, digit)]
+
+    async def message_left(self, left: LeftMessage) -> Script:
+        self.left.append(left)
+        await self._thinks()
+        return Script(say=("Thank you.",), hang_up=True)
+
+    async def recording(self, alert: str) -> bytes | None:
+        await self._thinks()
+        return self.sounds.get(alert)
 
     async def call_status(self, callback: StatusCallback) -> None:
         self.callbacks.append(callback)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.system.daemon import (
+    DESK,
     EDNA,
     OFFICE,
     ON_CALL,
@@ -126,6 +127,8 @@ def test_what_a_caller_leaves_rings_the_chain_and_is_heard_there(tmp_path: Path,
             ),
             what="the two talk to each other",
         )
+        # who has taken it by text, or sits at the board, hears it there
+        assert w.office.get(f"/v1/desks/{DESK}/alerts/{alert['id']}/recording") == WORDS
         (recording,) = w.alert("message")["recordings"]
         assert (recording["came"], recording["seconds"]) == ("words", len(WORDS) // 20)
         assert chain_break(w.office.facts()) is None

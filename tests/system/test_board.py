@@ -20,7 +20,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from connectors.board import BoardOptions, words
 from connectors.http_api import build_app, serve
-from connectors.ports import ApiProblem
+from connectors.ports import ApiProblem, EdgeError
 from escalation.wording import forbidden
 from monitor.core import views
 from monitor.core.views import (
@@ -28,6 +28,7 @@ from monitor.core.views import (
     CandidateView,
     DarkView,
     PlaceView,
+    RecordingView,
     RecordLine,
     TelephoneView,
     TrackView,
@@ -389,6 +390,31 @@ async def test_the_alert_page_is_a_timeline_newest_first(desks: FakeDesks, open_
     assert "next at 08:05" in text
     for button in ("I have it", "Record: I spoke to E. 1187", "Add the note", "Record the outcome"):
         assert button in text
+
+
+async def test_what_a_caller_left_can_be_heard_on_the_alert_page(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    nothing = RecordingView(at=NOW, came="nothing", seconds=0)
+    await desks.raise_alert(on_board(alert_view(kind="message", visit=None, recordings=(nothing,))))
+    text = await page(open_board, "/board/dom/alerts/al-1")
+    assert "reached nobody, and said nothing" in text
+    words = RecordingView(at=NOW, came="words", seconds=9)
+    left = alert_view(kind="message", visit=None, recordings=(nothing, words))
+    desks.boards["dom"] = board_view(alerts=(on_board(left),))
+    desks.alert_views["al-1"] = left
+    async with open_board.get("/board/dom/alerts/al-1") as answer:
+        html = await answer.text()
+        assert "media-src 'self'" in answer.headers["Content-Security-Policy"]
+    assert "A message was left" in html
+    assert 'src="/board/dom/alerts/al-1/recording"' in html
+    desks.sound = b"sound"
+    async with open_board.get("/board/dom/alerts/al-1/recording") as answer:
+        assert (answer.status, await answer.read()) == (200, b"sound")
+    for sound, status in ((None, 404), (EdgeError("provider_down"), 503)):
+        desks.sound = sound
+        async with open_board.get("/board/dom/alerts/al-1/recording") as answer:
+            assert answer.status == status
 
 
 async def test_an_alert_that_has_left_the_board_is_still_found(desks: FakeDesks, open_board: Client) -> None:

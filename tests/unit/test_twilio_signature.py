@@ -6,7 +6,7 @@ import pytest
 from multidict import MultiDict
 from twilio.request_validator import HMAC_SHA256, RequestValidator
 
-from connectors.twilio.signature import called_url, check
+from connectors.twilio.signature import called_url, check, link, link_holds
 
 URL = "https://watch.example.org/twilio/voice/m-1?step=ask%20her&turn=1"
 FORM = MultiDict([("CallSid", "CA1"), ("Digits", "1"), ("Digits", "2"), ("Empty", "")])
@@ -103,3 +103,31 @@ def test_the_url_is_our_public_one_and_the_path_as_received(
     public: str, raw_path: str, prefix: str, called: str
 ) -> None:
     assert called_url(public, raw_path, prefix) == called
+
+
+# --- links to a recording ---
+
+
+def test_a_link_holds_for_its_alert_and_its_time_and_with_either_token() -> None:
+    until, sig = link(["current"], "a1", 900)
+    assert link_holds(["current"], "a1", until, sig)
+    assert link_holds(["next", "current"], "a1", until, sig)
+    assert not link_holds(["next"], "a1", until, sig)
+    assert not link_holds(["current"], "a2", until, sig)
+    assert not link_holds(["current"], "a1", str(int(until) + 60), sig)
+    assert not link_holds(["current"], "a1", until, sig[:-1] + ("0" if sig[-1] != "0" else "1"))
+
+
+def test_a_link_is_over_after_its_time() -> None:
+    until, sig = link(["current"], "a1", -1)
+    assert not link_holds(["current"], "a1", until, sig)
+
+
+@pytest.mark.parametrize("until", ["", "soon", "-1", "9" * 20, "\u0661"])
+def test_a_time_that_is_none_opens_nothing(until: str) -> None:
+    assert not link_holds(["current"], "a1", until, "0" * 40)
+
+
+def test_nobody_signs_with_an_empty_token() -> None:
+    until, sig = link([""], "a1", 900)
+    assert not link_holds([""], "a1", until, sig)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.twilio import twiml
-from monitor.core.views import Script
+from monitor.core.views import Record, Script
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 
@@ -95,3 +95,22 @@ def test_a_number_ends_with_a_hash_and_a_call_ends_when_it_is_said() -> None:
     assert 'finishOnKey="#"' in xml
     assert 'numDigits="8"' in xml
     assert twiml.call_twiml(Script(say=(), hang_up=True)) == f"{HEAD}<Response><Hangup /></Response>"
+
+
+def test_a_caller_is_recorded_after_the_tone_and_an_empty_recording_comes_back_too() -> None:
+    script = Script(say=("Please speak.",), record=Record(alert="a1", longest_s=120))
+    urls = {"action_url": "https://h.example/voice?left=a1", "recorded_url": "https://h.example/recording/a1"}
+    assert twiml.call_twiml(script, **urls) == (
+        f"{HEAD}<Response>{say('Please speak.')}"
+        '<Record action="https://h.example/voice?left=a1" finishOnKey="#" maxLength="120" method="POST" '
+        'playBeep="true" recordingStatusCallback="https://h.example/recording/a1" '
+        'recordingStatusCallbackEvent="completed absent" recordingStatusCallbackMethod="POST" timeout="10" '
+        'trim="do-not-trim" /><Redirect method="POST">https://h.example/voice?left=a1</Redirect></Response>'
+    )
+
+
+def test_a_recording_is_played_between_what_is_said_while_a_key_is_awaited() -> None:
+    script = Script(say=("Somebody rang.",), play="a1", then=("Press 2 to take it.",), keys=True, step="tell")
+    said = twiml.call_twiml(script, action_url="https://h.example/x", play_url="https://h.example/sound")
+    middle = f"{say('Somebody rang.')}<Play>https://h.example/sound</Play>{say('Press 2 to take it.')}"
+    assert f">{middle}</Gather>" in said

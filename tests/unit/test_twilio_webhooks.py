@@ -16,7 +16,7 @@ from twilio.request_validator import RequestValidator
 from yarl import URL
 
 from connectors.ports import Degraded, StatusCallback
-from connectors.twilio import twiml
+from connectors.twilio import signature, twiml
 from connectors.twilio.webhooks import ROUNDS
 from monitor.core.views import Script
 from tests.fakes.telephones import DEEPA, EDITH, OFFICE, TOKEN, FakeDesks, webhooks_of
@@ -72,7 +72,13 @@ CALLED = {"CallSid": "CA1", "To": EDITH, "From": OFFICE, "CallStatus": "in-progr
 
 # --- who speaks ---
 
-PATHS = ["/twilio/sms", "/twilio/voice", "/twilio/voice/m-1?step=ask", "/twilio/status/m-1"]
+PATHS = [
+    "/twilio/sms",
+    "/twilio/voice",
+    "/twilio/voice/m-1?step=ask",
+    "/twilio/status/m-1",
+    "/twilio/recording/a1",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -82,7 +88,7 @@ async def test_a_forged_webhook_is_403_counted_and_reaches_no_desk(path: str) ->
         assert await caller.posts(path, SMS | CALLED, token="guessed") == (403, "signature")
         assert (await caller.raw(path, urlencode(SMS).encode(), {}))[0] == 403
         assert caller.events == [("forged", None), ("unsigned", None)]
-    assert [*desks.texts, *desks.steps, *desks.callbacks, *desks.received] == []
+    assert [*desks.texts, *desks.steps, *desks.callbacks, *desks.received, *desks.left] == []
 
 
 async def test_both_tokens_count_during_a_rotation_and_a_new_list_counts_at_once() -> None:
@@ -466,3 +472,69 @@ async def test_a_failure_is_logged_without_a_number_or_a_word(capsys: pytest.Cap
     assert "ValueError" in printed
     assert "7700900102" not in printed
     assert "12 15" not in printed
+
+
+# --- the answerphone ---
+
+SID = "RE" + "a" * 32
+LEFT = {"CallSid": "CA1", "RecordingSid": SID, "RecordingDuration": "7", "RecordingStatus": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("form", "recording", "seconds"),
+    [
+        (LEFT, SID, 7),
+        (LEFT | {"RecordingStatus": "absent"}, None, 0),
+        ({"CallSid": "CA1", "RecordingUrl": f"https://api.twilio.com/x/Recordings/{SID}"}, SID, 0),
+        (LEFT | {"RecordingSid": "../../Accounts"}, None, 0),
+    ],
+)
+async def test_what_was_left_is_told_by_its_alert(
+    form: dict[str, str], recording: str | None, seconds: int
+) -> None:
+    desks = FakeDesks()
+    async with twilio(desks) as caller:
+        assert (await caller.posts("/twilio/recording/a1?tries=1", form))[0] == 204
+    (left,) = desks.left
+    assert (left.alert, left.recording, left.seconds, left.on_line) == ("a1", recording, seconds, False)
+
+
+async def test_what_was_left_and_is_not_on_disk_is_503() -> None:
+    async with twilio(FakeDesks(fails_with=Degraded("full"))) as caller:
+        assert (await caller.posts("/twilio/recording/a1", LEFT))[0] == 503
+
+
+async def test_a_caller_who_has_finished_hears_that_they_were_heard() -> None:
+    desks = FakeDesks()
+    async with twilio(desks) as caller:
+        status, xml = await caller.posts(
+            "/twilio/voice?left=a1&tries=2", CALLED | LEFT | {"Digits": "hangup"}
+        )
+        assert (status, said(xml)) == (200, ["Thank you."])
+    (left,) = desks.left
+    assert (left.recording, left.tries, left.on_line) == (SID, 2, True)
+
+
+async def test_the_sound_is_given_to_who_has_the_link_and_kept_by_nobody() -> None:
+    desks = FakeDesks(sounds={"a1": b"sound"})
+    until, sig = signature.link([TOKEN], "a1", 60)
+    async with twilio(desks) as caller:
+        url = f"{caller.url}/twilio/recording/a1?until={until}&sig="
+        async with caller.http.get(url + sig) as answer:
+            assert (answer.status, await answer.read()) == (200, b"sound")
+            assert answer.headers["Cache-Control"] == "no-store"
+        async with caller.http.get(url + "0" * 40) as answer:
+            assert answer.status == 403
+        other = f"{caller.url}/twilio/recording/a2?until={until}&sig={signature.link([TOKEN], 'a2', 60)[1]}"
+        async with caller.http.get(other) as answer:
+            assert answer.status in (403, 404)
+
+
+async def test_a_text_handed_over_twice_at_once_has_one_decision_and_one_answer_each() -> None:
+    desks = FakeDesks(reply="Thank you.")
+    async with twilio(desks) as caller:
+        first, second = await asyncio.gather(
+            caller.posts("/twilio/sms", SMS), caller.posts("/twilio/sms", SMS)
+        )
+    assert first == second
+    assert len(desks.texts) == 1
