@@ -239,9 +239,9 @@ AWAY_REASONS: dict[AwayReason, str] = {
     "other": "Away",
 }
 SPOKE_TO: dict[SpokeTo, str] = {
-    "service_user": "With them",
-    "next_of_kin": "With next of kin",
-    "place": "With the ward, respite home or day centre",
+    "service_user": "They themselves",
+    "next_of_kin": "Their next of kin",
+    "place": "The ward, respite home or day centre",
 }
 """With whom a member of staff has spoken about an absence."""
 
