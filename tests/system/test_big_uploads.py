@@ -20,6 +20,7 @@ from config.policy import Policy
 from connectors.ports import ApiProblem, SeenCheckIn
 from monitor import desk_shell
 from monitor.core import facts as f
+from monitor.core.replanning import CHANGED
 from monitor.core.state import Visit
 from monitor.core.upload import AT_ONCE, VISITS_AT_ONCE
 from monitor.desk_shell import PEOPLE, PORTION, DeskShell
@@ -301,3 +302,26 @@ async def test_the_upload_is_evidence_from_its_first_portion_on(tmp_path: Path) 
         assert kept is not None
         assert msgspec.json.decode(kept.body) == upload
         assert hashlib.sha256(kept.salt + kept.body).hexdigest() == begun.evidence.digest
+
+
+# --- another policy ---
+
+
+async def test_another_policy_holds_the_loop_for_no_more_than_a_portion(tmp_path: Path) -> None:
+    hand = Hand()
+    async with desk(tmp_path, hand) as shell:
+        await shell.put_rota(rota(range(1, 3 * CHANGED)), "office")
+        tighter = msgspec.structs.replace(config().policy, late_after=timedelta(minutes=20))
+        before = shell.state.seq
+        shell.adopt(msgspec.structs.replace(shell.config, policy=tighter), ())
+        assert shell.state.seq - before == 2, "adopted, and begun"
+        turns = 0
+        while shell.state.values.replan_at is not None:
+            hand.at, before = shell.state.values.replan_at, shell.state.seq
+            shell.engine.fire_due(50)
+            assert 0 < shell.state.seq - before <= CHANGED + 1
+            turns += 1
+            await asyncio.sleep(0)
+        await shell.engine.durable()
+        assert turns == 3
+        assert {v.late_at - v.start for v in shell.state.values.visits.values()} == {timedelta(minutes=20)}
