@@ -8,9 +8,12 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from config.policy import CouncilDesk
 from escalation.people import LineView, PersonView, PlanView, WeatherRank
+from escalation.replies import QUESTIONS
 from monitor.core import facts as f
 from monitor.core.desk import Decision
 from monitor.core.inputs import WeatherSaid
@@ -507,3 +510,75 @@ def test_a_breach_that_stood_in_a_report_is_not_mailed_again_when_the_weather_is
     mails = [m.template for m in desk.messages("inform_council")]
     assert mails.count("CO-121") == 1
     assert set(mails) == {"CO-120", "CO-121"}
+
+
+# --- red: the whole procedure, weather or not ---
+
+ANSWERS = st.tuples(st.sampled_from(["wait", "send", "press", "reply", "act", "arrive"]), st.integers(0, 999))
+
+
+def lived(
+    ops: Sequence[tuple[str, int]], *, declared: bool, rank: WeatherRank, time_critical: bool
+) -> list[Any]:
+    """The same hours, with and without the weather: everything that was decided about the one visit."""
+    desk = snow(rank)
+    ranked(desk, "fay", "amber")
+    desk.plan("v2", service_user="fay", workers=("kit",), start=desk.now + 12 * HOUR)
+    desk.plan(time_critical=time_critical)
+    if declared:
+        say(desk, "declare", until=desk.now + 20 * HOUR)
+    desk.advance(minutes=31)
+    for name, n in ops:
+        own = [m for m in desk.messages() if m.alert == desk.alert().ref]
+        if name == "wait":
+            desk.advance(minutes=(1, 3, 5, 9, 16)[n % 5])
+        elif name == "send":
+            for message in own:
+                if message.phase == "queued":
+                    desk.send(message)
+        elif name == "press" and (calls := [m for m in own if m.channel == "call" and m.attempts]):
+            desk.press(calls[n % len(calls)], ("1", "2", "")[n % 3])
+        elif name == "reply" and (asked := [m for m in own if m.slot is not None and m.attempts]):
+            message = asked[n % len(asked)]
+            digit = sorted(QUESTIONS[message.template])[n % 2 % len(QUESTIONS[message.template])]
+            desk.text(message.person, f"{message.slot}{digit}", line=message.line)
+        elif name == "act":
+            desk.act(("take", "spoke_service_user", "told_council", "note")[n % 4], "paul")
+        elif name == "arrive" and n % 5 == 0:
+            desk.check(service_user="ed")
+    desk.advance(minutes=70)
+    alert = desk.alert()
+    tracks = [
+        (fact.at, fact.body.track, fact.body.step, fact.body.reason, fact.body.next_at)
+        for fact in desk.facts
+        if isinstance(fact.body, f.TrackMoved) and fact.subject == alert.ref
+    ]
+    told = [
+        (m.intended_at, m.person, m.template, m.channel, m.result, m.proof)
+        for m in desk.messages()
+        if m.alert == alert.ref
+    ]
+    council = [(c.at, c.body.step, c.body.reason) for c in desk.facts if isinstance(c.body, f.CouncilMoved)]
+    return [tracks, told, council, alert.state, alert.left_out, desk.visit().missed]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(ANSWERS, max_size=8), st.booleans())
+def test_whatever_happens_a_red_visit_goes_as_it_would_without_the_weather(
+    ops: list[tuple[str, int]], time_critical: bool
+) -> None:
+    without = lived(ops, declared=False, rank="red", time_critical=time_critical)
+    assert lived(ops, declared=True, rank="red", time_critical=time_critical) == without
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(ANSWERS, max_size=6))
+def test_whatever_happens_a_time_critical_visit_is_red(ops: list[tuple[str, int]]) -> None:
+    without = lived(ops, declared=False, rank="green", time_critical=True)
+    assert lived(ops, declared=True, rank="green", time_critical=True) == without
+
+
+def test_the_comparison_tells_amber_from_red() -> None:
+    assert lived([], declared=True, rank="amber", time_critical=False) != lived(
+        [], declared=False, rank="amber", time_critical=False
+    )
