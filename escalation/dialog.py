@@ -520,6 +520,8 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "SUV-2": _replacement_call(),
         "SUV-4": _practice_call(),
         "SUV-120": _weather_call(),
+        "SUV-121": _first_call(),
+        "SPV-121": _speaker_call(),
         "SUV-5": _inbound_call(),
         "SUV-10": _change_call(),
         "SPV-1": _speaker_call(),

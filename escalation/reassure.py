@@ -42,6 +42,8 @@ class ReassureCase(Struct, frozen=True, kw_only=True, gc=False):
     """It is a quiet hour of whoever would be contacted."""
     practised: bool = True
     """Their practice call was answered with a key, or the desk's policy does not ask for one."""
+    covered: bool = False
+    """The family sees to the visit, in bad weather that a manager has declared."""
     held: int = 0
     """So many tries never left us, because the telephones were away: nobody was rung by them."""
 
@@ -197,7 +199,7 @@ def _contacts(case: ReassureCase, round_: int) -> tuple[Contact, ...]:
             line=line.ref,
             channel=channel,
             purpose="reassure",
-            template=WORDS[channel, who is case.person],
+            template=(COVERED_WORDS if case.covered else WORDS)[channel, who is case.person],
             priority=_priority(case, round_ - case.held),
             ring_s=ring,
         ),
@@ -211,6 +213,13 @@ WORDS: dict[tuple[ContactChannel, bool], str] = {
     ("call", False): "SPV-1",
 }
 """By channel, and whether it is they themselves who are contacted."""
+COVERED_WORDS: dict[tuple[ContactChannel, bool], str] = {
+    ("sms", True): "SU-120",
+    ("call", True): "SUV-121",
+    ("sms", False): "SP-121",
+    ("call", False): "SPV-121",
+}
+"""The same where the family sees to it in declared bad weather: nobody says that a care worker will come."""
 
 
 def ways(person: PersonView) -> tuple[tuple[ContactChannel, LineView], ...]:

@@ -75,6 +75,8 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
     {
         "SU-1": _answers(_1="all_right", _2="talk", _3="carer_here"),
         "SP-1": _answers(_1="all_right", _2="talk", _3="carer_here"),
+        "SU-120": _answers(_1="all_right", _2="talk", _3="carer_here"),
+        "SP-121": _answers(_1="all_right", _2="talk", _3="carer_here"),
         "NOK-1": _answers(_1="spoke", _2="ring_me", _3="can_go"),
         "NOK-2": _answers(_1="knows_where", _2="ring_me", _3="can_go"),
         "CW-1": _WORKER,

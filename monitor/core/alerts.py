@@ -43,6 +43,7 @@ from monitor.core.state import (
 )
 from monitor.core.times import planned_again
 from monitor.core.views import AlertKind, EndedReason, Signal
+from monitor.core.weather import is_covered
 from monitor.core.work import Work
 
 SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
@@ -350,6 +351,7 @@ def reassure_case(work: Work, alert: Alert) -> reassure.ReassureCase:
         speaker=speaker,
         withheld=addressed is not None and _has_fewer_lines(work, addressed),
         practised=not work.policy(alert).practice_first or has_practised(work, speaks or about),
+        covered=is_covered(work, alert),
         held=held(work, alert, "reassure"),
         quiet=known is not None and _is_quiet(work, alert, known, speaker),
         public=work.state.values.public,

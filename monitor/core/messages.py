@@ -399,6 +399,8 @@ SAY: dict[Answer, str] = {
 
 SAY_OF: dict[str, dict[Answer, str]] = {
     "SP-1": {"all_right": "SP-2"},
+    "SU-120": {"all_right": "SU-121"},
+    "SP-121": {"all_right": "SP-122"},
     "CW-6": {"left": "CW-110", "still_here": "CW-111", "ring_me": "CW-112"},
 }
 """What is said back to a question of its own: to who speaks for a service user, to a care worker who has left."""

@@ -582,3 +582,18 @@ def test_the_comparison_tells_amber_from_red() -> None:
     assert lived([], declared=True, rank="amber", time_critical=False) != lived(
         [], declared=False, rank="amber", time_critical=False
     )
+
+
+def test_nobody_to_whom_the_family_sees_is_told_that_a_carer_will_come() -> None:
+    desk = snow("green")
+    desk.plan()
+    declare(desk)
+    covered(desk)
+    desk.advance(minutes=31)
+    (call,) = desk.messages("reassure", "ed")
+    assert call.template == "SUV-121"
+    desk.send(call)
+    desk.press(call, "1")
+    reassured = desk.alert().track("reassure")
+    assert reassured is not None
+    assert (reassured.step, reassured.reason) == ("reached", "all_right")

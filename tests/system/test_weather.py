@@ -125,9 +125,7 @@ def test_red_runs_in_full_amber_waits_for_a_person_and_green_is_seen_to_by_the_f
         assert [(one["next_of_kin"], one["by"]) for one in said["covers"]] == [("c-1", "st-1")]
         all_late(w)
         for number in (FLO, GUS):
-            w.text(
-                number, "as soon as possible"
-            )  # whoever they are, they are asked whether they are all right
+            w.text(number, "Are you all right")  # whoever they are, they are asked whether they are all right
         w.text(OFFICE, "BAD WEATHER, ")
         until_sync(lambda: track(w, "su-2", "replace") == ("waiting", "bad_weather"), 20)
         until_sync(lambda: track(w, "su-3", "replace") == ("waiting", "covered_by_family"), 20)
@@ -154,7 +152,7 @@ def test_the_council_gets_one_report_an_hour_and_red_breaches_one_by_one(
         say(w, "cover", by="st-1", service_user="su-3", next_of_kin="c-1")
         all_late(w)
         for number in (FLO, GUS):
-            asked = w.text(number, "as soon as possible")
+            asked = w.text(number, "Are you all right")
             w.phones.reply(number, code(asked, "all right"))
 
         def reported() -> list[tuple[str, str]]:
