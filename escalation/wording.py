@@ -418,6 +418,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
                 ("heading", "Not reached", 40),
                 ("procedure", "missed visit clause", 60),
                 ("found", "No arrival is recorded, and the person has not answered our calls", 200),
+                ("cause", "Nobody has come to a service user within the hour", 80),
                 ("hour", "The hour has passed, and nobody is with the person yet", 120),
                 ("attempts", "11.45am, the care worker, telephone: answering machine", 200),
                 ("kin", "not reached so far", 60),

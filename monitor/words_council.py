@@ -64,6 +64,7 @@ class CouncilWords:
             "heading": self._say(self._heading(alert)),
             "procedure": self._say("council_procedure_no_reply" if door else "council_procedure_late"),
             "found": self._found(alert),
+            "cause": self._say("council_cause_hour" if _answered(alert) else "council_cause_not_reached"),
             "hour": for_council(self._wording, alert, standing(alert, visit, now)),
             "attempts": "\n".join(self._attempts(alert)),
             "kin": self._kin(alert),

@@ -455,6 +455,19 @@ def test_staff_hear_why_the_council_is_told(story: Story, reached: Any, hour_at:
     assert "join you to the council, try 2." in story.text("OC-150", "st-1", count=2)
 
 
+@pytest.mark.parametrize(
+    ("reached", "said"),
+    [
+        ("not_reached", "A service user has not been reached, and our own manager"),
+        ("trying", "A service user has not been reached, and our own manager"),
+        ("reached", "Nobody has come to a service user within the hour, and our own manager"),
+    ],
+)
+def test_the_machine_tells_a_council_desk_what_is_so(story: Story, reached: Any, said: str) -> None:
+    story.alert(hour_at=NOW, tracks=(Track(name="reassure", step=reached, reason=""),))
+    assert said in story.said("COV-1", "edt", "inform_council")
+
+
 def test_the_second_report_is_short_and_says_that_the_hour_has_passed(story: Story) -> None:
     story.alert(hour_at=NOW, council=Council(step="trying", reason="hour_passed", desk="c1", moved_at=NOW))
     mail = story.words.mail(story.message("CO-150", "edt", "inform_council", channel="email"), NOW)
