@@ -34,7 +34,6 @@ from escalation.replies import read_reply
 from monitor.clock import Clock
 from monitor.core import lines, phones
 from monitor.core import messages as core_messages
-from monitor.core.alerts import spoken_of
 from monitor.core.answerphone import Offer
 from monitor.core.inputs import (
     ActionTaken,
@@ -713,9 +712,9 @@ class DeskShell:
             return False
         alert = values.alerts.get(message.alert or "")
         visit = values.visits.get(message.visit or "")
-        about = spoken_of(message.template, message.about)
-        if alert is not None or visit is not None:
-            about = alert.service_user if alert is not None else visit.service_user if visit else None
+        about = visit.service_user if visit is not None else message.about
+        if alert is not None and alert.service_user is not None:
+            about = alert.service_user
         return reaches_the_dead(self.directory, values.died, about, message.person, message.line or "")
 
     async def call_step(self, message: Message, step: str, digit: str | None) -> Script:

@@ -490,7 +490,7 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None, visit: Visit | 
         ),
         policy=alert.policy if alert else "",
     )
-    about = spoken_of(contact.template, contact.about)
+    about = contact.about
     if not may_hear(work, alert, contact.person, contact.line, visit, about=about):
         # the tracks ask before; this is the wall behind them, on the one way to the telephone
         work.emit(key, f.MessageSettled(result="cancelled", reason=NEVER_TOLD))
@@ -499,11 +499,6 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None, visit: Visit | 
     elif contact.rehearsed:
         work.emit(key, f.MessageSettled(result="rehearsed", reason="public_off"))
     return key
-
-
-def spoken_of(template: str, about: str | None) -> str | None:
-    """The service user of whom these words speak beside any alert or visit; None for all other words."""
-    return about if template in SPEAK_OF_ABOUT else None
 
 
 def may_hear(
@@ -520,7 +515,9 @@ def may_hear(
 
 
 def _concerned(alert: Alert | None, visit: Visit | None, about: str | None) -> str | None:
-    if alert is not None:
+    """The service user of whom a message speaks: its alert's, its visit's, or, without either, who it is about. A
+    member of staff of whom it speaks is nobody's secret."""
+    if alert is not None and alert.service_user is not None:
         return alert.service_user
     return visit.service_user if visit is not None else about
 

@@ -44,7 +44,6 @@ from monitor.core.alerts import (
     pass_on,
     reassure_case,
     reassured,
-    spoken_of,
     take,
     tell_person,
     tell_staff,
@@ -149,7 +148,7 @@ def pointless(work: Work, message: Message) -> str | None:
     alert = work.alert(message.alert)
     if message.expires_at <= work.now:
         return "expired"
-    visit, about = work.visit(message.visit), spoken_of(message.template, message.about)
+    visit, about = work.visit(message.visit), message.about
     if not may_hear(work, alert, message.person, message.line, visit, about=about):
         return NEVER_TOLD
     if at_rest(work, alert, message.person, message.line, visit, about):

@@ -263,3 +263,13 @@ def contact(person: str, line: str, template: str, about: str | None = None) -> 
         priority="repeat",
         about=about,
     )
+
+
+def test_words_to_anybody_outside_about_somebody_who_has_died_are_stopped_whatever_their_template() -> None:
+    desk = Desk()
+    died(desk)
+    work = Work(desk.state, Ctx(now=desk.now, mint=desk.mint, people=desk.people))
+    key = intend(work, contact("ned", "l-ned", "SUV-4", about="ed"), alert=None)
+    message = work.message(key)
+    assert message is not None
+    assert (message.result, message.reason) == ("cancelled", "died")
