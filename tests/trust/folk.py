@@ -19,7 +19,17 @@ from connectors.ports import SeenCheckIn
 from monitor.core.views import Script
 from tests.simulation.handsets import body_of
 from tests.simulation.machine import Machine
-from tests.simulation.telephones import ASKED_WHERE, CODE, GIVE_BACK, HOLDER, OFFERED, Made, Network, Witness
+from tests.simulation.telephones import (
+    ASKED_WHERE,
+    CODE,
+    GIVE_BACK,
+    HOLDER,
+    NOT_LEFT,
+    OFFERED,
+    Made,
+    Network,
+    Witness,
+)
 from tests.simulation.world import CheckIn, Desk, Someone, Visit, World
 from tests.trust.habits import Habits
 from tests.trust.office import drive_min
@@ -330,6 +340,9 @@ class Worker:
             await self._has_it(waits, about.visit)
         elif (found := ASKED_WHERE.search(body)) is not None:
             await self._asked(waits, about.visit, found)
+        elif (found := NOT_LEFT.search(body)) is not None:
+            gone = self._folk.truth[about.visit].left_at is not None
+            await self._folk.text_us(waits.made, self.one, found[1] if gone else found[2])
 
     async def _asked(self, waits: _Unread, visit: str, codes: re.Match[str]) -> None:
         truth = self._folk.truth[visit]
@@ -385,8 +398,12 @@ class Worker:
         return self._die(about.visit if about else None).random() < (share if self.attentive else share / 2)
 
     def presses(self, script: Script, about: Asked | None) -> str:
-        """CWV-1: 1 there, 2 and minutes, 3 cannot."""
-        if about is None or about.visit is None or about.template != "CWV-1":
+        """CWV-1: 1 there, 2 and minutes, 3 cannot. CWV-110: 1 left, 2 still there."""
+        if about is None or about.visit is None:
+            return ""
+        if about.template == "CWV-110":
+            return "1" if self._folk.truth[about.visit].left_at is not None else "2"
+        if about.template != "CWV-1":
             return ""
         truth = self._folk.truth[about.visit]
         if script.step.startswith("minutes"):
