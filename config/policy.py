@@ -183,6 +183,19 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="*auto* acts as *ask* until a practice call to that person was answered with a key",
         ),
     ] = False
+    home_decide_at: Annotated[
+        time,
+        Meta(
+            title="spec 4.6.7 (ours)",
+            description="a first visit after a discharge whose home is not confirmed by then is decided by a person",
+        ),
+    ] = time(20, 30)
+    home_start_within: Annotated[
+        timedelta,
+        _clause(
+            "spec 4.6.4", "such a visit is late this long after *home confirmed* at the latest", most="7d"
+        ),
+    ] = timedelta(hours=24)
     check_within: Annotated[
         timedelta,
         _clause(

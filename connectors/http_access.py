@@ -51,6 +51,7 @@ RULES: tuple[Rule, ...] = (
     _rule("PUT", "/v1/desks/{desk}/rota", "token", "office", "manager", "intake"),
     _rule("POST", "/v1/desks/{desk}/checkins", "token", *_ON_DUTY, "intake", "device"),
     _rule("GET", "/v1/desks/{desk}/visits", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("POST", "/v1/desks/{desk}/visits/{id}/home-confirmed", "token_or_session", *_ON_DUTY),
     _rule("GET", "/v1/desks/{desk}/alerts", "token_or_session", *_ON_DUTY, "auditor"),
     _rule("GET", "/v1/desks/{desk}/alerts/{id}", "token_or_session", *_ON_DUTY, "auditor"),
     _rule("GET", "/v1/desks/{desk}/alerts/{id}/record", "token_or_session", *_ON_DUTY, "auditor"),

@@ -64,6 +64,7 @@ from connectors.ports import (
     DeathIn,
     Desks,
     EdgeError,
+    HomeConfirmedIn,
     PracticeIn,
     Record,
     SeenCheckIn,
@@ -286,6 +287,7 @@ class _Api:
             ("GET", f"{desk}/weather"): self.get_weather,
             ("PUT", f"{desk}/rota"): self.put_rota,
             ("GET", f"{desk}/visits"): self.get_visits,
+            ("POST", f"{desk}/visits/{{id}}/home-confirmed"): self.post_home,
             ("GET", f"{desk}/alerts"): self.get_alerts,
             ("GET", f"{desk}/alerts/{{id}}"): self.get_alert,
             ("GET", f"{desk}/alerts/{{id}}/record"): self.get_record,
@@ -431,6 +433,16 @@ class _Api:
     async def get_visits(self, request: web.Request) -> web.Response:
         of_day = day(request.query.get("date"))
         return as_json({"visits": await self._desks.visits(request.match_info["desk"], of_day)})
+
+    async def post_home(self, request: web.Request) -> web.Response:
+        """Somebody has heard that the person of a conditional visit is home."""
+        home = decode(await read_whole(request, self._limits.action_bytes, self._limits), HomeConfirmedIn)
+        if not home.by.strip():
+            raise ApiProblem(400, "missing", "expected the id of the person who heard it", "by")
+        if home.at is not None and home.at.tzinfo is None:
+            raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", "at")
+        found = await self._desks.confirm_home(request.match_info["desk"], request.match_info["id"], home)
+        return as_json(found)
 
     async def get_alerts(self, request: web.Request) -> web.Response:
         only_open = flag(request.query.get("open"), "open")

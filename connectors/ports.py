@@ -580,6 +580,7 @@ class ActionIn(Struct, frozen=True, kw_only=True):
         "agree_change",
         "close",
         "check",
+        "confirm_home",
     ]
     by: str
     at: datetime | None = None
@@ -642,6 +643,13 @@ class DeathIn(Struct, frozen=True, kw_only=True):
     by: str
     note: str
     """Who said so, in words."""
+
+
+class HomeConfirmedIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/visits/{id}/home-confirmed`: who heard it, and since when they are home (now unless said)."""
+
+    by: str
+    at: datetime | None = None
 
 
 class PracticeIn(Struct, frozen=True, kw_only=True):
@@ -760,6 +768,9 @@ class Desks(Protocol):
 
     async def act(self, desk: str, alert_id: str, action: ActionIn) -> AlertView:
         """A named person did something. Raises ApiProblem 404, 409 (who was first), 400."""
+
+    async def confirm_home(self, desk: str, visit: str, home: HomeConfirmedIn) -> VisitView:
+        """The person of a conditional visit is home. Raises ApiProblem 404, 400, 403, 409."""
 
     async def practise(self, desk: str, person: str, by: str) -> PracticeView:
         """A practice call, started by a member of staff. Raises ApiProblem 404, 400, 409 (`no_line`,

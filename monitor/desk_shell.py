@@ -22,6 +22,7 @@ from connectors.ports import (
     Degraded,
     EdgeError,
     EvidenceRow,
+    HomeConfirmedIn,
     OutboundMessage,
     PersonIn,
     SeenCheckIn,
@@ -42,6 +43,7 @@ from monitor.core.inputs import (
     CheckInSeen,
     DeliveryReported,
     Evidence,
+    HomeSaid,
     Input,
     KeyPressed,
     LineAnswered,
@@ -70,6 +72,7 @@ from monitor.core.views import (
     Record,
     RotaAnswer,
     Script,
+    VisitView,
     WeatherView,
 )
 from monitor.desk_absence import Absences
@@ -108,6 +111,8 @@ FIRST = {
     "somebody_comes": "everybody who is needed is on the way, or says that they are there",
     "reached": "the service user has answered",
     "no_check": "this alert needs no manager's check, or is not over yet",
+    "not_conditional": "this visit waits for nobody to come home",
+    "already_confirmed": "somebody has confirmed that already",
     "already_checked": "it has been checked already",
     "not_open": "nobody is waited for any more: there is no time left to agree",
 }
@@ -508,6 +513,19 @@ class DeskShell:
             raise ApiProblem(404, "not_found", "there is no such alert")
         return self.reads.alert(alert, self._clock.now())
 
+    async def confirm_home(self, outside: str, home: HomeConfirmedIn) -> VisitView:
+        """The person of a conditional visit is home. Raises ApiProblem 404, 400, 403, 409."""
+        ref = self.directory.known("visit", outside)
+        at = home.at.astimezone(UTC) if home.at is not None else self._clock.now()
+        ticket = self.tell(HomeSaid(visit=ref or "", by=self._staff(home.by, "by"), at=at))
+        await self.engine.durable(ticket.seq)
+        refusal = ticket.decision.refusal
+        if refusal is not None and refusal.code == "not_found":
+            raise ApiProblem(404, "not_found", "there is no such visit")
+        if refusal is not None:
+            raise self._refused(refusal.code, refusal.detail)
+        return self.reads.visit(self.state.values.visits[ref or ""], self._clock.now())
+
     # --- practice calls ---
 
     async def practise(self, outside: str, by: str) -> PracticeView:
@@ -647,7 +665,7 @@ class DeskShell:
             )
         if code == "not_manager":
             return ApiProblem(403, code, "expected a manager of the desk's duty list", "by")
-        if code in ("raised_by", "note", "start", "adequate", "safeguarding", "serious_incident"):
+        if code in ("raised_by", "note", "start", "at", "adequate", "safeguarding", "serious_incident"):
             return ApiProblem(400, "bad_body", f"expected {', '.join(detail['expected'])}", code)
         if code == "to":
             return ApiProblem(400, "bad_body", f"expected {detail['expected'][0]}", "to")

@@ -71,6 +71,8 @@ class Reads:
             planned=tuple(out(worker) for worker in visit.workers),
             kind=visit.kind,
             agreed_start=visit.agreed_start,
+            conditional=visit.conditional,
+            home_confirmed_at=visit.home_at,
             risk=None if visit.all_there or visit.over or visit.alerted else visit.risk,
             family_cover=cover_view(self._state, self._directory, visit)
             if self._state.values.weathers

@@ -37,6 +37,7 @@ FROM_VISIT = frozenset(
         "VisitLooked",
         "WorkerAnswered",
         "VisitReplanned",
+        "HomeConfirmed",
         "VisitCancelled",
         "VisitMissed",
         "MissWithdrawn",
@@ -377,6 +378,12 @@ class Teller:
                     "result": body.answer,
                     "proof": self.proof(body.proof),
                     "next_at": body.eta_at,
+                }
+            case f.HomeConfirmed():
+                return {
+                    "by": self.who(body.by),
+                    "proof": self.proof(body.proof),
+                    "next_at": body.confirmed_at,
                 }
             case f.CheckInRecorded():
                 return {"who": self.who(body.worker), "result": body.outcome, "next_at": body.happened_at}

@@ -16,9 +16,11 @@ from msgspec import UNSET, Struct, structs
 from config.policy import Calendar, Policy, parse_duration
 from connectors.ports import ApiProblem, EvidenceRow
 from monitor.core.inputs import (
+    CONDITIONS,
     RAISED_BY,
     VISIT_KINDS,
     Agreed,
+    Condition,
     Evidence,
     RotaProblemCode,
     RotaReceived,
@@ -41,6 +43,7 @@ FIELDS = frozenset(
         "late_after",
         "cancelled",
         "kind",
+        "conditional",
         "agreed",
     }
 )
@@ -226,6 +229,7 @@ def _row(number: int, item: Any, directory: Directory, calendar: Calendar, polic
         cancelled=_flag(item.get("cancelled", False), warnings),
         late_after=_late_after(item.get("late_after"), warnings),
         kind=_kind(item.get("kind"), warnings),
+        conditional=_conditional(item.get("conditional"), warnings),
         agreed=_agreed(item.get("agreed"), directory, warnings),
         warnings=tuple(dict.fromkeys(warnings)),
     )
@@ -303,6 +307,16 @@ def _kind(value: Any, warnings: list[RotaProblemCode]) -> VisitKind:
     if value is not None:
         warnings.append("unknown_field")
     return "visit"
+
+
+def _conditional(value: Any, warnings: list[RotaProblemCode]) -> Condition | None:
+    """A condition that is not known is none: the visit is watched from its planned time."""
+    for condition in CONDITIONS:
+        if value == condition:
+            return condition
+    if value is not None:
+        warnings.append("unknown_field")
+    return None
 
 
 def _agreed(value: Any, directory: Directory, warnings: list[RotaProblemCode]) -> Agreed | None:

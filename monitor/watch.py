@@ -24,6 +24,7 @@ from connectors.ports import (
     ApiProblem,
     Credential,
     DeathIn,
+    HomeConfirmedIn,
     Reason,
     Record,
     Recordings,
@@ -580,6 +581,10 @@ class Watch:
             return {}
         by = ended[-1].by
         return {"by": shell.directory.outside(by) if by else None, "ended_reason": ended[-1].reason}
+
+    async def confirm_home(self, desk: str, visit: str, home: HomeConfirmedIn) -> VisitView:
+        """The person of a conditional visit is home."""
+        return await self._shell(desk).confirm_home(visit, home)
 
     async def practise(self, desk: str, person: str, by: str) -> PracticeView:
         """A practice call, started by a member of staff."""

@@ -343,6 +343,8 @@ class Words:
             values["why"] = hour_words.why(self._wording, alert, hour_words.standing(alert, visit, now), now)
         if message.template in OF_CHECKS:
             values |= self._unchecked()
+        if message.template == "OC-185" and self._office.public_url:
+            values["link"] = f"{self._office.public_url}/board/{self._office.desk}"
         if message.template in OF_DUTY:
             values |= self._duty(message.about or message.person)
         if message.unrecorded or message.template == "OC-13":

@@ -479,7 +479,7 @@ def _as_action(pressed: Action) -> ActionIn:
     """The contract's action. Raises ApiProblem(400): this page has no such button, or a field was left empty."""
     by, note, fields = pressed.by, pressed.note, pressed.fields
     match pressed.action:
-        case "take" | "spoke_service_user" | "told_council":
+        case "take" | "spoke_service_user" | "told_council" | "confirm_home":
             return ActionIn(action=pressed.action, by=by, note=note)
         case "take_over":
             return ActionIn(action="hand_over", by=by, note=note, to=by)

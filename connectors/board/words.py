@@ -41,6 +41,7 @@ KINDS: dict[AlertKind, str] = {
     "lone_worker": "care worker not checked out",
     "very_short": "left very early",
     "unknown_visit": "visit not known",
+    "home_unconfirmed": "home from hospital not confirmed",
     "incident": "several visits, one cause",
     "rota": "the rota needs mending",
     "watch_fault": "the watch itself has a fault",
@@ -419,6 +420,7 @@ EVENTS: dict[str, str] = {
     "NearRecorded": "Near the home",
     "AnswerHeard": "Answered an older question",
     "WatchFault": "Fault of the watch",
+    "HomeConfirmed": "Home confirmed",
     "CheckWanted": "Manager's check wanted",
     "CheckRecorded": "Manager's check",
 }
@@ -438,6 +440,7 @@ ACTIONS = {
     "note": "Note",
     "close": "Recorded the outcome",
     "check": "Checked it, and wrote",
+    "confirm_home": "Confirmed that they are home",
 }
 ANSWERS = {
     "there": "is there",
@@ -599,6 +602,7 @@ TRIED = {
     "note": "add a note",
     "close": "record the outcome",
     "check": "answer the manager's check",
+    "confirm_home": "confirm that they are home",
 }
 
 

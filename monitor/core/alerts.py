@@ -54,6 +54,7 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
     "help_asked": ("OC-12", "OCV-2"),
     "very_short": ("OC-21", "OCV-3"),
     "unknown_visit": ("OC-31", "OCV-3"),
+    "home_unconfirmed": ("OC-186", "OCV-3"),
     "watch_fault": ("OC-14", "OCV-3"),
     "rota": ("OC-16", "OCV-3"),
     "incident": ("OC-17", "OCV-3"),

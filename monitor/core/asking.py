@@ -33,9 +33,10 @@ def look(work: Work, visit: Visit) -> None:
     """A moment has come at which nobody has arrived: name the risk, and ask. Before the start it is named alone."""
     missing = missing_workers(visit)
     risk = _risk(work, visit, missing)
-    moments = looks(visit.start, visit.late_at, work.policy_for(visit.service_user))
-    early = work.now < visit.start
-    first = visit.look_at is not None and visit.look_at <= visit.start
+    begins = visit.clock_from
+    moments = looks(begins, visit.late_at, work.policy_for(visit.service_user))
+    early = work.now < begins
+    first = visit.look_at is not None and visit.look_at <= begins
     asked, reason = _to_ask(work, visit, missing, wanted=not early and (risk is not None or not first))
     calls = len(moments) > 1 and work.now >= moments[-1]
     contacts = [c for worker in asked if (c := _question(work, visit, worker, calls=calls)) is not None]
@@ -192,7 +193,7 @@ def _much(visit: Visit) -> timedelta:
 def _foresee(work: Work, visit: Visit, free_at: datetime, way: timedelta) -> bool:
     """Whether it is at risk by what is known now; a fact says so, or when it is to be looked at. Who is inside still a
     little after they should have left is often on the way before anybody could do something about it."""
-    if visit.look_at is None or visit.anybody_there or visit.alerts or visit.over:
+    if visit.look_at is None or visit.anybody_there or visit.alerts or visit.over or visit.waits_home:
         return False
     risky = free_at + way > visit.start + _much(visit)
     look_at = visit.start - way + _much(visit) / 2
@@ -260,7 +261,7 @@ def heard(
     _thank(work, visit, worker, answer, eta_at, alert)
     if answer == "cannot" and alert is None and not visit.all_there:
         kind = "second_worker_missing" if visit.anybody_there else "late_visit"
-        if kind not in visit.alerted and not visit.over and not visit.at_door:
+        if kind not in visit.alerted and not visit.over and not visit.at_door and not visit.waits_home:
             raise_late(work, kind, visit, due_at=work.now, reason=CANNOT)  # type: ignore[arg-type]
     elif eta_at is not None and not visit.anybody_there and not _somebody_else_goes(alert, worker):
         _tell_lateness(work, visit, worker, eta_at, alert, told=before.eta_at if before is not None else None)

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from monitor.core import absence, asking, leaving, phones
 from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
+from monitor.core.homes import confirm as home_confirmed
 from monitor.core.incidents import raise_late
 from monitor.core.inputs import CheckInSeen, Outcome
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
@@ -265,10 +266,19 @@ def _arrive(work: Work, seen: Seen, match: Match) -> Decision:
     if seen.behind and any(alert.kind in ENDED_BY_ARRIVAL for alert in work.open_alerts(visit)):
         # an old time from a clock that is not believed silences nobody: a person looks at it
         return _record(work, seen, "clock_doubtful", match)
-    outcome = _arrival_outcome(work, seen, visit)
+    match = _at_home(work, match, seen.at)
+    outcome = _arrival_outcome(work, seen, match.visit)
     _record(work, seen, outcome, match)
     arrive(work, seen, match, seen.at)
     return work.decision(outcome=outcome, visit=visit.ref)
+
+
+def _at_home(work: Work, match: Match, at: datetime) -> Match:
+    """A care worker who is there shows that the person of a conditional visit is home: its clock begins with them."""
+    if not match.visit.waits_home:
+        return match
+    home_confirmed(work, match.visit, None, min(at, work.now), "arrival")
+    return structs.replace(match, visit=work.visit(match.visit.ref) or match.visit)
 
 
 def _place_doubt(work: Work, seen: Seen, match: Match) -> Literal["mock_position", "flagged_place"] | None:
@@ -338,7 +348,7 @@ def _early(work: Work, visit: Visit, at: datetime) -> bool:
     return at < visit.agreed_start - work.policy_for(visit.service_user).early_after
 
 
-ENDED_BY_ARRIVAL = ("late_visit", "second_worker_missing", "no_reply")
+ENDED_BY_ARRIVAL = ("late_visit", "second_worker_missing", "no_reply", "home_unconfirmed")
 ABOUT_LATENESS = ("late_visit", "second_worker_missing")
 """Kinds that an arrival in time shows to have been for nothing."""
 
@@ -348,6 +358,7 @@ WHILE_AWAY: tuple[f.Verdict, ...] = ("while_away",)
 
 def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
     """The arrival itself, what it proves about the visit before, and the alerts that it ends."""
+    match = _at_home(work, match, at)
     visit = match.visit
     _leave_elsewhere(work, seen, visit)
     if visit.missed:

@@ -25,6 +25,7 @@ from monitor.core import (
     counted,
     death,
     duty,
+    homes,
     incidents,
     informing,
     leaving,
@@ -61,6 +62,7 @@ from monitor.core.inputs import (
     DeathTold,
     DeliveryReported,
     FilesTroubled,
+    HomeSaid,
     Input,
     KeyPressed,
     LeadershipWon,
@@ -427,10 +429,14 @@ NO_REASON_WHY_SHORT = frozenset({"outcome_recorded", "arrived", "replacement_arr
 """They end other alerts, and say nothing about why somebody left so early."""
 
 
+NO_DECISION = frozenset({"merged", "arrived", "replacement_arrived"})
+"""They would leave a visit whose home is not confirmed to nobody: a person decides, and says what (4.6.7)."""
+
+
 def reasons_for(kind: AlertKind) -> list[str]:
     """The reason codes with which a person may close an alert of this kind."""
     barred = NO_REASON_WHY_SHORT if kind == "very_short" else WHY_SHORT
-    return sorted(set(CLOSE_REASONS) - barred)
+    return sorted(set(CLOSE_REASONS) - barred - (NO_DECISION if kind == homes.KIND else frozenset()))
 
 
 def _unconfirmed(alert: Alert, seen: ActionTaken) -> Refusal | None:
@@ -463,7 +469,8 @@ def _agree_change(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None
     """A named person has spoken to the service user, or their next of kin, and agreed another time: the one way in
     which a late change moves the deadline (domain.md, "Agreed, planned, actual")."""
     visit = work.visit(alert.visit)
-    if visit is None or alert.kind != "late_visit" or visit.anybody_there or visit.missed:
+    about = ("late_visit", homes.KIND)
+    if visit is None or alert.kind not in about or visit.anybody_there or visit.missed:
         return Refusal(code="not_open", detail={})
     if seen.raised_by is None:
         return Refusal(code="raised_by", detail={"expected": list(RAISED_BY)})
@@ -489,6 +496,18 @@ def _check(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     return None
 
 
+def _confirm_home(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """Somebody has heard that the person is home: the alert ends, and the visit's clock begins (4.6.4)."""
+    visit = work.visit(alert.visit)
+    if visit is None or alert.kind != homes.KIND:
+        return Refusal(code="not_conditional")
+    refusal = homes.refused(work, visit, seen.by, seen.at)
+    if refusal is None:
+        _recorded(work, alert, seen)
+        homes.confirm(work, visit, seen.by, seen.at, f"person:{seen.by}")
+    return refusal
+
+
 _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "take": _take,
     "hand_over": _hand_over,
@@ -503,6 +522,7 @@ _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "agree_change": _agree_change,
     "close": _close,
     "check": _check,
+    "confirm_home": _confirm_home,
 }
 
 _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
@@ -521,6 +541,7 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     ReplyReceived: messages.reply,
     KeyPressed: messages.key_pressed,
     ActionTaken: _action,
+    HomeSaid: homes.said,
     PracticeWanted: practice.wanted,
     AbsenceTold: absence.told,
     AbsenceActed: absence.acted,

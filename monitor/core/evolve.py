@@ -106,6 +106,7 @@ VISIT_FACTS: frozenset[type] = frozenset(
     (
         f.VisitPlanned,
         f.VisitReplanned,
+        f.HomeConfirmed,
         f.VisitCancelled,
         f.VisitAway,
         f.VisitBack,
@@ -238,6 +239,8 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             return structs.replace(visit, look_at=body.next_at, risk=body.risk)
         case f.WorkerAnswered():
             return _said(visit, fact, body)
+        case f.HomeConfirmed():
+            return structs.replace(visit, home_at=body.confirmed_at, home_by=body.by)
         case f.VisitCancelled():
             return structs.replace(visit, cancelled=True, closes_at=fact.at + closes_after)
         case f.VisitAway():
@@ -336,6 +339,7 @@ def _planned(ref: str, body: f.VisitPlanned, old: Visit | None) -> Visit:
         late_after=body.late_after,
         look_at=body.look_at,
         kind=body.visit_kind,
+        conditional=body.conditional,
         agreed=body.agreed,
         alerts=old.alerts if old is not None and same else (),
         prints=old.prints if old is not None and same else (),
@@ -358,6 +362,7 @@ def _replanned(visit: Visit, body: f.VisitReplanned) -> Visit:
         late_after=body.late_after,
         look_at=body.look_at,
         kind=body.visit_kind,
+        conditional=body.conditional,
         agreed=visit.agreed or body.reason == "agreed",
     )
 
@@ -709,6 +714,7 @@ def evolve_visit_for_alert(visit: Visit, fact: Draft, alert: Alert) -> Visit:
     if isinstance(body, f.AlertEnded) and alert.ref in visit.alerts:
         settled = body.by is not None and alert.kind in RESOLVING and body.reason != "merged"
         settled = settled and not (body.reason == "cancelled_confirmed" and body.outcome == ENDED_AWAY)
+        settled = settled and body.outcome != "home_confirmed"
         ended = structs.replace(
             visit,
             alerts=tuple(ref for ref in visit.alerts if ref != alert.ref),
@@ -732,7 +738,7 @@ BY_ABSENCE = ("late_visit", "second_worker_missing", "no_reply")
 """Alerts that an absence explains."""
 ENDED_AWAY = "away"
 """The outcome of an alert that a confirmed absence has ended: its visits are away, and not called off."""
-RESOLVING = ("late_visit", "no_reply")
+RESOLVING = ("late_visit", "no_reply", "home_unconfirmed")
 """A named person's outcome on one of these settles the visit itself: nobody is watched for any more. An alert that
 was merged into another settles nothing: the other one goes on."""
 VISIT_MEMORY = 64

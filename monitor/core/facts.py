@@ -23,6 +23,7 @@ from monitor.core.inputs import (
     AwayEnd,
     AwayReason,
     CheckInKind,
+    Condition,
     DarkCause,
     Evidence,
     Outcome,
@@ -63,7 +64,7 @@ Verdict = Literal[
     "left_time_unknown",
     "while_away",
 ]
-ReplanReason = Literal["rota", "policy", "run_goes_on", "agreed"]
+ReplanReason = Literal["rota", "policy", "run_goes_on", "agreed", "home_confirmed"]
 RiskReason = Literal["still_at_last", "too_far", "phone_dark"]
 WorkerAnswer = Literal["there", "on_my_way", "cannot"]
 WatchReason = Literal["reports", "last_will", "buffered", "heard", "off_shift", "gone"]
@@ -198,6 +199,7 @@ class VisitPlanned(FactBody, frozen=True, kw_only=True):
     """When its care worker's lateness is first looked at, before any alert (spec 5.1)."""
     visit_kind: VisitKind = "visit"
     agreed: bool = False
+    conditional: Condition | None = None
 
 
 class VisitReplanned(FactBody, frozen=True, kw_only=True):
@@ -215,6 +217,7 @@ class VisitReplanned(FactBody, frozen=True, kw_only=True):
     late_after: timedelta | None = None
     look_at: datetime | None = None
     visit_kind: VisitKind = "visit"
+    conditional: Condition | None = None
     reason: ReplanReason
     """`agreed`: a named person has recorded the conversation about it, in an `ActionRecorded` before it."""
 
@@ -237,6 +240,15 @@ class WorkerAnswered(FactBody, frozen=True, kw_only=True):
     answer: WorkerAnswer
     proof: str
     eta_at: datetime | None = None
+
+
+class HomeConfirmed(FactBody, frozen=True, kw_only=True):
+    """The person of a conditional visit is home since `confirmed_at`: the visit's clock runs from then (4.6.4). `by` is
+    null where a care worker's arrival says so."""
+
+    confirmed_at: datetime
+    proof: str
+    by: str | None = None
 
 
 class VisitCancelled(FactBody, frozen=True, kw_only=True):
@@ -936,6 +948,7 @@ AnyBody = (
     | RotaLooked
     | VisitPlanned
     | VisitReplanned
+    | HomeConfirmed
     | VisitCancelled
     | VisitLooked
     | WorkerAnswered

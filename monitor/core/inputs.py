@@ -154,6 +154,11 @@ VisitKind = Literal["visit", "waking_night", "sleep_in", "live_in"]
 VISIT_KINDS: tuple[VisitKind, ...] = VisitKind.__args__  # type: ignore[attr-defined]
 
 
+Condition = Literal["home_confirmed"]
+CONDITIONS: tuple[Condition, ...] = ("home_confirmed",)
+"""What a visit waits for before its clock begins: that somebody is home from hospital (domain.md section 1)."""
+
+
 class Agreed(Struct, frozen=True, kw_only=True, gc=False):
     """A named member of staff has agreed the change with the service user or their next of kin: who raised it, when."""
 
@@ -180,6 +185,7 @@ class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
     time_critical: bool = False
     late_after: timedelta | None = None
     kind: VisitKind = "visit"
+    conditional: Condition | None = None
     agreed: Agreed | None = None
     """The times of this row were agreed in a conversation."""
     cancelled: bool = False
@@ -405,6 +411,7 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
         "agree_change",
         "close",
         "check",
+        "confirm_home",
     ]
     by: str
     at: datetime
@@ -427,6 +434,14 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
     """Of `check`, as the two that follow: the three answers of the manager's check (10.4)."""
     safeguarding: Literal["raised", "not_raised"] | None = None
     serious_incident: bool | None = None
+
+
+class HomeSaid(Struct, frozen=True, kw_only=True):
+    """A named member of staff has heard that the person of a conditional visit is home, since `at`."""
+
+    visit: str
+    by: str
+    at: datetime
 
 
 class PracticeWanted(Struct, frozen=True, kw_only=True):
@@ -579,6 +594,7 @@ Input = (
     | ReplyReceived
     | KeyPressed
     | ActionTaken
+    | HomeSaid
     | PracticeWanted
     | AbsenceTold
     | AbsenceActed

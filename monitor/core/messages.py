@@ -18,6 +18,7 @@ from monitor.core import (
     asking,
     council,
     duty,
+    homes,
     informing,
     leaving,
     lines,
@@ -175,6 +176,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return duty.pointless(work, message)
     if message.template in (staff_changes.BY_TEXT, staff_changes.BY_CALL):
         return staff_changes.pointless(work, message)
+    if message.template == homes.ASKS:
+        return homes.pointless(work, message)
     if alert is None or message.purpose in ("stand_down", "notice"):
         return None
     if alert.state == "ended":

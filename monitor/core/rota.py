@@ -138,6 +138,7 @@ def _plan_new(work: Work, row: RotaRow) -> None:
         time_critical=row.time_critical,
         policy=policy,
         kind=row.kind,
+        waits_home=row.conditional is not None,
     )
     planned = f.VisitPlanned(
         service_user=row.service_user,
@@ -153,6 +154,7 @@ def _plan_new(work: Work, row: RotaRow) -> None:
         look_at=times.look_at,
         visit_kind=row.kind,
         agreed=row.agreed is not None,
+        conditional=row.conditional,
     )
     work.emit(ref_of(row), planned)
 
@@ -171,13 +173,16 @@ def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
         and old.time_critical == row.time_critical
         and old.late_after == row.late_after
         and old.kind == row.kind
+        and old.conditional == row.conditional
     )
     if same:
         return None
     policy = work.policy_for(row.service_user)
     frozen = bool(old.alerts) or old.missed or old.agreed or old.agreed_start - work.now < policy.plan_freeze
     spoken = _spoken_about(old, row)
-    frozen = frozen and not spoken
+    # what waits for *home confirmed* has no clock yet that a change could put back
+    waits = old.waits_home and row.conditional is not None
+    frozen = frozen and not spoken and not waits
     agreed = old.agreed_start if frozen else row.start
     times = resolve(
         agreed,
@@ -186,6 +191,7 @@ def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
         time_critical=row.time_critical,
         policy=policy,
         kind=row.kind,
+        waits_home=waits,
     )
     return f.VisitReplanned(
         start=row.start,
@@ -200,6 +206,7 @@ def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
         late_after=row.late_after,
         look_at=times.look_at,
         visit_kind=row.kind,
+        conditional=row.conditional,
         reason="agreed" if spoken else "rota",
     )
 
@@ -215,7 +222,7 @@ def _record_agreed(work: Work, ref: str, said: Agreed) -> None:
     action = f.ActionRecorded(action="agree_change", by=said.by, done_at=said.at, raised_by=said.raised_by)
     work.emit(ref, action)
     for alert in work.open_alerts(visit) if visit is not None and visit.start > work.now else []:
-        if alert.kind == "late_visit":
+        if alert.kind in ("late_visit", "home_unconfirmed"):
             end_alert(work, alert, "outcome_recorded", by=said.by, outcome="agreed_change")
 
 
@@ -311,6 +318,7 @@ def replan(work: Work, visits: Iterable[Visit], policy_for: Callable[[str], Poli
             time_critical=visit.time_critical,
             policy=policy_for(visit.service_user),
             kind=visit.kind,
+            waits_home=visit.waits_home,
         )
         new = {name: getattr(times, name) for name in Times.__struct_fields__}
         if any(getattr(visit, name) != value for name, value in new.items()):
@@ -326,6 +334,7 @@ def agreed(work: Work, visit: Visit, start: datetime, end: datetime) -> f.VisitR
         time_critical=visit.time_critical,
         policy=work.policy_for(visit.service_user),
         kind=visit.kind,
+        waits_home=visit.waits_home,
     )
     new = {name: getattr(times, name) for name in Times.__struct_fields__}
     return changed(visit, "agreed", start=start, end=end, agreed_start=start, **new)

@@ -42,7 +42,7 @@ from monitor.core.facts import (
     WatchReason,
     WorkerAnswer,
 )
-from monitor.core.inputs import AwayEnd, AwayReason, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
+from monitor.core.inputs import AwayEnd, AwayReason, Condition, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
 from monitor.core.views import (
     AlertKind,
     AlertState,
@@ -152,6 +152,10 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """Kinds that were raised once already: a deadline raises each kind once."""
     at_door: bool = False
     """A *no reply* alert is open: a care worker is at the door."""
+    conditional: Condition | None = None
+    home_at: datetime | None = None
+    """Of a conditional visit: since when the person is known to be home."""
+    home_by: str | None = None
     missed: bool = False
     cancelled: bool = False
     resolved: bool = False
@@ -179,6 +183,16 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
             if place.arrived_at is not None:
                 return True
         return False
+
+    @property
+    def waits_home(self) -> bool:
+        """Its clock has not begun: nobody knows yet whether the person is home from hospital."""
+        return self.conditional is not None and self.home_at is None and not self.anybody_there
+
+    @property
+    def clock_from(self) -> datetime:
+        """From when it counts: the planned start, or when the person was home, if that was later."""
+        return self.start if self.home_at is None else max(self.start, self.home_at)
 
     @property
     def all_there(self) -> bool:
@@ -1022,6 +1036,8 @@ def visit_deadline(visit: Visit) -> datetime | None:
     """When this visit wants to be asked about next."""
     if visit.over:
         return visit.closes_at if not visit.alerts else None
+    if visit.waits_home:
+        return visit.look_at
     wanted: list[datetime] = []
     somebody = visit.anybody_there
     # while *no reply* is open the care worker stands at the door: the visit has its alert already

@@ -31,6 +31,7 @@ def resolve(
     time_critical: bool,
     policy: Policy,
     kind: VisitKind = "visit",
+    waits_home: bool = False,
 ) -> Times:
     """`late_at` from the start (21.2), `missed_at` the later of end and `late_at` + `missed_after`, overrun after
     the end (19.6.4). The end of a live-in placement is days away: nobody waits for it to call it missed (ours)."""
@@ -41,7 +42,8 @@ def resolve(
         if kind == "live_in"
         else max(end, late_at + policy.missed_after),
         overrun_at=end + policy.overrun_after,
-        look_at=first_look(start, late_at, policy),
+        # of a visit whose clock has not begun the planned time is when the office is asked
+        look_at=start if waits_home else first_look(start, late_at, policy),
     )
 
 
@@ -76,6 +78,7 @@ def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
         time_critical=visit.time_critical,
         policy=policy,
         kind=visit.kind,
+        waits_home=visit.conditional is not None,
     )
     return f.VisitPlanned(
         service_user=visit.service_user,
@@ -91,6 +94,7 @@ def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
         look_at=times.look_at,
         visit_kind=visit.kind,
         agreed=visit.agreed,
+        conditional=visit.conditional,
     )
 
 
@@ -109,6 +113,7 @@ def changed(visit: Visit, reason: ReplanReason, **fields: Any) -> f.VisitReplann
         late_after=visit.late_after,
         look_at=visit.look_at,
         visit_kind=visit.kind,
+        conditional=visit.conditional,
         reason=reason,
     )
     return structs.replace(as_it_is, **fields)

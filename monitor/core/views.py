@@ -11,7 +11,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType, field
 
 from escalation import track
-from monitor.core.inputs import AwayReason, Outcome, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
+from monitor.core.inputs import AwayReason, Condition, Outcome, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
 
 Stage = Literal["planned", "due", "late", "arrived", "left", "missed", "cancelled", "away"]
 STAGES: tuple[Stage, ...] = Stage.__args__  # type: ignore[attr-defined]
@@ -25,6 +25,7 @@ AlertKind = Literal[
     "lone_worker",
     "very_short",
     "unknown_visit",
+    "home_unconfirmed",
     "incident",
     "rota",
     "watch_fault",
@@ -97,6 +98,10 @@ class VisitView(Struct, frozen=True, kw_only=True):
     kind: VisitKind = "visit"
     agreed_start: datetime | None = None
     """What the service user was promised; `start` is what the rota says now."""
+    conditional: Condition | None = None
+    """What its clock waits for, or has waited for."""
+    home_confirmed_at: datetime | None = None
+    """Of a conditional visit: since when the person is known to be home."""
     risk: str | None = None
     """Why it may become late, while nobody is there and no alert is open (`facts.RiskReason`)."""
     family_cover: CoverView | None = None

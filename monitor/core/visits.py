@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from monitor.core import asking, leaving
+from monitor.core import asking, homes, leaving
 from monitor.core import facts as f
 from monitor.core.alerts import WHILE_DOWN, raise_alert
 from monitor.core.incidents import gone_dark, raise_late
@@ -22,6 +22,9 @@ def on_deadline(work: Work, visit: Visit, due_at: datetime) -> None:
         work.emit(visit.ref, f.VisitClosed())
         return
     if visit.over:
+        return
+    if visit.waits_home:
+        homes.look(work, visit)
         return
     if visit.look_at is not None and visit.all_there and visit.anybody_inside and visit.end <= work.now:
         asking.look_ahead(work, visit)

@@ -439,6 +439,7 @@ def unwatched(desk: Desk) -> list[str]:
         and not visit.anybody_there
         and not visit.over
         and not visit.at_door
+        and not visit.waits_home
         and "late_visit" not in visit.alerted
     ]
 

@@ -81,6 +81,8 @@ STRINGS: dict[str, str] = {
     "CheckOutAsked.worker": MINTED,
     "DepartureRecorded.claim": "key:N, reply:NN, person:<minted id>",
     "DepartureRecorded.worker": MINTED,
+    "HomeConfirmed.by": MINTED,
+    "HomeConfirmed.proof": "person:<minted id>, arrival",
     "DutyMoved.message": MINTED,
     "DutyMoved.outgoing": MINTED,
     "DutyMoved.proof": "key:N, reply:NN, link, person:<minted id>",

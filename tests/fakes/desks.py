@@ -23,6 +23,7 @@ from connectors.ports import (
     Credential,
     DeathIn,
     Degraded,
+    HomeConfirmedIn,
     Reason,
     Record,
     SeenCheckIn,
@@ -289,6 +290,13 @@ class FakeDesks:
             raise self.refuses
         self.people.append((desk, list(people)))
         return PeopleAnswer(new=len(people), changed=0, unchanged=0, problems=())
+
+    async def confirm_home(self, desk: str, visit: str, home: HomeConfirmedIn) -> VisitView:
+        self._check_desk(desk)
+        for one in self.visit_views:
+            if one.id == visit:
+                return msgspec.structs.replace(one, home_confirmed_at=home.at or NOW)
+        raise ApiProblem(404, "not_found", "there is no such visit")
 
     async def practise(self, desk: str, person: str, by: str) -> PracticeView:
         self._check_desk(desk)
