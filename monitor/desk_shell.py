@@ -517,7 +517,7 @@ class DeskShell:
         """The person of a conditional visit is home. Raises ApiProblem 404, 400, 403, 409."""
         ref = self.directory.known("visit", outside)
         at = home.at.astimezone(UTC) if home.at is not None else self._clock.now()
-        ticket = self.tell(HomeSaid(visit=ref or "", by=self._staff(home.by, "by"), at=at))
+        ticket = self.tell(HomeSaid(visit=ref or "", by=self.staff(home.by, "by"), at=at))
         await self.engine.durable(ticket.seq)
         refusal = ticket.decision.refusal
         if refusal is not None and refusal.code == "not_found":

@@ -14,6 +14,7 @@ from escalation import reassure
 from escalation.people import PersonView, is_quiet
 from escalation.track import Contact
 from monitor.core import facts as f
+from monitor.core import homes
 from monitor.core.alerts import duty_chain, end_alert, intend, may_hear, person_for, raise_alert
 from monitor.core.evolve import BY_ABSENCE, ENDED_AWAY, evolve_absence
 from monitor.core.inputs import SPOKE_TO, AbsenceActed, AbsenceTold, AwayEnd
@@ -214,6 +215,10 @@ def _end(work: Work, absence: Absence, seen: AbsenceActed) -> None:
     over = _emit(work, absence, ended)
     for visit, body in again:
         work.emit(visit.ref, body)
+        back = work.visit(visit.ref)
+        if seen.outcome == "returned" and back is not None and back.waits_home:
+            # who has come back is home: the clock of a first visit after a discharge begins
+            homes.confirm(work, back, seen.by, min(seen.at, work.now), f"person:{seen.by}")
     _end_alerts(work, over, (REVIEW_PASSED, CAME_WHILE_AWAY), seen.by)
     _end_alarm(work, over, seen.by)
     following = next((visit for visit, _ in again if visit.end > work.now), None)

@@ -14,7 +14,7 @@ from escalation.track import Contact
 from monitor.core import facts as f
 from monitor.core.alerts import duty_chain, end_alert, intend, may_hear, raise_alert
 from monitor.core.inputs import HomeSaid
-from monitor.core.state import Message, Visit
+from monitor.core.state import Message, Visit, visit_deadline
 from monitor.core.times import changed, resolve
 from monitor.core.views import AlertKind
 from monitor.core.work import Decision, Refusal, Work
@@ -35,13 +35,14 @@ def decide_at(start: datetime, policy: Policy, calendar: Calendar) -> datetime:
 
 def look(work: Work, visit: Visit) -> None:
     """The planned time has come, or the moment to decide, and nobody knows whether they are home."""
-    if visit.look_at is None or visit.look_at > work.now:
+    due_at = visit_deadline(visit)
+    if due_at is None or due_at > work.now:
         return
     decide = decide_at(visit.start, work.policy_for(visit.service_user), work.state.calendar)
     asks = work.now < decide and _ask_office(work, visit, decide)
-    work.emit(visit.ref, f.VisitLooked(next_at=decide if asks else None, reason=KIND), due_at=visit.look_at)
+    work.emit(visit.ref, f.VisitLooked(next_at=decide if asks else None, reason=KIND), due_at=due_at)
     if not asks:
-        raise_alert(work, KIND, visit=work.visit(visit.ref) or visit, due_at=visit.look_at)
+        raise_alert(work, KIND, visit=work.visit(visit.ref) or visit, due_at=due_at)
 
 
 def _ask_office(work: Work, visit: Visit, decide: datetime) -> bool:

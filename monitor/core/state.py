@@ -1037,7 +1037,12 @@ def visit_deadline(visit: Visit) -> datetime | None:
     if visit.over:
         return visit.closes_at if not visit.alerts else None
     if visit.waits_home:
-        return visit.look_at
+        # whatever planned it anew: until a person was summoned to decide, somebody is asked
+        return (
+            visit.start
+            if visit.look_at is None and "home_unconfirmed" not in visit.alerted
+            else visit.look_at
+        )
     wanted: list[datetime] = []
     somebody = visit.anybody_there
     # while *no reply* is open the care worker stands at the door: the visit has its alert already

@@ -13,9 +13,9 @@ from config.policy import Calendar, Policy
 from monitor.core import facts as f
 from monitor.core import homes
 from monitor.core.desk import Decision
-from monitor.core.inputs import HomeSaid
+from monitor.core.inputs import AbsenceActed, AbsenceTold, HomeSaid
 from monitor.core.state import Message
-from tests.core.driver import MONDAY, THERE, Desk
+from tests.core.driver import MONDAY, NOWHERE, THERE, Desk
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 TWO = MONDAY + 6 * HOUR
@@ -277,6 +277,50 @@ def test_of_two_the_second_has_the_tolerance_from_then() -> None:
     assert desk.alerts() == []
     desk.advance(minutes=30)
     assert desk.alert("second_worker_missing").due_at == TWO + 150 * MINUTE
+
+
+# --- beside an absence ---
+
+
+def in_hospital(desk: Desk, spoke_to: Any = "place") -> None:
+    review = desk.now + 24 * HOUR
+    told = AbsenceTold(
+        service_user="ed",
+        reason="hospital",
+        from_at=desk.now,
+        review_at=review,
+        raised_by="next_of_kin",
+        by="olga",
+        note=NOWHERE,
+        spoke_to=spoke_to,
+        at=desk.now,
+    )
+    assert desk.tell(told).refusal is None
+
+
+def back(desk: Desk, outcome: Any) -> None:
+    (absence,) = desk.state.values.absences
+    ended = AbsenceActed(absence=absence, action="end", by="olga", at=desk.now, outcome=outcome, note=NOWHERE)
+    assert desk.tell(ended).refusal is None
+
+
+def test_who_is_back_from_the_absence_is_home_and_the_clock_runs() -> None:
+    desk = discharged()
+    in_hospital(desk)
+    until(desk, TWO - HOUR)
+    back(desk, "returned")
+    assert (desk.visit().home_at, desk.visit().late_at) == (TWO - HOUR, TWO + 30 * MINUTE)
+    until(desk, TWO + 30 * MINUTE)
+    assert desk.alert().due_at == TWO + 30 * MINUTE
+
+
+def test_an_absence_that_never_was_leaves_the_home_to_be_confirmed() -> None:
+    desk = discharged()
+    in_hospital(desk)
+    until(desk, TWO - HOUR)
+    back(desk, "withdrawn")
+    until(desk, TWO)
+    assert len(asked(desk)) == 1
 
 
 # --- edges ---
