@@ -125,6 +125,7 @@ def _plan(desk: Desk, a: int, b: int, c: int) -> None:
         workers=pick(WORKERS, c),
         time_critical=b % 3 == 0,
         places=1 + c % 2,
+        conditional="home_confirmed" if b % 11 == 10 else None,
     )
 
 
