@@ -76,18 +76,25 @@ def told(track: Track, reason: str) -> Move:
 
 
 def _try(case: InformCase, index: int, round_: int, reason: str) -> Move:
+    """From that one on, the first who can be contacted at all. Passing the end of the list begins the next round, also
+    where whoever stands there is passed over: nobody is tried more often than the rounds allow."""
     size = len(case.kin)
     for step in range(size):
-        at = (index + step) % size
-        contacts = _contacts(case, case.kin[at], round_)
+        at, turn = (index + step) % size, round_ + (index + step) // size
+        contacts = _contacts(case, case.kin[at], turn) if turn <= KIN_ROUNDS else ()
         if not contacts:
             continue
         # a second round goes back to the same telephone: it is left in peace for as long as a service user's
         next_at = case.now + lasts(case.policy, case.held)
-        track = _track("trying", reason, at, round_, next_at)
+        track = _track("trying", reason, at, turn, next_at)
         return Move(track=track, contacts=contacts)
-    why = reason if reason == "wrong_number" else "no_line"
-    return Move(track=_track("not_reached", why, 0, round_, None))
+    tried = reason == "wrong_number" or index > 0 or round_ > 1
+    return Move(track=_track("not_reached", reason if tried else "no_line", 0, round_, None))
+
+
+def is_last(case: InformCase, track: Track) -> bool:
+    """Nobody after this one can be contacted in this round: the first again is next, after a while."""
+    return not any(_contacts(case, kin, track.round) for kin in case.kin[track.index + 1 :])
 
 
 def _contacts(case: InformCase, person: PersonView, round_: int) -> tuple[Contact, ...]:

@@ -1111,7 +1111,7 @@ def end_alert(
     outside = _told_outside(work, alert)
     for_nothing = _sent_for_nothing(work, alert, about)
     for message in work.messages_of(alert):
-        if message.phase == "queued":
+        if message.phase == "queued" and (message.template not in STILL_TOLD or message.person == about):
             cancel(work, message, "alert_ended")
     work.emit(alert.ref, f.AlertEnded(reason=reason, by=by, outcome=outcome))
     _watch_again(work, alert, reason)
@@ -1158,6 +1158,10 @@ OVER_WORDS: dict[str, str] = {
     "CO-2": "CO-4",
 }
 """Who heard these words is told with those that it is over: next of kin and the council."""
+
+
+STILL_TOLD = frozenset({"CW-8B", "CW-9"})
+"""That it is covered, or that somebody else goes: whoever was asked or sent hears it also when it is over meanwhile."""
 
 
 def _sent_for_nothing(work: Work, alert: Alert, about: str | None) -> list[str]:

@@ -219,8 +219,7 @@ def inform_settled(work: Work, alert: Alert, message: Message, result: str) -> N
     if result == "failed" and never_left(work.message(message.key) or message):
         move(work, alert, _without_texts_sent(work, alert, inform.again(case, track)))
         return
-    last = track.index + 1 >= len(case.kin)
-    if last and track.round < inform.KIN_ROUNDS:
+    if inform.is_last(case, track) and track.round < inform.KIN_ROUNDS:
         soon = work.now + work.policy(alert).reassure_retry
         if track.next_at is not None and track.next_at > soon:
             move(work, alert, Move(track=structs.replace(track, next_at=soon)))

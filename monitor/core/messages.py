@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from escalation import dialog, reassure
+from escalation import dialog, reassure, throttle
 from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
 from monitor.core import (
     absence,
@@ -104,6 +104,10 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
         # two calls to one telephone: the second would meet engaged, or a voicemail
         work.emit(message.key, f.MessageDeferred(reason="line_busy", next_at=work.now + LINE_BUSY))
         return work.decision(answer="no")
+    peace = _left_in_peace(work, message) if message.purpose in RINGS_HOME else None
+    if peace is not None:
+        work.emit(message.key, f.MessageDeferred(reason="rung_lately", next_at=peace))
+        return work.decision(answer="no")
     attempted = f.MessageAttempted(
         attempt=message.attempts + 1,
         evidence=turn.evidence,
@@ -137,6 +141,36 @@ def _talks_to_us(work: Work, message: Message) -> bool:
         return False
     held = (held for alert in work.all_open_alerts() for held in alert.lines if held.ended_at is None)
     return any(one.call != message.key and one.person == message.person for one in held)
+
+
+RINGS_HOME: frozenset[Purpose] = frozenset({"reassure", "tell_replacement"})
+"""What a service user is rung for by the machine itself."""
+
+
+def _left_in_peace(work: Work, message: Message) -> datetime | None:
+    """Until when a service user's telephone is not rung again: nobody answered it a moment ago, for whatever it rang
+    (spec 22.2: tries are apart). The name of who comes waits while they are still being rung about themselves."""
+    if message.channel != "call" or message.line is None:
+        return None
+    alert = work.alert(message.alert)
+    others = (work.message(key) for key in work.state.values.messages if key != message.key)
+    rung = [other for other in others if other is not None and _rang_in_vain(other, message.line)]
+    moments = [other.attempted_at for other in rung if other.attempted_at is not None]
+    allowed = throttle.may_contact("ring_service_user", moments, work.now, work.policy(alert))
+    if isinstance(allowed, throttle.Wait):
+        return allowed.until
+    track = alert.track("reassure") if alert is not None else None
+    still = track is not None and track.step == "trying" and any(m.purpose == "reassure" for m in rung)
+    if message.purpose != "tell_replacement" or track is None or not still:
+        return None
+    return max(track.next_at or work.now, work.now + LINE_BUSY)
+
+
+def _rang_in_vain(other: Message, line: str) -> bool:
+    if other.line != line or other.channel != "call" or other.purpose not in RINGS_HOME:
+        return False
+    never = other.attempted_at is None or other.provider_ref is None or other.result == "failed"
+    return not never and other.proof is None
 
 
 def may_leave_unrecorded(message: Message) -> bool:
@@ -178,8 +212,12 @@ def pointless(work: Work, message: Message) -> str | None:
         return staff_changes.pointless(work, message)
     if message.template == homes.ASKS:
         return homes.pointless(work, message)
-    if alert is None or message.purpose in ("stand_down", "notice"):
+    if alert is None or message.purpose == "stand_down":
         return None
+    if message.purpose == "notice":
+        # what was said about it before its end is of no use after it; OC-72, said at the end, is
+        over = alert.ended_at is not None and message.intended_at < alert.ended_at
+        return "alert_ended" if over else None
     if alert.state == "ended":
         return "alert_ended"
     if message.purpose == "summon" and alert.state == "taken" and message.person != alert.taken_by:

@@ -154,13 +154,12 @@ def offer_answered(work: Work, alert: Alert, message: Message, answer: Answer, p
     visit = visit_of(work, alert)
     if visit is None or answer not in ("go", "no", "no_answer_key", "cannot_after_all"):
         return None
-    work.emit(
-        alert.ref,
-        f.PersonReached(
-            person=message.person, purpose="offer", proof=proof, answer=answer, message=message.key
-        ),
-    )
     worker = message.person
+    if proof:  # the silence of an open line is an answer to the offer, and no contact
+        reached = f.PersonReached(
+            person=worker, purpose="offer", proof=proof, answer=answer, message=message.key
+        )
+        work.emit(alert.ref, reached)
     goes = any(sent.worker == worker for sent in alert.sent)
     if answer == "go":
         return _wants_to_go(work, alert, visit, message, proof)
