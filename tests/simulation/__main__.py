@@ -1,5 +1,6 @@
-"""`python -m tests.simulation --seeds N [--seed S] [--hours H]`: simulated days, one line each; exit 1 on the first
-violated rule, with the seed, the virtual time, the rule and the last events."""
+"""`python -m tests.simulation --seeds N [--seed S] [--hours H] [--go-on]`: simulated days, one line each; exit 1 on the
+first violated rule, with the seed, the virtual time, the rule and the last events. `--go-on`: all of them, at the end
+how often each rule was broken, and in which seeds."""
 
 from __future__ import annotations
 
@@ -26,10 +27,12 @@ def main() -> int:
     parser.add_argument(
         "--faults", help=f"only these, with commas, or none; of {', '.join(sorted(ALL_FAULTS))}"
     )
+    parser.add_argument("--go-on", action="store_true", help="do not stop at the first violated rule")
     given = parser.parse_args()
     faults = None if given.faults is None else frozenset(given.faults.split(",")) & ALL_FAULTS
     first = given.seed if given.seed is not None else 1
     count = 1 if given.seed is not None and "--seeds" not in " ".join(sys.argv) else given.seeds
+    broken: dict[str, list[int]] = {}
     for seed in range(first, first + count):
         faulthandler.dump_traceback_later(given.real_limit + 30, exit=True, file=2)
         began = time.monotonic()
@@ -37,9 +40,14 @@ def main() -> int:
         faulthandler.cancel_dump_traceback_later()
         print(_line(outcome, time.monotonic() - began), flush=True)
         if outcome.violation is not None:
-            _explain(outcome)
-            return 1
-    return 0
+            broken.setdefault(outcome.violation.rule, []).append(seed)
+            if not given.go_on:
+                _explain(outcome)
+                return 1
+            print(f"seed {seed} at {outcome.at}: {outcome.violation}", flush=True)
+    for rule, seeds in sorted(broken.items()):
+        print(f"{rule}: {len(seeds)} of {count} seeds: {', '.join(map(str, seeds))}")
+    return 1 if broken else 0
 
 
 def _line(outcome: Outcome, seconds: float) -> str:

@@ -119,6 +119,10 @@ class Watched:
     alerts: list[str] = field(default_factory=list)
     settled: bool = False
     """A named person has recorded how it ended."""
+    claimed: bool = False
+    """A care worker says that they are there."""
+    cannot: bool = False
+    """One says that they cannot get there: the alert need not wait (5.1)."""
     excused: bool = False
     """Somebody stands at its closed door: it has another alert."""
 
@@ -142,6 +146,8 @@ class AlertSeen:
     """The incident that summons staff in its place."""
     people: list[tuple[datetime, str]] = field(default_factory=list)
     """Staff to whom something about it was handed to the network, and when."""
+    steered: bool = False
+    """A named person has done something about it."""
     public: list[str] = field(default_factory=list)
     """Numbers of service users to whom something was."""
     workers: list[str] = field(default_factory=list)
@@ -180,6 +186,8 @@ class Book:
     holds_public: timedelta
     service_users: dict[str, str]
     """Number to id."""
+    plain: frozenset[str] = frozenset()
+    """Those of them whom nothing in their plan keeps the machine from ringing."""
     care_workers: dict[str, str] = field(default_factory=dict)
     """Number to id."""
     degraded_since: datetime | None = None
@@ -292,6 +300,8 @@ class Auditor:
         for book in self.books.values():
             book.degraded_since, book.told_of_store = None, False
             for message in book.messages.values():
+                # what left while nothing could be written is known to nobody any more
+                message.uncertain = max(message.uncertain - message.to_be_marked, 0)
                 message.to_be_marked = 0
         for given in self.given.values():
             given.handed_in = False
@@ -414,7 +424,9 @@ class Auditor:
         book = self.books[desk]
         key = (given.visit, given.worker)
         if given.kind == "arrive":
-            if key not in book.arrived:
+            others = {worker for visit, worker in book.arrived if visit == given.visit} - {given.worker}
+            covered = len(others) >= len(book.visits[given.visit].row.workers)
+            if key not in book.arrived and not (covered and given.id in book.recorded):
                 self.fail("lost", f"{given.id}: acknowledged, and no arrival of {key} is in the journal")
             for ref in book.visits[given.visit].alerts:
                 alert = book.alerts[ref]
@@ -422,6 +434,9 @@ class Auditor:
                     self.fail(
                         "not_retracted", f"{given.id}: acknowledged, and {ref} about {given.visit} is open"
                     )
+        elif given.kind == "cover":
+            if given.id not in book.recorded and ("cover", *key) not in book.said:
+                self.fail("lost", f"{given.id}: acknowledged, and nothing of {key} is in the journal")
         elif given.kind == "no_reply" and not self._has_alert(book.visits[given.visit], "no_reply"):
             self.fail("lost", f"{given.id}: nobody opened the door of {given.visit}, and nobody is told")
         elif given.id not in book.recorded and not (given.kind == "leave" and ("leave", *key) in book.said):
@@ -457,9 +472,9 @@ class Auditor:
         elif to in book.care_workers:
             if alert is not None:
                 alert.workers.append(book.care_workers[to])
-        elif book.public == "off":
+        elif book.public == "off" and seen.purpose != "join":
             self.fail("public_off", f"{key} goes to {to}, and this desk's public messages are off")
-        elif alert is not None:
+        elif alert is not None and to in book.service_users:
             alert.public.append(to)
 
     def not_created(self, key: str, desk: str) -> None:
@@ -572,11 +587,21 @@ class Auditor:
                 self.fail(
                     "hasty_alert", f"{seen.row.id}: {given.id} says that somebody is there, and was not read"
                 )
-        if at < seen.row.late_at and not seen.excused:
+        if at < seen.row.late_at and not seen.excused and not seen.cannot:
             self.fail("early_alert", f"{seen.row.id}: raised at {at}, late at {seen.row.late_at}")
 
     def _AlertTaken(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         self._alert_is(book, fact.subject, "taken")
+
+    def _ActionRecorded(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        if fact.subject in book.alerts:
+            book.alerts[fact.subject].steered = True
+
+    def _WorkerAnswered(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        seen = book.visits.get(self._name(desk, fact.subject))
+        if seen is not None:
+            seen.claimed = seen.claimed or body["answer"] == "there"
+            seen.cannot = seen.cannot or body["answer"] == "cannot"
 
     def _AlertLapsed(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         self._alert_is(book, fact.subject, "open")
@@ -631,6 +656,22 @@ class Auditor:
                 total += max(timedelta(), min(ends, until) - first)
         return total
 
+    def able_for(self, begin: datetime, until: datetime) -> timedelta:
+        """How long, of a span of true time, the product was able to act."""
+        total, ends = timedelta(), [*(s.since for s in self.segments[1:]), self._now()]
+        for segment, end in zip(self.segments, ends, strict=True):
+            if segment.able:
+                total += max(timedelta(), min(end, until) - max(segment.since, begin))
+        return total
+
+    def steady(self, begin: datetime, until: datetime) -> bool:
+        """Whether the product's wall clock was right all through that span of its own time."""
+        ends = [*(s.since for s in self.segments[1:]), self._now()]
+        return not any(
+            s.offset and s.since - abs(s.offset) <= until and end + abs(s.offset) >= begin
+            for s, end in zip(self.segments, ends, strict=True)
+        )
+
     def _in_time(self, seen: Watched) -> None:
         """Up to now the visit was not without its alert for longer than it may be."""
         if seen.excused or seen.row.cancelled or seen.arrived_seq is not None or seen.handed_in is not None:
@@ -658,7 +699,7 @@ class Auditor:
     def _second_in_time(self, book: Book, seen: Watched) -> None:
         """With one of two there, the missing one is an alert of its own."""
         row = seen.row
-        arrived = sum(1 for worker in row.workers if (row.id, worker) in book.arrived)
+        arrived = sum(1 for visit, _ in book.arrived if visit == row.id)
         if not 0 < arrived < len(row.workers) or seen.excused or seen.settled or row.cancelled:
             return
         waited = self._able_time(
@@ -715,6 +756,9 @@ class Auditor:
         return any(person in on_duty for at, person in alert.people if at >= alert.raised)
 
     def _reassured(self, book: Book, alert: AlertSeen) -> None:
+        seen = book.visits.get(alert.visit or "")
+        if alert.steered or seen is None or seen.claimed or seen.row.service_user not in book.plain:
+            return  # whether what was done instead is right is for the procedure's own rules
         waited = self._now() - alert.raised
         if book.public != "off" and waited > book.holds_public + timedelta(minutes=1) and not alert.public:
             self.fail(

@@ -205,7 +205,8 @@ class Faults:
     async def _policy_changes(self) -> None:
         desk = self._run.rng.choice(list(self._run.world.desks.values()))
         policy = policy_of(self._run.rng, self._run.world.style)
-        desk.config = msgspec.structs.replace(desk.config, policy=policy)
+        terms = tuple(msgspec.structs.replace(one, policy=policy) for one in desk.config.contracts)
+        desk.config = msgspec.structs.replace(desk.config, policy=policy, contracts=terms)
         configs = [one.config for one in self._run.world.desks.values()]
         self._run.machine.configure(configs)
         if policy != self.auditor_policy(desk):

@@ -70,7 +70,8 @@ class Handset:
 
 
 def body_of(checkin: CheckIn) -> bytes:
-    said: dict[str, Any] = {"id": checkin.id, "kind": checkin.kind, "at": checkin.at.isoformat()}
+    kind = "arrive" if checkin.kind == "cover" else checkin.kind
+    said: dict[str, Any] = {"id": checkin.id, "kind": kind, "at": checkin.at.isoformat()}
     if checkin.kind == "elsewhere":
         said |= {"kind": "arrive", "visit": checkin.visit, "lat": 51.50, "lon": 0.02, "accuracy_m": 15}
     elif checkin.named:

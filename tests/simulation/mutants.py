@@ -35,6 +35,8 @@ class Mutant:
     name: str
     rules: frozenset[str]
     faults: frozenset[str]
+    seed: int
+    """Of the first day that has the occasion, as far as is known: the search begins there."""
     breaks: Callable[[], AbstractContextManager[Any]]
 
 
@@ -141,8 +143,11 @@ def _forgets_deadlines_at_a_restart() -> Iterator[None]:
         yield
 
 
-def _mutant(breaks: Callable[[], AbstractContextManager[Any]], rules: str, faults: str) -> Mutant:
+def _mutant(
+    breaks: Callable[[], AbstractContextManager[Any]], rules: str, faults: str, seed: int = 1
+) -> Mutant:
     return Mutant(
+        seed=seed,
         name=breaks.__name__.strip("_"),
         breaks=breaks,
         rules=frozenset(rules.split()),
@@ -158,12 +163,12 @@ MUTANTS = (
     _mutant(_forgets_duplicates, "twice", "broker phones"),
     _mutant(_ends_summoning_quietly, "silent_ladder", ""),
     _mutant(_ignores_late_evidence, "not_retracted", "phones broker"),
-    _mutant(_speaks_to_the_public_unasked, "public_off", ""),
+    _mutant(_speaks_to_the_public_unasked, "public_off", "", seed=2),
     _mutant(_ticks_before_it_has_read, "hasty_alert", "crash"),
-    _mutant(_fires_after_a_stall_without_reading, "hasty_alert", "stall"),
-    _mutant(_keeps_quiet_about_its_disk, "silent_store", "store"),
-    _mutant(_hides_that_it_could_not_record, "unmarked_send", "store"),
-    _mutant(_says_it_is_yours_to_everybody, "untrue_answer", ""),
+    _mutant(_fires_after_a_stall_without_reading, "hasty_alert", "stall", seed=4),
+    _mutant(_keeps_quiet_about_its_disk, "silent_store", "store", seed=6),
+    _mutant(_hides_that_it_could_not_record, "unmarked_send", "store", seed=2),
+    _mutant(_says_it_is_yours_to_everybody, "untrue_answer", "", seed=3),
     _mutant(_repeats_without_saying_so, "unmarked_repeat", "provider"),
     _mutant(_forgets_deadlines_at_a_restart, "no_alert silent_ladder", "crash"),
 )

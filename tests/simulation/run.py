@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, MutableMapping, Sequence
@@ -23,9 +24,11 @@ from monitor.engine import fold
 from tests.simulation.auditor import Auditor, Book, Violation, duty_at
 from tests.simulation.broker import Broker, Stored
 from tests.simulation.faults import Faults
+from tests.simulation.folk import About, Folk
 from tests.simulation.handsets import Handset, body_of
+from tests.simulation.journal import Reading, read
 from tests.simulation.machine import Machine, SimApp, is_down
-from tests.simulation.telephones import Network
+from tests.simulation.rules import broken
 from tests.simulation.virtual_time import (
     SimClock,
     StuckError,
@@ -78,7 +81,7 @@ class Run:
         self.broker = Broker(self.loop, Random(f"broker:{seed}"))
         configs = [desk.config for desk in self.world.desks.values()]
         self.machine = Machine(self.loop, self.clock, seed, configs, self.broker)
-        self.network = Network(self.machine, self.world, seed, self)
+        self.network = Folk(self.machine, self.world, seed, self)
         self.auditor = Auditor(
             self.clock.true, lambda: self.machine.life, self.machine.evidence, self.machine.outside
         )
@@ -93,6 +96,7 @@ class Run:
         self.still = False
         self._handsets: dict[str, Handset] = {}
         self._checkins = 0
+        self._about: dict[str, About] = {}
         self.faults_end = self.world.epoch + self.world.lasts
         self.uploading = {desk: asyncio.Lock() for desk in self.world.desks}
 
@@ -102,8 +106,46 @@ class Run:
         """Facts became durable."""
         self.outcome.counts.update(fact.kind for fact in facts)
         self.auditor.recorded(desk, facts)
+        self._note_messages(desk, facts)
+        if self._dies_here():
+            self.loop.call_soon(self._killed)
         if any(fact.kind == "RotaBegun" for fact in facts):
             self._in_the_middle_of_an_upload()
+
+    def _note_messages(self, desk: str, facts: Sequence[Record]) -> None:
+        """Of each message what it is about: whoever reads it knows."""
+        names = self.machine.outside(desk) if any(fact.kind == "MessageIntended" for fact in facts) else {}
+        for fact in facts:
+            if fact.kind == "MessageIntended":
+                body = json.loads(fact.body)
+                visit = names.get(body.get("visit") or "")
+                self._about[fact.subject] = About(template=body["template"], visit=visit)
+
+    def about(self, key: str) -> About | None:
+        """What that message is about."""
+        return self._about.get(key)
+
+    def comes(self, desk: str, visit: str, worker: str, at: datetime) -> None:
+        """A care worker will be at that visit then, and check in."""
+        found = self.world.desks[desk].visits.get(visit)
+        if found is None or at >= found.end:
+            return
+        story = Story(
+            worker=worker,
+            arrives=at,
+            leaves=None,
+            named=True,
+            doubled=False,
+            kind="arrive" if worker in found.workers else "cover",
+        )
+        known = [s for s in found.stories if s.worker == worker and s.arrives is not None and s.arrives <= at]
+        if not known:
+            found.stories.append(story)
+            self.go(self._happens(self.world.desks[desk], found, story, story.kind, at))
+
+    def _dies_here(self) -> bool:
+        """Right after an append, before anything of it is released."""
+        return "crash" in self.world.faults and not self.calm and self.rng.random() < 0.0005
 
     def _in_the_middle_of_an_upload(self) -> None:
         """The moment at which a crash leaves a part of it."""
@@ -136,14 +178,44 @@ class Run:
                     self.go(self._sees_to_it(desk, book.messages[key].alert or "", person))
 
     async def _sees_to_it(self, desk: str, alert: str, person: str) -> None:
+        for _ in range(self.rng.choice((0, 0, 1, 2))):
+            await asyncio.sleep(self.faults.span(300))
+            await self._acts(desk, alert, self._some_action(desk, person))
         await asyncio.sleep(self.faults.span(1500))
         action = ActionIn(action="close", by=person, reason="seen_well", note="spoke to the family")
+        if await self._acts(desk, alert, action):
+            self.auditor.closed(desk, alert)
+
+    async def _acts(self, desk: str, alert: str, action: ActionIn) -> bool:
         try:
             await self._insist(lambda app: app.watch.act(desk, alert, action))
         except ApiProblem as problem:
-            self.auditor.note(f"{alert} could not be closed: {problem.code}")
-        else:
-            self.auditor.closed(desk, alert)
+            self.auditor.note(f"{alert}: {action.action} was refused: {problem.code}")
+            return False
+        return True
+
+    def _some_action(self, desk: str, person: str) -> ActionIn:
+        """What somebody does about an alert that they have."""
+        workers = [one.id for one in self.world.desks[desk].people.values() if one.role == "care_worker"]
+        more: dict[str, Any] = self.rng.choice(
+            (
+                {"action": "spoke_service_user"},
+                {"action": "spoke_care_worker", "reason": "on_my_way", "minutes": 12},
+                {"action": "spoke_care_worker", "reason": "cannot"},
+                {"action": "assign_replacement", "to": self.rng.choice(workers), "minutes": 15},
+                {"action": "told_next_of_kin"},
+                {"action": "told_council"},
+                {"action": "pause"},
+                {
+                    "action": "stop_track",
+                    "track": self.rng.choice(("reassure", "locate", "replace", "inform")),
+                },
+                {"action": "do_now", "track": self.rng.choice(("reassure", "locate", "replace", "inform"))},
+                {"action": "note", "note": "the neighbour has a key"},
+                {"action": "hand_over"},
+            )
+        )
+        return ActionIn(by=person, **more)
 
     def trouble(self, what: str) -> None:
         """Something that must never happen."""
@@ -229,6 +301,7 @@ class Run:
                 service_users={
                     one.number: one.id for one in desk.people.values() if one.role == "service_user"
                 },
+                plain=frozenset(_plain(desk)),
                 care_workers={
                     one.number: one.id for one in desk.people.values() if one.role == "care_worker"
                 },
@@ -393,9 +466,28 @@ class Run:
         assert app is not None
         heads = [await self._replayed(app, desk) for desk in self.world.desks]
         self._check_journals()
+        self.judge()
         self.auditor.all_kept()
         self.outcome.hash = hashlib.sha256(b"".join(heads)).hexdigest()
         self.outcome.counts["facts"] = sum(len(self.machine.journal(desk)) for desk in self.world.desks)
+
+    def judge(self) -> None:
+        """The procedure's rules, over each desk's journal."""
+        for desk in self.world.desks:
+            for rule, text in broken(self.reading(desk)):
+                self.auditor.fail(rule, text)
+
+    def reading(self, desk: str) -> Reading:
+        """The desk's journal as the rules read it."""
+        people = {one.id: one.known() for one in self.world.desks[desk].people.values()}
+        return Reading(
+            desk=desk,
+            facts=read(self.machine.journal(desk)),
+            names=self.machine.outside(desk),
+            people=people,
+            able=self.auditor.able_for,
+            steady=self.auditor.steady,
+        )
 
     async def _replayed(self, app: SimApp, desk: str) -> bytes:
         """Folding the desk's journal gives the state that the process has. Returns the journal's head."""
@@ -417,6 +509,14 @@ def _loaded(facts: tuple[Record, ...]) -> Loaded:
 def _duty(desk: Desk) -> Callable[[datetime], frozenset[str]]:
     zone = desk.config.policy.zone
     return lambda at: duty_at(desk.shifts, zone, HOLIDAYS, at)
+
+
+def _plain(desk: Desk) -> Iterator[str]:
+    """Service users whom nothing keeps the machine from ringing: no plan, and a line of their own."""
+    lines = Counter(one.number for one in desk.people.values())
+    for one in desk.people.values():
+        if one.role == "service_user" and one.plain and lines[one.number] == 1:
+            yield one.id
 
 
 @contextmanager

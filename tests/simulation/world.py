@@ -5,13 +5,14 @@ Everything is drawn from one `random.Random(seed)`, in a fixed order, so that a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from config.load import DeskConfig, DutyEntry
-from config.policy import Policy
+from config.load import CouncilDeskEntry, DeskConfig, DutyEntry
+from config.policy import Contract, Policy
+from tests.simulation.journal import Person
 
 STARTS = (
     datetime(2026, 11, 23, 5, tzinfo=UTC),  # a Monday
@@ -59,6 +60,42 @@ class Someone:
     lat: float | None = None
     lon: float | None = None
     device: str | None = None
+    temper: str = "steady"
+    """How they answer texts and calls (folk.py)."""
+    plan: dict[str, Any] = field(default_factory=dict)
+    """The contract's `contact_plan`."""
+    kin: tuple[str, ...] = ()
+    not_with: tuple[str, ...] = ()
+    child: bool = False
+    contract: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Nothing in their plan keeps the machine from ringing them."""
+        return not self.plan and not self.child
+
+    def known(self) -> Person:
+        """As the auditor knows them: what was uploaded, and no more."""
+        never = frozenset(self.plan.get("never_tell", ()))
+        told = [one for one in self.kin if one not in never]
+        speaker = self.plan.get("spokesperson") or (told[0] if self.child and told else None)
+        channels = tuple(self.plan.get("channels", ()))
+        alone = self.child and speaker is None
+        return Person(
+            id=self.id,
+            role=self.role,
+            numbers=(self.number,),
+            landlines=frozenset({self.number} if self.kind == "landline" else ()),
+            public=self.plan.get("public"),
+            by_person_only=channels[:1] == ("person",) or alone,
+            end_of_life=self.plan.get("end_of_life", False),
+            never_tell=never,
+            kin=tuple(told),
+            speaker=speaker if speaker not in never else None,
+            not_with=frozenset(self.not_with),
+            channels=channels,
+            private=self.contract == "private",
+        )
 
 
 @dataclass(kw_only=True)
@@ -137,6 +174,7 @@ class Desk:
     shifts: tuple[Shift, ...]
     people: dict[str, Someone]
     visits: dict[str, Visit]
+    council: tuple[Someone, ...] = ()
 
     def people_body(self) -> list[dict[str, Any]]:
         """As the contract's `PUT …/people` writes it."""
@@ -144,7 +182,7 @@ class Desk:
 
     def by_number(self, number: str) -> Someone | None:
         """Who has this telephone."""
-        return next((one for one in self.people.values() if one.number == number), None)
+        return next((one for one in (*self.people.values(), *self.council) if one.number == number), None)
 
 
 @dataclass(kw_only=True)
@@ -206,13 +244,17 @@ def policy_of(rng: Random, style: str) -> Policy:
         late_after=timedelta(seconds=60),
         time_critical_late_after=timedelta(seconds=30),
         early_after=timedelta(seconds=30),
-        ask_worker=(timedelta(seconds=20),),
+        ask_worker=(timedelta(seconds=20), timedelta(seconds=40)),
         summon_call_after=timedelta(seconds=10),
         summon_next=timedelta(seconds=60),
         ack_expires=timedelta(minutes=4),
         reassure_retry=timedelta(seconds=40),
         hold_public=timedelta(seconds=20),
         ask_public=timedelta(seconds=8),
+        locate_gives_up=timedelta(seconds=40),
+        replace_within=timedelta(minutes=8),
+        offer_wave=timedelta(seconds=40),
+        join_within=timedelta(seconds=20),
         missed_after=timedelta(minutes=2),
         overrun_after=timedelta(minutes=2),
         plan_freeze=timedelta(minutes=10),
@@ -229,8 +271,13 @@ def _desk(rng: Random, number: int, style: str, epoch: datetime, lasts: timedelt
     shifts = _staff(rng, number, people)
     workers = [_worker(rng, number, n, people) for n in range(max(3, size // 8))]
     users = [_service_user(rng, number, n, people) for n in range(max(4, size * 2 // 3))]
+    users = [_with_plan(rng, number, one, people) for one in users]
     policy = policy_of(rng, style)
-    visits = _Rota(rng, name, policy, workers, users).visits(epoch, lasts, size)
+    rota = _Rota(rng, name, policy, workers, users)
+    visits = rota.visits(epoch, lasts, size)
+    if number == 0 and rng.random() < STORMS:
+        rota.all_at_once(visits, epoch, lasts)
+    council, entries = _council(rng, number)
     config = DeskConfig(
         id=name,
         kind="provider",
@@ -241,9 +288,96 @@ def _desk(rng: Random, number: int, style: str, epoch: datetime, lasts: timedelt
         sender_name=None,
         telephone=f"+44163296{number}901",
         duty=tuple(DutyEntry(person=s.person, role=s.role, hours=s.hours) for s in shifts),  # type: ignore[arg-type]
-        council_desks=(),
+        council_desks=entries,
+        contracts=(Contract(id="private", council=False, policy=policy),),
     )
-    return Desk(id=name, config=config, shifts=shifts, people=people, visits=visits)
+    return Desk(id=name, config=config, shifts=shifts, people=people, visits=visits, council=council)
+
+
+STORMS = 0.15
+"""So many worlds have a morning in which most visits begin at once, and nobody comes to half of them."""
+COUNCILS: tuple[tuple[tuple[str, str], ...], ...] = (
+    (("duty", "Mon-Fri 09:00-17:00"), ("direct", "Mon-Fri 17:00-17:30"), ("edt", "otherwise")),
+    (("edt", "daily 00:00-24:00"),),
+    (("duty", "Mon-Fri 09:00-17:00"),),
+    (),
+)
+"""Appendix E; one desk at all hours; one that is closed at night; none at all."""
+
+
+def _council(rng: Random, desk: int) -> tuple[tuple[Someone, ...], tuple[CouncilDeskEntry, ...]]:
+    people, entries = [], []
+    for n, (name, hours) in enumerate(rng.choices(COUNCILS, (5, 3, 1, 1))[0]):
+        phone = f"+44163297{desk}{n:03d}"
+        people.append(Someone(id=f"{name}-{desk}", role="council", number=phone, kind="landline"))
+        entries.append(
+            CouncilDeskEntry(
+                name=name, phone=phone, email=f"{name}{desk}@council.example", hours=hours, contract=None
+            )
+        )
+    return tuple(people), tuple(entries)
+
+
+def _with_plan(rng: Random, desk: int, one: Someone, people: dict[str, Someone]) -> Someone:
+    """Their family, their contact plan, who pays for them."""
+    kin = tuple(_kin(rng, desk, one, n, people) for n in range(rng.choice((0, 1, 1, 2))))
+    plan: dict[str, Any] = {}
+    drawn, never = rng.random(), rng.random()
+    if drawn < 0.4:
+        plan = dict(rng.choice(PLANS))
+    if kin and rng.random() < 0.06:
+        plan["spokesperson"] = kin[0]
+    if never < 0.06 and kin:
+        plan["never_tell"] = [kin[-1]]
+    elif never < 0.12:
+        plan["never_tell"] = [rng.choice(("st-1", "oc-1", "cw-1"))]
+    others = [p for p in people.values() if p.role == "service_user" and p.id != one.id]
+    shared = rng.choice(others) if rng.random() < 0.06 else None
+    changed = replace(
+        one,
+        number=shared.number if shared is not None else one.number,
+        kind=shared.kind if shared is not None else one.kind,
+        plan=plan,
+        kin=kin,
+        child=rng.random() < 0.03,
+        not_with=("cw-0",) if rng.random() < 0.05 else (),
+        contract="private" if rng.random() < 0.1 else None,
+    )
+    people[one.id] = changed
+    return changed
+
+
+PLANS: tuple[dict[str, Any], ...] = (
+    {"public": "off"},
+    {"public": "ask"},
+    {"public": "auto"},
+    {"channels": ["person"]},
+    {"channels": ["voice"]},
+    {"channels": ["text", "voice"]},
+    {"understands_keys": False},
+    {"keypad": False},
+    {"hours": "daily 08:00-20:00"},
+    {"hours": "daily 08:00-20:00", "outside_hours": "time_critical"},
+    {"end_of_life": True},
+    {"voicemail": True},
+    {"ring_s": 60},
+)
+"""Contact plans, a row each."""
+
+
+def _kin(rng: Random, desk: int, one: Someone, n: int, people: dict[str, Someone]) -> str:
+    kin = Someone(
+        id=f"ne-{one.id[3:]}-{n}",
+        role="contact",
+        number=f"+44770092{desk}{len(people):03d}",
+        kind=rng.choice(("mobile", "mobile", "landline")),
+        answers=rng.choice((0.0, 0.5, 0.9)),
+        voicemail=rng.choice((0.0, 0.5)),
+        texts_back=rng.choice((0.0, 0.4)),
+        temper=rng.choice(("steady", "steady", "muddled")),
+    )
+    people[kin.id] = kin
+    return kin.id
 
 
 def _staff(rng: Random, desk: int, people: dict[str, Someone]) -> tuple[Shift, ...]:
@@ -297,6 +431,8 @@ def _worker(rng: Random, desk: int, n: int, people: dict[str, Someone]) -> Someo
         number=f"+44770091{desk}{n:03d}",
         device=f"callwatch:phone-{desk}-{n}",
         answers=rng.random(),
+        texts_back=rng.choice((0.2, 0.6, 0.9)),
+        temper=rng.choice(("steady", "steady", "hopeful", "muddled", "eager")),
     )
     people[one.id] = one
     return one
@@ -312,6 +448,7 @@ def _service_user(rng: Random, desk: int, n: int, people: dict[str, Someone]) ->
         voicemail=rng.choice((0.0, 0.5)),
         digit=rng.choice(("1", "1", "1", "2", "3", "")),
         texts_back=rng.choice((0.0, 0.5)),
+        temper=rng.choice(("steady", "steady", "steady", "muddled")),
         lat=51.40 + APART * (n % COLUMNS),
         lon=0.02 + APART * 1.6 * (n // COLUMNS),
     )
@@ -326,6 +463,16 @@ def _person(one: Someone) -> dict[str, Any]:
         body["homes"] = [{"lat": one.lat, "lon": one.lon, "radius_m": 40}]
     if one.device is not None:
         body["devices"] = [one.device]
+    if one.plan:
+        body["contact_plan"] = one.plan
+    if one.kin:
+        body["next_of_kin"] = list(one.kin)
+    if one.not_with:
+        body["not_with"] = list(one.not_with)
+    if one.child:
+        body["born"] = "2015-05-05"
+    if one.contract is not None:
+        body["contract"] = one.contract
     return body
 
 
@@ -377,6 +524,28 @@ class _Rota:
                 found[name] = self._visit(name, epoch + unit * slot, max(1, min(gap - 1, 3)), worker.id)
         _name_what_is_ambiguous(list(found.values()))
         return found
+
+    def all_at_once(self, visits: dict[str, Visit], epoch: datetime, lasts: timedelta) -> None:
+        """Forty late at once: most visits begin at the same moment, and nobody comes to half of them."""
+        start = (epoch + lasts / 3).replace(microsecond=0)
+        for visit in self._rng.sample(list(visits.values()), len(visits) * 2 // 3):
+            shift = start - visit.start
+            visit.start = start
+            if self._rng.random() < 0.5:
+                visit.stories = [
+                    replace(story, arrives=None, leaves=None, close=None) for story in visit.stories
+                ]
+                continue
+            visit.stories = [
+                replace(
+                    story,
+                    arrives=story.arrives + shift if story.arrives else None,
+                    leaves=story.leaves + shift if story.leaves else None,
+                    close=story.close + shift if story.close else None,
+                    named=True,
+                )
+                for story in visit.stories
+            ]
 
     def _visit(self, name: str, start: datetime, length: int, worker: str) -> Visit:
         rng = self._rng

@@ -382,7 +382,7 @@ def test_the_auditor_knows_who_is_on_duty(at: datetime, expected: set[str]) -> N
 def test_the_auditor_notices(mutant: Mutant) -> None:
     """Within a few seeds: not every day has the occasion to break every promise."""
     found = []
-    for seed in range(1, 13):
+    for seed in range(mutant.seed, mutant.seed + 12):
         with mutant.breaks():
             outcome = simulate(seed, hours=3, faults=mutant.faults, real_limit_s=40)
         if outcome.violation is not None:
@@ -401,9 +401,9 @@ def test_a_seed_is_a_world() -> None:
 
 
 def test_the_same_seed_gives_the_same_journal_whatever_the_order_of_sets() -> None:
-    here = simulate(2, hours=2)
+    here = simulate(17, hours=2)
     assert here.violation is None
-    code = "from tests.simulation.run import simulate; print(simulate(2, hours=2).hash)"
+    code = "from tests.simulation.run import simulate; print(simulate(17, hours=2).hash)"
     other = os.environ | {"PYTHONHASHSEED": "4711"}
     there = subprocess.run(
         [sys.executable, "-c", code],
