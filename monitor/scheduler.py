@@ -117,6 +117,7 @@ class Scheduler:
                 on_day, CronTrigger(hour=ROLL_OVER_HOUR, timezone=zone), args=(zone,), id=f"day:{zone}"
             )
         self._jobs.add_job(self._snapshots, IntervalTrigger(hours=1), id="snapshots")
+        self._jobs.add_job(self._forget_positions, IntervalTrigger(minutes=1), id="positions")
         self._jobs.start()
         self._look_at_all()
         self._arm(self._clock.now())
@@ -234,6 +235,13 @@ class Scheduler:
         latest = now + LONGEST_SLEEP
         first = self._agenda.first()
         return latest if first is None else min(max(first[0][0], now), latest)
+
+    async def _forget_positions(self) -> None:
+        """Where somebody was is kept no longer than the policy says (spec 7.18), whether anybody asks or not."""
+        now = self._clock.now()
+        for shell in list(self._shells().values()):
+            engine = shell.engine
+            engine.positions.forget_older(now - engine.state.values.policy.position_kept)
 
     async def _snapshots(self) -> None:
         for shell in list(self._shells().values()):
