@@ -468,7 +468,7 @@ def _outside_told(r: Reading, alert: AlertRead, end: Fact, told: set[str]) -> It
                 m.person == message.person
                 and m.settled
                 and m.settled[-1].body.get("reason") == "wrong_number"
-                for m in alert.messages
+                for m in r.messages.values()  # it is remembered of the person, whatever they were told of
             )
             if not wrong:
                 yield f"{alert.ref}: {r.name(message.person)} heard {message.template}, and not that it is over"
