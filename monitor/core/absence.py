@@ -12,9 +12,9 @@ from collections.abc import Collection
 
 from escalation import reassure
 from escalation.people import PersonView, is_quiet
-from escalation.track import Contact
+from escalation.track import Contact, Priority
 from monitor.core import facts as f
-from monitor.core import homes
+from monitor.core import homes, notices
 from monitor.core.alerts import duty_chain, end_alert, intend, may_hear, person_for, raise_alert
 from monitor.core.evolve import BY_ABSENCE, ENDED_AWAY, evolve_absence
 from monitor.core.inputs import SPOKE_TO, AbsenceActed, AbsenceTold, AwayEnd
@@ -256,19 +256,10 @@ _ACTIONS = {"confirm": _confirm, "asked": _asked, "change_review": _change_revie
 
 def _tell_workers(work: Work, visit: Visit, template: str) -> None:
     """One text to each care worker of the visit."""
+    who = visit.service_user
+    priority: Priority = "time_critical" if visit.time_critical else "repeat"
     for worker in visit.workers:
-        line = person_for(work, worker, visit.service_user).text_line()
-        if line is not None:
-            contact = Contact(
-                person=worker,
-                line=line.ref,
-                channel="sms",
-                purpose="notice",
-                template=template,
-                priority="time_critical" if visit.time_critical else "repeat",
-                about=visit.service_user,
-            )
-            intend(work, contact, alert=None, visit=visit)
+        notices.text(work, worker, template, of=who, visit=visit, about=who, priority=priority)
 
 
 def _tell_kin(work: Work, absence: Absence, following: Visit | None) -> None:
@@ -339,19 +330,9 @@ def heard(work: Work, message: Message, answer: str, proof: str) -> None:
 
 
 def _tell_duty(work: Work, about: str | None, template: str) -> None:
-    told = next((one for one in duty_chain(work, about) if one.text_line() is not None), None)
-    line = told.text_line() if told is not None else None
-    if told is not None and line is not None:
-        contact = Contact(
-            person=told.ref,
-            line=line.ref,
-            channel="sms",
-            purpose="notice",
-            template=template,
-            priority="repeat",
-            about=about,
-        )
-        intend(work, contact, alert=None)
+    told = notices.on_duty(work, about)
+    if told is not None:
+        notices.text(work, told.ref, template, of=about, about=about)
 
 
 # --- every morning ---
@@ -395,17 +376,7 @@ def _question(work: Work, absences: list[Absence]) -> None:
     named = (
         a.service_user for a in absences if may_hear(work, None, told.ref, line.ref, about=a.service_user)
     )
-    contact = Contact(
-        person=told.ref,
-        line=line.ref,
-        channel="sms",
-        purpose="notice",
-        template="OC-8",
-        priority="repeat",
-        about=next(named, None),
-        count=len(absences),
-    )
-    intend(work, contact, alert=None)
+    notices.text(work, told.ref, "OC-8", about=next(named, None), count=len(absences))
 
 
 def _alarm(work: Work, absences: list[Absence]) -> None:

@@ -14,9 +14,9 @@ from msgspec import structs
 
 from config.policy import Calendar, Policy
 from escalation import replace
-from escalation.track import Contact
 from monitor.core import facts as f
-from monitor.core.alerts import duty_chain, intend, managers, person_for
+from monitor.core import notices
+from monitor.core.alerts import managers, person_for
 from monitor.core.inputs import ActionTaken
 from monitor.core.state import CHECKS, Alert, Visit
 from monitor.core.views import SAFEGUARDING, CheckReason
@@ -124,17 +124,17 @@ def on_deadline(work: Work, due_at: datetime) -> None:
         reminded = f.ChecksReminded(waiting=waiting, told=0, next_at=morning, reason=NIGHT)
         work.emit(CHECKS, reminded, due_at=due_at)
         return
-    contacts = _contacts(work, waiting)
+    recipients = _recipients(work)
     again = next_day(work.now, policy.day_ends, calendar) if by_day else work.now + policy.check_within
     work.emit(
         CHECKS,
         f.ChecksReminded(
-            waiting=waiting, told=len(contacts), next_at=again, reason="" if contacts else NOBODY
+            waiting=waiting, told=len(recipients), next_at=again, reason="" if recipients else NOBODY
         ),
         due_at=due_at,
     )
-    for contact in contacts:
-        intend(work, contact, alert=None)
+    for person in recipients:
+        notices.text(work, person, WORDS, count=waiting)
 
 
 def next_day(now: datetime, clock: time, calendar: Calendar) -> datetime:
@@ -148,26 +148,8 @@ def _morning(now: datetime, ends: time, calendar: Calendar) -> datetime:
     return today if today > now else next_day(now, ends, calendar)
 
 
-def _contacts(work: Work, waiting: int) -> list[Contact]:
-    """To each manager who takes texts; where none does, to the first on duty who does."""
-    found = [contact for person in managers(work) for contact in _text(work, person, waiting)]
-    if found:
-        return found
-    on_duty = (contact for person in duty_chain(work, None) for contact in _text(work, person.ref, waiting))
-    return [contact for contact, _ in zip(on_duty, range(1), strict=False)]
-
-
-def _text(work: Work, person: str, waiting: int) -> list[Contact]:
-    line = person_for(work, person, None).text_line()
-    if line is None:
-        return []
-    contact = Contact(
-        person=person,
-        line=line.ref,
-        channel="sms",
-        purpose="notice",
-        template=WORDS,
-        priority="repeat",
-        count=waiting,
-    )
-    return [contact]
+def _recipients(work: Work) -> list[str]:
+    """Each manager who takes texts; where none does, the first on duty who does."""
+    found = [person for person in managers(work) if person_for(work, person, None).text_line() is not None]
+    on_duty = notices.on_duty(work, None) if not found else None
+    return found if on_duty is None else [on_duty.ref]

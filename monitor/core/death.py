@@ -7,11 +7,10 @@ machine, the office hears it once, and care workers are asked to ring the office
 
 from __future__ import annotations
 
-from escalation.track import Contact
 from monitor.core import facts as f
-from monitor.core import practice
+from monitor.core import notices, practice
 from monitor.core.absence import absence_of, supervises
-from monitor.core.alerts import DIED, at_rest, cancel, duty_chain, end_alert, intend, person_for
+from monitor.core.alerts import DIED, at_rest, cancel, end_alert
 from monitor.core.inputs import DeathTold
 from monitor.core.state import Alert, Visit
 from monitor.core.times import planned_again
@@ -105,33 +104,12 @@ def _cancel_messages(work: Work) -> None:
 
 def _tell(work: Work, seen: DeathTold, workers: dict[str, Visit | None], template: str, count: int) -> None:
     """The office once; care workers that they ring it before their next visit there, and no more than that."""
-    on_duty = next((o for o in duty_chain(work, seen.service_user) if o.text_line() is not None), None)
-    line = on_duty.text_line() if on_duty is not None else None
-    if on_duty is not None and line is not None:
-        office = Contact(
-            person=on_duty.ref,
-            line=line.ref,
-            channel="sms",
-            purpose="notice",
-            template=template,
-            priority="time_critical",
-            about=seen.service_user,
-            count=count,
-        )
-        intend(work, office, alert=None)
+    who = seen.service_user
+    office = notices.on_duty(work, who)
+    if office is not None:
+        notices.text(work, office.ref, template, of=who, about=who, count=count, priority="time_critical")
     for worker, visit in sorted(workers.items()):
-        line = person_for(work, worker, seen.service_user).text_line()
-        if line is not None:
-            neutral = Contact(
-                person=worker,
-                line=line.ref,
-                channel="sms",
-                purpose="notice",
-                template=RING_OFFICE,
-                priority="time_critical",
-                about=seen.service_user,
-            )
-            intend(work, neutral, alert=None, visit=visit)
+        notices.text(work, worker, RING_OFFICE, of=who, visit=visit, about=who, priority="time_critical")
 
 
 def _taken_back(work: Work, seen: DeathTold) -> Decision:

@@ -13,6 +13,7 @@ from escalation.people import PersonView
 from escalation.replies import Answer
 from escalation.track import Contact, ContactChannel
 from monitor.core import facts as f
+from monitor.core import notices
 from monitor.core.alerts import cancel, intend, managers, person_for
 from monitor.core.state import Message
 from monitor.core.views import Result
@@ -97,10 +98,10 @@ def _unanswered(work: Work, one: HandOver, due_at: datetime | None, reason: str 
     """The outgoing person stays on and hears it; so does the registered manager."""
     _emit(work, one, "unanswered", reason=reason, due_at=due_at)
     if one.outgoing is not None:
-        _tell(work, one.outgoing, STAYS_ON, one)
+        notices.text(work, one.outgoing, STAYS_ON, about=one.person)
     for manager in managers(work):
         if manager not in (one.outgoing, one.person):
-            _tell(work, manager, TELLS_MANAGER, one)
+            notices.text(work, manager, TELLS_MANAGER, about=one.person)
 
 
 def _start(work: Work, one: HandOver, proof: str) -> None:
@@ -111,7 +112,7 @@ def _start(work: Work, one: HandOver, proof: str) -> None:
         return
     told = [one.outgoing, *managers(work)]
     for person in dict.fromkeys(person for person in told if person is not None and person != one.person):
-        _tell(work, person, STARTED_AFTER_ALL, one)
+        notices.text(work, person, STARTED_AFTER_ALL, about=one.person)
 
 
 def _over(work: Work, one: HandOver, reason: str) -> None:
@@ -227,19 +228,3 @@ def _intend(work: Work, view: PersonView, line: str, channel: ContactChannel, te
         ring_s=round(work.policy().ring_staff.total_seconds()),
     )
     return intend(work, contact, alert=None)
-
-
-def _tell(work: Work, person: str, template: str, about: HandOver) -> None:
-    line = person_for(work, person, None).text_line()
-    if line is None:
-        return
-    contact = Contact(
-        person=person,
-        line=line.ref,
-        channel="sms",
-        purpose="notice",
-        template=template,
-        priority="repeat",
-        about=about.person,
-    )
-    intend(work, contact, alert=None)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import datetime, time
 
 from config.policy import Calendar, Policy
-from escalation.track import Contact
 from monitor.core import facts as f
-from monitor.core.alerts import duty_chain, end_alert, intend, may_hear, raise_alert
+from monitor.core import notices
+from monitor.core.alerts import end_alert, may_hear, raise_alert
 from monitor.core.inputs import HomeSaid
 from monitor.core.state import Message, Visit, visit_deadline
 from monitor.core.times import changed, resolve
@@ -47,22 +47,11 @@ def look(work: Work, visit: Visit) -> None:
 
 def _ask_office(work: Work, visit: Visit, decide: datetime) -> bool:
     """The first on duty who takes texts; False: there is nobody, so a person is summoned now."""
-    for person in duty_chain(work, visit.service_user):
-        line = person.text_line()
-        if line is None or not may_hear(work, None, person.ref, line.ref, visit):
-            continue
-        contact = Contact(
-            person=person.ref,
-            line=line.ref,
-            channel="sms",
-            purpose="notice",
-            template=ASKS,
-            priority="time_critical",
-            at=decide,
-        )
-        intend(work, contact, alert=None, visit=visit)
-        return True
-    return False
+    who = visit.service_user
+    asked = notices.on_duty(work, who)
+    return asked is not None and notices.text(
+        work, asked.ref, ASKS, of=who, visit=visit, at=decide, priority="time_critical"
+    )
 
 
 def pointless(work: Work, message: Message) -> str | None:

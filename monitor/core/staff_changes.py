@@ -14,7 +14,8 @@ from escalation import reassure
 from escalation.people import LineView, PersonView, is_quiet, speaker_of
 from escalation.track import Contact
 from monitor.core import facts as f
-from monitor.core.alerts import duty_chain, intend, person_for
+from monitor.core import notices
+from monitor.core.alerts import intend, person_for
 from monitor.core.state import STAFF_CHANGES, Message, Visit
 from monitor.core.work import Work
 
@@ -165,17 +166,8 @@ def _has_heard(work: Work, visit: Visit, worker: str) -> bool:
 
 def _ask_staff(work: Work, untold: list[Visit]) -> None:
     """One text to the first on duty who takes texts: these are a person's to tell."""
-    for person in duty_chain(work, untold[0].service_user):
-        line = person.text_line()
-        if line is not None:
-            contact = Contact(
-                person=person.ref,
-                line=line.ref,
-                channel="sms",
-                purpose="notice",
-                template=UNTOLD,
-                priority="repeat",
-                count=len({visit.service_user for visit in untold}),
-            )
-            intend(work, contact, alert=None, visit=untold[0])
-            return
+    first = untold[0]
+    asked = notices.on_duty(work, first.service_user)
+    if asked is not None:
+        people = len({visit.service_user for visit in untold})
+        notices.text(work, asked.ref, UNTOLD, of=first.service_user, visit=first, count=people)

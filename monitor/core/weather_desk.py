@@ -16,6 +16,7 @@ from escalation.people import LineView, PersonView, is_quiet, speaker_of, unders
 from escalation.replies import Answer
 from escalation.track import Contact, ContactChannel
 from monitor.core import facts as f
+from monitor.core import notices
 from monitor.core.alerts import (
     cancel,
     duty_chain,
@@ -212,7 +213,7 @@ def _report_is_owed(work: Work, weather: Weather) -> None:
     elif weather.report_remind_at is not None and weather.report_remind_at <= work.now:
         work.emit(weather.ref, f.WeatherReminded(what="report"))
         for manager in managers(work):
-            _tell(work, manager, "OC-123", at=weather.report_by)
+            notices.text(work, manager, "OC-123", at=weather.report_by)
 
 
 def _over(work: Work, weather: Weather, by: str | None) -> None:
@@ -257,33 +258,7 @@ def _tell_everybody(
     """Who is on duty, and the managers: what the machine leaves out is theirs to know."""
     for person in duty_chain(work, None):
         if person.ref != but:
-            _tell(work, person.ref, template, about=about, at=at, count=count)
-
-
-def _tell(
-    work: Work,
-    person: str,
-    template: str,
-    *,
-    about: str | None = None,
-    at: datetime | None = None,
-    count: int = 0,
-) -> None:
-    line = person_for(work, person, None).text_line()
-    if line is None:
-        return
-    contact = Contact(
-        person=person,
-        line=line.ref,
-        channel="sms",
-        purpose="notice",
-        template=template,
-        priority="repeat",
-        about=about,
-        at=at,
-        count=count,
-    )
-    intend(work, contact, alert=None)
+            notices.text(work, person.ref, template, about=about, at=at, count=count)
 
 
 # --- the council: one report an hour ---
@@ -460,7 +435,7 @@ def on_settled(work: Work, message: Message, result: Result) -> None:
     manager to make."""
     if message.template in REPORTS and result == "failed":
         for manager in managers(work):
-            _tell(work, manager, "OC-128", about=message.person)
+            notices.text(work, manager, "OC-128", about=message.person)
     weather = work.weather()
     if message.purpose != "weather" or weather is None or message.proof is not None:
         return
