@@ -63,7 +63,9 @@ CHASES = 3
 ASKS_FOR_PERSON: tuple[Answer, ...] = ("talk", "help", "ring_me")
 """Answers that want a person now."""
 LINE_BUSY = timedelta(seconds=5)
-"""How soon a call to an engaged line of somebody is tried again."""
+"""How soon a call to an engaged line of somebody is tried again, at first."""
+LINE_BUSY_MOST = timedelta(seconds=30)
+"""How soon once it has waited for minutes: every look is a fact, and forty calls may wait for one telephone (ours)."""
 LONGEST_TALK = timedelta(seconds=90)
 """A call whose end nobody reported stops engaging its line this long after the ring."""
 NOT_WELL = frozenset({"CW-5", "CW-120"})
@@ -102,7 +104,9 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
         return Decision(answer="hold")
     if message.channel == "call" and (_line_is_busy(work, message) or _talks_to_us(work, message)):
         # two calls to one telephone: the second would meet engaged, or a voicemail
-        work.emit(message.key, f.MessageDeferred(reason="line_busy", next_at=work.now + LINE_BUSY))
+        work.emit(
+            message.key, f.MessageDeferred(reason="line_busy", next_at=work.now + _look_again(work, message))
+        )
         return work.decision(answer="no")
     peace = _left_in_peace(work, message) if message.purpose in RINGS_HOME else None
     if peace is not None:
@@ -116,6 +120,14 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
     )
     work.emit(message.key, attempted)
     return work.decision(answer="send")
+
+
+def _look_again(work: Work, message: Message) -> timedelta:
+    """A quarter of what it has waited already, so that it waits little longer than the line was engaged; who asks for
+    help waits no longer than they must."""
+    if message.priority == "help":
+        return LINE_BUSY
+    return min(max((work.now - message.intended_at) / 4, LINE_BUSY), LINE_BUSY_MOST)
 
 
 def _line_is_busy(work: Work, message: Message) -> bool:

@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from escalation.people import LineView, PersonView, PlanView
 from monitor.core import facts as f
@@ -419,6 +420,34 @@ def test_a_second_call_to_an_engaged_line_waits_until_the_first_is_over() -> Non
     assert (waiting.phase, waiting.reason) == ("queued", "line_busy")
     desk.tell(DeliveryReported(key=first.key, status="no_answer"))
     assert desk.send(waiting) == "send"
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "priority", "again_s"),
+    [
+        (0, "summon", 5),
+        (20, "summon", 5),
+        (40, "summon", 10),
+        (120, "summon", 30),
+        (900, "summon", 30),
+        (900, "help", 5),
+    ],
+)
+def test_a_call_that_waits_long_for_an_engaged_line_is_looked_at_less_often(
+    waited_s: float, priority: Any, again_s: float
+) -> None:
+    desk = Desk(MONDAY.replace(hour=10), public="off", summon_next=timedelta(hours=1))
+    desk.plan("v1", time_critical=True)
+    desk.plan("v2", service_user="ed2")
+    desk.advance(minutes=31)
+    first, second = [m for m in desk.messages("summon", "olga") if m.channel == "call"]
+    desk.state.values.messages[second.key] = structs.replace(
+        second, priority=priority, expires_at=desk.now + timedelta(hours=1)
+    )
+    desk.now = second.intended_at + timedelta(seconds=waited_s)
+    desk.send(first)
+    assert desk.tell_turn(desk.message(second.key)) == "no"
+    assert desk.bodies(f.MessageDeferred)[-1].next_at == desk.now + timedelta(seconds=again_s)
 
 
 def test_a_call_whose_end_nobody_reports_engages_its_line_for_two_minutes_at_most() -> None:

@@ -132,14 +132,20 @@ class Faults:
         self._run.broker.nobody_reads()
         self._run.changed()
         await asyncio.sleep(span)
-        self._run.still = False
-        self._run.auditor.goes_on()
-        if self._run.loop.still == life:
-            self._run.loop.resume()
-        self._run.broker.read_again(self._run.rng.choice((0.0, 0.05, 0.5)))
-        self._run.auditor.note("goes on")
+        self.go_on(self._run.rng.choice((0.0, 0.05, 0.5)))
         await asyncio.sleep(scheduler.SETTLE_S + 0.5)
         self._run.changed()
+
+    def go_on(self, reads_after_s: float = 0.0) -> None:
+        """A process that stands still runs again, and what the kernel held for it is read."""
+        if not self._run.still:
+            return
+        self._run.still = False
+        self._run.auditor.goes_on()
+        if self._run.loop.still is not None:
+            self._run.loop.resume()
+        self._run.broker.read_again(reads_after_s)
+        self._run.auditor.note("goes on")
 
     async def _provider_fails(self) -> None:
         self._run.auditor.note("the telephone network is down")

@@ -436,9 +436,7 @@ class Run:
         self.broker.up = True
         self.clock.offset = timedelta()
         self.faults.mend_store()
-        if self.loop.still is not None:
-            self.loop.resume()
-        self.still = False
+        self.faults.go_on()
         for handset in self._handsets.values():
             handset.connect(online=True)
         while self.machine.app is None or not self.machine.app.watching:
