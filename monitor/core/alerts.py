@@ -1265,9 +1265,12 @@ NOT_TOLD = "OC-131"
 
 
 def _watch_again(work: Work, alert: Alert, reason: EndedReason) -> None:
-    """An outcome settles what has been. If the visit was moved to a time to come meanwhile, that is watched."""
+    """An outcome settles what has been. If the visit was moved to a time to come meanwhile, that is watched; to which
+    somebody has come is past, also by a clock that was set back."""
     visit = work.visit(alert.visit)
-    if visit is not None and visit.resolved and reason == "outcome_recorded" and visit.start > work.now:
+    if visit is None or reason != "outcome_recorded" or visit.anybody_there:
+        return
+    if visit.resolved and visit.start > work.now:
         work.emit(visit.ref, planned_again(visit, work.policy_for(visit.service_user)))
 
 

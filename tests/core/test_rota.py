@@ -280,6 +280,20 @@ def test_the_time_to_which_a_settled_visit_was_moved_is_watched() -> None:
     assert [alert.state for alert in desk.alerts("late_visit")] == ["ended", "open"]
 
 
+def test_a_visit_that_was_made_is_not_watched_again_by_a_clock_that_is_set_back() -> None:
+    desk = Desk()
+    desk.plan()
+    desk.advance(minutes=31)
+    desk.text("ed", word="help")
+    desk.act("close", "mary", reason="outcome_recorded")
+    desk.check(at=MONDAY)
+    assert desk.alert("help_asked").visit == "v1"
+    desk.now -= HOUR
+    desk.act("close", "mary", alert=desk.alert("help_asked"), reason="seen_well")
+    assert len(desk.bodies(f.VisitPlanned)) == 1
+    assert desk.visit("v1").anybody_there
+
+
 @pytest.mark.parametrize("reason", ["outcome_recorded", "cancelled_confirmed"])
 def test_an_upload_that_repeats_a_settled_visit_does_not_watch_it_again_and_one_that_moves_it_does(
     reason: str,
