@@ -70,6 +70,10 @@ async def _off_loop(work: Callable[[], bytes]) -> bytes:
     return await asyncio.to_thread(work)
 
 
+READ_TURNS = 10
+"""So often the sockets are looked at before deadlines that passed meanwhile are fired."""
+
+
 class App:
     """One daemon. `run` returns when `stop` is set; `reload` takes a new configuration, whole or not at all."""
 
@@ -198,7 +202,10 @@ class App:
         self.watch.listen_anew()
         if self.mqtt is not None:
             await self.mqtt.settle(seconds)
-        await asyncio.sleep(min(0.05, seconds))
+        # turns of the loop and not only time: a request is accepted in one, read in another, decided in a third, and
+        # a machine that was busy elsewhere gives us all of the time in one of them
+        for _ in range(READ_TURNS):
+            await asyncio.sleep(min(0.05, seconds) / READ_TURNS)
 
     def _shell(self, config: DeskConfig) -> DeskShell:
         mint = minter(self._small, self.clock.now)

@@ -158,13 +158,15 @@ class Scheduler:
             return
         first = self._agenda.first()
         if first is not None and first[0][0] < self._armed_for:
-            self._arm(max(first[0][0], self._clock.now()))
+            self._arm(max(first[0][0], self._clock.now()), asked_for=self._armed_for)
 
-    def _arm(self, at: datetime) -> None:
-        """(Re)place the one wake-up job."""
+    def _arm(self, at: datetime, *, asked_for: datetime | None = None) -> None:
+        """(Re)place the one wake-up job. `asked_for`: for when it was armed until now; if that has passed we have stood
+        still, and whoever wakes earlier for something new must not take that for a wake-up in time."""
+        since = at if asked_for is None else min(at, asked_for)
         self._armed_for = at
         self._jobs.add_job(
-            self._wake, DateTrigger(run_date=self._wall(at)), id="wake", replace_existing=True, args=(at,)
+            self._wake, DateTrigger(run_date=self._wall(at)), id="wake", replace_existing=True, args=(since,)
         )
 
     async def _wake(self, asked_for: datetime) -> None:

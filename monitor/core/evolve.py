@@ -182,7 +182,7 @@ def _fold_visit(state: State, fact: Happened, seen: Fold) -> None:
     visits[fact.subject] = new
     state.index_visit(new, old)
     if isinstance(fact.body, f.ArrivalRecorded):
-        _been_there(state, new, fact.body)
+        _been_there(state, new, fact, fact.body)
     anew = isinstance(fact.body, f.VisitPlanned)
     for key in new.asks:
         if anew or _answered_by_itself(new, values.messages.get(key)):
@@ -196,14 +196,16 @@ def _answered_by_itself(visit: Visit, message: Message | None) -> bool:
     return all(place.worker != message.person or not place.inside for place in visit.places)
 
 
-def _been_there(state: State, visit: Visit, body: f.ArrivalRecorded) -> None:
+def _been_there(state: State, visit: Visit, fact: Happened, body: f.ArrivalRecorded) -> None:
     """Who comes is one of those whom they know, from here on."""
     values = state.values
     if body.worker is None:
         return
     day = state.calendar.day(body.arrived_at)
     if values.changes_told is None:
-        values.changes_told = values.changes_checked = day
+        # on the first evening nearly nobody is known yet: tomorrow at the hour is the first time
+        over = fact.at >= state.calendar.at_local(day, values.policy.staff_changes_at)
+        values.changes_told = values.changes_checked = day + timedelta(days=over)
         state.moved(STAFF_CHANGES)
     known = values.regulars.get(visit.service_user, {})
     if known.get(body.worker, date.min) < day:

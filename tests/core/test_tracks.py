@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -21,7 +22,8 @@ BUSY = (*ONCE, "answer", "answer", "wait", "wait")
 DAYS = st.lists(st.tuples(st.sampled_from(BUSY), NUMBER, NUMBER, NUMBER), max_size=45)
 ENDS = frozenset({"reached", "not_reached", "skipped", "done"})
 GOES_ON: dict[str, frozenset[str]] = {
-    "summon": frozenset({"lapsed", "line_waits", "handed_over", "passed_on", "no_key"}),
+    # an incident that is over gives its alerts their summons back
+    "summon": frozenset({"lapsed", "line_waits", "handed_over", "passed_on", "no_key", "incident_over"}),
     # a claim that was waited for in vain: the service user is rung after all
     "reassure": frozenset({"raised", "ask_public", "dark", "clock_doubted", "same_line"}),
     "locate": frozenset({"eta_missed", "replanned"}),
@@ -81,6 +83,7 @@ def moved_back(desk: Desk) -> list[str]:
     return found
 
 
+@pytest.mark.timeout(300)
 @settings(max_examples=120, deadline=None)
 @given(DAYS, st.sampled_from(("auto", "auto", "ask", "off")))
 def test_every_track_of_an_open_alert_is_at_an_end_or_has_a_next_moment(day: list[Op], public: str) -> None:
