@@ -173,6 +173,7 @@ def raise_alert(
     tell_now: bool = True,
     incident: str | None = None,
     in_incident: bool = False,
+    placement: str | None = None,
 ) -> Alert:
     """Raise it and start its tracks. `too_old`: it goes to staff in one digest, by the incident it belongs to.
     `incident`: that of its cause; `in_incident`: it is that which summons staff, and not this alert.
@@ -190,6 +191,7 @@ def raise_alert(
         reason=reason,
         count=count,
         line=line,
+        placement=placement,
         hour_at=work.now + work.state.policy_of(digest).replace_within
         if kind in WITH_HOUR and not too_old
         else None,
@@ -466,8 +468,17 @@ def _waits_already(work: Work, alert: Alert, contact: Contact) -> bool:
     )
 
 
-def intend(work: Work, contact: Contact, *, alert: Alert | None, visit: Visit | None = None) -> str:
-    """Journal that a message is to go out. Rehearsed ones are settled at once: "would have been sent"."""
+def intend(
+    work: Work,
+    contact: Contact,
+    *,
+    alert: Alert | None,
+    visit: Visit | None = None,
+    placement: str | None = None,
+    expires_at: datetime | None = None,
+) -> str:
+    """Journal that a message is to go out. Rehearsed ones are settled at once: "would have been sent". `placement`: the
+    package of which it speaks; `expires_at`: until when it is worth sending, where its words do not say."""
     key = work.ctx.mint("m")
     slot, bare = _slot(work, contact, alert, visit)
     work.emit(
@@ -480,12 +491,13 @@ def intend(work: Work, contact: Contact, *, alert: Alert | None, visit: Visit | 
             channel=contact.channel,
             template=contact.template,
             priority=contact.priority,
-            expires_at=_lives_until(work, contact, alert, visit),
+            expires_at=expires_at or _lives_until(work, contact, alert, visit),
             slot=slot,
             bare=bare,
             ring_s=contact.ring_s,
             visit=visit.ref if visit is not None else alert.visit if alert is not None else None,
             about=contact.about,
+            placement=placement,
             count=contact.count,
             at=contact.at,
         ),

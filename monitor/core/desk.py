@@ -80,6 +80,7 @@ from monitor.core.inputs import (
     SignalChanged,
     WeatherSaid,
 )
+from monitor.core.placing import desk as placing
 from monitor.core.state import AWAY, CHECKS, DUTY, REPLAN, ROTA, STAFF_CHANGES, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
@@ -114,6 +115,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         messages.on_deadline(work, message)
     elif (weather := work.weather_of(subject)) is not None:
         weather_desk.on_deadline(work, weather)
+    elif (placement := work.placement(subject)) is not None:
+        placing.on_deadline(work, placement)
     elif subject == ROTA:
         rota.on_deadline(work, seen.due_at)
     elif subject == STAFF_CHANGES:
@@ -557,4 +560,5 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     LineBack: lines.back,
     PinsGuessed: callers.guessed,
     DayRolled: _day,
+    **placing.DECIDE,
 }

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, structs
 
+from config.placing import PlacingPolicy, decode_placing
 from config.policy import Policy, decode_policy
 from escalation import replace
 from escalation.inform import Council
@@ -21,6 +22,9 @@ from escalation.replies import CHECK_OUT, Question, same_question
 from escalation.track import Track
 from monitor.core import facts as f
 from monitor.core.facts import Draft, Happened
+from monitor.core.placing.facts import PLACEMENT_FACTS, PlacingAdopted, ProviderAdopted
+from monitor.core.placing.fold import evolve_ledger, evolve_placement, tidy_ledger
+from monitor.core.placing.model import Provider
 from monitor.core.state import (
     AWAY,
     CHECKS,
@@ -608,6 +612,7 @@ def _raised(fact: Draft, body: f.AlertRaised) -> Alert:
         count=body.count,
         line=body.line,
         hour_at=body.hour_at,
+        placement=body.placement,
         tracks=_waiting(fact, body),
     )
 
@@ -786,6 +791,10 @@ def _note_on_alert(state: State, message: Message, seen: Fold) -> None:
     visit = state.values.visits.get(message.visit or "") if message.alert is None else None
     if visit is not None:
         state.values.visits[visit.ref] = structs.replace(visit, asks=(*visit.asks, message.key))
+    placement = state.values.placements.get(message.placement or "")
+    if placement is not None:
+        noted = structs.replace(placement, messages=(*placement.messages, message.key))
+        state.values.placements[placement.ref] = noted
     if alert is None:
         return
     if seen.alert is not None and seen.alert.before is alert and seen.alert.after is not None:
@@ -869,6 +878,7 @@ def _intended(fact: Draft, body: f.MessageIntended) -> Message:
         alert=body.alert,
         visit=body.visit,
         about=body.about,
+        placement=body.placement,
         count=body.count,
         at=body.at,
         slot=body.slot,
@@ -1011,6 +1021,10 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             values.died[fact.subject] = Died(by=body.by, at=fact.at, visits=body.visits)
         case f.DeathWithdrawn():
             values.died.pop(fact.subject, None)
+        case PlacingAdopted() as body:
+            _adopt_placing(state, body)
+        case ProviderAdopted() as body:
+            values.providers[fact.subject] = Provider(said=body.provider, since=fact.at)
         case f.PersonReached() as body:
             _prove(state, fact, body)
         case f.PracticeCalled() as body:
@@ -1237,9 +1251,39 @@ def _note_reply(state: State, fact: Happened, body: f.ReplyKept) -> None:
         values.replies_to[body.line] = (*values.replies_to.get(body.line, ()), fact.at)[-5:]
 
 
+def _fold_placement(state: State, fact: Happened, seen: Fold) -> None:
+    values = state.values
+    known = values.placements.get(fact.subject)
+    new = evolve_placement(known, fact.subject, fact.at, fact.policy, fact.body)
+    evolve_ledger(values.ledger, known, fact)
+    state.moved(fact.subject)
+    if new is None:
+        values.placements.pop(fact.subject, None)
+        values.placing_policies = _placing_in_use(state)
+    else:
+        values.placements[fact.subject] = new
+
+
+def _adopt_placing(state: State, body: PlacingAdopted) -> None:
+    values = state.values
+    values.placing = {terms.kind: terms.digest for terms in body.terms}
+    values.areas, values.mailbox = body.areas, body.mailbox
+    values.placing_policies |= {terms.digest: decode_placing(terms.policy) for terms in body.terms}
+    values.placing_policies = _placing_in_use(state)
+
+
+def _placing_in_use(state: State) -> dict[str, PlacingPolicy]:
+    values = state.values
+    digests = {*values.placing.values(), *(placement.policy for placement in values.placements.values())}
+    return {digest: policy for digest, policy in values.placing_policies.items() if digest in digests}
+
+
 def _tidy(state: State, fact: Happened) -> None:
     """The roll-over drops what was carried long enough; open visits and alerts are never touched."""
     values = state.values
+    span = max((policy.fair_share_span for policy in values.placing_policies.values()), default=None)
+    if span is not None:
+        tidy_ledger(values.ledger, fact.at - span)
     for line, questions in list(values.questions.items()):
         kept = tuple(q for q in questions if q.open or fact.at - _last_used(q) < SLOT_REST)
         if kept:
@@ -1272,6 +1316,7 @@ def _tidy(state: State, fact: Happened) -> None:
             del values.regulars[person]
     for key, message in list(values.messages.items()):
         its_visit = message.alert is None and message.visit in values.visits
+        its_visit = its_visit or message.placement in values.placements
         if (
             message.phase == "settled"
             and message.alert not in values.alerts
@@ -1286,5 +1331,6 @@ _FOLDS: dict[type, Callable[[State, Happened, Fold], None]] = {
     **dict.fromkeys(ALERT_FACTS, _fold_alert),
     **dict.fromkeys(MESSAGE_FACTS, _fold_message),
     **dict.fromkeys(WEATHER_FACTS, _fold_weather),
+    **dict.fromkeys(PLACEMENT_FACTS, _fold_placement),
 }
 """By kind of fact; every other one is of the desk itself."""

@@ -12,20 +12,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from config.policy import CouncilDesk, Duty, Terms
 from escalation.on_call import DutyStep
+from monitor.core.body import Draft as Draft
+from monitor.core.body import FactBody as FactBody
+from monitor.core.body import Happened as Happened
+from monitor.core.evidence import Evidence
 from monitor.core.inputs import (
     AwayEnd,
     AwayReason,
     CheckInKind,
     Condition,
     DarkCause,
-    Evidence,
     Outcome,
     RaisedBy,
     RotaProblemCode,
@@ -33,6 +36,7 @@ from monitor.core.inputs import (
     SpokeTo,
     VisitKind,
 )
+from monitor.core.placing.facts import PlacingBody
 from monitor.core.views import (
     AlertKind,
     AnswerphoneCame,
@@ -71,12 +75,6 @@ WatchReason = Literal["reports", "last_will", "buffered", "heard", "off_shift", 
 ArrivalProof = Literal["pressed", "region", "two_fixes", "tag", "line", "manual"]
 CheckOutAnswer = Literal["left", "still_here", "ring_me"]
 CheckOutStep = Literal["waiting", "texted", "again", "rung", "on_call"]
-
-
-class FactBody(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """The part of a fact that its kind defines; the envelope is `connectors.ports.Record`."""
-
-    VERSION: ClassVar[int] = 1
 
 
 class JournalOpened(FactBody, frozen=True, kw_only=True):
@@ -392,6 +390,8 @@ class AlertRaised(FactBody, frozen=True, kw_only=True):
     """The line from which somebody rang whom nobody was joined to: a minted id."""
     hour_at: datetime | None = None
     """Somebody else is to be sent by then: its hour (spec 22.4)."""
+    placement: str | None = None
+    """The package that could not be placed."""
 
 
 class AlertTaken(FactBody, frozen=True, kw_only=True):
@@ -577,6 +577,8 @@ class MessageIntended(FactBody, frozen=True, kw_only=True):
     visit: str | None = None
     about: str | None = None
     """A person of whom the words speak: a minted id."""
+    placement: str | None = None
+    """The package of which they speak."""
     count: int = 0
     at: datetime | None = None
     """A moment of which the words speak: when somebody will be there, or until when an offer stands."""
@@ -1027,27 +1029,10 @@ AnyBody = (
     | SignalFound
     | DayRolledOver
     | WatchFault
+    | PlacingBody
 )
 KINDS: dict[str, type[FactBody]] = {kind.__name__: kind for kind in AnyBody.__args__}
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
-
-
-class Draft(Struct, frozen=True, kw_only=True, gc=False):
-    """A fact before it has a place in the journal: what `decide` answers, and sees of its own earlier facts."""
-
-    at: datetime
-    subject: str
-    body: FactBody
-    due_at: datetime | None = None
-    """The deadline that caused it; the lateness is the fact's `at` less this."""
-    policy: str = ""
-    """The digest under which it was decided: the desk's present one, or the one that an alert keeps."""
-
-
-class Happened(Draft, frozen=True, kw_only=True, gc=False):
-    """A fact as the fold sees it, live and on replay alike."""
-
-    seq: int
 
 
 class UnknownFactError(Exception):

@@ -14,6 +14,8 @@ from msgspec import Struct
 from config.policy import Contract, CouncilDesk, Duty, Policy
 from escalation.free_number import WhyPerson
 from escalation.track import TrackName
+from monitor.core.evidence import Evidence as Evidence
+from monitor.core.placing.inputs import PlacingInput
 
 Source = Literal["mqtt", "owntracks", "http", "traccar", "file", "phone"]
 SOURCES: tuple[Source, ...] = ("mqtt", "owntracks", "http", "traccar", "file", "phone")
@@ -82,13 +84,6 @@ FileTrouble = Literal["file_refused", "cancels_unconfirmed", "rota_feed_old"]
 nobody has confirmed it, no new rota comes."""
 
 DarkCause = Literal["device", "feed", "broker", "clock"]
-
-
-class Evidence(Struct, frozen=True, kw_only=True, gc=False):
-    """A reference to a row of the evidence store: its id and SHA-256(salt ‖ body) in hex."""
-
-    id: str
-    digest: str
 
 
 class Position(Struct, frozen=True, kw_only=True, gc=False):
@@ -610,4 +605,5 @@ Input = (
     | LineBack
     | PinsGuessed
     | DayRolled
+    | PlacingInput
 )

@@ -13,6 +13,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from config.placing import Area, PlacementKind, PlacingPolicy
 from config.policy import (
     Calendar,
     CouncilDesk,
@@ -43,6 +44,8 @@ from monitor.core.facts import (
     WorkerAnswer,
 )
 from monitor.core.inputs import AwayEnd, AwayReason, Condition, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
+from monitor.core.placing.clock import next_moment
+from monitor.core.placing.model import Ledger, Placement, Provider
 from monitor.core.views import (
     AlertKind,
     AlertState,
@@ -327,6 +330,8 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     line: str | None = None
     lines: tuple[Held, ...] = ()
     hour_at: datetime | None = None
+    placement: str | None = None
+    """The package that could not be placed."""
     sent: tuple[Sent, ...] = ()
     """Replacements who accepted and have not given it back, in the order of the journal."""
     declined: tuple[str, ...] = ()
@@ -366,6 +371,7 @@ class Message(Struct, frozen=True, kw_only=True, gc=False):
     alert: str | None = None
     visit: str | None = None
     about: str | None = None
+    placement: str | None = None
     count: int = 0
     at: datetime | None = None
     slot: int | None = None
@@ -609,6 +615,16 @@ class Values(Struct, kw_only=True):
     """When it was last an alarm that nobody had answered for those away."""
     died: dict[str, Died] = {}
     """By service user. It is kept for ever."""
+    placing: dict[PlacementKind, str] = {}
+    """By kind of package: the digest of the policy by which such packages are placed now."""
+    placing_policies: dict[str, PlacingPolicy] = {}
+    """By digest: the present ones, and those of packages that are still here."""
+    areas: tuple[Area, ...] = ()
+    mailbox: str | None = None
+    """Under this minted id the brokerage mailbox is written to."""
+    providers: dict[str, Provider] = {}
+    placements: dict[str, Placement] = {}
+    ledger: Ledger = {}
 
 
 class Round(Struct, frozen=True, kw_only=True, gc=False):
@@ -650,6 +666,7 @@ class State:
         self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
         self._moved |= dict.fromkeys(self.values.devices)
         self._moved |= dict.fromkeys(self.values.weathers)
+        self._moved |= dict.fromkeys(self.values.placements)
         self.moved(ROTA)
         self.moved(CHECKS)
         self.moved(DUTY)
@@ -703,6 +720,10 @@ class State:
     def policy_of(self, digest: str) -> Policy:
         """The policy under which something was opened; the present one if that is gone."""
         return self.values.policies.get(digest, self.values.policy)
+
+    def placing_of(self, placement: Placement) -> PlacingPolicy:
+        """The policy under which the package was received, and runs to its end."""
+        return self.values.placing_policies[placement.policy]
 
     def index_visit(self, visit: Visit, old: Visit | None = None) -> None:
         """Find it by service user, by care worker and by what was said about it, and ask again at its next deadline.
@@ -815,6 +836,8 @@ class State:
             at = message.next_at
         elif (weather := values.weathers.get(subject)) is not None:
             at = weather_deadline(weather)
+        elif (placement := values.placements.get(subject)) is not None:
+            at = next_moment(placement, self.placing_of(placement))
         elif subject == ROTA:
             at = rota_deadline(values, self.calendar)
         elif subject == REPLAN:

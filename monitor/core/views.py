@@ -31,6 +31,7 @@ AlertKind = Literal[
     "watch_fault",
     "message",
     "away",
+    "placement",
 ]
 ALERT_KINDS: tuple[AlertKind, ...] = AlertKind.__args__  # type: ignore[attr-defined]
 AlertState = Literal["open", "taken", "ended"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from config.placing import PlacingPolicy
 from config.policy import Policy
 from escalation.people import People, PersonView
 from escalation.replies import Question
@@ -34,6 +35,9 @@ from monitor.core.evolve import (
 )
 from monitor.core.inputs import Outcome, Position
 from monitor.core.places import Home
+from monitor.core.placing.facts import PLACEMENT_FACTS
+from monitor.core.placing.fold import evolve_placement
+from monitor.core.placing.model import Placement
 from monitor.core.state import Alert, Message, State, Visit, Weather, shelf
 from monitor.core.weather_fold import WEATHER_FACTS, evolve_weather, weather_ref
 
@@ -113,6 +117,7 @@ class Work:
         self._messages: dict[str, Message | None] = {}
         self._slots: dict[str, tuple[Question, ...]] = {}
         self._weathers: dict[str, Weather] = {}
+        self._placements: dict[str, Placement | None] = {}
         self._stopped: set[str] = set()
         self._died: dict[str, bool] = {}
         self._wrong: set[tuple[str, str]] = set()
@@ -154,6 +159,16 @@ class Work:
         if self._unseen:
             self._catch_up()
         return self._weathers.get(ref) or self.state.values.weathers.get(ref)
+
+    def placement(self, ref: str) -> Placement | None:
+        """The package, with this decision's facts."""
+        if self._unseen:
+            self._catch_up()
+        return self._placements[ref] if ref in self._placements else self.state.values.placements.get(ref)
+
+    def placing(self, placement: Placement) -> PlacingPolicy:
+        """The policy under which the package was received, and runs to its end."""
+        return self.state.placing_of(placement)
 
     def weather(self) -> Weather | None:
         """The bad weather that is declared now; one that this very decision declares only by `weather_of`."""
@@ -315,6 +330,12 @@ class Work:
             self._alerts[alert.ref] = without_step(alert, draft.body)
         return NOT_SEEN
 
+    def _see_placement(self, draft: f.Draft) -> Fold:
+        before = self.placement(draft.subject)
+        after = evolve_placement(before, draft.subject, draft.at, draft.policy, draft.body)
+        self._placements[draft.subject] = after
+        return NOT_SEEN
+
     def decision(self, **answer: Any) -> Decision:
         """The decision as it stands."""
         unseen = [NOT_SEEN] * len(self._unseen)
@@ -326,4 +347,5 @@ _SEE: dict[type[f.FactBody], Callable[[Work, f.Draft], Fold]] = {
     **dict.fromkeys(ALERT_FACTS, Work._see_alert),
     **dict.fromkeys(MESSAGE_FACTS, Work._see_message),
     **dict.fromkeys(WEATHER_FACTS, Work._see_weather),
+    **dict.fromkeys(PLACEMENT_FACTS, Work._see_placement),
 }

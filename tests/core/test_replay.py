@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.core import facts as f
 from monitor.core.inputs import DayRolled, DeadlineReached
+from monitor.core.placing.facts import PlacingBody
 from monitor.core.state import State
 from tests.core.days import OPS, Op, busy_day, copy_of, do, quiet_ends, tidy_up, unwatched
 from tests.core.driver import MONDAY, Desk
@@ -94,9 +95,11 @@ def test_a_snapshot_goes_on_as_if_nothing_had_been(before: list[Op], after: list
 def test_busy_days_between_them_have_every_kind_of_fact_and_survive_a_restart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # a council's packages have days of their own (tests/core/test_placing.py)
+    kinds = set(f.KINDS) - {kind.__name__ for kind in PlacingBody.__args__}
     seen: set[str] = set()
     for seed in range(40):
-        if seed >= 6 and seen >= set(f.KINDS):
+        if seed >= 6 and seen >= kinds:
             break
         # a day in the hand has few visits: on every second one a changed policy reaches them one by one
         monkeypatch.setattr("monitor.core.replanning.CHANGED", 1 if seed % 2 else 100)
@@ -105,7 +108,7 @@ def test_busy_days_between_them_have_every_kind_of_fact_and_survive_a_restart(
         again = desk.replayed()
         assert copy_of(again.values) == copy_of(desk.state.values)
         seen |= {type(fact.body).__name__ for fact in desk.facts}
-    assert set(f.KINDS) - seen == set()
+    assert kinds - seen == set()
 
 
 def test_the_day_rolls_over_once_and_touches_nothing_that_is_open() -> None:

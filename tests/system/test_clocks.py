@@ -28,6 +28,7 @@ from tests.system.daemon import (
     WarmStart,
     care_worker,
     chain_break,
+    day_of,
     in_s,
     instant,
     now,
@@ -271,11 +272,6 @@ def test_a_clock_set_back_an_hour_and_right_again_drops_no_deadline_and_fires_no
         assert chain_break(office.facts()) is None
 
 
-def day(clock: WallClock) -> str:
-    """The day as the rota calls it."""
-    return clock.now().date().isoformat()
-
-
 def noticed(daemon: Daemon, steps: int) -> None:
     """That many steps of the clock stand in the log; the daemon looks twice a second."""
     until_sync(
@@ -284,10 +280,14 @@ def noticed(daemon: Daemon, steps: int) -> None:
 
 
 def signal_of(office: Api, name: str, clock: WallClock) -> str:
-    """Whether it is known or dark for a visit of the day that the clock shows."""
-    seen = office.visit(name, day(clock))
-    assert seen is not None
-    return str(seen["signal"])
+    """Whether it is known or dark for a visit."""
+    return str(seen(office, name, clock)["signal"])
+
+
+def seen(office: Api, name: str, clock: WallClock) -> dict[str, Any]:
+    """The visit, on the day that the clock shows or on those beside it: tests run at midnight too."""
+    days = (day_of(clock.now() + timedelta(days=off)) for off in (0, 1, -1))
+    return next(found for day in days if (found := office.visit(name, day)) is not None)
 
 
 def confirms(daemon: Daemon, clock: WallClock) -> dict[str, Any]:
@@ -326,8 +326,7 @@ def test_started_an_hour_late_it_reads_first_and_three_hours_late_it_tells_staff
         phones.text(OFFICE)
         phones.ringing(EDNA)
         assert set(raised(office)) == {"nobody"}
-        came = office.visit("came", day(clock))
-        assert came is not None
+        came = seen(office, "came", clock)
         assert (came["stage"], came["verdicts"]) == ("arrived", ["on_time", "late_evidence"])
 
         assert daemon.stop() == 0

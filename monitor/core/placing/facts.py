@@ -1,0 +1,305 @@
+"""What a council's desk decided about its packages, past tense, versioned (`monitor.core.facts` has all kinds).
+
+The subject is the placement, but where another one is named. Ids, counts, hours, instants and named reasons only.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from config.placing import Area, PlacingTerms
+from monitor.core.body import FactBody
+from monitor.core.evidence import Evidence
+from monitor.core.placing.inputs import (
+    BidSource,
+    DeclineReason,
+    MarkKind,
+    OverrideReason,
+    PackageSaid,
+    ProviderSaid,
+    WithdrawReason,
+)
+
+CloseReason = Literal["time", "all_answered", "first_bid", "awarded", "withdrawn", "nobody_asked"]
+AskedReason = Literal["opened", "declined", "silent", "passed_on"]
+Crosses = Literal["", "runs_on", "paused"]
+"""A window that crosses the end of the broker's hours: it runs on, or only minutes within them count."""
+RuleName = Literal["cqc", "hours_limit", "start", "specialisms", "area"]
+RULES: tuple[RuleName, ...] = RuleName.__args__  # type: ignore[attr-defined]
+Outcome = Literal["holds", "fails", "unknown"]
+"""*unknown* never keeps a provider out by itself: it is shown (not yet rated, not declared)."""
+EndReason = Literal["started", "unplaced", "withdrawn"]
+BackReason = Literal["unconfirmed", "sent_back"]
+
+
+class RuleResult(Struct, frozen=True, kw_only=True, gc=False):
+    """What one rule says of one provider. `why` is a name out of a list in `monitor.core.placing.evaluate`; `value` and
+    `limit` are the numbers it compared, `at` the instant."""
+
+    rule: RuleName
+    outcome: Outcome
+    why: str = ""
+    value: int | None = None
+    limit: int | None = None
+    at: datetime | None = None
+
+
+class Row(Struct, frozen=True, kw_only=True, gc=False):
+    """One provider in a proposal. `place`: 1 is the first of those that may have it; None: this one may not."""
+
+    provider: str
+    results: tuple[RuleResult, ...]
+    minutes_held: int = 0
+    """Minutes a week of packages won in the span of the ledger, by now."""
+    packages_won: int = 0
+    start: datetime | None = None
+    rate_pence: int | None = None
+    score: int | None = None
+    late: bool = False
+    place: int | None = None
+    decided_by: str = ""
+    """The tie-break by which it stands behind the one before it."""
+
+
+class PlacingAdopted(FactBody, frozen=True, kw_only=True):
+    """How the council places packages from here on; the subject is the desk."""
+
+    terms: tuple[PlacingTerms, ...]
+    areas: tuple[Area, ...] = ()
+    mailbox: str | None = None
+
+
+class ProviderAdopted(FactBody, frozen=True, kw_only=True):
+    """What the council knows of a provider from here on; the subject is the provider."""
+
+    provider: ProviderSaid
+
+
+class PlacementReceived(FactBody, frozen=True, kw_only=True):
+    """A package is to be placed."""
+
+    package: PackageSaid
+    by: str
+    text: Evidence | None = None
+    marks: tuple[MarkKind, ...] = ()
+    override: Evidence | None = None
+
+
+class RoundOpened(FactBody, frozen=True, kw_only=True):
+    """A round has begun. `index` is that of the round in the policy; `asked` whoever may bid now, in their order (of a
+    ranked or direct round the first of `line`, those who follow)."""
+
+    index: int
+    closes_at: datetime
+    asked: tuple[str, ...]
+    line: tuple[str, ...] = ()
+    crosses: Crosses = ""
+    by: str | None = None
+    """The broker who opened it; None: it opened by itself."""
+
+
+class ProviderAsked(FactBody, frozen=True, kw_only=True):
+    """Of a ranked or direct round: the next one is asked, until `closes_at`."""
+
+    index: int
+    provider: str
+    closes_at: datetime
+    reason: AskedReason
+    crosses: Crosses = ""
+
+
+class RoundReminded(FactBody, frozen=True, kw_only=True):
+    """Whoever had not answered was reminded. `step`: how many reminders there were before."""
+
+    index: int
+    step: int
+    told: tuple[str, ...] = ()
+
+
+class BidRecorded(FactBody, frozen=True, kw_only=True):
+    """A bid, or the change of one. `change`: how many there were before from this provider for this package."""
+
+    index: int
+    provider: str
+    start: datetime
+    source: BidSource
+    late: bool = False
+    change: int = 0
+    by: str | None = None
+    how: Evidence | None = None
+    hours_free: int | None = None
+    hours_declared: int | None = None
+
+
+class BidWithdrawn(FactBody, frozen=True, kw_only=True):
+    """It counts no more. `late`: after the close; then it still stands beside the proposal, and the broker is told."""
+
+    index: int
+    provider: str
+    source: BidSource
+    late: bool = False
+    by: str | None = None
+
+
+class BidDeclined(FactBody, frozen=True, kw_only=True):
+    """A provider does not take the package."""
+
+    index: int
+    provider: str
+    reason: DeclineReason
+    source: BidSource
+    late: bool = False
+    by: str | None = None
+    note: Evidence | None = None
+    pass_to: str | None = None
+
+
+class BidRefused(FactBody, frozen=True, kw_only=True):
+    """Somebody tried to bid and was told why not: a start in the past, a round that never asked them, a link that was
+    revoked. Nothing else changed."""
+
+    provider: str | None
+    why: str
+    source: BidSource
+
+
+class LateBidAdmitted(FactBody, frozen=True, kw_only=True):
+    """A bid after the close is considered all the same, because a broker says why."""
+
+    provider: str
+    by: str
+    note: Evidence | None = None
+
+
+class RoundClosed(FactBody, frozen=True, kw_only=True):
+    """The window is over. `silent`: those asked who neither bid nor declined."""
+
+    index: int
+    reason: CloseReason
+    silent: tuple[str, ...] = ()
+
+
+class ProposalMade(FactBody, frozen=True, kw_only=True):
+    """What follows from the bids by the rules. `proposed` None: nobody bid, or every bid fails a rule."""
+
+    index: int
+    rows: tuple[Row, ...]
+    proposed: str | None = None
+
+
+class PlacementAwarded(FactBody, frozen=True, kw_only=True):
+    """The package is theirs. `by` None: by the policy itself. `early`: before the close; `proposed`: whom the rules
+    named, where that was somebody else."""
+
+    provider: str
+    confirm_by: datetime
+    index: int = 0
+    by: str | None = None
+    early: bool = False
+    reason: OverrideReason | None = None
+    note: Evidence | None = None
+    proposed: str | None = None
+
+
+class LosersTold(FactBody, frozen=True, kw_only=True):
+    """Who bid in the round and was not awarded the package was told, at the award or when the time for it had come."""
+
+    index: int
+    told: tuple[str, ...] = ()
+
+
+class PapersReminded(FactBody, frozen=True, kw_only=True):
+    """The broker was reminded to send the full papers under password protection, from the brokerage mailbox."""
+
+    told: tuple[str, ...] = ()
+
+
+class PapersSent(FactBody, frozen=True, kw_only=True):
+    """A broker says that the full papers are sent."""
+
+    by: str
+
+
+class FirstVisitConfirmed(FactBody, frozen=True, kw_only=True):
+    """The winner, or a broker for it, says when the first visit is."""
+
+    provider: str
+    start: datetime
+    end: datetime
+    source: BidSource
+    supervisor: bool = False
+    by: str | None = None
+
+
+class ConfirmationReminded(FactBody, frozen=True, kw_only=True):
+    """The winner was reminded that day and time of the first visit are to be confirmed."""
+
+    provider: str
+
+
+class AwardTakenBack(FactBody, frozen=True, kw_only=True):
+    """The package is with the broker again: nothing was confirmed in time, or a broker has sent it back."""
+
+    provider: str
+    reason: BackReason
+    by: str | None = None
+    note: Evidence | None = None
+
+
+class LinkRevoked(FactBody, frozen=True, kw_only=True):
+    """The signed link of this provider for this package opens nothing any more."""
+
+    provider: str
+    by: str
+
+
+class PlacementUnplaced(FactBody, frozen=True, kw_only=True):
+    """The last round has placed nothing: the broker is summoned by the alert."""
+
+    alert: str
+    reason: str = "no_more_rounds"
+
+
+class PlacementEnded(FactBody, frozen=True, kw_only=True):
+    """Nothing is waited for any more."""
+
+    reason: EndReason
+    by: str | None = None
+    withdrawn: WithdrawReason | None = None
+    note: Evidence | None = None
+
+
+class PlacementClosed(FactBody, frozen=True, kw_only=True):
+    """It has left the state; the register and the ledger keep what they need."""
+
+
+PlacementBody = (
+    PlacementReceived
+    | RoundOpened
+    | ProviderAsked
+    | RoundReminded
+    | BidRecorded
+    | BidWithdrawn
+    | BidDeclined
+    | BidRefused
+    | LateBidAdmitted
+    | RoundClosed
+    | ProposalMade
+    | PlacementAwarded
+    | LosersTold
+    | PapersReminded
+    | PapersSent
+    | FirstVisitConfirmed
+    | ConfirmationReminded
+    | AwardTakenBack
+    | LinkRevoked
+    | PlacementUnplaced
+    | PlacementEnded
+    | PlacementClosed
+)
+PLACEMENT_FACTS: frozenset[type] = frozenset(PlacementBody.__args__)
+"""Those whose subject is a placement."""
+PlacingBody = PlacingAdopted | ProviderAdopted | PlacementBody

@@ -1,0 +1,316 @@
+"""What the facts of placing make of what the desk knows. Folds only: replaying them years later gives the same."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import structs
+
+from monitor.core.body import Draft, FactBody
+from monitor.core.placing import facts as p
+from monitor.core.placing.model import (
+    Asked,
+    Award,
+    Bid,
+    Declined,
+    FirstVisit,
+    Ledger,
+    Placement,
+    RoundRun,
+    Share,
+)
+
+LOOKED_BACK = 1000
+"""So many lines of the ledger are looked through for a package that a provider was offered before."""
+
+
+def evolve_placement(
+    known: Placement | None, ref: str, at: datetime, policy: str, body: FactBody
+) -> Placement | None:
+    """The placement after this fact; None when it is not in the state (any more)."""
+    if isinstance(body, p.PlacementReceived):
+        return Placement(
+            ref=ref,
+            package=body.package,
+            received_at=at,
+            by=body.by,
+            policy=policy,
+            text=body.text,
+            marks=body.marks,
+            override=body.override,
+        )
+    if known is None or isinstance(body, p.PlacementClosed):
+        return None
+    match body:
+        case p.RoundOpened():
+            return _opened(known, at, body)
+        case p.ProviderAsked():
+            return _with_round(known, _asked_next(known.rounds[-1], at, body))
+        case p.RoundReminded():
+            return _with_round(known, structs.replace(known.rounds[-1], reminded=body.step + 1))
+        case p.BidRecorded():
+            return _answered(_with_bid(known, at, body), body.provider, at)
+        case p.BidWithdrawn():
+            return _withdrawn(known, at, body)
+        case p.BidDeclined():
+            return _answered(_with_declined(known, at, body), body.provider, at)
+        case p.LateBidAdmitted():
+            return _admitted(known, body)
+        case p.RoundClosed():
+            closed = structs.replace(known.rounds[-1], closed_at=at, reason=body.reason, silent=body.silent)
+            return _with_round(known, closed)
+        case p.ProposalMade():
+            return structs.replace(known, rows=body.rows, proposed=body.proposed, proposed_at=at)
+        case _:
+            return _after(known, at, body)
+
+
+def _after(known: Placement, at: datetime, body: FactBody) -> Placement:
+    match body:
+        case p.PlacementAwarded():
+            return structs.replace(known, award=_award(at, body), unplaced_at=None)
+        case p.LosersTold():
+            runs = tuple(
+                structs.replace(run, told_at=at) if run.index == body.index and run.told_at is None else run
+                for run in known.rounds
+            )
+            return structs.replace(known, rounds=runs)
+        case p.PapersReminded() | p.PapersSent() | p.ConfirmationReminded():
+            return _with_award(known, at, body)
+        case p.FirstVisitConfirmed():
+            visit = FirstVisit(
+                start=body.start,
+                end=body.end,
+                at=at,
+                source=body.source,
+                supervisor=body.supervisor,
+                by=body.by,
+            )
+            return structs.replace(known, first_visit=visit)
+        case p.AwardTakenBack():
+            return structs.replace(
+                known,
+                award=None,
+                proposed=None,
+                rows=(),
+                first_visit=None,
+                taken_back=(*known.taken_back, body.provider),
+            )
+        case p.LinkRevoked():
+            return structs.replace(known, revoked=tuple(sorted({*known.revoked, body.provider})))
+        case p.PlacementUnplaced():
+            return structs.replace(known, unplaced_at=at, alert=body.alert)
+        case p.PlacementEnded():
+            return structs.replace(known, ended=body.reason, ended_at=at, withdrawn=body.withdrawn)
+        case _:
+            return known
+
+
+def _award(at: datetime, body: p.PlacementAwarded) -> Award:
+    return Award(
+        provider=body.provider,
+        at=at,
+        confirm_by=body.confirm_by,
+        index=body.index,
+        by=body.by,
+        early=body.early,
+        reason=body.reason,
+        note=body.note,
+        proposed=body.proposed,
+    )
+
+
+def _with_award(known: Placement, at: datetime, body: FactBody) -> Placement:
+    if known.award is None:
+        return known
+    match body:
+        case p.PapersSent():
+            award = structs.replace(known.award, papers_sent_at=at, papers_by=body.by)
+        case p.PapersReminded():
+            award = structs.replace(known.award, papers_reminded_at=at)
+        case _:
+            award = structs.replace(known.award, reminded_at=at)
+    return structs.replace(known, award=award)
+
+
+def _opened(known: Placement, at: datetime, body: p.RoundOpened) -> Placement:
+    run = RoundRun(
+        index=body.index,
+        opened_at=at,
+        closes_at=body.closes_at,
+        asked=tuple(Asked(provider=ref, at=at, closes_at=body.closes_at) for ref in body.asked),
+        line=body.line,
+        crosses=body.crosses,
+        by=body.by,
+    )
+    return structs.replace(known, rounds=(*known.rounds, run), rows=(), proposed=None, unplaced_at=None)
+
+
+def _asked_next(run: RoundRun, at: datetime, body: p.ProviderAsked) -> RoundRun:
+    asked = Asked(provider=body.provider, at=at, closes_at=body.closes_at)
+    return structs.replace(
+        run,
+        asked=(*run.asked, asked),
+        line=tuple(ref for ref in run.line if ref != body.provider),
+        closes_at=body.closes_at,
+        crosses=body.crosses or run.crosses,
+        reminded=0,
+    )
+
+
+def _with_round(known: Placement, run: RoundRun) -> Placement:
+    return structs.replace(known, rounds=(*known.rounds[:-1], run))
+
+
+def _answered(known: Placement, provider: str, at: datetime) -> Placement:
+    """Their first answer in time is their response time."""
+    run = known.running
+    if run is None:
+        return known
+    asked = tuple(
+        structs.replace(one, answered_at=at) if one.provider == provider and one.answered_at is None else one
+        for one in run.asked
+    )
+    return _with_round(known, structs.replace(run, asked=asked))
+
+
+def _with_bid(known: Placement, at: datetime, body: p.BidRecorded) -> Placement:
+    """A change takes the place of what it changes; one after the close stands beside what came in time."""
+    before = known.bid_of(body.provider)
+    same = before is not None and before.index == body.index
+    bid = Bid(
+        provider=body.provider,
+        index=body.index,
+        at=at,
+        first_at=before.first_at if before is not None and same else at,
+        start=body.start,
+        source=body.source,
+        late=body.late,
+        changes=body.change,
+        by=body.by,
+        how=body.how,
+        hours_free=body.hours_free,
+        hours_declared=body.hours_declared,
+    )
+    if body.late:
+        return structs.replace(known, late=_put(known.late, bid))
+    declined = tuple(one for one in known.declined if one.provider != body.provider)
+    return structs.replace(known, bids=_put(known.bids, bid), declined=declined)
+
+
+def _put(bids: tuple[Bid, ...], bid: Bid) -> tuple[Bid, ...]:
+    if all(one.provider != bid.provider for one in bids):
+        return (*bids, bid)
+    return tuple(bid if one.provider == bid.provider else one for one in bids)
+
+
+def _admitted(known: Placement, body: p.LateBidAdmitted) -> Placement:
+    late = next((bid for bid in known.late if bid.provider == body.provider), None)
+    if late is None:
+        return known
+    return structs.replace(
+        known,
+        bids=_put(known.bids, structs.replace(late, admitted=True)),
+        late=tuple(bid for bid in known.late if bid.provider != body.provider),
+    )
+
+
+def _withdrawn(known: Placement, at: datetime, body: p.BidWithdrawn) -> Placement:
+    bids = tuple(
+        structs.replace(bid, withdrawn_at=at) if bid.provider == body.provider else bid for bid in known.bids
+    )
+    return structs.replace(known, bids=bids)
+
+
+def _with_declined(known: Placement, at: datetime, body: p.BidDeclined) -> Placement:
+    others = tuple(one for one in known.declined if one.provider != body.provider)
+    said = Declined(
+        provider=body.provider,
+        index=body.index,
+        at=at,
+        reason=body.reason,
+        source=body.source,
+        late=body.late,
+        note=body.note,
+    )
+    bids = tuple(
+        structs.replace(bid, withdrawn_at=at) if bid.provider == body.provider and bid.stands else bid
+        for bid in known.bids
+    )
+    return structs.replace(known, declined=(*others, said), bids=bids)
+
+
+# --- the ledger ---
+
+
+def evolve_ledger(ledger: Ledger, known: Placement | None, fact: Draft) -> None:
+    """Write the fact into the ledger, in place: what each provider was offered, and what came of it."""
+    body, at = fact.body, fact.at
+    if known is None:
+        return
+    match body:
+        case p.RoundOpened():
+            for provider in body.asked:
+                _offered(ledger, provider, known, at)
+        case p.ProviderAsked():
+            _offered(ledger, body.provider, known, at)
+        case p.BidRecorded() if not body.late:
+            _mark(
+                ledger,
+                body.provider,
+                known,
+                bid=True,
+                declined=None,
+                answered_s=_took(known, body.provider, at),
+            )
+        case p.BidDeclined() if not body.late:
+            took = _took(known, body.provider, at)
+            _mark(ledger, body.provider, known, bid=False, declined=body.reason, answered_s=took)
+        case p.RoundClosed():
+            for provider in body.silent:
+                _mark(ledger, provider, known, silent=True)
+        case p.PlacementAwarded():
+            if not any(one.placement == known.ref for one in ledger.get(body.provider, ())):
+                _offered(ledger, body.provider, known, at)
+            _mark(ledger, body.provider, known, won=True)
+        case p.AwardTakenBack():
+            _mark(ledger, body.provider, known, won=False)
+        case _:
+            return
+
+
+def _took(known: Placement, provider: str, at: datetime) -> int | None:
+    """Seconds from being asked to the first answer."""
+    asked = known.was_asked(provider)
+    if asked is None:
+        return None
+    return int(((asked.answered_at or at) - asked.at).total_seconds())
+
+
+def _offered(ledger: Ledger, provider: str, known: Placement, at: datetime) -> None:
+    shares = ledger.get(provider, ())
+    if any(one.placement == known.ref for one in shares[-LOOKED_BACK:]):
+        return
+    package = known.package
+    share = Share(placement=known.ref, at=at, minutes_week=package.minutes_week, kind=package.kind)
+    ledger[provider] = (*shares, share)
+
+
+def _mark(ledger: Ledger, provider: str, known: Placement, **said: Any) -> None:
+    shares = ledger.get(provider, ())
+    ledger[provider] = tuple(
+        structs.replace(one, **said) if one.placement == known.ref else one for one in shares
+    )
+
+
+def tidy_ledger(ledger: Ledger, before: datetime) -> None:
+    """Leave out, in place, what was offered before that moment."""
+    for provider, shares in list(ledger.items()):
+        kept = tuple(one for one in shares if one.at >= before)
+        if len(kept) == len(shares):
+            continue
+        if kept:
+            ledger[provider] = kept
+        else:
+            del ledger[provider]

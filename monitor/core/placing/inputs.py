@@ -1,0 +1,206 @@
+"""What a council's desk is told from outside, by minted ids: its providers, its packages, bids, what its brokers do.
+
+Types only: connectors see these.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from config.placing import Area, PlacementKind, PlacingTerms
+from monitor.core.evidence import Evidence
+
+RatingLevel = Literal["outstanding", "good", "requires_improvement", "inadequate", "not_rated"]
+RATING_LEVELS: tuple[RatingLevel, ...] = RatingLevel.__args__  # type: ignore[attr-defined]
+Question = Literal["safe", "effective", "caring", "responsive", "well_led"]
+QUESTIONS: tuple[Question, ...] = Question.__args__  # type: ignore[attr-defined]
+"""The five questions of the Care Quality Commission."""
+MarkKind = Literal["name", "postcode", "birth_date", "nhs_number", "telephone", "email", "address"]
+MARK_KINDS: tuple[MarkKind, ...] = MarkKind.__args__  # type: ignore[attr-defined]
+"""What may make a referral no longer anonymous."""
+BidSource = Literal["link", "api", "broker"]
+"""By signed link, over the API with the provider's own credential, or by telephone, entered by a broker."""
+DeclineReason = Literal["no_capacity", "no_skills", "area", "hours", "start", "rate", "other"]
+DECLINE_REASONS: tuple[DeclineReason, ...] = DeclineReason.__args__  # type: ignore[attr-defined]
+OverrideReason = Literal["specialist_need", "geography", "emergency", "continuity", "choice", "other"]
+OVERRIDE_REASONS: tuple[OverrideReason, ...] = OverrideReason.__args__  # type: ignore[attr-defined]
+"""Why a broker awards otherwise than proposed, or before the close (appendix A: specialist needs, skills, geography,
+emergency); `other` wants words, which are evidence."""
+WithdrawReason = Literal["not_needed", "placed_elsewhere", "died", "mistake", "other"]
+WITHDRAW_REASONS: tuple[WithdrawReason, ...] = WithdrawReason.__args__  # type: ignore[attr-defined]
+PlacementAction = Literal[
+    "award",
+    "open_next",
+    "admit_late",
+    "papers_sent",
+    "confirm_first_visit",
+    "send_back",
+    "revoke_link",
+    "withdraw",
+]
+PLACEMENT_ACTIONS: tuple[PlacementAction, ...] = PlacementAction.__args__  # type: ignore[attr-defined]
+
+
+class Rating(Struct, frozen=True, kw_only=True, gc=False):
+    """The provider's CQC rating as it was published on that day. None: not said."""
+
+    overall: RatingLevel | None = None
+    safe: RatingLevel | None = None
+    effective: RatingLevel | None = None
+    caring: RatingLevel | None = None
+    responsive: RatingLevel | None = None
+    well_led: RatingLevel | None = None
+    published: date | None = None
+
+
+class LocalScore(Struct, frozen=True, kw_only=True, gc=False):
+    """The provider's score in one area, 0 to 100."""
+
+    area: str
+    score: int
+
+
+class ProviderSaid(Struct, frozen=True, kw_only=True, gc=False):
+    """A provider organisation as the council knows it, whole; name and contacts stand in the directory.
+
+    `rate_pence`: blended rate, pence an hour. `hours_declared`: private and allocated hours a week, as the provider
+    declared them on `declared_on`.
+    """
+
+    ref: str
+    tier: str
+    areas: tuple[str, ...] = ()
+    specialisms: tuple[str, ...] = ()
+    rating: Rating = Rating()
+    rate_pence: int | None = None
+    hours_declared: int | None = None
+    declared_on: date | None = None
+    scores: tuple[LocalScore, ...] = ()
+    partners: tuple[str, ...] = ()
+    """To whom they may pass a package on."""
+    active: bool = True
+    desk: str | None = None
+    """The id of their own desk on the same installation: the first visit is planned there."""
+
+
+class ProvidersTold(Struct, frozen=True, kw_only=True):
+    """The council's list, or part of it. Absence removes nobody."""
+
+    providers: tuple[ProviderSaid, ...]
+
+
+class PlacingLoaded(Struct, frozen=True, kw_only=True):
+    """What the configuration says at start or after a reload. What did not change causes no fact."""
+
+    terms: tuple[PlacingTerms, ...]
+    areas: tuple[Area, ...] = ()
+    mailbox: str | None = None
+    """The minted id under which the brokerage mailbox is written to."""
+
+
+class PackageSaid(Struct, frozen=True, kw_only=True, gc=False):
+    """The package as it is sent out, without anything that names the person.
+
+    `minutes_week`: minutes of care a week, of all care workers together. `visits`: the length of each visit of a day,
+    in minutes.
+    """
+
+    kind: PlacementKind
+    area: str
+    minutes_week: int
+    visits: tuple[int, ...]
+    ward: str | None = None
+    care_workers: Literal[1, 2] = 1
+    time_critical: bool = False
+    specialisms: tuple[str, ...] = ()
+    start: datetime | None = None
+    """When it is wanted to begin."""
+    discharge_at: datetime | None = None
+
+
+class PackageReceived(Struct, frozen=True, kw_only=True):
+    """A broker sends a package out. `marks`: what was found in its text that might name somebody; without `override`
+    such a package is not taken."""
+
+    ref: str
+    package: PackageSaid
+    by: str
+    text: Evidence | None = None
+    marks: tuple[MarkKind, ...] = ()
+    override: Evidence | None = None
+    """Why a broker says that it is anonymous all the same."""
+
+
+class BidGiven(Struct, frozen=True, kw_only=True):
+    """A provider can take the package: from when, and how. A second one takes the place of the first."""
+
+    placement: str
+    provider: str
+    start: datetime
+    source: BidSource
+    by: str | None = None
+    """The broker who entered a bid by telephone."""
+    how: Evidence | None = None
+    """How they would deliver it, in their words."""
+    hours_free: int | None = None
+    """Capacity: hours a week that they have free."""
+    hours_declared: int | None = None
+    """Private and allocated hours a week as they declare them with the bid."""
+
+
+class BidTakenBack(Struct, frozen=True, kw_only=True):
+    """A provider withdraws its bid."""
+
+    placement: str
+    provider: str
+    source: BidSource
+    by: str | None = None
+
+
+class BidRefusedByProvider(Struct, frozen=True, kw_only=True):
+    """A provider declines the package, with a reason; `pass_to` hands it on to a partner of theirs where the round
+    allows that."""
+
+    placement: str
+    provider: str
+    reason: DeclineReason
+    source: BidSource
+    by: str | None = None
+    note: Evidence | None = None
+    pass_to: str | None = None
+
+
+class PlacementActed(Struct, frozen=True, kw_only=True):
+    """A broker, or the winner for its first visit, does something about a placement. What each action needs:
+    `award`: provider (None: the proposed one), reason and note where it is not the proposed one or before the close;
+    `open_next`: nothing; `admit_late`: provider and note; `papers_sent`: nothing; `confirm_first_visit`: start, end;
+    `send_back`: note (the award is taken back, the next round opens); `revoke_link`: provider; `withdraw`: withdrawn.
+    """
+
+    placement: str
+    action: PlacementAction
+    by: str
+    """A broker, or the provider that has won."""
+    source: BidSource = "api"
+    provider: str | None = None
+    reason: OverrideReason | None = None
+    withdrawn: WithdrawReason | None = None
+    note: Evidence | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    supervisor: bool = False
+    """The first visit is made by a field supervisor (appendix A)."""
+
+
+PlacingInput = (
+    ProvidersTold
+    | PlacingLoaded
+    | PackageReceived
+    | BidGiven
+    | BidTakenBack
+    | BidRefusedByProvider
+    | PlacementActed
+)

@@ -1,0 +1,244 @@
+"""What a council's desk knows of its providers and packages: frozen values, changed only by `placing.fold`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from monitor.core.evidence import Evidence
+from monitor.core.placing.facts import CloseReason, Crosses, EndReason, Row
+from monitor.core.placing.inputs import (
+    BidSource,
+    DeclineReason,
+    MarkKind,
+    OverrideReason,
+    PackageSaid,
+    ProviderSaid,
+    WithdrawReason,
+)
+
+PlacementStage = Literal[
+    "received", "open", "proposed", "waiting", "awarded", "started", "unplaced", "withdrawn"
+]
+"""*received*: no round has opened; *open*: a window runs; *proposed*: closed, and an award is proposed; *waiting*: the
+round placed nothing, and the next one opens when the broker says; *awarded*: the first visit is not confirmed yet;
+*started*: it is."""
+
+
+class Provider(Struct, frozen=True, kw_only=True, gc=False):
+    """A provider as last told, and since when."""
+
+    said: ProviderSaid
+    since: datetime
+
+    @property
+    def ref(self) -> str:
+        """Its minted id."""
+        return self.said.ref
+
+
+class Asked(Struct, frozen=True, kw_only=True, gc=False):
+    """A provider was asked in a round, until when it may answer, and what it said last."""
+
+    provider: str
+    at: datetime
+    closes_at: datetime
+    answered_at: datetime | None = None
+    """When it first bid or declined, in time: its response time counts from `at`."""
+
+
+class Bid(Struct, frozen=True, kw_only=True, gc=False):
+    """The last bid of one provider. It counts while it is not withdrawn, and in time or admitted."""
+
+    provider: str
+    index: int
+    at: datetime
+    first_at: datetime
+    start: datetime
+    source: BidSource
+    late: bool = False
+    admitted: bool = False
+    withdrawn_at: datetime | None = None
+    changes: int = 0
+    by: str | None = None
+    how: Evidence | None = None
+    hours_free: int | None = None
+    hours_declared: int | None = None
+
+    @property
+    def stands(self) -> bool:
+        """It is not withdrawn."""
+        return self.withdrawn_at is None
+
+    @property
+    def counts(self) -> bool:
+        """It is considered."""
+        return self.stands and (self.admitted or not self.late)
+
+
+class Declined(Struct, frozen=True, kw_only=True, gc=False):
+    """A provider does not take the package."""
+
+    provider: str
+    index: int
+    at: datetime
+    reason: DeclineReason
+    source: BidSource
+    late: bool = False
+    note: Evidence | None = None
+
+
+class RoundRun(Struct, frozen=True, kw_only=True, gc=False):
+    """A round as it was held. `index`: that of the round in the policy."""
+
+    index: int
+    opened_at: datetime
+    closes_at: datetime
+    asked: tuple[Asked, ...]
+    line: tuple[str, ...] = ()
+    """Of a ranked or direct round: who is asked after those, in this order."""
+    crosses: Crosses = ""
+    by: str | None = None
+    reminded: int = 0
+    closed_at: datetime | None = None
+    reason: CloseReason | None = None
+    silent: tuple[str, ...] = ()
+    told_at: datetime | None = None
+    """When those who bid and did not win were told."""
+
+    @property
+    def runs(self) -> bool:
+        """It has not closed."""
+        return self.closed_at is None
+
+
+class Award(Struct, frozen=True, kw_only=True, gc=False):
+    """Whose the package is."""
+
+    provider: str
+    at: datetime
+    confirm_by: datetime
+    index: int = 0
+    by: str | None = None
+    early: bool = False
+    reason: OverrideReason | None = None
+    note: Evidence | None = None
+    proposed: str | None = None
+    papers_reminded_at: datetime | None = None
+    papers_sent_at: datetime | None = None
+    papers_by: str | None = None
+    reminded_at: datetime | None = None
+    """When the winner was reminded to confirm the first visit."""
+
+
+class FirstVisit(Struct, frozen=True, kw_only=True, gc=False):
+    """Day and time of the first visit, as confirmed."""
+
+    start: datetime
+    end: datetime
+    at: datetime
+    source: BidSource
+    supervisor: bool = False
+    by: str | None = None
+
+
+class Placement(Struct, frozen=True, kw_only=True, gc=False):
+    """A package that is placed, or was. `policy`: the digest under which it was received and runs to its end."""
+
+    ref: str
+    package: PackageSaid
+    received_at: datetime
+    by: str
+    policy: str
+    text: Evidence | None = None
+    marks: tuple[MarkKind, ...] = ()
+    override: Evidence | None = None
+    rounds: tuple[RoundRun, ...] = ()
+    bids: tuple[Bid, ...] = ()
+    """The last one in time of each provider, in the order in which they first came; an admitted late one takes its
+    place."""
+    late: tuple[Bid, ...] = ()
+    """The last one of each provider after the close, kept beside those in time until a broker admits it."""
+    declined: tuple[Declined, ...] = ()
+    rows: tuple[Row, ...] = ()
+    """The proposal."""
+    proposed: str | None = None
+    proposed_at: datetime | None = None
+    award: Award | None = None
+    taken_back: tuple[str, ...] = ()
+    """Providers to whom it was awarded, and that have it no more."""
+    first_visit: FirstVisit | None = None
+    revoked: tuple[str, ...] = ()
+    """Providers whose signed link opens nothing any more."""
+    messages: tuple[str, ...] = ()
+    alert: str | None = None
+    """The alert that summoned the broker."""
+    unplaced_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended: EndReason | None = None
+    withdrawn: WithdrawReason | None = None
+
+    @property
+    def round(self) -> RoundRun | None:
+        """The round that was opened last, whether it still runs or not."""
+        return self.rounds[-1] if self.rounds else None
+
+    @property
+    def running(self) -> RoundRun | None:
+        """The round whose window is open."""
+        last = self.round
+        return last if last is not None and last.runs else None
+
+    @property
+    def stage(self) -> PlacementStage:
+        """Where it stands."""
+        if self.ended is not None:
+            return (
+                "withdrawn"
+                if self.ended == "withdrawn"
+                else "started"
+                if self.ended == "started"
+                else "unplaced"
+            )
+        if self.award is not None:
+            return "started" if self.first_visit is not None else "awarded"
+        if self.running is not None:
+            return "open"
+        if self.unplaced_at is not None:
+            return "unplaced"
+        if not self.rounds:
+            return "received"
+        return "proposed" if self.proposed is not None else "waiting"
+
+    def bid_of(self, provider: str) -> Bid | None:
+        """The bid of the provider that is considered, or was: the last one in time, also when it is withdrawn."""
+        return next((bid for bid in self.bids if bid.provider == provider), None)
+
+    def was_asked(self, provider: str) -> Asked | None:
+        """When the provider was asked last; None: never."""
+        found = [asked for run in self.rounds for asked in run.asked if asked.provider == provider]
+        return found[-1] if found else None
+
+
+class Share(Struct, frozen=True, kw_only=True, gc=False):
+    """One line of the ledger: what one provider was offered and what came of it.
+
+    `minutes_week` of the package. `answered_s`: seconds from being asked to the first answer; None: silent, or still
+    asked.
+    """
+
+    placement: str
+    at: datetime
+    minutes_week: int
+    kind: str
+    bid: bool = False
+    declined: DeclineReason | None = None
+    silent: bool = False
+    won: bool = False
+    answered_s: int | None = None
+
+
+Ledger = dict[str, tuple[Share, ...]]
+"""By provider, oldest first: the packages offered within the span, one line each."""

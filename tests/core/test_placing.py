@@ -1,0 +1,32 @@
+"""A package from the referral on: rounds open and close by themselves."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from monitor.core.placing import facts as p
+from tests.core.council import Council
+from tests.core.driver import MONDAY
+
+
+def test_the_patch_providers_of_the_area_are_asked_at_once_for_two_hours() -> None:
+    desk = Council()
+    desk.sends()
+    (opened,) = desk.bodies(p.RoundOpened)
+    assert (opened.asked, opened.closes_at) == (("ace", "bee"), MONDAY + timedelta(hours=2))
+    assert desk.placement().stage == "open"
+
+
+@pytest.mark.parametrize(
+    ("after", "stage"), [(timedelta(hours=2, milliseconds=-1), "open"), (timedelta(hours=2), "waiting")]
+)
+def test_the_window_closes_by_itself_and_who_said_nothing_is_silent(after: timedelta, stage: str) -> None:
+    desk = Council()
+    desk.sends()
+    desk.advance(seconds=after.total_seconds())
+    assert desk.placement().stage == stage
+    assert [body.silent for body in desk.bodies(p.RoundClosed)] == (
+        [] if stage == "open" else [("ace", "bee")]
+    )
