@@ -25,6 +25,7 @@ from config.settings import (
     read_number,
     split_listen,
 )
+from config.tokens import SIGNS_IN
 
 Table = dict[str, Any]
 
@@ -76,6 +77,8 @@ Code = Literal[
     "unknown_mapping",
     "host_key",
     "token_device",
+    "token_provider",
+    "token_person",
     "token_expired",
 ]
 CODES: tuple[Code, ...] = Code.__args__  # type: ignore[attr-defined]
@@ -271,6 +274,56 @@ def _token_devices(raw: Table) -> Iterator[Problem]:
                 message="a device's token names its device, and no other token names one",
                 expected='device = "…" with role = "device", and only there',
             )
+
+
+def _token_providers(raw: Table) -> Iterator[Problem]:
+    """A provider's token is one organisation's, at the council to which it bids."""
+    of_councils = [(at, desk) for at, desk in tables(raw, "desk") if desk.get("kind") == "council"]
+    councils = {text for at, desk in of_councils for _, text in texts(desk, "id", at)}
+    for at, token in _tokens(raw):
+        if (token.get("role") == "provider") != ("provider" in token):
+            yield Problem(
+                path=f"{at}.provider",
+                code="token_provider",
+                message="a provider's token names its provider, and no other token names one",
+                expected='provider = "…" with role = "provider", and only there',
+            )
+        if token.get("role") not in ("provider", "broker"):
+            continue
+        for path in [path for path, desk in texts(token, "desk", at) if desk not in councils]:
+            yield Problem(
+                path=path,
+                code="token_provider",
+                message="brokers and providers have something to do at a council's desk only",
+                expected='the id of a [[desk]] of kind = "council"',
+                severity="warning",
+            )
+
+
+def _token_people(raw: Table) -> Iterator[Problem]:
+    for at, token in _tokens(raw):
+        if "person" in token and token.get("role") not in SIGNS_IN:
+            yield Problem(
+                path=f"{at}.person",
+                code="token_person",
+                message="no person signs in with a token of this role",
+                expected="role = " + ", ".join(f'"{role}"' for role in sorted(SIGNS_IN)),
+            )
+
+
+def _shared_links(raw: Table) -> Iterator[Problem]:
+    """Each host would make a key of its own, and know none of another's links."""
+    urls = [url for at, store in tables(raw, "store") for _, url in texts(store, "url", at)]
+    shared = any(re.match(r"(rediss?|unix):", url) for url in urls)
+    councils = any(desk.get("kind") == "council" for _, desk in tables(raw, "desk"))
+    if shared and councils and "links" not in raw:
+        yield Problem(
+            path="links.key_files",
+            code="missing",
+            message="hosts that share a store do not know each other's links",
+            expected="the same key file on each of them",
+            severity="warning",
+        )
 
 
 def _phone_keys(raw: Table) -> Iterator[Problem]:
@@ -561,6 +614,9 @@ CHECKS = (
     _doubles,
     _token_desks,
     _token_devices,
+    _token_providers,
+    _token_people,
+    _shared_links,
     _phone_keys,
     _open_board,
     _webhooks,

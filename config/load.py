@@ -100,6 +100,8 @@ class Secrets(Struct, frozen=True, kw_only=True):
     store_password: SecretStr | None = None
     twilio_tokens: tuple[SecretStr, ...] = ()
     """Current, then previous."""
+    links: tuple[SecretStr, ...] = ()
+    """What signs our links: current, then previous. Without any the daemon makes one and keeps it."""
     feeds: dict[str, SecretStr] = {}
     """By feed's name: password or bearer token."""
     keys_of_devices: dict[str, SecretStr] = {}
@@ -229,6 +231,9 @@ def _absolute(settings: Settings, folder: Path) -> Settings:
     if (twilio := settings.twilio) is not None:
         tokens = tuple(folder / file for file in twilio.auth_token_files)
         update["twilio"] = twilio.model_copy(update={"auth_token_files": tokens})
+    if (links := settings.links) is not None:
+        keys = tuple(folder / file for file in links.key_files)
+        update["links"] = links.model_copy(update={"key_files": keys})
     update["feed"] = tuple(_absolute_feed(feed, folder) for feed in settings.feed)
     return settings.model_copy(update=update)
 
@@ -627,11 +632,13 @@ def _read_secrets(raw: Table, folder: Path) -> tuple[Secrets, list[Problem]]:
     password, problems = _read_secret_list(raw, "mqtt", "password_file", folder)
     store, others = _read_secret_list(raw, "store", "password_file", folder)
     tokens, more = _read_secret_list(raw, "twilio", "auth_token_files", folder)
+    links, short = _read_link_keys(raw, folder)
     feeds, wrong = _feed_secrets(raw, folder)
     keys, unread = _read_phone_keys(raw, folder)
     problems += [
         *others,
         *more,
+        *short,
         *wrong,
         *unread,
         *_certificates(raw, folder),
@@ -642,11 +649,30 @@ def _read_secrets(raw: Table, folder: Path) -> tuple[Secrets, list[Problem]]:
         mqtt_password=password[0] if password else None,
         store_password=store[0] if store else None,
         twilio_tokens=tuple(tokens),
+        links=tuple(links),
         feeds=feeds,
         keys_of_devices=keys["device"],
         keys_of_desks=keys["desk"],
     )
     return secrets, problems
+
+
+_LINK_KEY_BYTES = 32
+"""As `connectors.links` wants them."""
+
+
+def _read_link_keys(raw: Table, folder: Path) -> tuple[list[SecretStr], list[Problem]]:
+    found, problems = _read_secret_list(raw, "links", "key_files", folder)
+    if any(len(key.get_secret_value().encode()) < _LINK_KEY_BYTES for key in found):
+        problems.append(
+            Problem(
+                path="links.key_files",
+                code="out_of_range",
+                message="a key is too short: whoever guesses it makes links of their own",
+                expected=f"at least {_LINK_KEY_BYTES} bytes, such as `openssl rand -base64 32` prints",
+            )
+        )
+    return found, problems
 
 
 def _feed_secrets(raw: Table, folder: Path) -> tuple[dict[str, SecretStr], list[Problem]]:

@@ -322,6 +322,8 @@ class Token(_Table):
     role: Role
     desk: Text
     device: Text | None = None
+    provider: Text | None = None
+    person: Text | None = None
     expires: Annotated[datetime, BeforeValidator(_instant)]
 
 
@@ -394,6 +396,12 @@ class Twilio(_Table):
     api_url: HttpsUrl = "https://api.twilio.com"
     calls_per_s: PerSecond = 1.0
     sms_per_s: PerSecond = 1.0
+
+
+class Links(_Table):
+    """[links]: what signs the links that we send (design rule 14)."""
+
+    key_files: Annotated[tuple[Path, ...], AfterValidator(_not_empty), Field(max_length=2)]
 
 
 class Email(_Table):
@@ -522,6 +530,7 @@ class Settings(_Table):
     mqtt: Mqtt | None = None
     owntracks: OwnTracks = OwnTracks()
     twilio: Twilio | None = None
+    links: Links | None = None
     email: Email | None = None
     heartbeat: Heartbeat | None = None
     mapping: tuple[Mapping, ...] = ()

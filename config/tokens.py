@@ -14,8 +14,16 @@ import re
 from datetime import UTC, datetime
 from typing import Literal
 
-Role = Literal["office", "on_call", "manager", "broker", "auditor", "intake", "device", "operator"]
+Role = Literal[
+    "office", "on_call", "manager", "broker", "auditor", "intake", "device", "operator", "provider"
+]
 ROLES: tuple[Role, ...] = Role.__args__  # type: ignore[attr-defined]
+
+SPEAKS_FOR: dict[Role, str] = {"device": "device", "provider": "provider"}
+"""The roles that speak for one thing alone, and the key that names it."""
+
+SIGNS_IN: frozenset[Role] = frozenset({"office", "on_call", "manager", "broker", "auditor"})
+"""The roles of people: their secret may be typed at the sign-in page, and may name them (`person`)."""
 
 SECRET_BYTES = 32
 TOKEN_HASH = re.compile(r"sha256:[0-9a-f]{64}")
@@ -67,11 +75,19 @@ def token_block(
     desk: str,
     device: str | None,
     expires: datetime,
+    *,
+    provider: str | None = None,
+    person: str | None = None,
 ) -> str:
     """The `[[http.token]]` block for the configuration. Raises ValueError for a device's token without a device,
-    another role's with one, and an instant without offset."""
-    if (role == "device") != (device is not None):
-        raise ValueError("expected a device with the role device, and only there")
+    another role's with one (the same for a provider's), a person's name on what no person holds, and an instant
+    without offset."""
+    names = {"device": device, "provider": provider, "person": person}
+    for key in ("device", "provider"):
+        if (role == key) != (names[key] is not None):
+            raise ValueError(f"expected a {key} with the role {key}, and only there")
+    if person is not None and role not in SIGNS_IN:
+        raise ValueError("expected a person with a role that people have, and only there")
     if expires.tzinfo is None:
         raise ValueError("expected an instant with its offset")
     until = expires.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()
@@ -81,8 +97,7 @@ def token_block(
         f"role = {_toml(role)}",
         f"desk = {_toml(desk)}",
     ]
-    if device is not None:
-        lines.append(f"device = {_toml(device)}")
+    lines += [f"{key} = {_toml(name)}" for key, name in names.items() if name is not None]
     return "\n".join([*lines, f"expires = {until}Z"]) + "\n"
 
 

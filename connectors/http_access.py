@@ -8,64 +8,82 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from aiohttp import web
 from msgspec import Struct
 
+from config.policy import DeskKind
+from config.tokens import ROLES as ROLES
+from config.tokens import Role
+from connectors.links import Link, Shown
 from connectors.ports import ApiProblem, Credential, Desks
-
-Role = Literal["office", "on_call", "manager", "broker", "auditor", "intake", "device", "operator"]
-ROLES: tuple[Role, ...] = Role.__args__  # type: ignore[attr-defined]
 
 CREDENTIAL = web.RequestKey("credential", Credential)
 """Under this key a request carries who speaks, once the table has let it in."""
 
-Way = Literal["token", "token_or_session", "session", "loopback_or_token", "open"]
-"""How a route is entered. `open`: no credential, or (a webhook) a signature that the route itself verifies."""
+Way = Literal["token", "token_or_session", "session", "loopback_or_token", "link", "signature", "open"]
+"""How a route is entered. `link` and `signature`: what the route itself verifies, a signed link of ours in its path
+or a webhook's signature; `open`: by anybody."""
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """One row of the table. A path with `{desk}` is bound to the credential's desk."""
+    """One row of the table. A path with `{desk}` is bound to the credential's desk, and what a role may do there
+    depends on what kind of desk it is."""
 
     method: str
     path: str
     way: Way
     roles: frozenset[Role]
+    """At a provider's desk, and where the path names none."""
+    council: frozenset[Role] = frozenset()
+    """At a council's desk."""
+
+    def at(self, kind: DeskKind | None) -> frozenset[Role]:
+        """The roles that may use it at a desk of this kind; None: at no desk in particular."""
+        return self.council if kind == "council" else self.roles
 
 
 _ON_DUTY: tuple[Role, ...] = ("office", "on_call", "manager")
+_READ: tuple[Role, ...] = (*_ON_DUTY, "auditor")
 
 
 def _rule(method: str, path: str, way: Way, *roles: Role) -> Rule:
-    return Rule(method=method, path=path, way=way, roles=frozenset(roles))
+    """The same at every desk; a council's own people are its brokers, who may what an office may at its own."""
+    at_council: tuple[Role, ...] = (*roles, "broker") if "office" in roles and "{desk}" in path else roles
+    return Rule(method=method, path=path, way=way, roles=frozenset(roles), council=frozenset(at_council))
+
+
+def _council(method: str, path: str, way: Way, *roles: Role) -> Rule:
+    """At councils' desks alone: no role of a provider's desk sees anything of it."""
+    return Rule(method=method, path=path, way=way, roles=frozenset(), council=frozenset(roles))
 
 
 RULES: tuple[Rule, ...] = (
     _rule("PUT", "/v1/desks/{desk}/people", "token", "office", "manager", "intake"),
     _rule("POST", "/v1/desks/{desk}/people/{id}/practice-call", "token", *_ON_DUTY),
-    _rule("GET", "/v1/desks/{desk}/people/{id}/practice-call", "token", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/people/{id}/practice-call", "token", *_READ),
     _rule("POST", "/v1/desks/{desk}/weather", "token_or_session", *_ON_DUTY),
-    _rule("GET", "/v1/desks/{desk}/weather", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/weather", "token_or_session", *_READ),
     _rule("PUT", "/v1/desks/{desk}/rota", "token", "office", "manager", "intake"),
     _rule("POST", "/v1/desks/{desk}/checkins", "token", *_ON_DUTY, "intake", "device"),
-    _rule("GET", "/v1/desks/{desk}/visits", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/visits", "token_or_session", *_READ),
     _rule("POST", "/v1/desks/{desk}/visits/{id}/home-confirmed", "token_or_session", *_ON_DUTY),
-    _rule("GET", "/v1/desks/{desk}/alerts", "token_or_session", *_ON_DUTY, "auditor"),
-    _rule("GET", "/v1/desks/{desk}/alerts/{id}", "token_or_session", *_ON_DUTY, "auditor"),
-    _rule("GET", "/v1/desks/{desk}/alerts/{id}/record", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/alerts", "token_or_session", *_READ),
+    _rule("GET", "/v1/desks/{desk}/alerts/{id}", "token_or_session", *_READ),
+    _rule("GET", "/v1/desks/{desk}/alerts/{id}/record", "token_or_session", *_READ),
     _rule("GET", "/v1/desks/{desk}/alerts/{id}/candidates", "token_or_session", *_ON_DUTY),
     _rule("GET", "/v1/desks/{desk}/alerts/{id}/recording", "token_or_session", *_ON_DUTY),
     _rule("POST", "/v1/desks/{desk}/alerts/{id}/actions", "token_or_session", *_ON_DUTY),
     _rule("POST", "/v1/desks/{desk}/absences", "token_or_session", *_ON_DUTY),
-    _rule("GET", "/v1/desks/{desk}/absences", "token_or_session", *_ON_DUTY, "auditor"),
-    _rule("GET", "/v1/desks/{desk}/absences/{id}", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/absences", "token_or_session", *_READ),
+    _rule("GET", "/v1/desks/{desk}/absences/{id}", "token_or_session", *_READ),
     _rule("POST", "/v1/desks/{desk}/absences/{id}/actions", "token_or_session", *_ON_DUTY),
     _rule("POST", "/v1/desks/{desk}/people/{id}/died", "token_or_session", "on_call", "manager", "office"),
-    _rule("GET", "/v1/desks/{desk}/people/{id}/died", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/people/{id}/died", "token_or_session", *_READ),
     _rule("POST", "/v1/desks/{desk}/people/{id}/died/undo", "token_or_session", "manager", "office"),
-    _rule("GET", "/v1/desks/{desk}/facts", "token_or_session", *_ON_DUTY, "auditor"),
+    _rule("GET", "/v1/desks/{desk}/facts", "token_or_session", *_READ),
     _rule("POST", "/owntracks", "token", "device"),
     _rule("POST", "/owntracks/{key}", "token", "device"),
     _rule("GET", "/traccar", "token", "intake", "device"),
@@ -75,41 +93,92 @@ RULES: tuple[Rule, ...] = (
     _rule("GET", "/healthz", "loopback_or_token", "operator"),
     _rule("GET", "/readyz", "loopback_or_token", "operator"),
     _rule("GET", "/metrics", "loopback_or_token", "operator"),
-    _rule("GET", "/", "session", "office"),
-    _rule("GET", "/board/{desk}", "session", "office"),
-    _rule("GET", "/board/{desk}/events", "session", "office"),
-    _rule("GET", "/board/{desk}/fragment", "session", "office"),
-    _rule("GET", "/board/{desk}/alerts/{id}", "session", "office"),
-    _rule("GET", "/board/{desk}/alerts/{id}/recording", "session", "office"),
-    _rule("POST", "/board/{desk}/alerts/{id}/actions", "session", "office"),
-    _rule("GET", "/board/{desk}/away", "session", "office"),
-    _rule("POST", "/board/{desk}/away", "session", "office"),
-    _rule("POST", "/board/{desk}/absences/{id}/actions", "session", "office"),
-    _rule("POST", "/board/{desk}/died", "session", "office"),
-    _rule("GET", "/board/{desk}/weather", "session", "office"),
-    _rule("POST", "/board/{desk}/weather", "session", "office"),
-    _rule("POST", "/board/{desk}/me", "session", "office"),
+    _rule("GET", "/", "session", *_READ, "broker"),
+    _rule("GET", "/board/{desk}", "session", *_READ),
+    _rule("GET", "/board/{desk}/events", "session", *_READ),
+    _rule("GET", "/board/{desk}/fragment", "session", *_READ),
+    _rule("GET", "/board/{desk}/alerts/{id}", "session", *_READ),
+    _rule("GET", "/board/{desk}/alerts/{id}/recording", "session", *_ON_DUTY),
+    _rule("POST", "/board/{desk}/alerts/{id}/actions", "session", *_ON_DUTY),
+    _rule("GET", "/board/{desk}/away", "session", *_READ),
+    _rule("POST", "/board/{desk}/away", "session", *_ON_DUTY),
+    _rule("POST", "/board/{desk}/absences/{id}/actions", "session", *_ON_DUTY),
+    _rule("POST", "/board/{desk}/died", "session", *_ON_DUTY),
+    _rule("GET", "/board/{desk}/weather", "session", *_READ),
+    _rule("POST", "/board/{desk}/weather", "session", *_ON_DUTY),
+    _rule("POST", "/board/{desk}/me", "session", *_ON_DUTY),
     _rule("GET", "/sign-in", "open"),
     _rule("POST", "/sign-in", "open"),
     _rule("POST", "/sign-out", "open"),
     _rule("GET", "/assets/{name}", "open"),
+    # a council's desk: placements (issue 5). A provider's own credential bids and sees what concerns it, no more
+    _council("PUT", "/v1/desks/{desk}/providers", "token", "broker"),
+    _council("GET", "/v1/desks/{desk}/providers", "token_or_session", "broker", "auditor"),
+    _council("POST", "/v1/desks/{desk}/placements", "token_or_session", "broker"),
+    _council("GET", "/v1/desks/{desk}/placements", "token_or_session", "broker", "auditor"),
+    _council("GET", "/v1/desks/{desk}/placements/{id}", "token_or_session", "broker", "auditor", "provider"),
+    _council("POST", "/v1/desks/{desk}/placements/{id}/bids", "token_or_session", "broker", "provider"),
+    _council("POST", "/v1/desks/{desk}/placements/{id}/decline", "token_or_session", "broker", "provider"),
+    _council("POST", "/v1/desks/{desk}/placements/{id}/withdraw", "token_or_session", "broker", "provider"),
+    _council("POST", "/v1/desks/{desk}/placements/{id}/award", "token_or_session", "broker"),
+    _council("POST", "/v1/desks/{desk}/placements/{id}/actions", "token_or_session", "broker"),
+    _council("GET", "/v1/desks/{desk}/register", "token_or_session", "broker", "auditor"),
+    _council("GET", "/v1/desks/{desk}/register.csv", "token_or_session", "broker", "auditor"),
+    _council("GET", "/desks/{desk}/placements", "session", "broker", "auditor"),
+    _council("POST", "/desks/{desk}/placements", "session", "broker"),
+    _council("GET", "/desks/{desk}/placements/new", "session", "broker"),
+    _council("GET", "/desks/{desk}/placements/events", "session", "broker", "auditor"),
+    _council("GET", "/desks/{desk}/placements/fragment", "session", "broker", "auditor"),
+    _council("GET", "/desks/{desk}/placements/{id}", "session", "broker", "auditor"),
+    _council("POST", "/desks/{desk}/placements/{id}/actions", "session", "broker"),
+    _council("GET", "/desks/{desk}/register", "session", "broker", "auditor"),
+    _rule("GET", "/b/{token}", "link"),
+    _rule("POST", "/b/{token}", "link"),
+    # the telephone network, which signs what it sends
+    _rule("POST", "/twilio/sms", "signature"),
+    _rule("POST", "/twilio/voice", "signature"),
+    _rule("POST", "/twilio/voice/{key}", "signature"),
+    _rule("POST", "/twilio/status/{key}", "signature"),
+    _rule("POST", "/twilio/recording/{alert}", "signature"),
+    _rule("GET", "/twilio/recording/{alert}", "signature"),
 )
 
 
-def refusal(rule: Rule, who: Credential, desk: str | None, known: Container[str]) -> ApiProblem | None:
+def refusal(
+    rule: Rule, who: Credential, desk: str | None, kind_of: Callable[[str], DeskKind | None]
+) -> ApiProblem | None:
     """Why this credential may not use this route for this desk, or None.
 
-    An unknown desk is 404 for a right credential; another desk than the credential's is 403.
+    An unknown desk is 404 for a right credential; another desk than the credential's is 403. What may be used at some
+    kind of desk alone is 403 for whom it is nowhere, and then for whom it is not at this one. Bids are sealed: who is
+    of every desk by the board's one password is of every provider's desk, and of no council's.
     """
-    if who.role not in rule.roles:
-        return ApiProblem(403, "role", "this credential's role may not use this route")
+    if who.role not in rule.roles | rule.council:
+        return _no_role()
     if desk is None:
         return None
-    if desk not in known:
+    kind = kind_of(desk)
+    if kind is None:
         return ApiProblem(404, "unknown_desk", "there is no desk with this id here", "desk")
-    if who.desk not in (desk, "*"):
+    if who.desk != desk and (who.desk != "*" or (kind == "council" and who.role in _ON_DUTY)):
         return ApiProblem(403, "desk", "this credential belongs to another desk", "desk")
-    return None
+    return None if who.role in rule.at(kind) else _no_role()
+
+
+def _no_role() -> ApiProblem:
+    return ApiProblem(403, "role", "this credential's role may not use this route")
+
+
+def opened(shown: Shown) -> Link:
+    """What a signed link opens. Raises ApiProblem: 404 for what is no link of ours, 403 for one that has ended.
+
+    Whether a genuine one was taken back, the core knows.
+    """
+    if shown.link is None:
+        raise ApiProblem(404, "unknown_link", "this link is not known, or is over for long")
+    if shown.verdict != "genuine":
+        raise ApiProblem(403, "link_expired", "this link has ended")
+    return shown.link
 
 
 class Presented(Struct, frozen=True, kw_only=True):

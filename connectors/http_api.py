@@ -77,6 +77,8 @@ _log = structlog.get_logger("callwatch.http")
 _BY_HAND = frozenset({"office", "on_call", "manager"})
 """Entered by a person of the office: never electronic (spec 21.3)."""
 _NO_BODY = b""
+_BY_ITSELF = frozenset({"open", "link", "signature"})
+"""Ways for which the guard asks nobody: the route verifies a link or a signature by itself, or shows nothing."""
 
 
 def _where(error: BaseException) -> str:
@@ -166,12 +168,18 @@ class _Guard:
         """Raises ApiProblem, or a redirect to the sign-in page, unless the table allows this request."""
         if rule is None:
             raise ApiProblem(403, "forbidden", "this route is not in the table of roles")
-        if rule.way == "open" or (rule.way == "loopback_or_token" and self._loopback and _direct(request)):
+        if rule.way in _BY_ITSELF or (
+            rule.way == "loopback_or_token" and self._loopback and _direct(request)
+        ):
             return
         who = await self._who(request, rule)
-        refused = refusal(rule, who, request.match_info.get("desk"), self._desks.desk_ids())
+        refused = refusal(rule, who, request.match_info.get("desk"), self._desks.desk_kind)
         if refused is not None:
+            if rule.way == "session":
+                await self._board.may_sign_in_instead(request)
             raise refused
+        if rule.way == "token_or_session" and not presented(request):
+            await self._board.check_header(request)
         request[CREDENTIAL] = who
 
     async def _who(self, request: web.Request, rule: Rule) -> Credential:
@@ -521,21 +529,16 @@ class _Api:
 # --- the application ---
 
 
-def _table(handlers: Handlers) -> dict[tuple[str, str], Rule]:
-    """The rules by method and path. A handler without a rule, or a rule without a handler, is a mistake of ours."""
+def _table(handlers: Handlers, extra: Sequence[web.RouteDef]) -> dict[tuple[str, str], Rule]:
+    """The rules by method and path. A route without a rule is a mistake of ours; so is one that comes from elsewhere
+    and is not entered by a signature that it verifies by itself."""
     rules = {(rule.method, rule.path): rule for rule in RULES}
-    assert rules.keys() == handlers.keys(), sorted(rules.keys() ^ handlers.keys())
+    assert handlers.keys() <= rules.keys(), sorted(handlers.keys() - rules.keys())
+    for route in extra:
+        rule = rules.get((route.method.upper(), route.path))
+        assert rule is not None, route.path
+        assert rule.way == "signature", route.path
     return rules
-
-
-def _open_rules(routes: Sequence[web.RouteDef]) -> dict[tuple[str, str], Rule]:
-    """Routes that verify who speaks by themselves: a webhook's signature."""
-    return {
-        (route.method.upper(), route.path): Rule(
-            method=route.method.upper(), path=route.path, way="open", roles=frozenset()
-        )
-        for route in routes
-    }
 
 
 def _by_route(app: web.Application, rules: Mapping[tuple[str, str], Rule]) -> dict[web.AbstractRoute, Rule]:
@@ -576,7 +579,7 @@ def build_app(
     phones = PhoneApps(desks, limits=limits, now=now, keys=keys or Keys())
     api = _Api(desks, metrics=metrics, limits=limits, now=now, mappings=mappings)
     handlers = {**api.handlers(), **phones.handlers(), **pages.handlers()}
-    rules = _table(handlers) | _open_rules(extra_routes)
+    rules = _table(handlers, extra_routes)
     app = web.Application(client_max_size=limits.action_bytes)
     app.add_routes([web.route(method, path, handler) for (method, path), handler in handlers.items()])
     app.add_routes(extra_routes)

@@ -74,13 +74,13 @@ class Links:
     """The links that are out, by the digest of their text, under the current key and the previous one.
 
     Held in memory alone. Who was given a link under the previous key may still use it, until that key is taken away.
+    Before it has a key nothing opens, and no text is made: `text` raises IndexError.
     """
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
+    def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._known: dict[bytes, Link] = {}
         self._out: dict[Link, None] = {}
-        self._keys: tuple[bytes, ...] = ()
-        self.replace_keys(keys)
+        self._keys = tuple(keys)
 
     def replace_keys(self, keys: Sequence[bytes]) -> None:
         """Other keys, current and then previous, for the links that are out too. Raises ValueError without any."""
@@ -120,8 +120,7 @@ class Links:
         return Shown(verdict="genuine" if now.timestamp() < until_s(link) else "expired", link=link)
 
     def _is(self, link: Link, shown: str) -> bool:
-        # every key is tried, whichever it was
-        return any([hmac.compare_digest(sign(key, link).encode(), shown.encode()) for key in self._keys])
+        return any(hmac.compare_digest(sign(key, link).encode(), shown.encode()) for key in self._keys)
 
     def _digests(self, link: Link) -> list[bytes]:
         return [_digest(sign(key, link)) for key in self._keys]

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
-from config.policy import Calendar
+from config.policy import Calendar, DeskKind
 from monitor.core.inputs import (
     AwayAction,
     AwayEnd,
@@ -466,12 +466,19 @@ class SeenCheckIn(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Credential(Struct, frozen=True, kw_only=True):
-    """Who speaks: role, the desk it is bound to ("*" for an operator of all), the device for role `device`."""
+    """Who speaks: role, the desk it is bound to ("*" for an operator of all, and for who sits at the board), the
+    device for role `device`, the provider for role `provider`."""
 
-    role: Literal["office", "on_call", "manager", "broker", "auditor", "intake", "device", "operator"]
+    role: Literal[
+        "office", "on_call", "manager", "broker", "auditor", "intake", "device", "operator", "provider"
+    ]
     desk: str
     device: str | None = None
     name: str = ""
+    provider: str | None = None
+    """The outside id of the one organisation for which this credential bids."""
+    person: str | None = None
+    """The outside id of the person whose own credential it is."""
 
 
 class PhoneIn(Struct, frozen=True, kw_only=True, gc=False):
@@ -685,6 +692,12 @@ class Desks(Protocol):
 
     def credential(self, secret: str) -> Credential | None:
         """Who holds this secret, or None (also when it has expired)."""
+
+    def standing(self, token_hash: str) -> Credential | None:
+        """Whose secret has this hash, while it still holds: who has signed in with it is asked for anew each time."""
+
+    def desk_kind(self, desk: str) -> DeskKind | None:
+        """Whether it is a provider's desk or a council's; None when there is no such desk here."""
 
     def desk_of_device(self, device: str) -> str | None:
         """The one desk that holds this device, or None."""

@@ -131,6 +131,11 @@ class App:
             {desk: key.get_secret_value().encode() for desk, key in of_desks.items()},
         )
 
+    def _link_keys(self) -> list[bytes]:
+        """What signs our links: as configured, else our own."""
+        configured = [key.get_secret_value().encode() for key in self._loaded.secrets.links]
+        return configured or [_own_key(self.settings.data_dir, "links.key", self._random)]
+
     def _sender(self) -> TwilioSender | NotConfigured:
         twilio = self.settings.twilio
         if twilio is None:
@@ -234,7 +239,7 @@ class App:
         if self.settings.twilio is not None:
             extra = twilio_routes(self.watch, self.twilio_tokens, self.public_url)
         board = BoardOptions(
-            session_key=_session_key(self.settings.data_dir, self._random),
+            session_key=_own_key(self.settings.data_dir, "session.key", self._random),
             password_hash=self.settings.http.password_hash,
             https=self.public_url().startswith("https:"),
             staff=self._staff,
@@ -283,6 +288,7 @@ class App:
         self._loaded = loaded
         self.twilio_tokens[:] = [secret.get_secret_value() for secret in loaded.secrets.twilio_tokens]
         self._take_phone_keys(loaded)
+        self.watch.links.replace_keys(self._link_keys())
         assert loaded.settings is not None
         self.downlink.enabled = loaded.settings.owntracks.downlink
         self.watch.trust(loaded.settings.http.token)
@@ -312,6 +318,7 @@ class App:
             await self.sender.close()
 
     async def _run(self, ready: Callable[[str], None]) -> None:
+        self.watch.links.replace_keys(self._link_keys())
         for config in self._loaded.desks:
             shell = self._shell(config)
             await shell.engine.start()
@@ -422,9 +429,9 @@ async def _guarded(engine: Engine) -> None:
         log.critical("the desk is not led here any more", desk=engine.desk, reason=error.reason)
 
 
-def _session_key(folder: Path, random_bytes: Callable[[int], bytes]) -> bytes:
-    """The board's session key: made once, kept beside the store, readable by us alone."""
-    path = folder / "session.key"
+def _own_key(folder: Path, name: str, random_bytes: Callable[[int], bytes]) -> bytes:
+    """A key of our own, for sessions or for links: made once, kept beside the store, readable by us alone."""
+    path = folder / name
     if path.exists():
         return path.read_bytes()
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,10 @@ from typing import Any, Literal, cast
 
 import structlog
 
-from config.policy import Calendar
+from config.policy import Calendar, DeskKind
 from config.settings import Token
 from config.tokens import check_hash, hash_token
+from connectors.links import Links
 from connectors.ports import (
     AbsenceActionIn,
     AbsenceIn,
@@ -120,6 +121,8 @@ class Watch:
         self.opened = False
         self.downlink: Downlink | None = None
         """Set by the composition root: what phones are told."""
+        self.links = Links()
+        """What has been given out; the composition root gives it its keys before any desk is there."""
         self.answerphones = Answerphones(lambda: self.shells, store, recordings)
         self.on_decided: Callable[[str, Asked | None], None] = lambda desk, wanted: None
         """Set by the scheduler: a desk's next deadline may be another one."""
@@ -287,11 +290,26 @@ class Watch:
 
     def credential(self, secret: str) -> Credential | None:
         """Who holds this secret, or None."""
-        shown = hash_token(secret)
-        token = self._tokens.get(shown)
-        if token is None or check_hash(shown, token.hash, token.expires, self._clock.now()) != "holds":
+        return self.standing(hash_token(secret))
+
+    def standing(self, token_hash: str) -> Credential | None:
+        """Whose secret has this hash, while it holds."""
+        token = self._tokens.get(token_hash)
+        if token is None or check_hash(token_hash, token.hash, token.expires, self._clock.now()) != "holds":
             return None
-        return Credential(role=token.role, desk=token.desk, device=token.device)
+        return Credential(
+            role=token.role,
+            desk=token.desk,
+            device=token.device,
+            name=token.person or "",
+            provider=token.provider,
+            person=token.person,
+        )
+
+    def desk_kind(self, desk: str) -> DeskKind | None:
+        """Whether it is a provider's desk or a council's."""
+        shell = self.shells.get(desk)
+        return None if shell is None else shell.config.kind
 
     def desk_of_device(self, device: str) -> str | None:
         """The one desk that holds this device."""

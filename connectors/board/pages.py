@@ -22,6 +22,7 @@ from msgspec import Struct
 from connectors.board import away, words
 from connectors.board.forms import field as _field
 from connectors.board.sign_in import BoardOptions, SignIn, check
+from connectors.http_access import CREDENTIAL
 from connectors.http_wire import recording_of
 from connectors.ports import ActionIn, ApiProblem, Credential, Desks, WeatherIn
 from monitor.core.inputs import RaisedBy
@@ -96,7 +97,7 @@ class Board:
     ) -> None:
         check(options, loopback=loopback)
         self._desks, self._options = desks, options
-        self._sign_in = SignIn(options, now=now)
+        self._sign_in = SignIn(options, desks, now=now)
         self._streams: set[EventSourceResponse] = set()
         self._assets = {name: (_HERE / "static" / name).read_bytes() for name in _ASSETS}
 
@@ -150,24 +151,40 @@ class Board:
         who = await self._sign_in.credential(request)
         if who is not None:
             return who
-        if request.method == "GET" and _is_page(request):
-            raise web.HTTPSeeOther("/sign-in?" + urlencode({"next": request.path}))
+        self._ask(request)
         raise ApiProblem(401, "unauthorised", "sign in first")
 
+    async def may_sign_in_instead(self, request: web.Request) -> None:
+        """Raises a redirect to the sign-in page for whom no password was asked of, and who may not see this page."""
+        if await self._sign_in.entered(request) is None:
+            self._ask(request)
+
+    def _ask(self, request: web.Request) -> None:
+        if request.method == "GET" and _is_page(request):
+            raise web.HTTPSeeOther("/sign-in?" + urlencode({"next": request.path}))
+
     async def api_credential(self, request: web.Request) -> Credential | None:
-        """The session on a route of the API: only after a real sign-in, and with the token where it changes things."""
-        who = await self._sign_in.credential(request) if self._sign_in.needed else None
-        if who is not None and request.method not in ("GET", "HEAD"):
+        """The session on a route of the API: only after a real sign-in."""
+        return await self._sign_in.entered(request)
+
+    async def check_header(self, request: web.Request) -> None:
+        """Raises ApiProblem(403) when a session changes something without its token in the header."""
+        if request.method not in ("GET", "HEAD"):
             await self._sign_in.check_token(request, request.headers.get("X-CSRF-Token"))
-        return who
 
     # pages
 
     async def get_home(self, request: web.Request) -> web.StreamResponse:
-        desks = self._desks.desk_ids()
+        desks = self._desks_of(request[CREDENTIAL])
         if len(desks) == 1:
-            return _see(_board_url(next(iter(desks))))
+            return _see(_board_url(desks[0]))
         return self._render(request, "desks.html", desks=[(desk, _board_url(desk)) for desk in desks])
+
+    def _desks_of(self, who: Credential) -> list[str]:
+        """The desks that this person sees: their own, or with the one password those of every provider."""
+        if who.desk != "*":
+            return [who.desk]
+        return [desk for desk in self._desks.desk_ids() if self._desks.desk_kind(desk) == "provider"]
 
     async def get_board(self, request: web.Request) -> web.StreamResponse:
         return self._render(request, "board.html", **await self._board_context(request))
@@ -188,11 +205,13 @@ class Board:
         }
 
     async def _form_context(self, request: web.Request) -> dict[str, Any]:
+        staff = self._options.staff(request.match_info["desk"])
+        own = await self._sign_in.person(request)
         return {
             "token": await self._sign_in.token(request),
-            "me": await self._sign_in.by(request),
-            "staff": self._options.staff(request.match_info["desk"]),
-            "signed_in": self._sign_in.needed,
+            "me": own if own in staff else await self._sign_in.by(request),
+            "staff": {own: staff[own]} if own in staff else staff,
+            "signed_in": await self._sign_in.entered(request) is not None,
         }
 
     async def get_alert(self, request: web.Request) -> web.StreamResponse:
@@ -204,7 +223,7 @@ class Board:
         view = await self._desks.board(desk)
         live = "live" in request.query
         if not live:
-            _log.info("record_read", desk=desk, alert=alert_id, role="office")
+            _log.info("record_read", desk=desk, alert=alert_id, role=request[CREDENTIAL].role)
         template = "_alert.html" if live else "alert.html"
         return self._render(request, template, **self._alert_context(view, page), **form)
 
@@ -212,7 +231,7 @@ class Board:
         """What a caller has left, for who sits at the board."""
         desk, alert = request.match_info["desk"], request.match_info["id"]
         answer = await recording_of(self._desks, desk, alert)
-        _log.info("record_read", desk=desk, alert=alert, role="office")
+        _log.info("record_read", desk=desk, alert=alert, role=request[CREDENTIAL].role)
         return answer
 
     def _alert_context(self, view: BoardView, page: AlertPage) -> dict[str, Any]:
@@ -313,8 +332,7 @@ class Board:
     async def _pressed(self, request: web.Request) -> Action:
         form = await request.post()
         await self._sign_in.check_token(request, form.get("token"))
-        by = _field(form, "by", _BY_CHARS) or await self._sign_in.by(request)
-        self._check_by(request, by)
+        by = await self._who(request, form)
         action, _, of = _field(form, "action", 500).partition(":")
         return Action(
             action=action,
@@ -326,6 +344,19 @@ class Board:
             raised_by=next((one for one in words.RAISED_BY if one == _field(form, "raised_by", 50)), None),
             back=_field(form, "back", 50),
         )
+
+    async def _who(self, request: web.Request, form: Mapping[str, Any]) -> str:
+        """Who pressed. Raises ApiProblem(400) for nobody, (403) for another than the person who has signed in."""
+        staff = self._options.staff(request.match_info["desk"])
+        own = await self._sign_in.person(request)
+        claimed = _field(form, "by", _BY_CHARS)
+        if own in staff:
+            if claimed not in ("", own):
+                raise ApiProblem(403, "identity", "somebody else has signed in here", "by")
+            return own
+        by = claimed or await self._sign_in.by(request)
+        self._check_by(request, by)
+        return by
 
     def _check_by(self, request: web.Request, by: str) -> None:
         staff = self._options.staff(request.match_info["desk"])
@@ -347,8 +378,7 @@ class Board:
         """A form of ours, and who pressed; they are remembered."""
         form = await request.post()
         await self._sign_in.check_token(request, form.get("token"))
-        by = _field(form, "by", _BY_CHARS) or await self._sign_in.by(request)
-        self._check_by(request, by)
+        by = await self._who(request, form)
         await self._sign_in.remember(request, by)
         return form, by
 
@@ -401,15 +431,13 @@ class Board:
     async def post_me(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
         await self._sign_in.check_token(request, form.get("token"))
-        by = _field(form, "by", _BY_CHARS)
-        self._check_by(request, by)
-        await self._sign_in.remember(request, by)
+        await self._sign_in.remember(request, await self._who(request, form))
         return _see(_board_url(request.match_info["desk"]))
 
     # signing in
 
     async def get_sign_in(self, request: web.Request) -> web.StreamResponse:
-        if await self._sign_in.credential(request) is not None:
+        if await self._sign_in.entered(request) is not None:
             return _see(_own_path(request.query.get("next", "")))
         return await self._sign_in_page(request, request.query.get("next", ""), "")
 
@@ -422,8 +450,6 @@ class Board:
         )
 
     async def post_sign_in(self, request: web.Request) -> web.StreamResponse:
-        if not self._sign_in.needed:
-            return _see("/")
         form = await request.post()
         await self._sign_in.check_token(request, form.get("token"))
         after = _field(form, "next", 500)
@@ -434,7 +460,7 @@ class Board:
             response.headers["Retry-After"] = str(wait_s)
             return response
         if not await self._sign_in.enter(request, _field(form, "password", 1000)):
-            return await self._sign_in_page(request, after, "That is not the password.", 403)
+            return await self._sign_in_page(request, after, "That opens nothing here.", 403)
         return _see(_own_path(after))
 
     async def post_sign_out(self, request: web.Request) -> web.StreamResponse:
@@ -599,9 +625,13 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] if first.isalpha() else text
 
 
+_PAGES = ("/board/", "/desks/")
+"""Where pages stand that somebody has to sign in for."""
+
+
 def _is_page(request: web.Request) -> bool:
     path = request.path
-    ours = path in ("/", "/sign-in", "/sign-out") or path.startswith("/board/")
+    ours = path in ("/", "/sign-in", "/sign-out") or path.startswith((*_PAGES, "/b/"))
     return ours and "text/html" in request.headers.get("Accept", "")
 
 
@@ -615,7 +645,7 @@ def _back(request: web.Request) -> str:
 def _own_path(path: str) -> str:
     """Where to go after signing in: a path of ours, never another site's."""
     parts = urlsplit(path)
-    ours = not parts.scheme and not parts.netloc and path.startswith("/board/") and "\\" not in path
+    ours = not parts.scheme and not parts.netloc and path.startswith(_PAGES) and "\\" not in path
     return quote(parts.path) if ours else "/"
 
 

@@ -17,14 +17,16 @@ from datetime import datetime
 from typing import Any
 
 import argon2
+import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from aiohttp_session import Session
 from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from msgspec import Struct
 
+from config.tokens import SIGNS_IN, hash_token
 from connectors.http_access import WrongTries
-from connectors.ports import ApiProblem, Credential
+from connectors.ports import ApiProblem, Credential, Desks
 
 
 class _Kept(Struct, frozen=True, kw_only=True):
@@ -37,7 +39,7 @@ _KEPT = web.RequestKey("session", _Kept)
 SESSION_S = 12 * 3600
 _AT_ONCE = 2
 _TRIES, _TRIES_WINDOW_S = 5, 60.0
-_SIGNED_IN, _WITH, _TOKEN, _BY = "signed_in_until", "with", "token", "by"
+_SIGNED_IN, _WITH, _OWN, _TOKEN, _BY = "signed_in_until", "with", "own", "token", "by"
 
 
 def nobody(_: str) -> Mapping[str, str]:
@@ -129,8 +131,9 @@ def _loopback_name(host: str) -> bool:
 class SignIn:
     """Who has signed in, and whether a form was ours."""
 
-    def __init__(self, options: BoardOptions, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, options: BoardOptions, desks: Desks, *, now: Callable[[], datetime]) -> None:
         self.sessions = Sessions(options)
+        self._desks = desks
         self._hash, self._now = options.password_hash, now
         self._hasher = argon2.PasswordHasher()
         # argon2 takes 64 MiB a time on purpose: a crowd at the door must not take the machine
@@ -143,42 +146,67 @@ class SignIn:
         return self._hash is not None
 
     async def credential(self, request: web.Request) -> Credential | None:
-        """The session's credential: role office of every desk of this installation; None when nobody signed in.
+        """Who is at this screen: as `entered`, or, where there is no password, the office; None: nobody signed in.
 
         Raises ApiProblem(403) when there is no password and the page was not asked for under a loopback name.
         """
+        entered = await self.entered(request)
+        if entered is not None or self.needed:
+            return entered
+        if not _loopback_name(request.host):
+            raise ApiProblem(403, "forbidden", "without a password the board answers on this machine only")
+        return await self._office(request)
+
+    async def entered(self, request: web.Request) -> Credential | None:
+        """Who has really signed in: by the one password as the office of every desk, or with a secret of their own in
+        its role at its desk, for as long as it holds. None: nobody has."""
         session = await self.sessions.of(request)
-        name = _text(session.get(_BY))
-        if not self.needed:
-            if not _loopback_name(request.host):
-                raise ApiProblem(
-                    403, "forbidden", "without a password the board answers on this machine only"
-                )
-            return Credential(role="office", desk="*", name=name)
         until = session.get(_SIGNED_IN)
         if not isinstance(until, int | float) or until <= self._now().timestamp():
             return None
-        if session.get(_WITH) != self._password_mark():
+        own = _text(session.get(_OWN))
+        if own:
+            return await self._holder(request, own)
+        if not self.needed or session.get(_WITH) != self._password_mark():
             return None
-        return Credential(role="office", desk="*", name=name)
+        return await self._office(request)
+
+    async def _office(self, request: web.Request) -> Credential:
+        return Credential(role="office", desk="*", name=await self.by(request))
+
+    async def _holder(self, request: web.Request, own: str) -> Credential | None:
+        who = self._desks.standing(own)
+        if who is None or who.role not in SIGNS_IN:
+            return None
+        return msgspec.structs.replace(who, name=who.person or await self.by(request))
 
     def retry_after_s(self, remote: str) -> int | None:
         """Seconds until this address may try a password again, or None."""
         return self._wrong.retry_after_s(remote)
 
-    async def enter(self, request: web.Request, password: str) -> bool:
-        """Checks the password off the loop; a right one starts a new session."""
+    async def enter(self, request: web.Request, shown: str) -> bool:
+        """Checks the board's password, off the loop, or somebody's own secret; a right one starts a new session."""
         remote = request.remote or ""
-        async with self._at_once:
-            right = await asyncio.to_thread(self._verify, password)
-        if not right:
+        own = self._own(shown)
+        if not own and not await self._is_password(shown):
             self._wrong.count(remote)
             return False
         self._wrong.forget(remote)
         session = await self.sessions.renew(request)
         session[_SIGNED_IN] = int(self._now().timestamp()) + SESSION_S
-        session[_WITH] = self._password_mark()
+        session.update({_OWN: own} if own else {_WITH: self._password_mark()})
         return True
+
+    def _own(self, shown: str) -> str:
+        """The hash under which a person's own secret is known; nothing for anything else. A device's, a feed's or a
+        provider's secret is no person's, and opens no page."""
+        token_hash = hash_token(shown)
+        who = self._desks.standing(token_hash)
+        return token_hash if who is not None and who.role in SIGNS_IN else ""
+
+    async def _is_password(self, shown: str) -> bool:
+        async with self._at_once:
+            return await asyncio.to_thread(self._verify, shown)
 
     def _password_mark(self) -> str:
         """Changes with the password, so that a new password signs everybody out."""
@@ -210,6 +238,12 @@ class SignIn:
             raise ApiProblem(
                 403, "stale_form", "this page was open for too long; open it again and press once more"
             )
+
+    async def person(self, request: web.Request) -> str:
+        """Whose own secret signed in here: an outside id, or nothing when no person's did."""
+        own = _text((await self.sessions.of(request)).get(_OWN))
+        who = self._desks.standing(own) if own else None
+        return "" if who is None else who.person or ""
 
     async def by(self, request: web.Request) -> str:
         """Who said that they are at this screen: a staff id, or nothing yet."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 from multidict import MultiMapping
@@ -16,6 +18,8 @@ from twilio.request_validator import (
     RequestValidator,
     get_signature_algorithm,
 )
+
+from connectors.links import Link, sign
 
 Verdict = Literal["genuine", "unsigned", "forged"]
 
@@ -52,18 +56,24 @@ def check(
 
 
 def link(tokens: Sequence[str], alert: str, lasts_s: int) -> tuple[str, str]:
-    """Until when (Unix time) the recording about this alert may be fetched, and the signature of that: 160 bits, with
-    the present token."""
-    until = str(int(time.time()) + lasts_s)
-    return until, _signed(tokens[0] if tokens else "", alert, until)
+    """Until when (Unix time) the recording about this alert may be fetched, and the signature of that
+    (`connectors.links`), with the present token: it is taken away together with what it gives access to."""
+    until = int(time.time()) + lasts_s
+    return str(until), _signed(tokens[0] if tokens else "", alert, until)
 
 
 def link_holds(tokens: Sequence[str], alert: str, until: str, signed: str) -> bool:
     """Whether the link was made by us, with any of our tokens, and its time has not passed."""
-    if not (until.isascii() and until.isdigit() and len(until) < 12) or int(until) < time.time():
+    if not (until.isascii() and until.isdigit() and len(until) < 12) or int(until) <= time.time():
         return False
-    return any(token and hmac.compare_digest(_signed(token, alert, until), signed) for token in tokens)
+    return any(
+        token and hmac.compare_digest(_signed(token, alert, int(until)).encode(), signed.encode())
+        for token in tokens
+    )
 
 
-def _signed(token: str, alert: str, until: str) -> str:
-    return hmac.new(token.encode(), f"recording {alert} {until}".encode(), "sha256").hexdigest()[:40]
+def _signed(token: str, alert: str, until: int) -> str:
+    # whoever fetches it knows the account and no desk, and is no person
+    end = datetime.fromtimestamp(until, UTC)
+    recording = Link(purpose="recording", desk="", intent=alert, person="", until=end)
+    return sign(hashlib.sha256(token.encode()).digest(), recording)

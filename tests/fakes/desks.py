@@ -14,6 +14,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from config.policy import DeskKind
+from config.tokens import hash_token
 from connectors.ports import (
     GENESIS,
     AbsenceActionIn,
@@ -168,6 +170,7 @@ class FakeDesks:
         self, ids: Sequence[str] = ("dom", "eve"), credentials: Mapping[str, Credential] | None = None
     ) -> None:
         self.ids = list(ids)
+        self.councils: set[str] = set()
         self.credentials = dict(credentials or {})
         self.devices: dict[str, str] = {}
         self.numbers: dict[str, str] = {}
@@ -242,6 +245,15 @@ class FakeDesks:
 
     def credential(self, secret: str) -> Credential | None:
         return self.credentials.get(secret)
+
+    def standing(self, token_hash: str) -> Credential | None:
+        found = (who for secret, who in self.credentials.items() if hash_token(secret) == token_hash)
+        return next(found, None)
+
+    def desk_kind(self, desk: str) -> DeskKind | None:
+        if desk not in self.ids:
+            return None
+        return "council" if desk in self.councils else "provider"
 
     def desk_of_device(self, device: str) -> str | None:
         return self.devices.get(device)

@@ -245,6 +245,16 @@ def test_a_device_makes_the_credential_a_devices(role: list[str]):
     assert (token["role"], token["device"]) == ("device", "owntracks:u17/phone")
 
 
+def test_a_token_names_the_provider_that_bids_with_it_or_the_person_whose_own_it_is():
+    for words, key in (
+        (["provider", "--provider", "pr-7"], "provider"),
+        (["broker", "--person", "br-1"], "person"),
+    ):
+        made = quick("token", "--desk", "hall", "--role", *words)
+        (token,) = tomllib.loads(made.stdout.split("\n", 1)[1])["http"]["token"]
+        assert (token["role"], token[key], "device" in token) == (words[0], words[-1], False)
+
+
 def test_a_token_lasts_a_year_unless_said():
     made = quick("token", "--role", "operator", "--desk", "*")
     (token,) = tomllib.loads(made.stdout.split("\n", 1)[1])["http"]["token"]
@@ -261,6 +271,11 @@ def test_a_token_lasts_a_year_unless_said():
         ["--role", "office"],
         ["--desk", "bright"],
         ["--desk", "bright", "--device", " "],
+        ["--role", "provider", "--desk", "hall"],
+        ["--role", "provider", "--desk", "hall", "--provider", " "],
+        ["--role", "provider", "--desk", "*", "--provider", "pr-7"],
+        ["--role", "broker", "--desk", "hall", "--provider", "pr-7"],
+        ["--role", "intake", "--desk", "hall", "--person", "br-1"],
         ["--role", "office", "--desk", "bright", "--expires", "soon"],
         ["--role", "office", "--desk", "bright", "--expires", "0s"],
     ],

@@ -11,7 +11,6 @@ import re
 import socket
 import zlib
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -21,7 +20,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from connectors.board import BoardOptions
-from connectors.http_access import ROLES, RULES, Rule, WrongTries, own_phone, own_user, refusal
+from connectors.http_access import ROLES, RULES, WrongTries, own_phone, own_user, refusal
 from connectors.http_api import build_app, serve
 from connectors.http_wire import Limits
 from connectors.ports import ApiProblem, Credential, record_hash
@@ -31,7 +30,6 @@ from tests.waiting import until
 
 DOM, EVE = "/v1/desks/dom", "/v1/desks/eve"
 PHONE = "owntracks:u17/phone"
-INTERFACE = Path(__file__).parents[2] / "docs" / "interface.md"
 FIX = b'{"_type":"location","tst":1795420000,"lat":51.4,"lon":0.01,"acc":12,"tid":"u1"}'
 ENTER = b'{"_type":"transition","event":"enter","tst":1795420000,"lat":51.4,"lon":0.01,"acc":9,"desc":"home"}'
 
@@ -100,90 +98,14 @@ async def error_of(response: aiohttp.ClientResponse) -> dict[str, Any]:
     return error
 
 
-# --- who may use which route ---
-
-
-def matrix_of_the_docs() -> dict[tuple[str, str], frozenset[str]]:
-    """The route by role table as docs/interface.md prints it."""
-    section = INTERFACE.read_text().split("### Who may use which route")[1]
-    table = section[section.index("\n|") : section.index("|\n\n") + 1]
-    rows = [
-        [cell.strip().strip("`") for cell in line[1:-1].split("|")] for line in table.strip().splitlines()
-    ]
-    names = rows[0][2:]
-    found = {}
-    for route, _, *cells in rows[2:]:
-        method, path = route.split(" ")
-        found[method, path] = frozenset(
-            name for name, cell in zip(names, cells, strict=True) if cell == "yes"
-        )
-    return found
-
-
-def test_the_documents_matrix_is_the_table_in_the_code() -> None:
-    assert matrix_of_the_docs() == {(rule.method, rule.path): frozenset(rule.roles) for rule in RULES}
-
-
-BY_TOKEN = [rule for rule in RULES if rule.way in ("token", "token_or_session", "loopback_or_token")]
-
-
-def path_of(rule: Rule, desk: str, secret: str) -> str:
-    return rule.path.format(desk=desk, id="al-1", key=secret)
-
-
-@pytest.mark.parametrize("rule", BY_TOKEN, ids=lambda rule: f"{rule.method} {rule.path}")
-async def test_every_route_lets_in_exactly_the_roles_of_the_matrix(rule: Rule, desks: FakeDesks) -> None:
-    allowed = matrix_of_the_docs()[rule.method, rule.path]
-    desks.alert_views["al-1"] = alert_view()
-    async with client_of(desks, loopback=False) as client:
-        for role in ROLES:
-            path = path_of(rule, "dom", f"s-{role}")
-            async with client.request(rule.method, path, headers=bearer(f"s-{role}"), data=b"[]") as answer:
-                refused = answer.status == 403
-                assert refused is (role not in allowed), f"{role}: {answer.status}"
-
-
-@pytest.mark.parametrize("rule", BY_TOKEN, ids=lambda rule: f"{rule.method} {rule.path}")
-async def test_every_route_needs_a_credential_that_is_known(rule: Rule, desks: FakeDesks) -> None:
-    async with client_of(desks, loopback=False) as client:
-        for headers in ({}, bearer("wrong"), basic("u17", "wrong"), {"Authorization": "Basic !!"}):
-            async with client.request(rule.method, path_of(rule, "dom", "wrong"), headers=headers) as answer:
-                assert answer.status == 401
-                assert (await error_of(answer))["code"] == "unauthorised"
-                assert "WWW-Authenticate" in answer.headers
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [rule for rule in BY_TOKEN if "{desk}" in rule.path],
-    ids=lambda rule: f"{rule.method} {rule.path}",
-)
-async def test_another_desk_is_403_and_an_unknown_one_404_for_a_right_credential(
-    rule: Rule, client: Client
-) -> None:
-    role = next(role for role in ROLES if role in rule.roles)
-    for desk, status in (("eve", 403), ("nowhere", 404)):
-        async with client.request(
-            rule.method, path_of(rule, desk, ""), headers=bearer(f"s-{role}")
-        ) as answer:
-            assert (answer.status, (await error_of(answer))["path"]) == (status, "desk")
-
-
-async def test_no_page_of_the_board_opens_with_a_token(desks: FakeDesks) -> None:
-    async with client_of(desks, loopback=False) as client:
-        for rule in RULES:
-            if rule.way == "session":
-                async with client.request(
-                    rule.method, path_of(rule, "dom", ""), headers=bearer("s-office"), allow_redirects=False
-                ) as answer:
-                    assert answer.status == 401, rule.path
+# --- who may use which route: tests/unit/test_route_roles.py walks the table ---
 
 
 def test_an_operator_of_all_desks_is_still_bound_by_the_roles() -> None:
     rule = next(rule for rule in RULES if rule.path.endswith("/visits"))
     everywhere = Credential(role="auditor", desk="*")
-    assert refusal(rule, everywhere, "eve", ("dom", "eve")) is None
-    refused = refusal(rule, Credential(role="operator", desk="*"), "eve", ("dom", "eve"))
+    assert refusal(rule, everywhere, "eve", FakeDesks().desk_kind) is None
+    refused = refusal(rule, Credential(role="operator", desk="*"), "eve", FakeDesks().desk_kind)
     assert refused is not None
     assert refused.status == 403
 

@@ -623,6 +623,77 @@ def test_a_token_belongs_to_a_desk_and_a_devices_to_its_device(
     assert found(read(f"{SMALL}[[http.token]]\n{token}")) == expected
 
 
+COUNCIL = '[[desk]]\nid = "hall"\nkind = "council"\nname = "The Brokerage"\n'
+
+
+@pytest.mark.parametrize(
+    ("role", "desk", "names", "expected"),
+    [
+        ("provider", "hall", 'provider = "pr-7"', []),
+        ("broker", "hall", "", []),
+        ("broker", "hall", 'person = "br-1"', []),
+        ("auditor", "bright-care", 'person = "au-1"', []),
+        ("provider", "hall", "", [("http.token[0].provider", "token_provider", "error")]),
+        ("broker", "hall", 'provider = "pr-7"', [("http.token[0].provider", "token_provider", "error")]),
+        ("provider", "bright-care", 'provider = "p"', [("http.token[0].desk", "token_provider", "warning")]),
+        ("broker", "bright-care", "", [("http.token[0].desk", "token_provider", "warning")]),
+        ("intake", "hall", 'person = "br-1"', [("http.token[0].person", "token_person", "error")]),
+        (
+            "provider",
+            "hall",
+            'provider = "pr-7"\nperson = "x"',
+            [("http.token[0].person", "token_person", "error")],
+        ),
+    ],
+)
+def test_a_providers_token_is_one_providers_at_a_council_and_only_people_have_names(
+    role: str, desk: str, names: str, expected: list[tuple[str, str, str]]
+) -> None:
+    token = f'hash = "{HASH}"\nrole = "{role}"\ndesk = "{desk}"\n{names}\nexpires = 2027-03-31T00:00:00Z'
+    problems = read(f"{SMALL}{COUNCIL}[[http.token]]\n{token}").problems
+    about = [p for p in problems if p.path.startswith("http")]
+    assert [(p.path, p.code, p.severity) for p in about] == expected
+
+
+def test_the_keys_of_links_are_read_current_first_and_must_be_long(tmp_path: Path) -> None:
+    (tmp_path / "now").write_text("n" * 32 + "\n")
+    (tmp_path / "before").write_text("b" * 44)
+    (tmp_path / "short").write_text("s" * 31)
+    loaded = read(SMALL + '[links]\nkey_files = ["now", "before"]', tmp_path)
+    assert loaded.problems == ()
+    assert [key.get_secret_value() for key in loaded.secrets.links] == ["n" * 32, "b" * 44]
+    assert loaded.settings is not None
+    assert loaded.settings.links is not None
+    assert loaded.settings.links.key_files == (tmp_path / "now", tmp_path / "before")
+    for files, code in (
+        ('["now", "short"]', "out_of_range"),
+        ("[]", "missing"),
+        ('["now", "before", "now"]', "out_of_range"),
+        ('["nowhere"]', "file_unreadable"),
+    ):
+        problems = read(f"{SMALL}[links]\nkey_files = {files}", tmp_path).problems
+        assert [problem.path.partition("[")[0] for problem in problems] == ["links.key_files"], files
+        assert problems[0].code == code
+
+
+@pytest.mark.parametrize(
+    ("store", "desks", "links", "warned"),
+    [
+        ("redis://127.0.0.1/0", COUNCIL, "", True),
+        ("sqlite:", COUNCIL, "", False),
+        ("redis://127.0.0.1/0", "", "", False),
+        ("redis://127.0.0.1/0", COUNCIL, '[links]\nkey_files = ["key"]\n', False),
+    ],
+)
+def test_hosts_that_share_a_store_are_told_to_share_the_key_of_links(
+    tmp_path: Path, store: str, desks: str, links: str, warned: bool
+) -> None:
+    (tmp_path / "key").write_text("k" * 32)
+    loaded = read(f'{SMALL}{desks}{links}[store]\nurl = "{store}"', tmp_path)
+    assert (("links.key_files", "missing") in found(loaded)) is warned
+    assert loaded.errors == ()
+
+
 def test_a_token_stands_only_once() -> None:
     block = token_block(HASH, "office", "bright-care", None, datetime(2027, 1, 1, tzinfo=UTC))
     assert found(read(SMALL + block + block)) == [("http.token[1].hash", "not_unique")]

@@ -123,6 +123,11 @@ def test_a_link_is_over_after_its_time() -> None:
     assert not link_holds(["current"], "a1", until, sig)
 
 
+def test_what_is_no_text_is_no_signature() -> None:
+    until, _ = link(["current"], "a1", 900)
+    assert not link_holds(["current"], "a1", until, "\u0661" * 18)
+
+
 @pytest.mark.parametrize("until", ["", "soon", "-1", "9" * 20, "\u0661"])
 def test_a_time_that_is_none_opens_nothing(until: str) -> None:
     assert not link_holds(["current"], "a1", until, "0" * 40)
