@@ -46,6 +46,7 @@ KINDS: dict[AlertKind, str] = {
     "rota": "the rota needs mending",
     "watch_fault": "the watch itself has a fault",
     "message": "a caller reached nobody",
+    "placement": "a package of care is not placed",
     "away": "somebody who is away",
 }
 _LATE_KINDS: frozenset[AlertKind] = frozenset({"late_visit", "second_worker_missing"})
