@@ -26,7 +26,8 @@ Where = Literal["own", "other", "any"]
 """Which providers, seen from the package's area: those of this area, those of all others, or wherever they are."""
 Order = Literal["together", "score", "rate"]
 """Of a ranked or direct round, who comes first: the highest score in the area, or the lowest blended rate."""
-EarlyClose = Literal["never", "all_answered", "first_bid"]
+EarlyClose = Literal["never", "all_declined", "all_answered", "first_bid"]
+"""*all_declined*: nobody who was asked is left to wait for; the other two close then as well."""
 Next = Literal["by_itself", "broker", "end"]
 """What follows a round that placed nothing: the next one opens by itself, or when the broker says, or there is none."""
 AcrossClosing = Literal["run_on", "pause"]

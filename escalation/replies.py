@@ -132,6 +132,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-74": _SUMMON,
         "OC-86": _SUMMON,
         "OC-186": _SUMMON,
+        "OC-190": _SUMMON,
         "OC-110": _SUMMON,
         "OC-111": _SUMMON,
         "OC-112": _SUMMON,

@@ -60,6 +60,7 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
     "incident": ("OC-17", "OCV-3"),
     "message": ("OC-130", "OCV-130"),
     "away": ("OC-171", "OCV-3"),
+    "placement": ("OC-190", "OCV-3"),
 }
 """The words with which staff are summoned, as text and as call (config/wording)."""
 

@@ -282,6 +282,7 @@ NUMBERS: dict[str, str] = {
     "ProviderSaid.rate_pence": "pence an hour",
     "RoundClosed.index": "a round of the policy",
     "RoundOpened.index": "a round of the policy",
+    "RoundPassedOver.index": "a round of the policy",
     "RoundReminded.index": "a round of the policy",
     "RoundReminded.step": "how often",
     "Row.minutes_held": "minutes a week",

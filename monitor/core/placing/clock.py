@@ -21,7 +21,7 @@ def moments(placement: Placement, policy: PlacingPolicy) -> dict[Moment, datetim
         return found
     run = placement.running
     if run is not None:
-        found |= _of_round(run, policy)
+        found |= _of_round(run)
     told = losers_at(placement, policy)
     if told is not None:
         found["tell_losers"] = told
@@ -35,15 +35,10 @@ def moments(placement: Placement, policy: PlacingPolicy) -> dict[Moment, datetim
     return found
 
 
-def _of_round(run: RoundRun, policy: PlacingPolicy) -> dict[Moment, datetime]:
-    found: dict[Moment, datetime] = {"close": run.closes_at}
-    if run.line and run.asked:
-        found = {"turn": run.asked[-1].closes_at}
-    reminders = policy.rounds[run.index].reminders
-    if run.reminded < len(reminders):
-        at = run.asked[-1].at + reminders[run.reminded] if run.asked else run.closes_at
-        if at < run.closes_at:
-            found["remind"] = at
+def _of_round(run: RoundRun) -> dict[Moment, datetime]:
+    found: dict[Moment, datetime] = {"turn" if run.line else "close": run.closes_at}
+    if run.reminded < len(run.reminds_at):
+        found["remind"] = run.reminds_at[run.reminded]
     return found
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from monitor.core.placing import after, rounds
 from monitor.core.placing import facts as p
-from monitor.core.placing import rounds
 from monitor.core.placing.clock import moments
 from monitor.core.placing.inputs import PackageReceived, PlacingLoaded, ProvidersTold
 from monitor.core.placing.model import Placement
@@ -49,7 +49,8 @@ def _received(work: Work, seen: PackageReceived) -> Decision:
         package=seen.package, by=seen.by, text=seen.text, marks=seen.marks, override=seen.override
     )
     work.emit(seen.ref, received, policy=digest)
-    rounds.open_next(work, seen.ref)
+    if not rounds.open_next(work, seen.ref):
+        after.unplaced(work, seen.ref)
     return work.decision(answer=seen.ref)
 
 

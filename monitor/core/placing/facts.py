@@ -25,6 +25,7 @@ from monitor.core.placing.inputs import (
 
 CloseReason = Literal["time", "all_answered", "first_bid", "awarded", "withdrawn", "nobody_asked"]
 AskedReason = Literal["opened", "declined", "silent", "passed_on"]
+PassedReason = Literal["nobody_asked", "other_area"]
 Crosses = Literal["", "runs_on", "paused"]
 """A window that crosses the end of the broker's hours: it runs on, or only minutes within them count."""
 RuleName = Literal["cqc", "hours_limit", "start", "specialisms", "area"]
@@ -99,6 +100,15 @@ class RoundOpened(FactBody, frozen=True, kw_only=True):
     crosses: Crosses = ""
     by: str | None = None
     """The broker who opened it; None: it opened by itself."""
+    reminds_at: tuple[datetime, ...] = ()
+    """When whoever has not answered is reminded."""
+
+
+class RoundPassedOver(FactBody, frozen=True, kw_only=True):
+    """A round of the policy was not held: there was nobody to ask, or it is held for packages of other areas."""
+
+    index: int
+    reason: PassedReason
 
 
 class ProviderAsked(FactBody, frozen=True, kw_only=True):
@@ -109,6 +119,7 @@ class ProviderAsked(FactBody, frozen=True, kw_only=True):
     closes_at: datetime
     reason: AskedReason
     crosses: Crosses = ""
+    reminds_at: tuple[datetime, ...] = ()
 
 
 class RoundReminded(FactBody, frozen=True, kw_only=True):
@@ -279,6 +290,7 @@ class PlacementClosed(FactBody, frozen=True, kw_only=True):
 PlacementBody = (
     PlacementReceived
     | RoundOpened
+    | RoundPassedOver
     | ProviderAsked
     | RoundReminded
     | BidRecorded

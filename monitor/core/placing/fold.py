@@ -45,16 +45,18 @@ def evolve_placement(
     match body:
         case p.RoundOpened():
             return _opened(known, at, body)
+        case p.RoundPassedOver():
+            return structs.replace(known, passed_over=tuple(sorted({*known.passed_over, body.index})))
         case p.ProviderAsked():
             return _with_round(known, _asked_next(known.rounds[-1], at, body))
         case p.RoundReminded():
             return _with_round(known, structs.replace(known.rounds[-1], reminded=body.step + 1))
         case p.BidRecorded():
-            return _answered(_with_bid(known, at, body), body.provider, at)
+            return _answered(_with_bid(known, at, body), body.provider, at, body.late)
         case p.BidWithdrawn():
             return _withdrawn(known, at, body)
         case p.BidDeclined():
-            return _answered(_with_declined(known, at, body), body.provider, at)
+            return _answered(_with_declined(known, at, body), body.provider, at, body.late)
         case p.LateBidAdmitted():
             return _admitted(known, body)
         case p.RoundClosed():
@@ -143,18 +145,22 @@ def _opened(known: Placement, at: datetime, body: p.RoundOpened) -> Placement:
         line=body.line,
         crosses=body.crosses,
         by=body.by,
+        reminds_at=body.reminds_at,
     )
     return structs.replace(known, rounds=(*known.rounds, run), rows=(), proposed=None, unplaced_at=None)
 
 
 def _asked_next(run: RoundRun, at: datetime, body: p.ProviderAsked) -> RoundRun:
+    """The turn of whoever was asked before is over, also where they declined before their window was."""
     asked = Asked(provider=body.provider, at=at, closes_at=body.closes_at)
+    last = structs.replace(run.asked[-1], closes_at=min(at, run.asked[-1].closes_at))
     return structs.replace(
         run,
-        asked=(*run.asked, asked),
+        asked=(*run.asked[:-1], last, asked),
         line=tuple(ref for ref in run.line if ref != body.provider),
         closes_at=body.closes_at,
         crosses=body.crosses or run.crosses,
+        reminds_at=body.reminds_at,
         reminded=0,
     )
 
@@ -163,10 +169,10 @@ def _with_round(known: Placement, run: RoundRun) -> Placement:
     return structs.replace(known, rounds=(*known.rounds[:-1], run))
 
 
-def _answered(known: Placement, provider: str, at: datetime) -> Placement:
-    """Their first answer in time is their response time."""
+def _answered(known: Placement, provider: str, at: datetime, late: bool) -> Placement:
+    """Their first answer in time is their response time. Of a ranked round one may come late while another is asked."""
     run = known.running
-    if run is None:
+    if run is None or late:
         return known
     asked = tuple(
         structs.replace(one, answered_at=at) if one.provider == provider and one.answered_at is None else one
@@ -233,6 +239,7 @@ def _with_declined(known: Placement, at: datetime, body: p.BidDeclined) -> Place
         source=body.source,
         late=body.late,
         note=body.note,
+        pass_to=body.pass_to,
     )
     bids = tuple(
         structs.replace(bid, withdrawn_at=at) if bid.provider == body.provider and bid.stands else bid

@@ -88,6 +88,8 @@ class Declined(Struct, frozen=True, kw_only=True, gc=False):
     source: BidSource
     late: bool = False
     note: Evidence | None = None
+    pass_to: str | None = None
+    """The partner to whom it was passed on."""
 
 
 class RoundRun(Struct, frozen=True, kw_only=True, gc=False):
@@ -101,6 +103,8 @@ class RoundRun(Struct, frozen=True, kw_only=True, gc=False):
     """Of a ranked or direct round: who is asked after those, in this order."""
     crosses: Crosses = ""
     by: str | None = None
+    reminds_at: tuple[datetime, ...] = ()
+    """When whoever has not answered is reminded, in this turn."""
     reminded: int = 0
     closed_at: datetime | None = None
     reason: CloseReason | None = None
@@ -156,6 +160,9 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
     marks: tuple[MarkKind, ...] = ()
     override: Evidence | None = None
     rounds: tuple[RoundRun, ...] = ()
+    """Each run in its order; a ranked round that goes on with the rest of its line runs again."""
+    passed_over: tuple[int, ...] = ()
+    """Rounds of the policy that were not held, by index."""
     bids: tuple[Bid, ...] = ()
     """The last one in time of each provider, in the order in which they first came; an admitted late one takes its
     place."""
