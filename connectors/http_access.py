@@ -169,6 +169,12 @@ def _no_role() -> ApiProblem:
     return ApiProblem(403, "role", "this credential's role may not use this route")
 
 
+def is_oneself(who: Credential, by: str) -> None:
+    """Raises ApiProblem(403) when a person's own credential says that somebody else did it (design rule 10)."""
+    if who.person is not None and by != who.person:
+        raise ApiProblem(403, "identity", "this credential is another person's own", "by")
+
+
 def opened(shown: Shown) -> Link:
     """What a signed link opens. Raises ApiProblem: 404 for what is no link of ours, 403 for one that has ended.
 

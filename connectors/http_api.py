@@ -30,6 +30,7 @@ from connectors.http_access import (
     Rule,
     WrongTries,
     holder,
+    is_oneself,
     presented,
     refusal,
 )
@@ -331,6 +332,7 @@ class _Api:
         by = decode(body, PracticeIn).by
         if not by.strip():
             raise ApiProblem(400, "missing", "expected the id of the member of staff who starts it", "by")
+        is_oneself(request[CREDENTIAL], by)
         started = await self._desks.practise(request.match_info["desk"], request.match_info["id"], by)
         return as_json(started, status=202)
 
@@ -343,6 +345,7 @@ class _Api:
         """201: it is on record; whether it counts says its `state`."""
         body = await read_whole(request, self._limits.action_bytes, self._limits)
         said = decode(body, AbsenceIn)
+        is_oneself(request[CREDENTIAL], said.by)
         return as_json(await self._desks.report_absence(request.match_info["desk"], said), status=201)
 
     async def get_absences(self, request: web.Request) -> web.Response:
@@ -355,7 +358,9 @@ class _Api:
     async def post_absence_action(self, request: web.Request) -> web.Response:
         body = await read_whole(request, self._limits.action_bytes, self._limits)
         desk, absence = request.match_info["desk"], request.match_info["id"]
-        return as_json(await self._desks.act_on_absence(desk, absence, decode(body, AbsenceActionIn)))
+        action = decode(body, AbsenceActionIn)
+        is_oneself(request[CREDENTIAL], action.by)
+        return as_json(await self._desks.act_on_absence(desk, absence, action))
 
     async def post_died(self, request: web.Request) -> web.Response:
         return await self._death(request, undo=False)
@@ -366,14 +371,18 @@ class _Api:
     async def _death(self, request: web.Request, *, undo: bool) -> web.Response:
         body = await read_whole(request, self._limits.action_bytes, self._limits)
         desk, person = request.match_info["desk"], request.match_info["id"]
-        return as_json(await self._desks.record_death(desk, person, decode(body, DeathIn), undo=undo))
+        said = decode(body, DeathIn)
+        is_oneself(request[CREDENTIAL], said.by)
+        return as_json(await self._desks.record_death(desk, person, said, undo=undo))
 
     async def get_died(self, request: web.Request) -> web.Response:
         return as_json(await self._desks.death(request.match_info["desk"], request.match_info["id"]))
 
     async def post_weather(self, request: web.Request) -> web.Response:
         body = await read_whole(request, self._limits.action_bytes, self._limits)
-        return as_json(await self._desks.say_weather(request.match_info["desk"], decode(body, WeatherIn)))
+        said = decode(body, WeatherIn)
+        is_oneself(request[CREDENTIAL], said.by)
+        return as_json(await self._desks.say_weather(request.match_info["desk"], said))
 
     async def get_weather(self, request: web.Request) -> web.Response:
         return as_json(await self._desks.weather(request.match_info["desk"]))
@@ -447,6 +456,7 @@ class _Api:
         home = decode(await read_whole(request, self._limits.action_bytes, self._limits), HomeConfirmedIn)
         if not home.by.strip():
             raise ApiProblem(400, "missing", "expected the id of the person who heard it", "by")
+        is_oneself(request[CREDENTIAL], home.by)
         if home.at is not None and home.at.tzinfo is None:
             raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", "at")
         found = await self._desks.confirm_home(request.match_info["desk"], request.match_info["id"], home)
@@ -496,6 +506,7 @@ class _Api:
         action = decode(body, ActionIn)
         if not action.by.strip():
             raise ApiProblem(400, "missing", "expected the id of the person who did it", "by")
+        is_oneself(request[CREDENTIAL], action.by)
         if action.action == "check" and presented(request) and request[CREDENTIAL].role != "manager":
             raise ApiProblem(403, "role", "only a manager's credential may answer the manager's check")
         for name in ("at", "next_at", "start", "end"):

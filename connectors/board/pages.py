@@ -19,6 +19,7 @@ from aiohttp.typedefs import Middleware
 from aiohttp_sse import EventSourceResponse, sse_response
 from msgspec import Struct
 
+from config.policy import DeskKind
 from connectors.board import away, words
 from connectors.board.forms import field as _field
 from connectors.board.sign_in import BoardOptions, SignIn, check
@@ -99,6 +100,7 @@ class Board:
         self._desks, self._options = desks, options
         self._sign_in = SignIn(options, desks, now=now)
         self._streams: set[EventSourceResponse] = set()
+        self._placements = False
         self._assets = {name: (_HERE / "static" / name).read_bytes() for name in _ASSETS}
 
     def handlers(self) -> Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]:
@@ -139,6 +141,7 @@ class Board:
         )
         env.globals["words"] = words
         app.on_shutdown.append(self._end_streams)
+        self._placements = any(one.canonical == "/desks/{desk}/placements" for one in app.router.resources())
 
     async def _end_streams(self, _: web.Application) -> None:
         for stream in tuple(self._streams):
@@ -175,16 +178,25 @@ class Board:
     # pages
 
     async def get_home(self, request: web.Request) -> web.StreamResponse:
-        desks = self._desks_of(request[CREDENTIAL])
+        desks = await self._desks_of(request)
         if len(desks) == 1:
-            return _see(_board_url(desks[0]))
-        return self._render(request, "desks.html", desks=[(desk, _board_url(desk)) for desk in desks])
+            return _see(self._start_url(desks[0]))
+        return self._render(request, "desks.html", desks=[(desk, self._start_url(desk)) for desk in desks])
 
-    def _desks_of(self, who: Credential) -> list[str]:
-        """The desks that this person sees: their own, or with the one password those of every provider."""
+    async def _desks_of(self, request: web.Request) -> list[str]:
+        """The desks that are offered: one's own, or with the one password those of every provider. Where nobody was
+        asked for a password the councils' too, which then ask for one's own."""
+        who = request[CREDENTIAL]
         if who.desk != "*":
             return [who.desk]
-        return [desk for desk in self._desks.desk_ids() if self._desks.desk_kind(desk) == "provider"]
+        asked = await self._sign_in.entered(request) is not None
+        kinds: tuple[DeskKind, ...] = ("provider",) if asked else ("provider", "council")
+        return [desk for desk in self._desks.desk_ids() if self._desks.desk_kind(desk) in kinds]
+
+    def _start_url(self, desk: str) -> str:
+        """Where a desk's people begin: at a council's desk with its placements."""
+        council = self._desks.desk_kind(desk) == "council" and self._placements
+        return _placements_url(desk) if council else _board_url(desk)
 
     async def get_board(self, request: web.Request) -> web.StreamResponse:
         return self._render(request, "board.html", **await self._board_context(request))
@@ -256,6 +268,8 @@ class Board:
         }
 
     def _render(self, request: web.Request, template: str, status: int = 200, **context: Any) -> web.Response:
+        who = request.get(CREDENTIAL)
+        context["reads"] = who is not None and who.role == "auditor"
         return aiohttp_jinja2.render_template(template, request, context, status=status)
 
     async def get_asset(self, request: web.Request) -> web.StreamResponse:
@@ -461,6 +475,8 @@ class Board:
             return response
         if not await self._sign_in.enter(request, _field(form, "password", 1000)):
             return await self._sign_in_page(request, after, "That opens nothing here.", 403)
+        if (who := await self._sign_in.entered(request)) is not None:
+            _log.info("signed_in", desk=who.desk, role=who.role)
         return _see(_own_path(after))
 
     async def post_sign_out(self, request: web.Request) -> web.StreamResponse:
@@ -636,9 +652,13 @@ def _is_page(request: web.Request) -> bool:
 
 
 def _back(request: web.Request) -> str:
+    if request.path.startswith("/b/"):
+        return ""  # whoever came by a link has no other page of ours
     desk, alert_id = request.match_info.get("desk"), request.match_info.get("id")
     if desk is None:
         return "/"
+    if request.path.startswith("/desks/"):
+        return _placements_url(desk)
     return _board_url(desk) if alert_id is None or request.method == "GET" else _alert_url(desk, alert_id)
 
 
@@ -651,6 +671,10 @@ def _own_path(path: str) -> str:
 
 def _board_url(desk: str) -> str:
     return f"/board/{quote(desk, safe='')}"
+
+
+def _placements_url(desk: str) -> str:
+    return f"/desks/{quote(desk, safe='')}/placements"
 
 
 def _away_url(desk: str) -> str:

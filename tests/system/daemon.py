@@ -390,7 +390,7 @@ def table(name: str, values: Mapping[str, Any]) -> str:
 
 
 def secret_of(role: str, desk: str = DESK, device: str | None = None) -> str:
-    """The secret that a daemon of this driver gives to a role, or to a device."""
+    """The secret that a daemon of this driver gives to a role, to a device, or to a provider by its id."""
     return re.sub(r"[^a-z0-9]", "-", f"cw-test-{role}-{desk}-{device or 'none'}".lower())
 
 
@@ -414,7 +414,7 @@ class Daemon:
     """`callwatch run`: configured by keywords, on a port and with a data folder that stay over restarts.
 
     `overrides` are keys of the policy; `first` more keys of its desk; `desks` are more `[[desk]]` tables; `tables` are
-    texts appended to the file;
+    texts appended to the file; `providers` get a credential each at every council's desk;
     `env` (may be changed between two starts) and `prefix` (words before the command) are for libfaketime and the like;
     `warm` forks from a `WarmStart`; `redis` is the server of its store (else tests/system/stores.py decides).
     """
@@ -429,6 +429,7 @@ class Daemon:
         duty: Sequence[Mapping[str, Any]] = ALWAYS,
         public: str = "auto",
         devices: Sequence[str] = (),
+        providers: Sequence[str] = (),
         desks: Sequence[Mapping[str, Any]] = (),
         council_desks: Sequence[Mapping[str, Any]] = (),
         checkin_numbers: Sequence[str] = (),
@@ -468,9 +469,9 @@ class Daemon:
             blocks.append(table("mqtt", {"url": broker.url} | dict(mqtt or {})))
         if phones is not None:
             blocks.append(table("twilio", self._account(phones) | dict(twilio or {})))
-        ids = [DESK, *(str(desk["id"]) for desk in desks)]
-        blocks += [table("[http.token]", token) for token in _tokens(ids, devices)]
-        blocks += [table("[desk]", desk) for desk in (own | dict(first or {}), *desks)]
+        all_desks = (own | dict(first or {}), *desks)
+        blocks += [table("[http.token]", token) for token in _tokens(all_desks, devices, providers)]
+        blocks += [table("[desk]", desk) for desk in all_desks]
         self.config.write_text("\n".join([*blocks, tables]))
 
     def _account(self, phones: Telephones) -> dict[str, Any]:
@@ -501,10 +502,18 @@ class Daemon:
         return self._process is not None and self._process.poll() is None
 
     def api(
-        self, role: str = "office", *, desk: str = DESK, device: str | None = None, user: str | None = None
+        self,
+        role: str = "office",
+        *,
+        desk: str = DESK,
+        device: str | None = None,
+        provider: str | None = None,
+        user: str | None = None,
     ) -> Api:
-        """A client with this role's credential; `device` makes it the device's, `user` sends it as basic auth."""
-        return Api(self.port, secret_of("device" if device else role, desk, device), desk, user)
+        """A client with this role's credential; `device` makes it the device's, `provider` the provider's at this
+        council's desk, `user` sends it as basic auth."""
+        role = "device" if device else "provider" if provider else role
+        return Api(self.port, secret_of(role, desk, device or provider), desk, user)
 
     # --- life ---
 
@@ -607,11 +616,16 @@ class Daemon:
             self.kill()
 
 
-def _tokens(desks: Sequence[str], devices: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _tokens(
+    desks: Sequence[Mapping[str, Any]], devices: Sequence[str], providers: Sequence[str]
+) -> Iterator[dict[str, Any]]:
     expires = rfc(in_s(86_400 * 900))
-    for desk in desks:
-        for role in ROLES:
+    for desk, council in ((str(desk["id"]), desk.get("kind") == "council") for desk in desks):
+        for role in (*ROLES, "broker") if council else ROLES:
             yield {"hash": hash_token(secret_of(role, desk)), "role": role, "desk": desk, "expires": expires}
+        for provider in providers if council else ():
+            of = {"role": "provider", "desk": desk, "provider": provider, "expires": expires}
+            yield {"hash": hash_token(secret_of("provider", desk, provider))} | of
     for device in devices:
         of = {"role": "device", "desk": DESK, "device": device, "expires": expires}
         yield {"hash": hash_token(secret_of("device", DESK, device))} | of
