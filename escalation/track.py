@@ -24,6 +24,7 @@ ContactPurpose = Literal[
     "notice",
     "practice",
     "weather",
+    "package",
 ]
 
 

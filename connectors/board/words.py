@@ -98,6 +98,7 @@ PURPOSES = {
     "notice": "notice",
     "join": "call to be joined to an open line",
     "practice": "practice call",
+    "package": "package of care",
     "weather": "news of the bad weather",
 }
 CHANNELS = {"sms": "text", "call": "telephone", "email": "e-mail", "page": "this page", "person": "in person"}

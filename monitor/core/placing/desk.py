@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from monitor.core.placing import after, rounds
+from monitor.core.placing import after, bids, rounds
 from monitor.core.placing import facts as p
 from monitor.core.placing.clock import moments
-from monitor.core.placing.inputs import PackageReceived, PlacingLoaded, ProvidersTold
+from monitor.core.placing.inputs import (
+    BidGiven,
+    BidRefusedByProvider,
+    BidTakenBack,
+    PackageReceived,
+    PlacingLoaded,
+    ProvidersTold,
+)
 from monitor.core.placing.model import Placement
 from monitor.core.work import Decision, Refusal, Work
 
@@ -71,5 +78,8 @@ DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     PlacingLoaded: _loaded,
     ProvidersTold: _told,
     PackageReceived: _received,
+    BidGiven: bids.given,
+    BidTakenBack: bids.taken_back,
+    BidRefusedByProvider: bids.refused_by_provider,
 }
 """What a council's desk makes of each input."""

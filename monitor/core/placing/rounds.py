@@ -240,7 +240,7 @@ def nothing_placed(work: Work, ref: str) -> None:
     if (last.line or follows == "by_itself") and open_next(work, ref):
         return
     if follows == "broker" and more:
-        telling.to_brokers(work, ref, "BD-6")
+        telling.nothing_bid(work, ref)
     else:
         after.unplaced(work, ref)
 
