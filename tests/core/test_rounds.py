@@ -46,7 +46,7 @@ def test_the_broker_says_when_the_next_round_opens_where_the_policy_wants_it() -
     desk.advance(hours=48)
     assert desk.placement().stage == "waiting"
     told = [m for m in desk.state.values.messages.values() if m.template == "BD-6"]
-    assert [m.person for m in told] == ["bea"]
+    assert [(m.person, m.channel) for m in told] == [("bea", "sms"), ("bea", "email")]
 
 
 def test_who_has_not_answered_is_reminded_once() -> None:

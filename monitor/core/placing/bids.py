@@ -158,9 +158,7 @@ def is_late(work: Work, placement: Placement, provider: str) -> bool:
 
 def standing(placement: Placement, provider: str) -> tuple[Bid, ...]:
     """What the provider has bid and not withdrawn, in time and late."""
-    return tuple(
-        bid for bid in (*placement.bids, *placement.late) if bid.provider == provider and bid.stands
-    )
+    return tuple(bid for bid in (*placement.bids, *placement.late) if bid.provider == provider and bid.stands)
 
 
 def len_before(placement: Placement, provider: str) -> int:
