@@ -36,6 +36,7 @@ from connectors.http_access import (
 )
 from connectors.http_files import FileUploads, Mappings
 from connectors.http_phones import PhoneApps
+from connectors.http_placing import PlacingApi
 from connectors.http_wire import (
     Limits,
     Patience,
@@ -589,7 +590,8 @@ def build_app(
     pages = Board(desks, board, loopback=loopback, now=now)
     phones = PhoneApps(desks, limits=limits, now=now, keys=keys or Keys())
     api = _Api(desks, metrics=metrics, limits=limits, now=now, mappings=mappings)
-    handlers = {**api.handlers(), **phones.handlers(), **pages.handlers()}
+    placing = PlacingApi(desks, limits=limits)
+    handlers = {**api.handlers(), **placing.handlers(), **phones.handlers(), **pages.handlers()}
     rules = _table(handlers, extra_routes)
     app = web.Application(client_max_size=limits.action_bytes)
     app.add_routes([web.route(method, path, handler) for (method, path), handler in handlers.items()])

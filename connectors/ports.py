@@ -17,6 +17,14 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from config.policy import Calendar, DeskKind
+from connectors.placing_in import (
+    BidIn,
+    DeclineIn,
+    PlacementActionIn,
+    PlacementIn,
+    Speaker,
+    TakeBackIn,
+)
 from monitor.core.inputs import (
     AwayAction,
     AwayEnd,
@@ -28,6 +36,16 @@ from monitor.core.inputs import (
     RaisedBy,
     Source,
     SpokeTo,
+)
+from monitor.core.placing.views import (
+    AreasView,
+    BidReceipt,
+    OwnPlacement,
+    PlacementPage,
+    PlacementsPage,
+    PlacementView,
+    ProvidersAnswer,
+    ProviderView,
 )
 from monitor.core.views import (
     AbsenceView,
@@ -536,7 +554,8 @@ class PersonIn(Struct, frozen=True, kw_only=True, gc=False):
     """One person of `PUT …/people`, as the contract writes it."""
 
     id: str
-    role: Literal["service_user", "care_worker", "staff", "contact"]
+    role: Literal["service_user", "care_worker", "staff", "contact", "provider"]
+    """`provider`: an organisation to which a council's desk writes; told by `PUT …/providers`, never here."""
     name: str = ""
     first_name: str | None = None
     phones: tuple[PhoneIn, ...] = ()
@@ -820,6 +839,54 @@ class Desks(Protocol):
 
     async def weather(self, desk: str) -> WeatherView:
         """The bad weather that is declared, else the last one."""
+
+    # a council's desk: each raises ApiProblem 404 `not_council` at any other, and 400, 403, 404, 409 as
+    # docs/interface.md says. An id of a placement or provider is the caller's own, or the minted one.
+
+    async def put_providers(self, desk: str, providers: Sequence[Any]) -> ProvidersAnswer:
+        """`providers`: decoded JSON items, each read by itself; absence removes nobody."""
+
+    async def providers(self, desk: str) -> list[ProviderView]:
+        """All providers of a council's desk, by id."""
+
+    async def areas(self, desk: str) -> AreasView:
+        """Areas with their wards, and the kinds of packages that the desk places."""
+
+    async def place(self, desk: str, said: PlacementIn, speaker: Speaker) -> tuple[PlacementView, bool]:
+        """A package is to be placed; whether it is new. Said again with the same id and body it changes nothing, with
+        another body it is 409 `id_taken`."""
+
+    async def placements(self, desk: str, only_open: bool) -> list[PlacementView]:
+        """All that have not ended, or have a short while ago; hospital discharge first, then the oldest."""
+
+    async def placement(self, desk: str, placement: str) -> PlacementView:
+        """One placement, with what was written."""
+
+    async def own_placements(self, desk: str, provider: str, only_open: bool) -> list[OwnPlacement]:
+        """What one provider was asked to bid for, as it may see it."""
+
+    async def own_placement(self, desk: str, placement: str, provider: str) -> OwnPlacement:
+        """One of those; 404 also when the provider was never asked."""
+
+    async def bid(self, desk: str, placement: str, said: BidIn, speaker: Speaker) -> BidReceipt:
+        """A provider can take it. A second bid takes the place of the first."""
+
+    async def decline(self, desk: str, placement: str, said: DeclineIn, speaker: Speaker) -> BidReceipt:
+        """A provider does not take it."""
+
+    async def take_back(self, desk: str, placement: str, said: TakeBackIn, speaker: Speaker) -> BidReceipt:
+        """A provider withdraws its bid."""
+
+    async def act_on_placement(
+        self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
+    ) -> PlacementView:
+        """A broker, or the winner for its first visit, does something about it."""
+
+    async def placements_page(self, desk: str) -> PlacementsPage:
+        """Everything that the page of a council's packages shows, now (in degraded mode too)."""
+
+    async def placement_page(self, desk: str, placement: str) -> PlacementPage:
+        """Everything that the page of one placement shows, now (in degraded mode too)."""
 
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`, at most 1,000; waits up to `wait_s` for the first."""

@@ -67,11 +67,12 @@ class PersonView(Struct, frozen=True, kw_only=True, gc=False):
     """A person as a decision may see them. All refs are minted ids."""
 
     ref: str
-    role: Literal["service_user", "care_worker", "staff", "contact"]
+    role: Literal["service_user", "care_worker", "staff", "contact", "provider"]
+    """`provider`: an organisation that bids at a council's desk; nobody of the care side."""
     lines: tuple[LineView, ...] = ()
     plan: PlanView = PlanView()
     mail: bool = False
-    """May be written to: a member of staff with an address, on a host with a mail relay."""
+    """May be written to: a member of staff or a provider with an address, on a host with a mail relay."""
     next_of_kin: tuple[str, ...] = ()
     """In the order in which they are told, without those who are never to be told."""
     needs: frozenset[str] = frozenset()

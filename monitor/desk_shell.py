@@ -196,6 +196,10 @@ class DeskShell:
         """Submit an input with the ids that were minted for it. Raises DecideFailedError, Degraded."""
         return self.engine.submit(seen, evidence=evidence, people=self.directory.take_changes())
 
+    def mint(self, prefix: str) -> str:
+        """A fresh id with this prefix."""
+        return self._mint(prefix)
+
     def put_aside(self, subject: str, body: bytes) -> tuple[EvidenceRow, str]:
         """A row for the evidence store, and the digest that the fact will hold."""
         salt = self._random(16)
@@ -606,7 +610,8 @@ class DeskShell:
 
     def _known_person(self, outside: str) -> str:
         ref = self.directory.known("person", outside)
-        if ref is None or ref not in self.directory.people:
+        person = self.directory.people.get(ref or "")
+        if ref is None or person is None or person.given.role == "provider":
             raise ApiProblem(404, "unknown_person", "this desk has no person with this id", "id")
         return ref
 

@@ -26,9 +26,10 @@ from monitor.core.views import PeopleProblem
 
 _Same = TypeVar("_Same")
 EMERGENCY = frozenset({"999", "112", "+44999", "+44112"})
-PREFIXES = {"person": "p", "visit": "v", "device": "d", "line": "l", "council_desk": "c"}
+PREFIXES = {"person": "p", "visit": "v", "device": "d", "line": "l", "council_desk": "c", "placement": "g"}
 
-
+WRITTEN_TO = frozenset({"staff", "provider"})
+"""Roles to whom e-mails go; the public gets none."""
 TAG = "tag:"
 _NFC = re.compile(r"(?:[0-9a-f]{2}[: -]?){4,10}")
 
@@ -167,6 +168,8 @@ class Directory:
         self._line_devices: dict[str, set[str]] = {}
         self._changes: list[PeopleRow] = []
         self._marks: dict[str, str | None] = {}
+        self._said: dict[str, bytes] = {}
+        """By placement: by what its body is known again."""
         self._workers: tuple[PersonView, ...] | None = None
         self._same: dict[Any, Any] = {}
         """One value for all who have the same plan or skills: a hundred thousand people have few different ones."""
@@ -185,6 +188,8 @@ class Directory:
             self._outside[row.ref] = row.outside
             if row.kind == "person" and row.body:
                 bodies.append((row.ref, row.body))
+            elif row.kind == "placement" and row.body:
+                self._said[row.ref] = row.body
         for ref, body in bodies:
             self._place(ref, msgspec.json.decode(body, type=PersonIn), [])
 
@@ -206,6 +211,17 @@ class Directory:
         self._outside[ref] = outside
         self._changes.append(PeopleRow(ref=ref, kind=kind, outside=outside, rev=self.rev, body=None))
         return ref
+
+    def bind(self, kind: str, outside: str, ref: str, said: bytes) -> None:
+        """The caller's own id of what was just taken under a minted one, and by what its body is known again."""
+        self._refs[(kind, outside)] = ref
+        self._outside[ref] = outside
+        self._said[ref] = said
+        self._changes.append(PeopleRow(ref=ref, kind=kind, outside=outside, rev=self.rev, body=said))
+
+    def said(self, ref: str) -> bytes | None:
+        """By what the body of something is known again; None: it was never bound."""
+        return self._said.get(ref)
 
     def known(self, kind: str, outside: str) -> str | None:
         """The minted id, only if there is one already."""
@@ -433,10 +449,16 @@ class Directory:
                 person = msgspec.convert(self.completed(item) if partial else item, PersonIn)
                 if not person.id.strip():
                     raise msgspec.ValidationError("Expected a non-empty `id`")
+                if person.role == "provider" or self._is_provider(person.id):
+                    raise msgspec.ValidationError("Expected a person; providers are told by PUT providers")
                 good.append((row, person))
             except msgspec.ValidationError as error:
                 problems.append(_problem(row, item, "bad_person", "error", _expected(error), of_a_file))
         return good, problems
+
+    def _is_provider(self, outside: str) -> bool:
+        known = self.people.get(self.known("person", outside) or "")
+        return known is not None and known.given.role == "provider"
 
     def apply(
         self, items: list[tuple[int, PersonIn]], problems: list[PeopleProblem], *, of_a_file: bool = False
@@ -606,7 +628,7 @@ class Directory:
             role=given.role,
             lines=lines,
             plan=plan,
-            mail=self._mail and given.role == "staff" and bool(given.email),
+            mail=self._mail and given.role in WRITTEN_TO and bool(given.email),
             next_of_kin=tuple(one for one in kin if one not in plan.never_tell),
             needs=self._shared(frozenset(given.needs)),
             not_with=frozenset(self.ref("person", one) for one in given.not_with),

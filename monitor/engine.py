@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args, get_type_hints
 
 import structlog
 from msgspec import Struct
@@ -39,6 +39,7 @@ from monitor import snapshots
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.desk import Ctx, Decision, decide, evolve
+from monitor.core.evidence import Evidence
 from monitor.core.inputs import (
     CheckInSeen,
     DeadlineFailed,
@@ -550,6 +551,6 @@ def _note_evidence(body: f.FactBody, wanted: set[str]) -> None:
 _EVIDENT = {
     kind: names
     for kind in f.KINDS.values()
-    if (names := [name for name in ("evidence", "note") if name in kind.__struct_fields__])
+    if (names := [name for name, hint in get_type_hints(kind).items() if Evidence in (hint, *get_args(hint))])
 }
 """By kind of fact: the fields that name evidence."""

@@ -18,6 +18,7 @@ from config.policy import Calendar, DeskKind
 from config.settings import Token
 from config.tokens import check_hash, hash_token
 from connectors.links import Links
+from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
 from connectors.ports import (
     AbsenceActionIn,
     AbsenceIn,
@@ -41,6 +42,16 @@ from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Input, Outcome, SignalChanged, Source
+from monitor.core.placing.views import (
+    AreasView,
+    BidReceipt,
+    OwnPlacement,
+    PlacementPage,
+    PlacementsPage,
+    PlacementView,
+    ProvidersAnswer,
+    ProviderView,
+)
 from monitor.core.state import Alert, Asked, Message
 from monitor.core.views import (
     AbsenceView,
@@ -62,6 +73,8 @@ from monitor.core.views import (
     VisitView,
     WeatherView,
 )
+from monitor.desk_placing import Placing
+from monitor.desk_providers import Providers
 from monitor.desk_shell import DeskShell
 from monitor.directory import BadNumberError, device_name, e164
 from monitor.downlink import TELLS, Downlink
@@ -647,6 +660,76 @@ class Watch:
     async def weather(self, desk: str) -> WeatherView:
         """The bad weather that is declared, else the last one."""
         return await self._shell(desk).weather()
+
+    # --- a council's desk ---
+
+    def _council(self, desk: str) -> DeskShell:
+        shell = self._shell(desk)
+        if shell.config.kind != "council":
+            raise ApiProblem(404, "not_council", "only a council's desk places packages", "desk")
+        return shell
+
+    def _placing(self, desk: str) -> Placing:
+        return Placing(self._council(desk), self._store.evidence)
+
+    async def put_providers(self, desk: str, providers: Sequence[Any]) -> ProvidersAnswer:
+        """Upsert the providers of a council's desk."""
+        here = [shell.id for shell in self.shells.values() if shell.config.kind == "provider"]
+        return await Providers(self._council(desk), here).put(providers)
+
+    async def providers(self, desk: str) -> list[ProviderView]:
+        """All providers of a council's desk."""
+        return await self._placing(desk).providers()
+
+    async def areas(self, desk: str) -> AreasView:
+        """What a package may name."""
+        return await self._placing(desk).areas()
+
+    async def place(self, desk: str, said: PlacementIn, speaker: Speaker) -> tuple[PlacementView, bool]:
+        """A package is to be placed."""
+        return await self._placing(desk).place(said, speaker)
+
+    async def placements(self, desk: str, only_open: bool) -> list[PlacementView]:
+        """Every placement that is in the state."""
+        return await self._placing(desk).all(only_open=only_open)
+
+    async def placement(self, desk: str, placement: str) -> PlacementView:
+        """One placement."""
+        return await self._placing(desk).one(placement)
+
+    async def own_placements(self, desk: str, provider: str, only_open: bool) -> list[OwnPlacement]:
+        """What one provider was asked to bid for."""
+        return await self._placing(desk).owned(provider, only_open=only_open)
+
+    async def own_placement(self, desk: str, placement: str, provider: str) -> OwnPlacement:
+        """One placement, as a provider may see it."""
+        return await self._placing(desk).own(placement, provider)
+
+    async def bid(self, desk: str, placement: str, said: BidIn, speaker: Speaker) -> BidReceipt:
+        """A provider can take it."""
+        return await self._placing(desk).bid(placement, said, speaker)
+
+    async def decline(self, desk: str, placement: str, said: DeclineIn, speaker: Speaker) -> BidReceipt:
+        """A provider does not take it."""
+        return await self._placing(desk).decline(placement, said, speaker)
+
+    async def take_back(self, desk: str, placement: str, said: TakeBackIn, speaker: Speaker) -> BidReceipt:
+        """A provider withdraws its bid."""
+        return await self._placing(desk).take_back(placement, said, speaker)
+
+    async def act_on_placement(
+        self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
+    ) -> PlacementView:
+        """A broker, or the winner for its first visit, does something about it."""
+        return await self._placing(desk).act(placement, said, speaker)
+
+    async def placements_page(self, desk: str) -> PlacementsPage:
+        """Everything that the page of a council's packages shows, now."""
+        return self._placing(desk).page()
+
+    async def placement_page(self, desk: str, placement: str) -> PlacementPage:
+        """Everything that the page of one placement shows, now."""
+        return await self._placing(desk).one_page(placement)
 
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`; waits up to `wait_s` for the first."""

@@ -310,7 +310,12 @@ def placement(rule: Rule) -> bool:
             "provider",
             lambda rule: (
                 rule.path.startswith("/v1/")
-                and rule.path.endswith(("/{id}", "/bids", "/decline", "/withdraw"))
+                and (
+                    rule.path.endswith(
+                        ("/{id}", "/bids", "/decline", "/withdraw", "/placements/{id}/actions")
+                    )
+                    or (rule.method, rule.path) == ("GET", "/v1/desks/{desk}/placements")
+                )
             ),
         ),
         *[
