@@ -14,3 +14,13 @@ def unplaced(work: Work, ref: str) -> None:
         return
     alert = alerts.raise_alert(work, "placement", placement=ref)
     work.emit(ref, p.PlacementUnplaced(alert=alert.ref), policy=placement.policy)
+
+
+def awarded(work: Work, ref: str) -> None:
+    """Who bid in the round and did not win is told."""
+    placement = work.placement(ref)
+    award = placement.award if placement is not None else None
+    if placement is None or award is None:
+        return
+    told = tuple(bid.provider for bid in placement.bids if bid.counts and bid.provider != award.provider)
+    work.emit(ref, p.LosersTold(index=award.index, told=told), policy=placement.policy)

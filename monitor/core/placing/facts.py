@@ -28,17 +28,18 @@ AskedReason = Literal["opened", "declined", "silent", "passed_on"]
 PassedReason = Literal["nobody_asked", "other_area"]
 Crosses = Literal["", "runs_on", "paused"]
 """A window that crosses the end of the broker's hours: it runs on, or only minutes within them count."""
-RuleName = Literal["cqc", "hours_limit", "start", "specialisms", "area"]
+RuleName = Literal["cqc", "hours_limit", "start", "specialisms", "area", "active"]
 RULES: tuple[RuleName, ...] = RuleName.__args__  # type: ignore[attr-defined]
 Outcome = Literal["holds", "fails", "unknown"]
 """*unknown* never keeps a provider out by itself: it is shown (not yet rated, not declared)."""
 EndReason = Literal["started", "unplaced", "withdrawn"]
 BackReason = Literal["unconfirmed", "sent_back"]
+RowAnswer = Literal["bid", "declined", "withdrawn", "silent"]
 
 
 class RuleResult(Struct, frozen=True, kw_only=True, gc=False):
-    """What one rule says of one provider. `why` is a name out of a list in `monitor.core.placing.evaluate`; `value` and
-    `limit` are the numbers it compared, `at` the instant."""
+    """What one rule says of one provider. `why` is a name out of `monitor.core.placing.rules.WHYS`; `value` and `limit`
+    are the numbers it compared, `at` the instant."""
 
     rule: RuleName
     outcome: Outcome
@@ -46,6 +47,10 @@ class RuleResult(Struct, frozen=True, kw_only=True, gc=False):
     value: int | None = None
     limit: int | None = None
     at: datetime | None = None
+    added: int = 0
+    """Of the hours: minutes a week that came since they were declared, and those of this package."""
+    names: tuple[str, ...] = ()
+    """Of the specialisms: those that are missing."""
 
 
 class Row(Struct, frozen=True, kw_only=True, gc=False):
@@ -63,6 +68,11 @@ class Row(Struct, frozen=True, kw_only=True, gc=False):
     place: int | None = None
     decided_by: str = ""
     """The tie-break by which it stands behind the one before it."""
+    minutes_proposed: int = 0
+    """Minutes a week of other packages that are proposed for it and wait for a broker's word."""
+    answer: RowAnswer = "bid"
+    rated_at: datetime | None = None
+    """Since when the council knows of the rating: it may have changed while the window was open."""
 
 
 class PlacingAdopted(FactBody, frozen=True, kw_only=True):

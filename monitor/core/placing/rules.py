@@ -1,0 +1,190 @@
+"""What keeps a provider from a package, rule by rule, as it stands at the close (spec, appendix A).
+
+Every result has a name out of the lists here, the numbers that were compared, and the day from which they are.
+Pure leaves: `monitor.core.placing.evaluate` gathers what they look at.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from msgspec import Struct
+
+from config.placing import PlacingPolicy, Round
+from config.policy import Calendar
+from monitor.core.placing.facts import Outcome, RuleResult
+from monitor.core.placing.inputs import QUESTIONS, RATING_LEVELS, PackageSaid, RatingLevel
+from monitor.core.placing.model import Bid, Provider
+
+ASPECTS = ("overall", *QUESTIONS)
+NOT_SAID = "not_said"
+OUTCOMES: dict[RatingLevel | None, Outcome] = {
+    "outstanding": "holds",
+    "good": "holds",
+    "requires_improvement": "fails",
+    "inadequate": "fails",
+    "not_rated": "unknown",
+    None: "unknown",
+}
+"""Who is not yet rated is shown and not kept out (domain.md section 4)."""
+WHYS: dict[str, tuple[str, ...]] = {
+    "cqc": (
+        "not_required",
+        *(f"{aspect}_{level}" for aspect in ASPECTS for level in (*RATING_LEVELS, NOT_SAID)),
+        f"questions_{NOT_SAID}",
+    ),
+    "hours_limit": ("no_limit", "under", "over", "over_with_this", "not_declared"),
+    "start": ("any_start", "in_time", "too_late", "told_after_cutoff"),
+    "specialisms": ("none_needed", "covered", "missing"),
+    "area": ("own", "round_asks_others", "not_theirs"),
+    "active": ("active", "inactive"),
+}
+"""By rule: every `why` there is."""
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """All that the rules look at. `added`: minutes a week that came to the provider since it declared its hours, won
+    or proposed, without this package. `asked_at`: when it was told of the package."""
+
+    provider: Provider
+    bid: Bid
+    package: PackageSaid
+    held: Round
+    policy: PlacingPolicy
+    calendar: Calendar
+    asked_at: datetime | None = None
+    added: int = 0
+
+
+def judge(case: Case) -> tuple[RuleResult, ...]:
+    """Every rule's results, in the order of the rules; of the CQC rating and of the start there may be several."""
+    return (*cqc(case), hours_limit(case), *start(case), specialisms(case), area(case), active(case))
+
+
+def fails(results: tuple[RuleResult, ...]) -> bool:
+    """Whether one of the rules keeps the provider from the package."""
+    return any(result.outcome == "fails" for result in results)
+
+
+def cqc(case: Case) -> tuple[RuleResult, ...]:
+    """The overall rating, and each of the five questions in which it is not *Good* or better."""
+    rating = case.provider.said.rating
+    at = rated_at(case.provider, case.calendar)
+    if not case.policy.needs_good:
+        return (RuleResult(rule="cqc", outcome="holds", why="not_required", at=at),)
+    found = [_rated("overall", rating.overall, at)]
+    if all(getattr(rating, question) is None for question in QUESTIONS):
+        return (*found, RuleResult(rule="cqc", outcome="unknown", why=f"questions_{NOT_SAID}", at=at))
+    asked = (_rated(question, getattr(rating, question), at) for question in QUESTIONS)
+    return (*found, *(result for result in asked if result.outcome != "holds"))
+
+
+def _rated(aspect: str, level: RatingLevel | None, at: datetime) -> RuleResult:
+    return RuleResult(rule="cqc", outcome=OUTCOMES[level], why=f"{aspect}_{level or NOT_SAID}", at=at)
+
+
+def rated_at(provider: Provider, calendar: Calendar) -> datetime:
+    """The day on which the rating was published, else when the council told us of the provider."""
+    published = provider.said.rating.published
+    return calendar.at_local(published, time()) if published is not None else provider.since
+
+
+def hours_limit(case: Case) -> RuleResult:
+    """Private and allocated hours together, with what came since they were declared, and with this package: a package
+    that would take the provider over the limit is not given to it (ours; appendix A: "have not exceed")."""
+    limit, (hours, at) = case.policy.hours_limit, declared(case)
+    if limit is None:
+        return RuleResult(rule="hours_limit", outcome="holds", why="no_limit", value=hours, at=at)
+    added = case.added + case.package.minutes_week
+    if hours is None:
+        return RuleResult(rule="hours_limit", outcome="unknown", why="not_declared", limit=limit, added=added)
+    why = "over" if hours > limit else "over_with_this" if hours * 60 + added > limit * 60 else "under"
+    outcome: Outcome = "holds" if why == "under" else "fails"
+    return RuleResult(
+        rule="hours_limit", outcome=outcome, why=why, value=hours, limit=limit, added=added, at=at
+    )
+
+
+def declared(case: Case) -> tuple[int | None, datetime | None]:
+    """Hours a week as the provider declared them last, and when: with the bid, else as the council was told."""
+    return declared_by(case.provider, case.bid, case.calendar)
+
+
+def declared_by(provider: Provider, bid: Bid, calendar: Calendar) -> tuple[int | None, datetime | None]:
+    """As `declared`. A day counts from its end: what was won on that day stands in the figure."""
+    if bid.hours_declared is not None:
+        return bid.hours_declared, bid.at
+    said = provider.said
+    if said.hours_declared is None:
+        return None, None
+    if said.declared_on is None:
+        return said.hours_declared, provider.since
+    return said.hours_declared, calendar.at_local(said.declared_on, time())
+
+
+def wanted(package: PackageSaid) -> datetime | None:
+    """When the care is to begin; of a discharge without a start of its own, when the person comes home."""
+    return package.start or package.discharge_at
+
+
+def start(case: Case) -> tuple[RuleResult, ...]:
+    """The bid begins when it is wanted, or before; and whether the council told the provider in time for that."""
+    want, begins = wanted(case.package), case.bid.start
+    if want is None:
+        return (RuleResult(rule="start", outcome="holds", why="any_start", at=begins),)
+    late = max(begins - want, timedelta())
+    minutes = -(-late // timedelta(minutes=1))
+    outcome: Outcome = "fails" if late else "holds"
+    why = "too_late" if late else "in_time"
+    found = RuleResult(rule="start", outcome=outcome, why=why, value=minutes, at=begins)
+    ends = cut_off(case, want)
+    if ends is None or case.asked_at is None or case.asked_at <= ends:
+        return (found,)
+    return (found, RuleResult(rule="start", outcome="unknown", why="told_after_cutoff", at=ends))
+
+
+def cut_off(case: Case, want: datetime) -> datetime | None:
+    """Until when the provider had to be told of a package that begins the same day, or the next morning (appendix M:
+    15:00 and 17:00, at weekends 13:00); None: it begins later, or the policy has no such hour."""
+    limits, asked_at = case.policy.cutoff, case.asked_at
+    if limits is None or asked_at is None:
+        return None
+    day, begins = case.calendar.day(asked_at), case.calendar.local(want)
+    weekend = day.weekday() >= 5
+    if begins.date() == day:
+        return case.calendar.at_local(day, limits.weekend_same_day if weekend else limits.same_day)
+    if begins.date() == day + timedelta(days=1) and begins.hour < 12:
+        return case.calendar.at_local(day, limits.weekend_next_morning if weekend else limits.next_morning)
+    return None
+
+
+def specialisms(case: Case) -> RuleResult:
+    """Everything that the package needs is among what the provider can do."""
+    needed = set(case.package.specialisms)
+    if not needed:
+        return RuleResult(rule="specialisms", outcome="holds", why="none_needed")
+    missing = tuple(sorted(needed - set(case.provider.said.specialisms)))
+    return RuleResult(
+        rule="specialisms",
+        outcome="fails" if missing else "holds",
+        why="missing" if missing else "covered",
+        value=len(needed) - len(missing),
+        limit=len(needed),
+        names=missing,
+    )
+
+
+def area(case: Case) -> RuleResult:
+    """The package lies in an area of the provider's, unless the round asks those of others."""
+    if case.package.area in case.provider.said.areas:
+        return RuleResult(rule="area", outcome="holds", why="own")
+    if case.held.area != "own":
+        return RuleResult(rule="area", outcome="holds", why="round_asks_others")
+    return RuleResult(rule="area", outcome="fails", why="not_theirs")
+
+
+def active(case: Case) -> RuleResult:
+    """The council places packages with the provider, still at the close (ours)."""
+    here = case.provider.said.active
+    outcome: Outcome = "holds" if here else "fails"
+    return RuleResult(rule="active", outcome=outcome, why="active" if here else "inactive")
