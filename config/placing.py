@@ -86,6 +86,8 @@ class PlacingPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """From the award: then the winner is reminded (ours)."""
     papers_reminder: timedelta = timedelta(minutes=15)
     """From the award: then the broker is reminded to send the full papers under password protection (ours)."""
+    link_lasts: timedelta = timedelta(days=42)
+    """From the receipt of the package: so long the links to it open, for a bid and then for the first visit (ours)."""
     needs_good: bool = True
     """No new package while the CQC rates the provider *Requires Improvement* or worse, overall or in any of the five
     questions (appendix A)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -105,12 +105,12 @@ class Links:
                 self._out[link] = None
                 self._known |= dict.fromkeys(self._digests(link), link)
 
-    def forget(self, links: Iterable[Link]) -> None:
-        """Nobody asks for these any more: they left the state. Shown now they are as good as forged."""
-        for link in links:
-            if self._out.pop(link, self) is None:
-                for digest in self._digests(link):
-                    del self._known[digest]
+    def forget(self, desk: str, intent: str) -> None:
+        """What these were about has left the state. Shown now they are as good as forged."""
+        for link in [link for link in self._out if (link.desk, link.intent) == (desk, intent)]:
+            del self._out[link]
+            for digest in self._digests(link):
+                del self._known[digest]
 
     def look(self, shown: str, now: datetime) -> Shown:
         """What a shown text is. Finding it takes no time that depends on the text but on its digest alone."""

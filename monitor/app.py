@@ -35,6 +35,7 @@ from connectors.sqlite_store import SqliteStore
 from connectors.twilio.sending import NotConfigured, TwilioSender
 from connectors.twilio.webhooks import routes as twilio_routes
 from monitor.clock import Clock, ScaledClock, SystemClock
+from monitor.core.placing.model import Placement
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.downlink import Downlink
@@ -45,6 +46,7 @@ from monitor.ids import Pool, minter
 from monitor.metrics import Metrics
 from monitor.notify import Notify
 from monitor.outbox import Outbox
+from monitor.placing_links import link_of
 from monitor.quarantine import Quarantine
 from monitor.scheduler import Scheduler, roll_over
 from monitor.watch import Watch
@@ -219,6 +221,11 @@ class App:
         )
         engine = Engine(config.id, self.store, self.clock, mint, directory, self.watch, off_loop=_off_loop)
 
+        def bid_url(placement: Placement, provider: str) -> str:
+            return self.public_url() + self.watch.links.path(
+                link_of(config.id, engine.state, placement, provider)
+            )
+
         def words() -> Words:
             current = shell.config
             tel = current.telephone or (current.numbers[0] if current.numbers else "")
@@ -228,6 +235,7 @@ class App:
                 tel=tel,
                 free=national(current.checkin_numbers[0]) if current.checkin_numbers else "",
                 public_url=self.settings.http.public_url,
+                bid_url=bid_url,
             )
             return Words(self._wordings[current.id], office, engine.state, directory)
 

@@ -42,6 +42,7 @@ from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Input, Outcome, SignalChanged, Source
+from monitor.core.placing.facts import PlacementClosed
 from monitor.core.placing.views import (
     AreasView,
     BidReceipt,
@@ -83,6 +84,7 @@ from monitor.feeds import FedDesk, Feeds, FeedState
 from monitor.free_calls import FreeCalls
 from monitor.metrics import Metrics
 from monitor.outbox import Outbox
+from monitor.placing_links import links_of
 from monitor.quarantine import Quarantine
 from monitor.reads import Reads
 from monitor.records import Gathered, Records
@@ -90,6 +92,7 @@ from monitor.records import Gathered, Records
 log = structlog.get_logger("watch")
 
 EFFECTS = TELLS | {
+    PlacementClosed,
     f.MessageIntended,
     f.MessageDeferred,
     f.MessageChased,
@@ -164,6 +167,7 @@ class Watch:
         self._moved[shell.id] = asyncio.Event()
         self._devices.update(dict.fromkeys(shell.directory.devices(), shell.id))
         self._outbox.serve(shell.id, shell)
+        self.links.put_out(*links_of(shell.id, shell.engine.state))
 
     def trust(self, tokens: Sequence[Token]) -> None:
         """The credentials that hold from now on."""
@@ -206,6 +210,8 @@ class Watch:
             self._release_message(engine, fact.subject, durable=durable)
         elif not durable:
             return
+        elif isinstance(body, PlacementClosed):
+            self.links.forget(engine.desk, fact.subject)
         elif isinstance(body, f.AnswerphoneEnded):
             if body.came == "unknown" and self._sending:
                 self.answerphones.lost(fact.subject)

@@ -119,13 +119,16 @@ def test_a_link_of_the_previous_key_opens_until_that_key_is_taken_away() -> None
 
 
 def test_what_left_the_state_opens_nothing_and_harms_no_other() -> None:
-    other = msgspec.structs.replace(BID, person="pr-8")
+    second = msgspec.structs.replace(BID, person="pr-8")
+    others = [msgspec.structs.replace(BID, desk="eve"), msgspec.structs.replace(BID, intent="pl-2")]
     out = Links([CURRENT, PREVIOUS])
-    text, theirs = out.text(BID), out.text(other)
-    out.forget([BID, BID])
-    assert [out.look(one, BEFORE).verdict for one in (text, theirs)] == ["forged", "genuine"]
+    gone, kept = [out.text(BID), out.text(second)], [out.text(other) for other in others]
+    out.forget("brokerage", "pl-1:r1")
+    out.forget("brokerage", "pl-1:r1")
+    assert [out.look(one, BEFORE).verdict for one in gone] == ["forged", "forged"]
+    assert [out.look(one, BEFORE).verdict for one in kept] == ["genuine", "genuine"]
     out.put_out(BID, BID)
-    assert out.look(text, BEFORE).verdict == "genuine"
+    assert out.look(gone[0], BEFORE).verdict == "genuine"
 
 
 def test_a_key_must_be_long_and_a_time_must_be_an_instant() -> None:

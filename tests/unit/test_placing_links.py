@@ -1,0 +1,72 @@
+"""Which signed links are out at a council's desk: one for each provider that was asked, the same after every start."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from msgspec import structs
+
+from connectors.links import Link, Links
+from monitor.placing_links import link_of, links_of
+from tests.core.council import SEA, STANDARD, Council, provider
+from tests.core.driver import MONDAY
+
+KEY = b"k" * 32
+LASTS = timedelta(days=42)
+
+
+def asked(desk: Council) -> set[tuple[str, str]]:
+    return {(link.intent, link.person) for link in links_of("hall", desk.state)}
+
+
+def test_every_provider_that_was_asked_has_a_link_of_its_own_and_nobody_else_has_one() -> None:
+    desk = Council()
+    assert asked(desk) == set()
+    desk.sends()
+    desk.sends("k2", area="south")
+    assert asked(desk) == {("k1", "ace"), ("k1", "bee"), ("k2", "sea")}
+    assert {link.until for link in links_of("hall", desk.state)} == {MONDAY + LASTS}
+    assert {(link.purpose, link.desk) for link in links_of("hall", desk.state)} == {("bid", "hall")}
+
+
+def test_who_was_asked_in_an_earlier_round_keeps_the_same_link() -> None:
+    desk = Council(providers=(provider("ace"), SEA, provider("frame", "framework", areas=())))
+    desk.sends(area="south")
+    before = link_of("hall", desk.state, desk.placement(), "sea")
+    desk.advance(hours=3)
+    assert len(desk.placement().rounds) > 1
+    assert before in set(links_of("hall", desk.state))
+    assert len(asked(desk)) > 1
+
+
+def test_the_links_of_a_start_are_those_that_were_sent_before_it() -> None:
+    desk = Council()
+    desk.sends()
+    sent = Links([KEY])
+    texts = {who: sent.text(link_of("hall", desk.state, desk.placement(), who)) for who in ("ace", "bee")}
+    again = Links([KEY])
+    again.put_out(*links_of("hall", desk.restarted()))
+    for who, text in texts.items():
+        shown = again.look(text, MONDAY + LASTS - timedelta(seconds=1))
+        assert (shown.verdict, shown.link) == ("genuine", link(who))
+        assert again.look(text, MONDAY + LASTS).verdict == "expired"
+
+
+def link(who: str) -> Link:
+    return Link(purpose="bid", desk="hall", intent="k1", person=who, until=MONDAY + LASTS)
+
+
+def test_how_long_a_link_opens_is_said_by_the_policy_with_which_the_package_runs() -> None:
+    desk = Council(placing=structs.replace(STANDARD, link_lasts=timedelta(seconds=5)))
+    desk.sends()
+    found = link_of("hall", desk.state, desk.placement(), "ace")
+    assert found.until == MONDAY + timedelta(seconds=5)
+
+
+def test_200_packages_of_50_providers_are_put_out_in_a_moment() -> None:
+    many = [
+        structs.replace(link("ace"), intent=f"k{n}", person=f"pr-{m}") for n in range(200) for m in range(50)
+    ]
+    out = Links([KEY, b"p" * 32])
+    out.put_out(*many)
+    assert all(out.look(out.text(one), MONDAY).link == one for one in many[::997])
