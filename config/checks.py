@@ -58,6 +58,7 @@ Code = Literal[
     "never_on_duty",
     "bad_email",
     # policy
+    "desk_kind",
     "unknown_policy",
     "policy_value",
     "policy_conflict",

@@ -25,6 +25,17 @@ from config.checks import CHECKS, Code, Table, expired_tokens, tables, texts
 from config.checks import CODES as CODES
 from config.checks import Problem as Problem
 from config.file_checks import FILE_CHECKS
+from config.placing import PLACEMENT_KINDS, PlacementKind, PlacingPolicy, decode_placing
+from config.placing_checks import (
+    COUNCIL_KEYS,
+    PLACING_CHECKS,
+    conflicts,
+    described,
+    laid_over,
+    missing,
+    unknown_areas,
+    wrong_values,
+)
 from config.policy import (
     Contract,
     DeskKind,
@@ -60,6 +71,14 @@ class CouncilDeskEntry(Struct, frozen=True, kw_only=True):
     """It has agreed to calls that the machine makes by itself."""
 
 
+class AreaEntry(Struct, frozen=True, kw_only=True):
+    """One area of a council's desk, with its name for people."""
+
+    id: str
+    name: str
+    wards: tuple[str, ...] = ()
+
+
 class DeskConfig(Struct, frozen=True, kw_only=True):
     """Everything the composition root needs to know of one desk."""
 
@@ -82,6 +101,11 @@ class DeskConfig(Struct, frozen=True, kw_only=True):
     """Those whose terms differ from the desk's own, or that have no council behind them."""
     wording: dict[str, Any] = {}
     """The desk's own words, as they stand in its file; `monitor.wording_file` lays them over the shipped ones."""
+    placing: dict[PlacementKind, PlacingPolicy] = {}
+    """How a council's desk places packages, by kind; empty: it takes none."""
+    areas: tuple[AreaEntry, ...] = ()
+    mailbox: str | None = None
+    """The brokerage mailbox: a copy of every bid goes there."""
 
 
 class DeskWords(Struct, frozen=True, kw_only=True):
@@ -107,6 +131,9 @@ class Secrets(Struct, frozen=True, kw_only=True):
     keys_of_devices: dict[str, SecretStr] = {}
     """OwnTracks' shared keys, by the phone's id."""
     keys_of_desks: dict[str, SecretStr] = {}
+
+
+Placing = dict[PlacementKind, PlacingPolicy]
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -157,18 +184,20 @@ def load_text(
     raw, variables, problems = _over(raw, os.environ if environ is None else environ)
     settings, shape = _read_settings(raw, variables)
     policies, policy = _read_policies(raw, Path(folder).absolute())
+    placing, unplaced = _read_placing(raw, Path(folder).absolute())
     secrets, unread = _read_secrets(raw, Path(folder).absolute())
     words, unworded = _read_words(raw, Path(folder).absolute())
-    problems += [*shape, *policy, *unread, *unworded]
-    problems += [problem for check in (*CHECKS, *FILE_CHECKS) for problem in check(raw)]
+    problems += [*shape, *policy, *unplaced, *unread, *unworded]
+    problems += [problem for check in (*CHECKS, *FILE_CHECKS, *PLACING_CHECKS) for problem in check(raw)]
     problems += expired_tokens(settings, now)
-    finished = _finish(settings, policies, secrets, words, problems, Path(folder).absolute())
+    finished = _finish(settings, policies, placing, secrets, words, problems, Path(folder).absolute())
     return msgspec.structs.replace(finished, words=words)
 
 
 def _finish(
     settings: Settings | None,
     policies: Mapping[str, Policy],
+    placing: Mapping[str, Placing],
     secrets: Secrets,
     words: tuple[DeskWords, ...],
     problems: list[Problem],
@@ -178,7 +207,7 @@ def _finish(
     if settings is None or any(problem.severity == "error" for problem in problems):
         return Loaded(problems=ordered)
     desks = tuple(
-        _desk_config(desk, policies, f"desk[{n}]", own.wording)
+        _desk_config(desk, policies, placing, f"desk[{n}]", own.wording)
         for n, (desk, own) in enumerate(zip(settings.desk, words, strict=True))
     )
     return Loaded(settings=_absolute(settings, folder), desks=desks, problems=ordered, secrets=secrets)
@@ -191,7 +220,9 @@ def in_order(problem: Problem) -> tuple[bool, list[tuple[bool, int, str]], str]:
     return problem.severity == "warning", natural, problem.code
 
 
-def _desk_config(desk: Desk, policies: Mapping[str, Policy], at: str, wording: Table) -> DeskConfig:
+def _desk_config(
+    desk: Desk, policies: Mapping[str, Policy], placing: Mapping[str, Placing], at: str, wording: Table
+) -> DeskConfig:
     senders = [number for number in desk.numbers if is_sender_name(number)]
     numbers = tuple(number for number in desk.numbers if not is_sender_name(number))
     return DeskConfig(
@@ -216,6 +247,9 @@ def _desk_config(desk: Desk, policies: Mapping[str, Policy], at: str, wording: T
             for n, line in enumerate(desk.contracts)
         ),
         wording=wording,
+        placing=placing.get(at, {}),
+        areas=tuple(AreaEntry(**line.model_dump()) for line in desk.areas),
+        mailbox=desk.mailbox,
     )
 
 
@@ -487,10 +521,24 @@ def describe(name_or_path: str, folder: Path | str = ".") -> str:
     )
 
 
+def describe_placing(name_or_path: str, folder: Path | str = ".") -> list[tuple[str, str]]:
+    """Every key of a placing policy with its value, round by round; empty where there is none of this name. Raises
+    PolicyRefused for one that cannot be read."""
+    if not name_or_path.endswith(".toml") and name_or_path not in shipped_placing():
+        return []
+    values, problems = _placing_named(name_or_path, Path(folder), "placing")
+    if "rounds" not in values and not problems:
+        return []  # the file of a policy that is about visits
+    problems += [wrong.at("placing") for wrong in wrong_values(values)]
+    if problems:
+        raise PolicyRefused(tuple(problems))
+    return described(decode_placing(values))
+
+
 def _policy_named(name: str, folder: Path, at: str = "policy") -> tuple[Policy | None, list[Problem]]:
     file = folder / name if name.endswith(".toml") else SHIPPED / f"{name}.toml"
     if not name.endswith(".toml") and name not in shipped_policies():
-        return None, [_unknown_policy(at)]
+        return None, [_unknown_policy(at, shipped_policies())]
     text, unread = _read_text(file, at)
     if unread is not None:
         return None, [unread]
@@ -526,12 +574,12 @@ def _read_words(raw: Table, folder: Path) -> tuple[tuple[DeskWords, ...], list[P
     return tuple(found), problems
 
 
-def _unknown_policy(at: str) -> Problem:
+def _unknown_policy(at: str, shipped: Sequence[str]) -> Problem:
     return Problem(
         path=at,
         code="unknown_policy",
         message="no policy has this name",
-        expected=f"one of {', '.join(shipped_policies())}, or the path of a file that ends in .toml",
+        expected=f"one of {', '.join(shipped)}, or the path of a file that ends in .toml",
     )
 
 
@@ -562,6 +610,99 @@ def _read_policies(raw: Table, folder: Path) -> tuple[dict[str, Policy], list[Pr
                 kept = {key: getattr(own, key) for key in OF_THE_DESK}
                 policies[path] = msgspec.structs.replace(terms, **kept)
     return policies, problems
+
+
+# --- how a council places packages ---
+
+SHIPPED_PLACING = Path(__file__).with_name("placing_policies")
+
+
+def shipped_placing() -> tuple[str, ...]:
+    """The names of the placing policies that come with the program."""
+    return tuple(sorted(file.stem for file in SHIPPED_PLACING.glob("*.toml")))
+
+
+def _read_placing(raw: Table, folder: Path) -> tuple[dict[str, Placing], list[Problem]]:
+    """By the key path of a council's desk."""
+    found: dict[str, Placing] = {}
+    problems: list[Problem] = []
+    for at, desk in tables(raw, "desk"):
+        if desk.get("kind") == "council":
+            found[at], wrong = _placing_of(desk, at, folder)
+            problems += wrong
+    return found, list(dict.fromkeys(problems))
+
+
+def _placing_of(desk: Table, at: str, folder: Path) -> tuple[Placing, list[Problem]]:
+    """A kind of which nothing is said follows `standard`."""
+    named, own = (_table_of(desk, key) for key in ("placing", "placing_overrides"))
+    named = _default_placing(desk) | named
+    areas = [text for _, area in tables(desk, "areas") for _, text in texts(area, "id")]
+    placing: Placing = {}
+    problems: list[Problem] = []
+    for kind in PLACEMENT_KINDS:
+        said = kind if kind in named else "standard"
+        over = kind if kind in own or kind in named else "standard"
+        if not isinstance(named.get(said), str):
+            continue  # nothing is said, or the shape's own check has said so
+        values, wrong = _placing_named(named[said], folder, f"{at}.placing.{said}")
+        if not wrong:
+            policy, wrong = _placing_over(
+                values, _table_of(own, over), f"{at}.placing.{said}", f"{at}.placing_overrides.{over}"
+            )
+            if policy is not None:
+                placing[kind] = policy
+                wrong += unknown_areas(policy, areas, f"{at}.placing.{said}")
+        problems += wrong
+    if not named and any(key in desk for key in COUNCIL_KEYS):
+        expected = f"one of {', '.join(shipped_placing())}, or the path of a file that ends in .toml"
+        problems.append(missing(f"{at}.placing.standard", "no package could be taken", expected))
+    return placing, problems
+
+
+def _table_of(table: Table, key: str) -> Table:
+    value = table.get(key, {})
+    return value if isinstance(value, dict) else {}  # the shape's own check has said so
+
+
+def _default_placing(desk: Table) -> Table:
+    """The shipped placing policies that are called like the desk's policy, by kind."""
+    name, shipped = desk.get("policy", Desk.model_fields["policy"].default), shipped_placing()
+    if name not in shipped or "placing" in desk:
+        return {}
+    return {"standard": name} | {
+        kind: f"{name}-{kind}" for kind in PLACEMENT_KINDS if f"{name}-{kind}" in shipped
+    }
+
+
+def _placing_named(name: str, folder: Path, at: str) -> tuple[Table, list[Problem]]:
+    file = folder / name if name.endswith(".toml") else SHIPPED_PLACING / f"{name}.toml"
+    if not name.endswith(".toml") and name not in shipped_placing():
+        return {}, [_unknown_policy(at, shipped_placing())]
+    text, unread = _read_text(file, at)
+    if unread is not None:
+        return {}, [unread]
+    values, syntax = _read_toml(text)
+    if syntax is not None:
+        message = f"{syntax.message}, in the policy at {syntax.path}"
+        return {}, [Problem(path=at, code="toml_syntax", message=message, expected=syntax.expected)]
+    return values, []
+
+
+def _placing_over(
+    values: Table, overrides: Table, at: str, over: str
+) -> tuple[PlacingPolicy | None, list[Problem]]:
+    """The policy with the desk's own keys over it."""
+    problems = [wrong.at(at) for wrong in wrong_values(values)]
+    merged, mine = laid_over(values, overrides)
+    if not problems and not mine:
+        mine = [wrong for wrong in wrong_values(merged) if overrides]
+    problems += [wrong.at(over) for wrong in mine]
+    if problems:
+        return None, problems
+    policy = decode_placing(merged)
+    senseless = [wrong.at(over if overrides else at) for wrong in conflicts(policy)]
+    return policy, senseless
 
 
 OF_THE_DESK = ("zone", "rota_old_after", "rota_look_at", "closes_after", "position_kept", "practice_first")

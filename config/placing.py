@@ -8,6 +8,7 @@ spec"); *ours* marks a choice where the documents are silent.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from datetime import time, timedelta
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -150,6 +151,8 @@ def _read(values: Any, kind: type[Struct]) -> Any:
 
 def _part(value: Any, hint: Any) -> Any:
     inner = get_args(hint)
+    if value == "none" and type(None) in inner:
+        return None  # TOML has no word for it
     if hint is timedelta or timedelta in inner:
         if isinstance(value, list | tuple):
             return [_part(one, timedelta) for one in value]
@@ -158,7 +161,22 @@ def _part(value: Any, hint: Any) -> Any:
         return [_read(one, inner[0]) for one in value] if isinstance(value, list | tuple) else value
     if Cutoff in inner and value is not None:
         return _read(value, Cutoff)
+    if hint is time and isinstance(value, str):
+        return _clock(value)
     return value
+
+
+def _clock(text: str) -> time:
+    """msgspec wants seconds; people write `15:00`."""
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise ValueError('expected a local time such as "15:00"')
+    return time.fromisoformat(text)
+
+
+def read_key(kind: type[Struct], name: str, value: Any) -> Any:
+    """The value of one key of a policy, a round or a cut-off. Raises ValueError, KeyError for an unknown key."""
+    hint = get_type_hints(kind)[name]
+    return msgspec.convert(_part(value, hint), hint)
 
 
 def placing_digest(policy: PlacingPolicy) -> str:

@@ -21,7 +21,7 @@ from msgspec import Meta, Struct
 
 PublicMode = Literal["off", "ask", "auto"]
 DeskKind = Literal["provider", "council"]
-DutyRole = Literal["office", "on_call", "manager"]
+DutyRole = Literal["office", "on_call", "manager", "broker"]
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _DURATION = re.compile(r"\s*(?:[0-9]{1,12}(?:ms|d|h|m|s)\s*)+")

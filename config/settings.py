@@ -455,6 +455,14 @@ class ContractLine(_Table):
     overrides: dict[str, Any] = {}
 
 
+class AreaLine(_Table):
+    """[[desk.areas]]: a patch, locality or neighbourhood of a council. The ids stand in facts, the name does not."""
+
+    id: Name
+    name: Annotated[Text, Field(max_length=60)]
+    wards: tuple[Name, ...] = ()
+
+
 class Desk(_Table):
     """[[desk]]: one provider's office, or one council's brokerage."""
 
@@ -471,6 +479,10 @@ class Desk(_Table):
     duty: tuple[DutyLine, ...] = ()
     council_desks: tuple[CouncilDeskLine, ...] = ()
     contracts: tuple[ContractLine, ...] = ()
+    placing: dict[str, Text] = {}
+    placing_overrides: dict[str, dict[str, Any]] = {}
+    areas: tuple[AreaLine, ...] = ()
+    mailbox: Annotated[str, AfterValidator(_email)] | None = None
 
 
 class Mapping(_Table):

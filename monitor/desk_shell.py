@@ -15,6 +15,7 @@ import structlog
 from msgspec import UNSET, structs
 
 from config.load import CouncilDeskEntry, DeskConfig
+from config.placing import Area, placing_terms
 from config.policy import CouncilDesk, Duty
 from connectors.ports import (
     ActionIn,
@@ -60,6 +61,7 @@ from monitor.core.inputs import (
     WeatherSaid,
 )
 from monitor.core.messages import SayBack
+from monitor.core.placing.inputs import PlacingLoaded
 from monitor.core.state import Message, State
 from monitor.core.upload import AT_ONCE, Plan, Steps, outcome, portions, prepared
 from monitor.core.views import (
@@ -91,6 +93,8 @@ log = structlog.get_logger("desk")
 UNRECORDED: dict[str, str] = {"OC-22": "OC-20", "OC-24": "OC-24", "OC-25": "OC-25", "OC-26": "OC-26"}
 """What is texted back while nothing can be recorded: to staff the truth, to the public nothing (design: the only
 exception to "nothing leaves before it is durable" is staff)."""
+MAILBOX = "brokerage"
+"""The one outside name of the brokerage mailbox: its address may change, and it stays the same to the facts."""
 KEEP_EVIDENCE = timedelta(days=365)
 """How long evidence is kept until the desk's retention policy says otherwise (a later release)."""
 COUNCIL_CALLS = frozenset({"COV-1", "COV-2"})
@@ -235,6 +239,17 @@ class DeskShell:
             contracts=config.contracts,
         )
         self.tell(loaded)
+        if config.kind == "council":
+            self.tell(self._placing())
+
+    def _placing(self) -> PlacingLoaded:
+        """How the council places packages, as configured. The names of areas are for people, and no fact has them."""
+        config = self.config
+        return PlacingLoaded(
+            terms=placing_terms(config.placing),
+            areas=tuple(Area(id=area.id, wards=area.wards) for area in config.areas),
+            mailbox=self.directory.ref("mailbox", MAILBOX) if config.mailbox is not None else None,
+        )
 
     # --- check-ins ---
 
@@ -962,6 +977,8 @@ class DeskShell:
     def _mail(self, message: Message) -> OutboundMessage | None:
         council = self.council_desk(message.person)
         address = council.email if council is not None else self.directory.address(message.person)
+        if message.person == self.directory.known("mailbox", MAILBOX):
+            address = self.config.mailbox
         if address is None:
             return None
         return OutboundMessage(

@@ -26,7 +26,16 @@ from monitor.core.views import PeopleProblem
 
 _Same = TypeVar("_Same")
 EMERGENCY = frozenset({"999", "112", "+44999", "+44112"})
-PREFIXES = {"person": "p", "visit": "v", "device": "d", "line": "l", "council_desk": "c", "placement": "g"}
+PREFIXES = {
+    "person": "p",
+    "visit": "v",
+    "device": "d",
+    "line": "l",
+    "council_desk": "c",
+    "placement": "g",
+    "mailbox": "b",
+}
+
 
 WRITTEN_TO = frozenset({"staff", "provider"})
 """Roles to whom e-mails go; the public gets none."""

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from config.load import PolicyRefused, Problem, describe, load, policy_named
+from config.load import (
+    PolicyRefused,
+    Problem,
+    describe,
+    describe_placing,
+    load,
+    policy_named,
+    shipped_policies,
+)
 from config.policy import describe_policy
 from monitor.commands.common import OK, PROBLEMS, say, say_json
 from monitor.wording_file import with_words
@@ -40,8 +48,10 @@ def _file(args: argparse.Namespace) -> int:
 
 
 def _policy(name: str, *, as_json: bool) -> int:
+    """A name may be that of a policy for visits, of one for placing packages, or of both."""
     try:
-        text, fields = describe(name), describe_policy(policy_named(name))
+        placing = describe_placing(name)
+        fields = [] if placing and not _is_about_visits(name) else describe_policy(policy_named(name))
     except PolicyRefused as refused:
         if as_json:
             say_json({"policy": [], "problems": refused.problems})
@@ -49,10 +59,23 @@ def _policy(name: str, *, as_json: bool) -> int:
             say(_in_words(name, refused.problems))
         return PROBLEMS
     if as_json:
-        say_json({"policy": fields, "problems": []})
-    else:
-        say(text)
+        said = {"placing": [{"name": key, "value": value} for key, value in placing]} if placing else {}
+        say_json({"policy": fields, **said, "problems": []})
+        return OK
+    if fields:
+        say(describe(name))
+    if placing:
+        width = max(len(key) for key, _ in placing)
+        say("\n".join([*([""] if fields else []), "placing packages", *_columns(placing, width)]))
     return OK
+
+
+def _is_about_visits(name: str) -> bool:
+    return not name.endswith(".toml") and name in shipped_policies()
+
+
+def _columns(rows: Sequence[tuple[str, str]], width: int) -> list[str]:
+    return [f"{key.ljust(width)}  {value}" for key, value in rows]
 
 
 def _in_words(what: Path | str, problems: Sequence[Problem]) -> str:

@@ -295,7 +295,8 @@ def duty_chain(work: Work, about: str | None) -> tuple[PersonView, ...]:
 
 @lru_cache(4096)
 def _on_duty(duty: tuple[Duty, ...], minute: datetime, calendar: Calendar) -> tuple[str, ...]:
-    now = (entry for entry in applying(duty, minute, calendar) if entry.role != "manager")
+    now = [entry for entry in applying(duty, minute, calendar) if entry.role != "manager"]
+    now.sort(key=lambda entry: entry.role != "broker")  # of a council's desk they are the first rung
     managers = (entry for entry in duty if entry.role == "manager")
     return tuple(dict.fromkeys(entry.person for entry in (*now, *managers)))
 
