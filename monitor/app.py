@@ -35,7 +35,6 @@ from connectors.sqlite_store import SqliteStore
 from connectors.twilio.sending import NotConfigured, TwilioSender
 from connectors.twilio.webhooks import routes as twilio_routes
 from monitor.clock import Clock, ScaledClock, SystemClock
-from monitor.core.placing.model import Placement
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.downlink import Downlink
@@ -221,10 +220,10 @@ class App:
         )
         engine = Engine(config.id, self.store, self.clock, mint, directory, self.watch, off_loop=_off_loop)
 
-        def bid_url(placement: Placement, provider: str) -> str:
-            return self.public_url() + self.watch.links.path(
-                link_of(config.id, engine.state, placement, provider)
-            )
+        def bid_url(placement: str, provider: str) -> str:
+            known = engine.state.values.placements[placement]
+            link = link_of(config.id, engine.state, known, provider)
+            return self.public_url() + self.watch.links.path(link)
 
         def words() -> Words:
             current = shell.config

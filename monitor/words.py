@@ -36,7 +36,6 @@ from monitor.core.causes import is_incident, round_of
 from monitor.core.council import RING_US
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
-from monitor.core.placing.model import Placement
 from monitor.core.staff_changes import BY_CALL, BY_TEXT
 from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import Script
@@ -107,7 +106,7 @@ def national(number: str | None) -> str:
     return "0" + number[3:] if number is not None and number.startswith("+44") else number or ""
 
 
-def no_link(_: Placement, __: str) -> str:
+def no_link(_: str, __: str) -> str:
     """Nothing is signed here."""
     return ""
 
@@ -121,8 +120,8 @@ class Office(Struct, frozen=True, kw_only=True):
     free: str = ""
     """The free number on which care workers check in; "" when there is none."""
     public_url: str | None = None
-    bid_url: Callable[[Placement, str], str] = no_link
-    """Where a provider, by its minted id, bids for a package: a signed link, which is out from then on."""
+    bid_url: Callable[[str, str], str] = no_link
+    """Where a provider bids for a placement, both by minted id: a signed link, which is out from then on."""
 
 
 class Words:
