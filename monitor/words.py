@@ -60,8 +60,7 @@ DOING = {
 }
 
 
-BY_REASON = ("watch_fault", "rota", "help_asked", "incident", "message", "lone_worker")
-BY_REASON = ("watch_fault", "rota", "help_asked", "incident", "message", "away")
+BY_REASON = ("watch_fault", "rota", "help_asked", "incident", "message", "lone_worker", "away", "placement")
 """Kinds of alert of which the reason chooses the words, where it has words of its own."""
 
 

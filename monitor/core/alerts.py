@@ -60,7 +60,7 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
     "incident": ("OC-17", "OCV-3"),
     "message": ("OC-130", "OCV-130"),
     "away": ("OC-171", "OCV-3"),
-    "placement": ("OC-190", "OCV-3"),
+    "placement": ("BD-32", "OCV-3"),
 }
 """The words with which staff are summoned, as text and as call (config/wording)."""
 
@@ -143,6 +143,8 @@ WORDS_BY_REASON: dict[str, tuple[str, str]] = {
     CAME_WHILE_AWAY: ("OC-173", "OCV-3"),
     "bad_weather": ("OC-120", "OCV-3"),
     "weather_report": ("OC-124", "OCV-3"),
+    "unconfirmed": ("BD-33", "OCV-3"),
+    "undecided": ("BD-34", "OCV-3"),
 }
 """Where the reason says more than the kind, its words are taken."""
 CHECK_OUT_WORDS = frozenset({check_out.TEXT, check_out.CALL})
@@ -175,9 +177,11 @@ def raise_alert(
     incident: str | None = None,
     in_incident: bool = False,
     placement: str | None = None,
+    time_critical: bool = False,
 ) -> Alert:
     """Raise it and start its tracks. `too_old`: it goes to staff in one digest, by the incident it belongs to.
     `incident`: that of its cause; `in_incident`: it is that which summons staff, and not this alert.
+    `time_critical`: of an alert without a visit.
     `joining`: a caller is being put through about it, so nobody is rung yet; `tell_now`: texted they are."""
     ref = work.ctx.mint("a")
     about = service_user or (visit.service_user if visit else None)
@@ -188,7 +192,7 @@ def raise_alert(
         visit=visit.ref if visit else None,
         service_user=about,
         worker=worker,
-        time_critical=visit.time_critical if visit else False,
+        time_critical=visit.time_critical if visit else time_critical,
         reason=reason,
         count=count,
         line=line,

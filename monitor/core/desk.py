@@ -80,6 +80,7 @@ from monitor.core.inputs import (
     SignalChanged,
     WeatherSaid,
 )
+from monitor.core.placing import after
 from monitor.core.placing import desk as placing
 from monitor.core.state import AWAY, CHECKS, DUTY, REPLAN, ROTA, STAFF_CHANGES, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
@@ -438,6 +439,8 @@ NO_DECISION = frozenset({"merged", "arrived", "replacement_arrived"})
 
 def reasons_for(kind: AlertKind) -> list[str]:
     """The reason codes with which a person may close an alert of this kind."""
+    if kind == "placement":
+        return ["other", "outcome_recorded"]
     barred = NO_REASON_WHY_SHORT if kind == "very_short" else WHY_SHORT
     return sorted(set(CLOSE_REASONS) - barred - (NO_DECISION if kind == homes.KIND else frozenset()))
 
@@ -457,11 +460,14 @@ def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
         return Refusal(code="reason", detail={"expected": reasons_for(alert.kind)})
     if reason == "cancelled_confirmed" and (missing := _unconfirmed(alert, seen)) is not None:
         return missing
+    if (barred := after.not_closed(work, alert)) is not None:
+        return barred
     if alerts.digested(work, alert):
         # the alerts of a digest summon nobody themselves: without it they would fall silent
         return Refusal(code="alerts_open", detail={})
     _recorded(work, alert, seen)
     alerts.end_alert(work, alert, reason, by=seen.by, outcome=seen.reason)
+    after.closed(work, alert, seen.by)
     leaving.settled(work, alert, seen.by, merged=reason == "merged")
     if reason == "cancelled_confirmed":
         alerts.cancelled_once_more(work, alert)

@@ -1,26 +1,179 @@
-"""What follows an award, and what follows when there is none."""
+"""What follows an award, and what follows when nothing could be placed (appendix A).
+
+The winner is told at once, and whoever bid and did not win; the broker is reminded of the papers, the winner of day and
+time of the first visit. Whatever waits for a person is never over by silence: a package that could not be placed, a
+proposal that nobody decides, an award that nobody confirms each summon the broker by an alert.
+"""
 
 from __future__ import annotations
 
 from monitor.core import alerts
 from monitor.core.placing import facts as p
-from monitor.core.work import Work
+from monitor.core.placing import telling
+from monitor.core.placing.clock import losers_at
+from monitor.core.placing.model import Bid, Placement
+from monitor.core.state import Alert
+from monitor.core.work import Refusal, Work
+
+UNDECIDED = "BD-30"
+"""To the brokers: the time in which the losers are told has come, and the proposal waits for them."""
+CONFIRMED = "BD-31"
+"""To the brokers: day and time of the first visit are confirmed."""
+
+
+def awarded(work: Work, ref: str) -> None:
+    """The package is theirs: the winner is told, and everybody who bid for it and was not told yet."""
+    placement = work.placement(ref)
+    if placement is None or placement.award is None:
+        return
+    telling.won(work, ref)
+    for index in sorted({run.index for run in placement.rounds}):
+        _tell(work, placement, index)
+    over(work, ref, "awarded", placement.award.by)
+
+
+def _tell(work: Work, placement: Placement, index: int, spare: str | None = None) -> None:
+    """Who bid in that round, and has heard nothing, is told that it was not successful; not the winner, nor `spare`."""
+    known = {run.told_at for run in placement.rounds if run.index == index}
+    lost = losers(placement, index, spare)
+    if not lost and None not in known:
+        return
+    work.emit(placement.ref, p.LosersTold(index=index, told=lost), policy=placement.policy)
+    if lost:
+        telling.lost(work, placement.ref, lost)
+
+
+def losers(placement: Placement, index: int, spare: str | None = None) -> tuple[str, ...]:
+    """Those with a bid of that round that stands, in time or late, who did not win and were not told."""
+    winner = placement.award.provider if placement.award is not None else None
+    heard = {ref for run in placement.rounds if run.index == index for ref in run.told}
+    bids: tuple[Bid, ...] = (*placement.bids, *placement.late)
+    found = {bid.provider for bid in bids if bid.index == index and bid.stands}
+    return tuple(sorted(found - {winner, spare, *placement.taken_back} - heard))
+
+
+# --- the moments ---
+
+
+def on_lost(work: Work, ref: str) -> None:
+    """Two and a half hours are over: whoever bid and heard nothing is told, also when nobody has decided. The provider
+    that is proposed has not lost while the proposal stands: the broker is reminded of it."""
+    placement = work.placement(ref)
+    if placement is None:
+        return
+    policy = work.placing(placement)
+    for run in placement.rounds:
+        waits = run.closed_at is not None and run.told_at is None
+        if waits and losers_at(run, policy) <= work.now:
+            _tell(work, placement, run.index, placement.proposed)
+    if placement.stage == "proposed":
+        telling.to_brokers(work, ref, UNDECIDED)
+
+
+def on_papers(work: Work, ref: str) -> None:
+    """The broker is reminded to send the full papers under password protection, from the brokerage mailbox."""
+    placement = work.placement(ref)
+    if placement is None:
+        return
+    told = tuple(person.ref for person in alerts.duty_chain(work, None) if person.reachable)
+    work.emit(ref, p.PapersReminded(told=told), policy=placement.policy)
+    telling.papers(work, ref)
+
+
+def on_confirm_reminder(work: Work, ref: str) -> None:
+    """The winner is reminded that day and time of the first visit are waited for."""
+    placement = work.placement(ref)
+    if placement is None or placement.award is None:
+        return
+    reminded = p.ConfirmationReminded(provider=placement.award.provider)
+    work.emit(ref, reminded, policy=placement.policy)
+    telling.confirm_reminder(work, ref)
+
+
+def on_unconfirmed(work: Work, ref: str) -> None:
+    """Nothing was confirmed in time: back to the broker, who confirms for them after a telephone call, or sends the
+    package back. The award stands until a person decides."""
+    summon(work, ref, "unconfirmed")
+
+
+def on_undecided(work: Work, ref: str) -> None:
+    """A round is over for long, and nobody has decided what follows."""
+    summon(work, ref, "undecided")
+
+
+def on_started(work: Work, ref: str) -> None:
+    """The first visit has come: its desk watches it from here on."""
+    placement = work.placement(ref)
+    if placement is not None:
+        work.emit(ref, p.PlacementEnded(reason="started"), policy=placement.policy)
+
+
+def on_leave(work: Work, ref: str) -> None:
+    """It ended a while ago."""
+    placement = work.placement(ref)
+    if placement is not None:
+        work.emit(ref, p.PlacementClosed(), policy=placement.policy)
+
+
+# --- the broker is summoned ---
 
 
 def unplaced(work: Work, ref: str) -> None:
     """The last round has placed nothing: the broker is summoned."""
     placement = work.placement(ref)
-    if placement is None or placement.unplaced_at is not None:
+    if placement is None or placement.unplaced_at is not None or placement.ended is not None:
         return
-    alert = alerts.raise_alert(work, "placement", placement=ref)
+    over(work, ref, "unplaced")
+    alert = _raise(work, placement, "unplaced")
     work.emit(ref, p.PlacementUnplaced(alert=alert.ref), policy=placement.policy)
 
 
-def awarded(work: Work, ref: str) -> None:
-    """Who bid in the round and did not win is told."""
+def summon(work: Work, ref: str, reason: p.SummonReason) -> None:
+    """The broker is summoned to a package that waits for a decision."""
     placement = work.placement(ref)
-    award = placement.award if placement is not None else None
-    if placement is None or award is None:
+    if placement is None or placement.ended is not None:
         return
-    told = tuple(bid.provider for bid in placement.bids if bid.counts and bid.provider != award.provider)
-    work.emit(ref, p.LosersTold(index=award.index, told=told), policy=placement.policy)
+    over(work, ref, reason)
+    alert = _raise(work, placement, reason)
+    work.emit(ref, p.BrokerSummoned(alert=alert.ref, reason=reason), policy=placement.policy)
+
+
+def _raise(work: Work, placement: Placement, reason: str) -> Alert:
+    """Hospital discharge goes to the top: a bed waits."""
+    package = placement.package
+    urgent = package.kind == "discharge" or package.time_critical
+    return alerts.raise_alert(work, "placement", reason=reason, placement=placement.ref, time_critical=urgent)
+
+
+def over(work: Work, ref: str, outcome: str, by: str | None = None) -> None:
+    """Whatever the broker was summoned for is settled by this."""
+    for alert in work.open_of("placement"):
+        if alert.placement == ref:
+            alerts.end_alert(work, alert, "outcome_recorded", by=by, outcome=outcome)
+
+
+def not_closed(work: Work, alert: Alert) -> Refusal | None:
+    """Why this alert about a package cannot be closed: it waits for a decision, and that is made about the package."""
+    placement = work.placement(alert.placement) if alert.placement is not None else None
+    if placement is None or placement.alert != alert.ref or placement.unplaced_at is not None:
+        return None
+    return Refusal(code="package_waits")
+
+
+def closed(work: Work, alert: Alert, by: str) -> None:
+    """A named person has recorded an outcome: nobody looks for a provider of an unplaced package any more."""
+    placement = work.placement(alert.placement) if alert.placement is not None else None
+    if placement is not None and placement.stage == "unplaced" and placement.ended is None:
+        work.emit(placement.ref, p.PlacementEnded(reason="unplaced", by=by), policy=placement.policy)
+
+
+def hoping(placement: Placement) -> tuple[str, ...]:
+    """Whoever may still hope for the package: the winner, those asked in the window that runs who have not declined,
+    and those whose bid stands and who were not told that it was not successful."""
+    found = {placement.award.provider} if placement.award is not None else set()
+    if placement.running is not None:
+        found |= {one.provider for one in placement.running.asked}
+    for index in {run.index for run in placement.rounds}:
+        found |= set(losers(placement, index))
+    declined = {one.provider for one in placement.declined}
+    return tuple(sorted(found - declined))

@@ -6,9 +6,20 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from config.placing import PlacingPolicy
-from monitor.core.placing.model import Placement, RoundRun
+from monitor.core.placing.model import Award, Placement, RoundRun
 
-Moment = Literal["close", "turn", "remind", "tell_losers", "papers", "confirm_remind", "unconfirmed", "leave"]
+Moment = Literal[
+    "close",
+    "turn",
+    "remind",
+    "tell_losers",
+    "undecided",
+    "papers",
+    "confirm_remind",
+    "unconfirmed",
+    "started",
+    "leave",
+]
 LEAVES_AFTER = timedelta(days=1)
 """So long an ended placement is still answered from the state (ours); the journal keeps it for ever."""
 
@@ -22,15 +33,28 @@ def moments(placement: Placement, policy: PlacingPolicy) -> dict[Moment, datetim
     run = placement.running
     if run is not None:
         found |= _of_round(run)
-    told = losers_at(placement, policy)
-    if told is not None:
-        found["tell_losers"] = told
-    award = placement.award
-    if award is not None and placement.first_visit is None:
-        if award.papers_sent_at is None and award.papers_reminded_at is None:
-            found["papers"] = award.at + policy.papers_reminder
-        if award.reminded_at is None:
-            found["confirm_remind"] = min(award.at + policy.confirm_reminder, award.confirm_by)
+    waiting = [losers_at(one, policy) for one in unheard(placement)]
+    if waiting:
+        found["tell_losers"] = min(waiting)
+    if placement.award is not None:
+        return found | _of_award(placement, placement.award, policy)
+    last = placement.round
+    if last is not None and last.closed_at is not None and placement.alert is None:
+        # twice the time in which the losers are told: then the broker was reminded, or told that nobody bid
+        found["undecided"] = max(last.closed_at, losers_at(last, policy)) + policy.lost_told_after
+    return found
+
+
+def _of_award(placement: Placement, award: Award, policy: PlacingPolicy) -> dict[Moment, datetime]:
+    found: dict[Moment, datetime] = {}
+    if award.papers_sent_at is None and award.papers_reminded_at is None:
+        found["papers"] = award.at + policy.papers_reminder
+    if placement.first_visit is not None:
+        found["started"] = placement.first_visit.start
+        return found
+    if award.reminded_at is None:
+        found["confirm_remind"] = min(award.at + policy.confirm_reminder, award.confirm_by)
+    if award.summoned_at is None:
         found["unconfirmed"] = award.confirm_by
     return found
 
@@ -42,14 +66,23 @@ def _of_round(run: RoundRun) -> dict[Moment, datetime]:
     return found
 
 
-def losers_at(placement: Placement, policy: PlacingPolicy) -> datetime | None:
-    """When those who bid in the last round that closed are told that they were not successful, whether or not anybody
-    has decided by then (appendix A); None: nobody waits for that."""
-    for run in placement.rounds:
-        bid = any(b.index == run.index and b.counts for b in placement.bids)
-        if run.closed_at is not None and run.told_at is None and bid:
-            return run.opened_at + policy.lost_told_after
-    return None
+def unheard(placement: Placement) -> tuple[RoundRun, ...]:
+    """The rounds that are over and in which somebody bid, whose losers were not told yet."""
+    return tuple(
+        run
+        for run in placement.rounds
+        if run.closed_at is not None
+        and run.told_at is None
+        and any(bid.index == run.index and bid.counts for bid in placement.bids)
+    )
+
+
+def losers_at(run: RoundRun, policy: PlacingPolicy) -> datetime:
+    """When those who bid in this round are told that they were not successful, whether or not anybody has decided by
+    then (appendix A): so long after its opening, and where the window was longer than that, for instance because it
+    rested overnight, as long after its end as in any other round."""
+    margin = policy.lost_told_after - policy.rounds[run.index].window
+    return max(run.opened_at + policy.lost_told_after, run.closes_at + max(margin, timedelta()))
 
 
 def next_moment(placement: Placement, policy: PlacingPolicy) -> datetime | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from monitor.core.placing import after, bids, rounds
+from monitor.core.placing import actions, after, bids, rounds
 from monitor.core.placing import facts as p
 from monitor.core.placing.clock import moments
 from monitor.core.placing.inputs import (
@@ -17,6 +17,7 @@ from monitor.core.placing.inputs import (
     BidRefusedByProvider,
     BidTakenBack,
     PackageReceived,
+    PlacementActed,
     PlacingLoaded,
     ProvidersTold,
 )
@@ -73,6 +74,13 @@ _ON: dict[str, Callable[[Work, str], None]] = {
     "close": rounds.on_close,
     "turn": rounds.on_turn,
     "remind": rounds.on_reminder,
+    "tell_losers": after.on_lost,
+    "undecided": after.on_undecided,
+    "papers": after.on_papers,
+    "confirm_remind": after.on_confirm_reminder,
+    "unconfirmed": after.on_unconfirmed,
+    "started": after.on_started,
+    "leave": after.on_leave,
 }
 DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     PlacingLoaded: _loaded,
@@ -81,5 +89,6 @@ DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     BidGiven: bids.given,
     BidTakenBack: bids.taken_back,
     BidRefusedByProvider: bids.refused_by_provider,
+    PlacementActed: actions.acted,
 }
 """What a council's desk makes of each input."""

@@ -35,6 +35,7 @@ Outcome = Literal["holds", "fails", "unknown"]
 EndReason = Literal["started", "unplaced", "withdrawn"]
 BackReason = Literal["unconfirmed", "sent_back"]
 RowAnswer = Literal["bid", "declined", "withdrawn", "silent"]
+SummonReason = Literal["unconfirmed", "undecided"]
 
 
 class RuleResult(Struct, frozen=True, kw_only=True, gc=False):
@@ -284,6 +285,23 @@ class PlacementUnplaced(FactBody, frozen=True, kw_only=True):
     reason: str = "no_more_rounds"
 
 
+class BrokerSummoned(FactBody, frozen=True, kw_only=True):
+    """The package waits for a person: the winner has not confirmed its first visit in time, or nobody has decided what
+    follows a round. The broker is summoned by the alert."""
+
+    alert: str
+    reason: SummonReason
+
+
+class FirstVisitLanded(FactBody, frozen=True, kw_only=True):
+    """The first visit is planned in the provider's own desk, on the same installation, and watched there."""
+
+    provider: str
+    desk: str
+    visit: str
+    """Its minted id there."""
+
+
 class PlacementEnded(FactBody, frozen=True, kw_only=True):
     """Nothing is waited for any more."""
 
@@ -319,6 +337,8 @@ PlacementBody = (
     | AwardTakenBack
     | LinkRevoked
     | PlacementUnplaced
+    | BrokerSummoned
+    | FirstVisitLanded
     | PlacementEnded
     | PlacementClosed
 )

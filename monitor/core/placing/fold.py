@@ -73,11 +73,7 @@ def _after(known: Placement, at: datetime, body: FactBody) -> Placement:
         case p.PlacementAwarded():
             return structs.replace(known, award=_award(at, body), unplaced_at=None)
         case p.LosersTold():
-            runs = tuple(
-                structs.replace(run, told_at=at) if run.index == body.index and run.told_at is None else run
-                for run in known.rounds
-            )
-            return structs.replace(known, rounds=runs)
+            return structs.replace(known, rounds=tuple(_told(run, at, body) for run in known.rounds))
         case p.PapersReminded() | p.PapersSent() | p.ConfirmationReminded():
             return _with_award(known, at, body)
         case p.FirstVisitConfirmed():
@@ -97,16 +93,30 @@ def _after(known: Placement, at: datetime, body: FactBody) -> Placement:
                 proposed=None,
                 rows=(),
                 first_visit=None,
+                alert=None,
                 taken_back=(*known.taken_back, body.provider),
             )
         case p.LinkRevoked():
             return structs.replace(known, revoked=tuple(sorted({*known.revoked, body.provider})))
         case p.PlacementUnplaced():
             return structs.replace(known, unplaced_at=at, alert=body.alert)
+        case p.BrokerSummoned():
+            award = structs.replace(known.award, summoned_at=at) if known.award is not None else None
+            return structs.replace(known, award=award, alert=body.alert)
+        case p.FirstVisitLanded() if known.first_visit is not None:
+            return structs.replace(known, first_visit=structs.replace(known.first_visit, landed=body.visit))
         case p.PlacementEnded():
-            return structs.replace(known, ended=body.reason, ended_at=at, withdrawn=body.withdrawn)
+            return structs.replace(
+                known, ended=body.reason, ended_at=at, ended_by=body.by, withdrawn=body.withdrawn
+            )
         case _:
             return known
+
+
+def _told(run: RoundRun, at: datetime, body: p.LosersTold) -> RoundRun:
+    if run.index != body.index or run.closed_at is None:
+        return run
+    return structs.replace(run, told_at=run.told_at or at, told=(*run.told, *body.told))
 
 
 def _award(at: datetime, body: p.PlacementAwarded) -> Award:
@@ -147,7 +157,9 @@ def _opened(known: Placement, at: datetime, body: p.RoundOpened) -> Placement:
         by=body.by,
         reminds_at=body.reminds_at,
     )
-    return structs.replace(known, rounds=(*known.rounds, run), rows=(), proposed=None, unplaced_at=None)
+    return structs.replace(
+        known, rounds=(*known.rounds, run), rows=(), proposed=None, unplaced_at=None, alert=None
+    )
 
 
 def _asked_next(run: RoundRun, at: datetime, body: p.ProviderAsked) -> RoundRun:

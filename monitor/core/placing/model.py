@@ -111,6 +111,8 @@ class RoundRun(Struct, frozen=True, kw_only=True, gc=False):
     silent: tuple[str, ...] = ()
     told_at: datetime | None = None
     """When those who bid and did not win were told."""
+    told: tuple[str, ...] = ()
+    """Those who were told that they were not successful."""
 
     @property
     def runs(self) -> bool:
@@ -135,6 +137,8 @@ class Award(Struct, frozen=True, kw_only=True, gc=False):
     papers_by: str | None = None
     reminded_at: datetime | None = None
     """When the winner was reminded to confirm the first visit."""
+    summoned_at: datetime | None = None
+    """When the broker was summoned because nothing was confirmed in time."""
 
 
 class FirstVisit(Struct, frozen=True, kw_only=True, gc=False):
@@ -146,6 +150,8 @@ class FirstVisit(Struct, frozen=True, kw_only=True, gc=False):
     source: BidSource
     supervisor: bool = False
     by: str | None = None
+    landed: str | None = None
+    """The visit that is planned for it in the provider's own desk, by its minted id there."""
 
 
 class Placement(Struct, frozen=True, kw_only=True, gc=False):
@@ -185,6 +191,7 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
     unplaced_at: datetime | None = None
     ended_at: datetime | None = None
     ended: EndReason | None = None
+    ended_by: str | None = None
     withdrawn: WithdrawReason | None = None
 
     @property

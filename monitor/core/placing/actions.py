@@ -1,0 +1,140 @@
+"""What a broker does about a package, and the winner about its first visit: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from monitor.core.placing import after, rounds, telling
+from monitor.core.placing import facts as p
+from monitor.core.placing.inputs import WITHDRAW_REASONS, PlacementActed, PlacementAction
+from monitor.core.placing.model import Placement
+from monitor.core.work import Decision, Refusal, Work
+
+Act = Callable[[Work, Placement, PlacementActed], Refusal | None]
+
+
+def acted(work: Work, seen: PlacementActed) -> Decision:
+    """Do it, or say why not: to the second of two, who was first."""
+    placement = work.placement(seen.placement)
+    if placement is None:
+        return Decision(refusal=Refusal(code="not_found"))
+    refusal = _barred(work, placement, seen) or ACTIONS[seen.action](work, placement, seen)
+    return work.decision(refusal=refusal) if refusal is not None else work.decision(answer=placement.ref)
+
+
+def is_broker(work: Work, person: str) -> bool:
+    """Whoever stands in the council's duty list."""
+    return any(entry.person == person for entry in work.state.values.duty)
+
+
+def _barred(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
+    """Who may: a broker, whatever it is; the winner confirms its first visit, and nothing else."""
+    if not is_broker(work, seen.by):
+        award = placement.award
+        if seen.action not in BY_WINNER or seen.by not in work.state.values.providers:
+            return Refusal(code="not_broker")
+        if award is None or award.provider != seen.by:
+            return Refusal(code="not_winner")
+    if placement.ended is not None:
+        detail = {"by": placement.ended_by, "at": placement.ended_at, "reason": placement.ended}
+        return Refusal(code="already_ended", detail=detail)
+    return None
+
+
+BY_WINNER: frozenset[PlacementAction] = frozenset({"confirm_first_visit"})
+
+
+def _papers_sent(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
+    award = placement.award
+    if award is None:
+        return Refusal(code="not_awarded")
+    if award.papers_sent_at is not None:
+        return _was_first(award.papers_by, award.papers_sent_at)
+    work.emit(placement.ref, p.PapersSent(by=seen.by), policy=placement.policy)
+    return None
+
+
+def _was_first(by: str | None, at: object) -> Refusal:
+    return Refusal(code="already_done", detail={"by": by, "at": at})
+
+
+def _confirm(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
+    """Day and time of the first visit, by the winner or by a broker who has spoken to them. A second, other time is
+    agreed between people: it is in the provider's own rota by then."""
+    award, known = placement.award, placement.first_visit
+    if award is None:
+        return Refusal(code="not_awarded")
+    if known is not None:
+        return _was_first(known.by or award.provider, known.at)
+    if seen.start is None or seen.start <= work.now:
+        return Refusal(code="start", detail={"expected": ["a time to come"]})
+    if seen.end is None or seen.end <= seen.start:
+        return Refusal(code="end", detail={"expected": ["a time after the start"]})
+    confirmed = p.FirstVisitConfirmed(
+        provider=award.provider,
+        start=seen.start,
+        end=seen.end,
+        source=seen.source,
+        supervisor=seen.supervisor,
+        by=seen.by if seen.by != award.provider else None,
+    )
+    work.emit(placement.ref, confirmed, policy=placement.policy)
+    after.over(work, placement.ref, "confirmed", seen.by)
+    telling.to_brokers(work, placement.ref, after.CONFIRMED)
+    return None
+
+
+def _send_back(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
+    """The award is taken back, with a note why; whoever follows is asked, or the next round opens."""
+    if placement.award is None:
+        return Refusal(code="not_awarded")
+    if seen.note is None:
+        return Refusal(code="note", detail={"expected": ["why it is taken back, in words"]})
+    provider = placement.award.provider
+    back = p.AwardTakenBack(provider=provider, reason="sent_back", by=seen.by, note=seen.note)
+    work.emit(placement.ref, back, policy=placement.policy)
+    telling.taken_back(work, placement.ref, (provider,))
+    after.over(work, placement.ref, "sent_back", seen.by)
+    if not rounds.open_next(work, placement.ref, seen.by):
+        after.unplaced(work, placement.ref)
+    return None
+
+
+def _open_next(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
+    """The broker opens the next round; with a proposal before them only with a note, why it is not followed."""
+    if placement.award is not None:
+        return Refusal(code="already_awarded", detail={"by": placement.award.by, "at": placement.award.at})
+    if placement.running is not None:
+        run = placement.running
+        return Refusal(code="round_open", detail={"by": run.by, "at": run.opened_at})
+    if placement.proposed is not None and seen.note is None:
+        return Refusal(code="note", detail={"expected": ["why the proposal is not followed, in words"]})
+    if not rounds.open_next(work, placement.ref, seen.by):
+        return Refusal(code="no_more_rounds")
+    after.over(work, placement.ref, "next_round", seen.by)
+    return None
+
+
+def _withdraw(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
+    """Nobody is looked for any more: whoever might still hope for the package is told."""
+    if seen.withdrawn is None:
+        return Refusal(code="withdrawn", detail={"expected": list(WITHDRAW_REASONS)})
+    if seen.withdrawn == "other" and seen.note is None:
+        return Refusal(code="note", detail={"expected": ["why it is withdrawn, in words"]})
+    hoping = after.hoping(placement)
+    rounds.close(work, placement.ref, "withdrawn")
+    ended = p.PlacementEnded(reason="withdrawn", by=seen.by, withdrawn=seen.withdrawn, note=seen.note)
+    work.emit(placement.ref, ended, policy=placement.policy)
+    telling.withdrawn(work, placement.ref, hoping)
+    after.over(work, placement.ref, "withdrawn", seen.by)
+    return None
+
+
+ACTIONS: dict[PlacementAction, Act] = {
+    "papers_sent": _papers_sent,
+    "confirm_first_visit": _confirm,
+    "send_back": _send_back,
+    "open_next": _open_next,
+    "withdraw": _withdraw,
+}
+"""What each action does. Changes nothing where it returns a refusal."""
