@@ -133,6 +133,8 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-86": _SUMMON,
         "OC-186": _SUMMON,
         "OC-190": _SUMMON,
+        "OC-191": _SUMMON,
+        "OC-192": _SUMMON,
         "OC-110": _SUMMON,
         "OC-111": _SUMMON,
         "OC-112": _SUMMON,

@@ -60,7 +60,7 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
     "incident": ("OC-17", "OCV-3"),
     "message": ("OC-130", "OCV-130"),
     "away": ("OC-171", "OCV-3"),
-    "placement": ("BD-32", "OCV-3"),
+    "placement": ("OC-190", "OCV-3"),
 }
 """The words with which staff are summoned, as text and as call (config/wording)."""
 
@@ -143,8 +143,8 @@ WORDS_BY_REASON: dict[str, tuple[str, str]] = {
     CAME_WHILE_AWAY: ("OC-173", "OCV-3"),
     "bad_weather": ("OC-120", "OCV-3"),
     "weather_report": ("OC-124", "OCV-3"),
-    "unconfirmed": ("BD-33", "OCV-3"),
-    "undecided": ("BD-34", "OCV-3"),
+    "unconfirmed": ("OC-191", "OCV-3"),
+    "undecided": ("OC-192", "OCV-3"),
 }
 """Where the reason says more than the kind, its words are taken."""
 CHECK_OUT_WORDS = frozenset({check_out.TEXT, check_out.CALL})

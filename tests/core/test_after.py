@@ -11,12 +11,12 @@ from msgspec import structs
 
 from monitor.core import facts as f
 from monitor.core.inputs import Evidence
-from monitor.core.placing import after, rounds
+from monitor.core.placing import after
 from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import PlacementActed
 from monitor.core.state import Alert
 from monitor.core.work import Ctx, Decision, Work
-from tests.core.council import STANDARD, Council
+from tests.core.council import FRAMEWORK, PATCH, STANDARD, Council
 from tests.core.driver import MONDAY
 
 HOUR = timedelta(hours=1)
@@ -165,9 +165,9 @@ def test_the_broker_is_reminded_of_the_papers_unless_they_are_sent(won: After, s
     if sent:
         won.acts("papers_sent")
     won.advance(minutes=15, milliseconds=-1)
-    assert won.told("BD-38") == []
+    assert won.told("BD-15") == []
     won.advance(milliseconds=1)
-    assert won.told("BD-38") == ([] if sent else ["bea"])
+    assert won.told("BD-15") == ([] if sent else ["bea"])
 
 
 def test_the_second_broker_hears_who_was_first(won: After) -> None:
@@ -179,15 +179,15 @@ def test_the_second_broker_hears_who_was_first(won: After) -> None:
 
 def test_the_winner_is_reminded_then_the_broker_is_summoned(won: After) -> None:
     won.advance(hours=2, milliseconds=-1)
-    assert won.told("BD-35") == []
+    assert won.told("BD-10") == []
     won.advance(milliseconds=1)
-    assert won.told("BD-35") == ["ace"]
+    assert won.told("BD-10") == ["ace"]
     won.advance(hours=2, milliseconds=-1)
     assert won.summons() == []
     won.advance(milliseconds=1)
     (alert,) = won.summons()
     assert (alert.reason, alert.placement, won.placement().stage) == ("unconfirmed", "k1", "awarded")
-    assert won.told("BD-33") == ["bea"]
+    assert won.told("OC-191") == ["bea"]
 
 
 @pytest.mark.parametrize("by", ["ace", "bea"])
@@ -198,7 +198,7 @@ def test_a_confirmation_by_winner_or_broker_ends_what_the_broker_was_summoned_fo
     assert won.confirms(by, supervisor=True).refusal is None
     (said,) = won.bodies(p.FirstVisitConfirmed)
     assert (said.provider, said.supervisor, said.by) == ("ace", True, None if by == "ace" else by)
-    assert (won.summons(), won.placement().stage, won.told("BD-31")) == ([], "started", ["bea"])
+    assert (won.summons(), won.placement().stage, won.told("BD-18")) == ([], "started", ["bea"])
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_a_package_that_is_sent_back_opens_the_next_round(won: After) -> None:
     assert won.acts("send_back", note=NOTE).refusal is None
     assert (won.placement().stage, won.placement().taken_back, won.summons()) == ("open", ("ace",), [])
     assert won.placement().rounds[-1].asked[0].provider == "frame"
-    assert won.told("BD-36") == ["ace"]
+    assert won.told("BD-11") == ["ace"]
 
 
 def test_sent_back_after_the_last_round_summons_the_broker(won: After) -> None:
@@ -270,10 +270,10 @@ def test_sent_back_after_the_last_round_summons_the_broker(won: After) -> None:
 
 
 def unplaced(kind: str = "standard", **more: Any) -> After:
+    """Neither the patch nor the framework has answered: 12:00."""
     desk = After()
     desk.sends(kind=kind, **more)
-    desk.does(lambda work: rounds.close(work, "k1", "time"))
-    desk.does(lambda work: after.unplaced(work, "k1"))
+    desk.advance(hours=4)
     return desk
 
 
@@ -287,7 +287,7 @@ def test_an_unplaced_package_summons_the_broker_and_hospital_discharge_goes_to_t
     desk = unplaced(kind, **more)
     (alert,) = desk.summons()
     assert (alert.time_critical, alert.placement) == (first, "k1")
-    assert desk.told("BD-32") == ["bea"]
+    assert desk.told("OC-190") == ["bea"]
     (said,) = desk.bodies(p.PlacementUnplaced)
     assert said.alert == alert.ref
 
@@ -299,24 +299,30 @@ def test_it_goes_on_summoning_until_somebody_does_something() -> None:
     assert len(desk.messages("summon", "bea")) > 3
 
 
-@pytest.mark.parametrize(
-    ("action", "more", "stage"),
-    [("withdraw", {"withdrawn": "placed_elsewhere"}, "withdrawn"), ("open_next", {}, "open")],
-)
-def test_what_the_broker_does_about_it_ends_the_summons(
-    action: str, more: dict[str, Any], stage: str
-) -> None:
+def test_a_withdrawal_ends_the_summons() -> None:
     desk = unplaced()
-    assert desk.acts(action, **more).refusal is None
-    assert (desk.summons(), desk.placement().stage) == ([], stage)
+    assert desk.acts("withdraw", withdrawn="placed_elsewhere").refusal is None
+    assert (desk.summons(), desk.placement().stage) == ([], "withdrawn")
+
+
+def test_a_round_that_waits_for_the_broker_summons_them_in_the_end_and_opening_it_ends_that() -> None:
+    waits = structs.replace(STANDARD, rounds=(structs.replace(PATCH, next="broker"), FRAMEWORK))
+    desk = After(placing=waits)
+    desk.sends()
+    desk.advance(hours=5, milliseconds=-1)
+    assert (desk.summons(), desk.placement().stage) == ([], "waiting")
+    desk.advance(milliseconds=1)
+    assert [alert.reason for alert in desk.summons()] == ["undecided"]
+    assert desk.acts("open_next").refusal is None
+    assert (desk.summons(), desk.placement().stage) == ([], "open")
 
 
 def test_a_package_that_is_unplaced_again_summons_again() -> None:
     desk = unplaced()
-    desk.acts("open_next")
-    desk.does(lambda work: rounds.close(work, "k1", "time"))
-    desk.does(lambda work: after.unplaced(work, "k1"))
-    assert len(desk.summons()) == 1
+    desk.award("frame")
+    assert desk.summons() == []
+    desk.acts("send_back", note=NOTE)
+    assert [alert.reason for alert in desk.summons()] == ["unplaced"]
 
 
 def test_who_records_an_outcome_of_the_alert_ends_an_unplaced_package() -> None:
@@ -342,7 +348,7 @@ def test_whoever_was_asked_hears_that_it_is_withdrawn_and_the_window_closes() ->
     desk.sends()
     desk.has_bid("ace")
     desk.acts("withdraw", withdrawn="not_needed")
-    assert (desk.told("BD-37"), desk.told("BD-5")) == (["ace", "bee"], [])
+    assert (desk.told("BD-12"), desk.told("BD-5")) == (["ace", "bee"], [])
     assert [body.reason for body in desk.bodies(p.RoundClosed)] == ["withdrawn"]
     desk.advance(hours=6)
     assert (desk.told("BD-5"), desk.alerts("placement")) == ([], [])
@@ -350,7 +356,7 @@ def test_whoever_was_asked_hears_that_it_is_withdrawn_and_the_window_closes() ->
 
 def test_who_was_told_otherwise_hears_no_more_of_it(won: After) -> None:
     won.acts("withdraw", withdrawn="died")
-    assert won.told("BD-37") == ["ace"]
+    assert won.told("BD-12") == ["ace"]
 
 
 @pytest.mark.parametrize(

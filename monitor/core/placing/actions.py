@@ -80,7 +80,7 @@ def _confirm(work: Work, placement: Placement, seen: PlacementActed) -> Refusal 
     )
     work.emit(placement.ref, confirmed, policy=placement.policy)
     after.over(work, placement.ref, "confirmed", seen.by)
-    telling.to_brokers(work, placement.ref, after.CONFIRMED)
+    telling.first_visit(work, placement.ref)
     return None
 
 
@@ -93,7 +93,7 @@ def _send_back(work: Work, placement: Placement, seen: PlacementActed) -> Refusa
     provider = placement.award.provider
     back = p.AwardTakenBack(provider=provider, reason="sent_back", by=seen.by, note=seen.note)
     work.emit(placement.ref, back, policy=placement.policy)
-    telling.taken_back(work, placement.ref, (provider,))
+    telling.award_taken_back(work, placement.ref, provider)
     after.over(work, placement.ref, "sent_back", seen.by)
     if not rounds.open_next(work, placement.ref, seen.by):
         after.unplaced(work, placement.ref)
@@ -125,7 +125,7 @@ def _withdraw(work: Work, placement: Placement, seen: PlacementActed) -> Refusal
     rounds.close(work, placement.ref, "withdrawn")
     ended = p.PlacementEnded(reason="withdrawn", by=seen.by, withdrawn=seen.withdrawn, note=seen.note)
     work.emit(placement.ref, ended, policy=placement.policy)
-    telling.withdrawn(work, placement.ref, hoping)
+    telling.package_withdrawn(work, placement.ref, hoping)
     after.over(work, placement.ref, "withdrawn", seen.by)
     return None
 

@@ -17,8 +17,6 @@ from monitor.core.work import Refusal, Work
 
 UNDECIDED = "BD-30"
 """To the brokers: the time in which the losers are told has come, and the proposal waits for them."""
-CONFIRMED = "BD-31"
-"""To the brokers: day and time of the first visit are confirmed."""
 
 
 def awarded(work: Work, ref: str) -> None:
