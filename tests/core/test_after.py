@@ -95,7 +95,7 @@ def won(desk: After) -> After:
 
 def test_the_winner_and_who_lost_are_told_at_once(won: After) -> None:
     assert (won.told("BD-4"), won.told("BD-5")) == (["ace"], ["bee"])
-    assert [m.at for m in won.messages() if m.template == "BD-4"] == [won.now + 4 * HOUR]
+    assert {m.at for m in won.messages() if m.template == "BD-4"} == {won.now + 4 * HOUR}
     won.until(MONDAY + 3 * HOUR)
     assert won.told("BD-5") == ["bee"], "once"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from monitor.core.placing import after, rounds, telling
+from monitor.core.placing import after, bids, rounds, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import WITHDRAW_REASONS, PlacementActed, PlacementAction
 from monitor.core.placing.model import Placement
@@ -22,14 +22,9 @@ def acted(work: Work, seen: PlacementActed) -> Decision:
     return work.decision(refusal=refusal) if refusal is not None else work.decision(answer=placement.ref)
 
 
-def is_broker(work: Work, person: str) -> bool:
-    """Whoever stands in the council's duty list."""
-    return any(entry.person == person for entry in work.state.values.duty)
-
-
 def _barred(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
     """Who may: a broker, whatever it is; the winner confirms its first visit, and nothing else."""
-    if not is_broker(work, seen.by):
+    if not telling.is_broker(work, seen.by):
         award = placement.award
         if seen.action not in BY_WINNER or seen.by not in work.state.values.providers:
             return Refusal(code="not_broker")
@@ -136,5 +131,7 @@ ACTIONS: dict[PlacementAction, Act] = {
     "send_back": _send_back,
     "open_next": _open_next,
     "withdraw": _withdraw,
+    "admit_late": bids.admit_late,
+    "revoke_link": bids.revoke_link,
 }
 """What each action does. Changes nothing where it returns a refusal."""
