@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from monitor.core.placing import after, bids, rounds, telling
+from monitor.core.placing import after, award, bids, rounds, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import WITHDRAW_REASONS, PlacementActed, PlacementAction
 from monitor.core.placing.model import Placement
@@ -126,6 +126,7 @@ def _withdraw(work: Work, placement: Placement, seen: PlacementActed) -> Refusal
 
 
 ACTIONS: dict[PlacementAction, Act] = {
+    "award": award.act,
     "papers_sent": _papers_sent,
     "confirm_first_visit": _confirm,
     "send_back": _send_back,
