@@ -366,6 +366,7 @@ _OURS: frozenset[Audience] = frozenset({"care_worker", "staff"})
 _WORKING: frozenset[Audience] = frozenset({"care_worker", "staff", "council", "provider"})
 _STAFF: frozenset[Audience] = frozenset({"staff"})
 _TO_COUNCIL: frozenset[Audience] = frozenset({"staff", "council"})
+_OF_PACKAGES: frozenset[Audience] = frozenset({"staff", "provider"})
 
 
 def _row(sample: str, audiences: frozenset[Audience], limit: int = 40) -> Placeholder:
@@ -409,7 +410,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "told": _row("told 11.45am", _STAFF),
         "sent": _row("1 of 2 there, nobody sent yet", _STAFF, 120),
         "why": _row("not reached, and the hour has passed", _STAFF, 60),
-        "ref": _row("BR-2026-01427", frozenset({"council", "provider"})),
+        "ref": _row("BR-2026-01427", frozenset({"staff", "council", "provider"})),
         **{
             name: _row(sample, _TO_COUNCIL, limit)
             for name, sample, limit in (
@@ -442,8 +443,34 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
                 ("red_visits", "BR-2026-01427, MB, due 11.45am, not answered, nobody on the way", 200),
             )
         },
-        "ward": _row("Crystal Palace and Anerley", frozenset({"provider"})),
-        "hours": _row("17.5", frozenset({"provider"})),
+        "ward": _row("Crystal Palace and Anerley", _OF_PACKAGES, 60),
+        "hours": _row("17.75", _OF_PACKAGES),
+        **{
+            name: _row(sample, _OF_PACKAGES, limit)
+            for name, sample, limit in (
+                ("kind", "hospital discharge", 40),
+                ("visits", "4 visits a day: 30, 45, 30, 30 min", 120),
+                ("workers", "two together", 40),
+                ("critical", "some are time critical", 40),
+                ("needs", "dementia, double-handed", 200),
+                ("start", "Wed 25 Nov, 11.45am", 40),
+                ("discharge", "Wed 25 Nov, 11.45am", 40),
+                ("received", "Wed 25 Nov 2026, 11:45:59", 40),
+            )
+        },
+        **{
+            name: _row(sample, _STAFF, limit)
+            for name, sample, limit in (
+                ("provider", "Crystal Palace Homecare Limited", 60),
+                ("source", "by telephone, entered by Christopher", 60),
+                ("free_hours", "127", 40),
+                ("declared_hours", "2750", 40),
+                ("words", "Two care workers who know the area can begin", 200),
+                ("reason", "no care workers with the skills", 60),
+                ("supervisor", "by a field supervisor", 40),
+                ("list", "30, 45, 30, 30", 80),
+            )
+        },
         **{f"c{n}": _row(f"9{n}", _EVERYBODY - {"council", "provider"}) for n in range(1, 10)},
     }
 )

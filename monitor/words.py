@@ -41,6 +41,7 @@ from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import Script
 from monitor.directory import Directory
 from monitor.words_council import CouncilWords, declines
+from monitor.words_placing import COPIES, PackageWords, rows
 from monitor.words_weather import WeatherWords
 
 DOING = {
@@ -121,13 +122,23 @@ class Office(Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     bid_url: Callable[[str, str], str] = no_link
     """Where a provider bids for a placement, both by minted id: a signed link, which is out from then on."""
+    areas: dict[str, str] = {}
+    """Of a council's desk: names of its areas, by id."""
 
 
 class Words:
     """Renders one desk's messages. Reads state and directory; changes nothing."""
 
-    def __init__(self, wording: Wording, office: Office, state: State, directory: Directory) -> None:
+    def __init__(
+        self,
+        wording: Wording,
+        office: Office,
+        state: State,
+        directory: Directory,
+    ) -> None:
         self._wording, self._office, self._state, self._directory = wording, office, state, directory
+        board = f"{office.public_url}/desks/{office.desk}" if office.public_url else ""
+        self._packages = PackageWords(wording, state, directory, office.areas, office.bid_url, board)
         self._council = CouncilWords(wording, state, directory)
         self._weather = WeatherWords(wording, state, directory)
 
@@ -140,16 +151,22 @@ class Words:
         """The text of an SMS, ready to be sent. Raises ValueError, KeyError: a template that cannot be filled."""
         return render_sms(self._wording, self._template(message), self._values(message, now))
 
-    def mail(self, message: Message, now: datetime) -> str:
+    def mail(self, message: Message, now: datetime, written: str = "") -> str:
         """A mail: the subject in the first line. To staff what has happened and where it stands; to a council its
-        own words, which name nobody. Raises as `text` does."""
+        own words, which name nobody. `written`: what it quotes (`quotes`). Raises as `text` does."""
         values = self._values(message, now)
+        if written:
+            values["words"] = rows(written)
         if message.template in self._wording.mail:
             return render_mail(self._wording, message.template, values)
         subject = f"{self._office.agency}: {values.get('what') or 'something needs you'}"
         reach = [f"The board: {values['link']}"] if values.get("link") else []
         lines = [subject, f"{subject}.", values.get("doing", ""), values.get("degraded", ""), *reach]
         return "\n".join(line for line in lines if line)
+
+    def quotes(self, message: Message) -> str | None:
+        """The id of the evidence whose words the mail gives in full; None: it quotes nothing."""
+        return self._packages.written(message) if message.template in COPIES else None
 
     def council_script(self, alert: Alert, person: str, now: datetime) -> str:
         """What our person reads to the duty officer (wording.md CO-1). `person`: who reads it."""
@@ -315,6 +332,9 @@ class Words:
         alert = self._state.values.alerts.get(message.alert or "")
         visit = self._visit(alert, message.visit)
         values = self._about(alert, visit, now) | self._to(message.person)
+        if message.placement is not None:
+            of_provider = self._audience(message) == "provider"
+            return values | self._packages.values(message, now, self._office.tel, to_provider=of_provider)
         values["n"] = str(self._count(message, alert, now))
         if message.template in SPEAK_OF_ABOUT:
             values |= self._spoken_of(message, visit)
