@@ -235,6 +235,7 @@ class App:
                 free=national(current.checkin_numbers[0]) if current.checkin_numbers else "",
                 public_url=self.settings.http.public_url,
                 bid_url=bid_url,
+                areas={area.id: area.name for area in current.areas},
             )
             return Words(self._wordings[current.id], office, engine.state, directory)
 

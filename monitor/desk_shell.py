@@ -924,7 +924,7 @@ class DeskShell:
         unrecorded = self.engine.reason is not None
         if unrecorded and not core_messages.may_leave_unrecorded(message):
             return None
-        outbound = self.outbound(key, unrecorded=unrecorded)
+        outbound = self.outbound(key, unrecorded=unrecorded, written=await self._quoted(message))
         if outbound is None:
             self._unsendable(message)
             return None
@@ -939,11 +939,23 @@ class DeskShell:
             return None
         return outbound
 
-    def outbound(self, key: str, *, unrecorded: bool = False) -> OutboundMessage | None:
-        """The message as it is sent; None when it has no number, or this desk has none to send from."""
+    async def _quoted(self, message: Message) -> str:
+        """What the mail quotes of what somebody has written; "" where that is nothing, or cannot be read now: the
+        brokerage mailbox has the bid all the same, and the page has the words."""
+        quoted = self._words().quotes(message) if message.channel == "email" else None
+        try:
+            row = await self.engine.evidence(quoted) if quoted is not None else None
+        except EdgeError as error:
+            log.warning("what a mail quotes cannot be read", desk=self.id, reason=error.reason)
+            return ""
+        return row.body.decode(errors="replace") if row is not None else ""
+
+    def outbound(self, key: str, *, unrecorded: bool = False, written: str = "") -> OutboundMessage | None:
+        """The message as it is sent; None when it has no number, or this desk has none to send from. `written`: what a
+        mail quotes."""
         message = self.engine.state.values.messages.get(key)
         if message is not None and message.channel == "email":
-            return self._mail(message)
+            return self._mail(message, written)
         number = self.directory.number(message.line) if message and message.line else None
         if message is not None and message.template in COUNCIL_CALLS:
             number = self._council_number(message.person)
@@ -974,7 +986,7 @@ class DeskShell:
         ref = self.directory.ref
         return next((c for c in self.config.council_desks if ref("council_desk", c.name) == desk), None)
 
-    def _mail(self, message: Message) -> OutboundMessage | None:
+    def _mail(self, message: Message, written: str) -> OutboundMessage | None:
         council = self.council_desk(message.person)
         address = council.email if council is not None else self.directory.address(message.person)
         if message.person == self.directory.known("mailbox", MAILBOX):
@@ -987,17 +999,19 @@ class DeskShell:
             channel="email",
             to=address,
             sender="",
-            body=self._body(message),
+            body=self._body(message, written),
         )
 
-    def _body(self, message: Message) -> str:
+    def _body(self, message: Message, written: str = "") -> str:
         """The words. If they cannot be filled in, a plain line leaves all the same: a summons is never lost to a
         template."""
         words, now = self._words(), self._clock.now()
         try:
             if message.channel == "call":
                 return " ".join(words.script(message, words.opening(message), now).say)
-            return words.mail(message, now) if message.channel == "email" else words.text(message, now)
+            return (
+                words.mail(message, now, written) if message.channel == "email" else words.text(message, now)
+            )
         except (ValueError, KeyError) as error:
             log.error("words cannot be filled in", template=message.template, error=type(error).__name__)
             if message.purpose == "summon":

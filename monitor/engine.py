@@ -466,6 +466,10 @@ class Engine:
         """Everything decided is on disk, or the store has been given `drain_s` in vain (the caller bounds it)."""
         await self.durable(patient=True)
 
+    async def evidence(self, evidence_id: str) -> EvidenceRow | None:
+        """One row of the desk's evidence; None: it was never kept, or erased. Raises StoreUnavailable."""
+        return await self._store.evidence(self.desk, evidence_id)
+
     @property
     def backlog(self) -> int:
         """Facts that are decided and not durable."""

@@ -126,7 +126,9 @@ class PackageWords:
         if bid.source != "broker":
             return self._say(f"package_by_{bid.source}")
         staff = self._directory.full_name(bid.by)
-        return self._say("package_by_broker", staff=staff) if staff else self._say("package_by_broker_unknown")
+        return (
+            self._say("package_by_broker", staff=staff) if staff else self._say("package_by_broker_unknown")
+        )
 
     def _where(self, known: Placement, message: Message, tel: str) -> str:
         return self._link(known.ref, message.person) or self._say("package_ring", tel=tel)
