@@ -126,7 +126,15 @@ def _of_the_whole(policy: PlacingPolicy) -> Iterator[Wrong]:
     if policy.across_closing == "pause" and policy.broker_hours is None:
         message = "without the broker's hours there is no closing time at which a window could pause"
         yield _conflict("across_closing", message, 'broker_hours, or "run_on"')
-    for key in ("lost_told_after", "confirm_within", "confirm_reminder", "fair_share_span", "at_most"):
+    spans = (
+        "lost_told_after",
+        "confirm_within",
+        "confirm_reminder",
+        "link_lasts",
+        "fair_share_span",
+        "at_most",
+    )
+    for key in spans:
         value = getattr(policy, key)
         if value is not None and value <= timedelta(0):
             yield _too_short(key)
