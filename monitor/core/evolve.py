@@ -22,8 +22,9 @@ from escalation.replies import CHECK_OUT, Question, same_question
 from escalation.track import Track
 from monitor.core import facts as f
 from monitor.core.facts import Draft, Happened
+from monitor.core.placing import ledger
 from monitor.core.placing.facts import PLACEMENT_FACTS, PlacingAdopted, ProviderAdopted
-from monitor.core.placing.fold import evolve_ledger, evolve_placement, tidy_ledger
+from monitor.core.placing.fold import evolve_placement
 from monitor.core.placing.model import Provider
 from monitor.core.state import (
     AWAY,
@@ -1024,7 +1025,7 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
         case PlacingAdopted() as body:
             _adopt_placing(state, body)
         case ProviderAdopted() as body:
-            values.providers[fact.subject] = Provider(said=body.provider, since=fact.at)
+            values.providers[fact.subject] = _provider(values.providers.get(fact.subject), fact.at, body)
         case f.PersonReached() as body:
             _prove(state, fact, body)
         case f.PracticeCalled() as body:
@@ -1255,13 +1256,19 @@ def _fold_placement(state: State, fact: Happened, seen: Fold) -> None:
     values = state.values
     known = values.placements.get(fact.subject)
     new = evolve_placement(known, fact.subject, fact.at, fact.policy, fact.body)
-    evolve_ledger(values.ledger, known, fact)
+    ledger.fold(state, known, fact)
     state.moved(fact.subject)
     if new is None:
         values.placements.pop(fact.subject, None)
         values.placing_policies = _placing_in_use(state)
     else:
         values.placements[fact.subject] = new
+
+
+def _provider(known: Provider | None, at: datetime, body: ProviderAdopted) -> Provider:
+    said = body.provider
+    rated = known.rated_since if known is not None and known.said.rating == said.rating else at
+    return Provider(said=said, since=at, rated_since=rated)
 
 
 def _adopt_placing(state: State, body: PlacingAdopted) -> None:
@@ -1283,7 +1290,7 @@ def _tidy(state: State, fact: Happened) -> None:
     values = state.values
     span = max((policy.fair_share_span for policy in values.placing_policies.values()), default=None)
     if span is not None:
-        tidy_ledger(values.ledger, fact.at - span)
+        ledger.tidy(state, fact.at - span)
     for line, questions in list(values.questions.items()):
         kept = tuple(q for q in questions if q.open or fact.at - _last_used(q) < SLOT_REST)
         if kept:

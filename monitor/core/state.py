@@ -45,7 +45,7 @@ from monitor.core.facts import (
 )
 from monitor.core.inputs import AwayEnd, AwayReason, Condition, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
 from monitor.core.placing.clock import next_moment
-from monitor.core.placing.model import Ledger, Placement, Provider
+from monitor.core.placing.model import Ledger, Placement, Provider, Share
 from monitor.core.views import (
     AlertKind,
     AlertState,
@@ -656,8 +656,12 @@ class State:
         self._asked: dict[str, tuple[datetime, int]] = {}
         self._moved: dict[str, None] = {}
         """Subjects that a fact has touched since anybody looked for a deadline: an alert's three facts move it once."""
+        self.won: dict[str, Refs] = {}
+        """By provider: the lines of the ledger of packages that it has."""
         self.calendar = Calendar()
         self.refresh_calendar()
+        for share in self.values.ledger.values():
+            self._index_share(share)
         for visit in self.values.visits.values():
             self.index_visit(visit)
         for alert in self.values.alerts.values():
@@ -789,6 +793,22 @@ class State:
         else:
             self.unchecked.pop(alert.ref, None)
         self._moved[CHECKS] = None
+
+    def keep_share(self, share: Share) -> None:
+        """A line of the ledger, new or changed."""
+        self.values.ledger[share.key] = share
+        self._index_share(share)
+
+    def _index_share(self, share: Share) -> None:
+        if share.won:
+            self.won.setdefault(share.provider, {})[share.key] = None
+        else:
+            _drop(self.won, share.provider, share.key)
+
+    def forget_share(self, key: str) -> None:
+        """Out of the ledger."""
+        share = self.values.ledger.pop(key)
+        _drop(self.won, share.provider, key)
 
     def forget_visit(self, visit: Visit) -> None:
         """Out of the indexes; its deadline goes too."""

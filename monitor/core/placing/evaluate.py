@@ -7,7 +7,7 @@ Nobody who fails a rule is proposed. Of the others the patch provider with the f
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -43,10 +43,12 @@ def closed(work: Work, ref: str) -> None:
 
 def rows(work: Work, placement: Placement, run: RoundRun) -> tuple[p.Row, ...]:
     """Those who may have the package in their order, then those who fail a rule, then those who did not bid."""
-    judged = [row_of(work, placement, run, bid) for bid in considered(placement, run)]
+    waiting = ledger.proposed(work.state, without=placement.ref)
+    judged = [row_of(work, placement, run, bid, waiting) for bid in considered(placement, run)]
     may = [row for row in judged if not rules.fails(row.results)]
     out = sorted((row for row in judged if rules.fails(row.results)), key=lambda row: row.provider)
-    return (*in_order(work, placement, run, may), *out, *_without_bid(work, placement, run, judged))
+    others = _without_bid(work, placement, run, judged, waiting)
+    return (*in_order(work, placement, run, may), *out, *others)
 
 
 def considered(placement: Placement, run: RoundRun) -> list[Bid]:
@@ -64,8 +66,9 @@ def considered(placement: Placement, run: RoundRun) -> list[Bid]:
 # --- one row ---
 
 
-def row_of(work: Work, placement: Placement, run: RoundRun, bid: Bid) -> p.Row:
-    """What the rules say of one bid, now, and the numbers by which it is compared with others."""
+def row_of(work: Work, placement: Placement, run: RoundRun, bid: Bid, waiting: Mapping[str, int]) -> p.Row:
+    """What the rules say of one bid, now, and the numbers by which it is compared with others. `waiting`: minutes a
+    week that are proposed for each provider."""
     policy, provider = work.placing(placement), work.state.values.providers[bid.provider]
     asked = placement.was_asked(bid.provider)
     case = rules.Case(
@@ -76,48 +79,46 @@ def row_of(work: Work, placement: Placement, run: RoundRun, bid: Bid) -> p.Row:
         policy=policy,
         calendar=work.state.calendar,
         asked_at=asked.at if asked is not None else None,
-        added=_since_declared(work, placement, bid),
+        added=_since_declared(work, bid) + waiting.get(bid.provider, 0),
     )
     scores = (one.score for one in provider.said.scores if one.area == placement.package.area)
     return structs.replace(
-        _shares(work, placement, bid.provider, policy),
+        _shares(work, bid.provider, policy, waiting),
         results=rules.judge(case),
         start=bid.start,
         rate_pence=provider.said.rate_pence,
         score=next(scores, None),
         late=bid.late,
+        rated_at=provider.rated_since,
     )
 
 
-def _shares(work: Work, placement: Placement, ref: str, policy: PlacingPolicy) -> p.Row:
-    held = ledger.held(work.state, ref, work.now, policy.fair_share_span)
-    waiting = ledger.proposed(work.state, ref, without=placement.ref)
+def _shares(work: Work, ref: str, policy: PlacingPolicy, waiting: Mapping[str, int]) -> p.Row:
+    held = ledger.held(work.state, ref, work.now, work.now - policy.fair_share_span)
     return p.Row(
         provider=ref,
         results=(),
         minutes_held=held.minutes,
         packages_won=held.packages,
-        minutes_proposed=waiting.minutes,
+        minutes_proposed=waiting.get(ref, 0),
     )
 
 
-def _since_declared(work: Work, placement: Placement, bid: Bid) -> int:
-    """Minutes a week that came to the provider since it declared its hours, won or waiting for a broker's word."""
+def _since_declared(work: Work, bid: Bid) -> int:
+    """Minutes a week that came to the provider since it declared its hours."""
     provider = work.state.values.providers[bid.provider]
-    _, at = rules.declared_by(provider, bid, work.state.calendar)
-    if at is None:
-        return 0
-    won = ledger.held(work.state, bid.provider, work.now, work.now - at)
-    return won.minutes + ledger.proposed(work.state, bid.provider, without=placement.ref).minutes
+    since = rules.counts_from(provider, bid)
+    return ledger.held(work.state, bid.provider, work.now, since).minutes
 
 
-def _without_bid(work: Work, placement: Placement, run: RoundRun, judged: list[p.Row]) -> tuple[p.Row, ...]:
+def _without_bid(
+    work: Work, placement: Placement, run: RoundRun, judged: list[p.Row], waiting: Mapping[str, int]
+) -> tuple[p.Row, ...]:
     """Those who were asked in the round and of whom no bid is considered, for the broker's eyes."""
     policy, bid = work.placing(placement), {row.provider for row in judged}
     asked = sorted({one.provider for one in run.asked} - bid)
     return tuple(
-        structs.replace(_shares(work, placement, ref, policy), answer=_answer(placement, ref))
-        for ref in asked
+        structs.replace(_shares(work, ref, policy, waiting), answer=_answer(placement, ref)) for ref in asked
     )
 
 

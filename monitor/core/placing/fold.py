@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from msgspec import structs
 
-from monitor.core.body import Draft, FactBody
+from monitor.core.body import FactBody
 from monitor.core.placing import facts as p
 from monitor.core.placing.model import (
     Asked,
@@ -15,14 +14,9 @@ from monitor.core.placing.model import (
     Bid,
     Declined,
     FirstVisit,
-    Ledger,
     Placement,
     RoundRun,
-    Share,
 )
-
-LOOKED_BACK = 1000
-"""So many lines of the ledger are looked through for a package that a provider was offered before."""
 
 
 def evolve_placement(
@@ -258,78 +252,3 @@ def _with_declined(known: Placement, at: datetime, body: p.BidDeclined) -> Place
         for bid in known.bids
     )
     return structs.replace(known, declined=(*others, said), bids=bids)
-
-
-# --- the ledger ---
-
-
-def evolve_ledger(ledger: Ledger, known: Placement | None, fact: Draft) -> None:
-    """Write the fact into the ledger, in place: what each provider was offered, and what came of it."""
-    body, at = fact.body, fact.at
-    if known is None:
-        return
-    match body:
-        case p.RoundOpened():
-            for provider in body.asked:
-                _offered(ledger, provider, known, at)
-        case p.ProviderAsked():
-            _offered(ledger, body.provider, known, at)
-        case p.BidRecorded() if not body.late:
-            _mark(
-                ledger,
-                body.provider,
-                known,
-                bid=True,
-                declined=None,
-                answered_s=_took(known, body.provider, at),
-            )
-        case p.BidDeclined() if not body.late:
-            took = _took(known, body.provider, at)
-            _mark(ledger, body.provider, known, bid=False, declined=body.reason, answered_s=took)
-        case p.RoundClosed():
-            for provider in body.silent:
-                _mark(ledger, provider, known, silent=True)
-        case p.PlacementAwarded():
-            if not any(one.placement == known.ref for one in ledger.get(body.provider, ())):
-                _offered(ledger, body.provider, known, at)
-            _mark(ledger, body.provider, known, won=True)
-        case p.AwardTakenBack():
-            _mark(ledger, body.provider, known, won=False)
-        case _:
-            return
-
-
-def _took(known: Placement, provider: str, at: datetime) -> int | None:
-    """Seconds from being asked to the first answer."""
-    asked = known.was_asked(provider)
-    if asked is None:
-        return None
-    return int(((asked.answered_at or at) - asked.at).total_seconds())
-
-
-def _offered(ledger: Ledger, provider: str, known: Placement, at: datetime) -> None:
-    shares = ledger.get(provider, ())
-    if any(one.placement == known.ref for one in shares[-LOOKED_BACK:]):
-        return
-    package = known.package
-    share = Share(placement=known.ref, at=at, minutes_week=package.minutes_week, kind=package.kind)
-    ledger[provider] = (*shares, share)
-
-
-def _mark(ledger: Ledger, provider: str, known: Placement, **said: Any) -> None:
-    shares = ledger.get(provider, ())
-    ledger[provider] = tuple(
-        structs.replace(one, **said) if one.placement == known.ref else one for one in shares
-    )
-
-
-def tidy_ledger(ledger: Ledger, before: datetime) -> None:
-    """Leave out, in place, what was offered before that moment."""
-    for provider, shares in list(ledger.items()):
-        kept = tuple(one for one in shares if one.at >= before)
-        if len(kept) == len(shares):
-            continue
-        if kept:
-            ledger[provider] = kept
-        else:
-            del ledger[provider]

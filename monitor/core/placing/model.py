@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from config.placing import PlacementKind
 from monitor.core.evidence import Evidence
 from monitor.core.placing.facts import CloseReason, Crosses, EndReason, Row
 from monitor.core.placing.inputs import (
@@ -32,6 +33,8 @@ class Provider(Struct, frozen=True, kw_only=True, gc=False):
 
     said: ProviderSaid
     since: datetime
+    rated_since: datetime | None = None
+    """Since when the rating has been this one, as far as we were told."""
 
     @property
     def ref(self) -> str:
@@ -237,22 +240,50 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Share(Struct, frozen=True, kw_only=True, gc=False):
-    """One line of the ledger: what one provider was offered and what came of it.
+    """One line of the ledger: one package that one provider was offered, and what came of it. It outlives the package.
 
-    `minutes_week` of the package. `answered_s`: seconds from being asked to the first answer; None: silent, or still
-    asked.
+    `at`: when it was asked first. `minutes_week`, `kind`: of the package; `tier`: the provider's, when it was asked or
+    won. Of `bid`, `declined`, `silent` and `withdrew` at most one holds, what it said last; none: it is still asked, or
+    the window closed before its time was over.
     """
 
+    provider: str
     placement: str
     at: datetime
     minutes_week: int
-    kind: str
+    kind: PlacementKind
+    tier: str = ""
     bid: bool = False
     declined: DeclineReason | None = None
     silent: bool = False
-    won: bool = False
+    withdrew: bool = False
+    late: bool = False
+    """It said something after its window."""
     answered_s: int | None = None
+    """Seconds from being asked to the first answer in time."""
+    won: bool = False
+    """It was awarded the package, and has it."""
+    won_at: datetime | None = None
+    until: datetime | None = None
+    """Its hours are held until then; None: no end is known."""
+    taken_back: bool = False
+    """It was awarded the package and has it no more."""
+
+    @property
+    def key(self) -> str:
+        """Under which the line stands."""
+        return share_key(self.provider, self.placement)
+
+    @property
+    def refused(self) -> bool:
+        """It counts as a decline (appendix A: "declines of packages, which includes non-responses")."""
+        return self.declined is not None or self.silent or self.withdrew
 
 
-Ledger = dict[str, tuple[Share, ...]]
-"""By provider, oldest first: the packages offered within the span, one line each."""
+def share_key(provider: str, placement: str) -> str:
+    """The name of a line of the ledger."""
+    return f"{provider}/{placement}"
+
+
+Ledger = dict[str, Share]
+"""The lines of the span by `share_key`, oldest first."""

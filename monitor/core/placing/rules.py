@@ -6,7 +6,7 @@ Pure leaves: `monitor.core.placing.evaluate` gathers what they look at.
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from msgspec import Struct
 
@@ -69,7 +69,7 @@ def fails(results: tuple[RuleResult, ...]) -> bool:
 def cqc(case: Case) -> tuple[RuleResult, ...]:
     """The overall rating, and each of the five questions in which it is not *Good* or better."""
     rating = case.provider.said.rating
-    at = rated_at(case.provider, case.calendar)
+    at = rated_at(case.provider)
     if not case.policy.needs_good:
         return (RuleResult(rule="cqc", outcome="holds", why="not_required", at=at),)
     found = [_rated("overall", rating.overall, at)]
@@ -83,10 +83,10 @@ def _rated(aspect: str, level: RatingLevel | None, at: datetime) -> RuleResult:
     return RuleResult(rule="cqc", outcome=OUTCOMES[level], why=f"{aspect}_{level or NOT_SAID}", at=at)
 
 
-def rated_at(provider: Provider, calendar: Calendar) -> datetime:
-    """The day on which the rating was published, else when the council told us of the provider."""
+def rated_at(provider: Provider) -> datetime:
+    """The day on which the rating was published, else since when the council knows of it."""
     published = provider.said.rating.published
-    return calendar.at_local(published, time()) if published is not None else provider.since
+    return noon(published) if published is not None else provider.rated_since or provider.since
 
 
 def hours_limit(case: Case) -> RuleResult:
@@ -107,19 +107,28 @@ def hours_limit(case: Case) -> RuleResult:
 
 def declared(case: Case) -> tuple[int | None, datetime | None]:
     """Hours a week as the provider declared them last, and when: with the bid, else as the council was told."""
-    return declared_by(case.provider, case.bid, case.calendar)
+    said = case.provider.said
+    if case.bid.hours_declared is not None:
+        return case.bid.hours_declared, case.bid.at
+    if said.hours_declared is None or said.declared_on is None:
+        return said.hours_declared, case.provider.since if said.hours_declared is not None else None
+    return said.hours_declared, noon(said.declared_on)
 
 
-def declared_by(provider: Provider, bid: Bid, calendar: Calendar) -> tuple[int | None, datetime | None]:
-    """As `declared`. A day counts from its end: what was won on that day stands in the figure."""
-    if bid.hours_declared is not None:
-        return bid.hours_declared, bid.at
+def counts_from(provider: Provider, bid: Bid) -> datetime:
+    """From when on packages come on top of the hours as declared; what was won on the day of the declaration stands
+    in them (ours)."""
     said = provider.said
-    if said.hours_declared is None:
-        return None, None
-    if said.declared_on is None:
-        return said.hours_declared, provider.since
-    return said.hours_declared, calendar.at_local(said.declared_on, time())
+    if bid.hours_declared is not None:
+        return bid.at
+    if said.hours_declared is None or said.declared_on is None:
+        return provider.since
+    return noon(said.declared_on) + timedelta(hours=12)
+
+
+def noon(day: date) -> datetime:
+    """The day as an instant that is shown as this day wherever the desk is."""
+    return datetime.combine(day, time(12), UTC)
 
 
 def wanted(package: PackageSaid) -> datetime | None:
