@@ -26,7 +26,8 @@ provider, who delivers or passes it on to a partner of theirs."""
 Where = Literal["own", "other", "any"]
 """Which providers, seen from the package's area: those of this area, those of all others, or wherever they are."""
 Order = Literal["together", "score", "rate"]
-"""Of a ranked or direct round, who comes first: the highest score in the area, or the lowest blended rate."""
+"""Who comes first, with the highest score in the area or the lowest blended rate: of a ranked or direct round in the
+asking, of an open one between the bids. *together*: nobody, what decides is fair share and the ties."""
 EarlyClose = Literal["never", "all_declined", "all_answered", "first_bid"]
 """*all_declined*: nobody who was asked is left to wait for; the other two close then as well."""
 Next = Literal["by_itself", "broker", "end"]

@@ -190,8 +190,6 @@ def _of_one_round(one: Round, at: str) -> Iterator[Wrong]:
             yield _conflict(f"{at}.reminders[{n}]", message, "more than 0s and less than the window")
     if one.rule == "ranked" and one.order == "together":
         yield _conflict(f"{at}.order", "one after another, and nobody is first", '"score" or "rate"')
-    if one.rule == "open" and one.order != "together":
-        yield _conflict(f"{at}.order", "of an open round everybody is asked at once", '"together"')
     if one.passes_on and one.rule != "direct":
         yield _conflict(f"{at}.passes_on", "only who is asked directly passes it on", 'rule = "direct"')
 

@@ -175,7 +175,6 @@ next = "end"
 name = "two"
 tiers = ["patch"]
 window = "0s"
-order = "rate"
 passes_on = true
 only_areas = ["north"]
 """
@@ -211,7 +210,6 @@ def test_all_values_that_make_no_sense_are_named_at_once(tmp_path: Path) -> None
         ("rounds[0].order", "policy_conflict", "error"),
         ("rounds[0].next", "policy_conflict", "error"),
         ("rounds[1].window", "out_of_range", "error"),
-        ("rounds[1].order", "policy_conflict", "error"),
         ("rounds[1].passes_on", "policy_conflict", "error"),
         ("rounds[1].only_areas", "policy_conflict", "warning"),
     }
