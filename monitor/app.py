@@ -71,6 +71,7 @@ async def _off_loop(work: Callable[[], bytes]) -> bytes:
     return await asyncio.to_thread(work)
 
 
+OWN_KEY_BYTES = 32
 READ_TURNS = 10
 """So often the sockets are looked at before deadlines that passed meanwhile are fired."""
 
@@ -439,12 +440,16 @@ async def _guarded(engine: Engine) -> None:
 
 def _own_key(folder: Path, name: str, random_bytes: Callable[[int], bytes]) -> bytes:
     """A key of our own, for sessions or for links: made once, kept beside the store, readable by us alone."""
-    path = folder / name
-    if path.exists():
-        return path.read_bytes()
+    path, unfinished = folder / name, folder / f"{name}.new"
+    if path.exists() and len(key := path.read_bytes()) == OWN_KEY_BYTES:
+        return key
     folder.mkdir(parents=True, exist_ok=True)
-    key = random_bytes(32)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    unfinished.unlink(missing_ok=True)
+    key = random_bytes(OWN_KEY_BYTES)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key)
+        file.flush()
+        os.fsync(descriptor)
+    unfinished.rename(path)
     return key

@@ -466,15 +466,16 @@ class Board:
     async def post_sign_in(self, request: web.Request) -> web.StreamResponse:
         form = await request.post()
         await self._sign_in.check_token(request, form.get("token"))
-        after = _field(form, "next", 500)
-        wait_s = self._sign_in.retry_after_s(request.remote or "")
-        if wait_s is not None:
-            text = f"Too many wrong passwords. Please wait {wait_s} s, then try once more."
-            response = await self._sign_in_page(request, after, text, 429)
-            response.headers["Retry-After"] = str(wait_s)
-            return response
-        if not await self._sign_in.enter(request, _field(form, "password", 1000)):
-            return await self._sign_in_page(request, after, "That opens nothing here.", 403)
+        after, shown = _field(form, "next", 500), _field(form, "password", 1000)
+        if not await self._sign_in.enter_by_name(request, shown):
+            wait_s = self._sign_in.retry_after_s(request.remote or "")
+            if wait_s is not None:
+                text = f"Too many wrong passwords. Please wait {wait_s} s, then try once more."
+                response = await self._sign_in_page(request, after, text, 429)
+                response.headers["Retry-After"] = str(wait_s)
+                return response
+            if not await self._sign_in.enter(request, shown):
+                return await self._sign_in_page(request, after, "That opens nothing here.", 403)
         if (who := await self._sign_in.entered(request)) is not None:
             _log.info("signed_in", desk=who.desk, role=who.role)
         return _see(_own_path(after))

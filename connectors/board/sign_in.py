@@ -184,18 +184,30 @@ class SignIn:
         """Seconds until this address may try a password again, or None."""
         return self._wrong.retry_after_s(remote)
 
-    async def enter(self, request: web.Request, shown: str) -> bool:
-        """Checks the board's password, off the loop, or somebody's own secret; a right one starts a new session."""
-        remote = request.remote or ""
+    async def enter_by_name(self, request: web.Request, shown: str) -> bool:
+        """Looks for somebody's own secret; a right one starts a new session, however many wrong ones were tried from
+        there: nobody guesses 256 bits, and behind one proxy stand all."""
         own = self._own(shown)
-        if not own and not await self._is_password(shown):
+        if own:
+            await self._begin(request, _OWN, own)
+        return bool(own)
+
+    async def enter(self, request: web.Request, password: str) -> bool:
+        """Checks the board's password off the loop; the right one starts a new session."""
+        remote = request.remote or ""
+        async with self._at_once:
+            right = await asyncio.to_thread(self._verify, password)
+        if not right:
             self._wrong.count(remote)
             return False
         self._wrong.forget(remote)
+        await self._begin(request, _WITH, self._password_mark())
+        return True
+
+    async def _begin(self, request: web.Request, by: str, mark: str) -> None:
         session = await self.sessions.renew(request)
         session[_SIGNED_IN] = int(self._now().timestamp()) + SESSION_S
-        session.update({_OWN: own} if own else {_WITH: self._password_mark()})
-        return True
+        session[by] = mark
 
     def _own(self, shown: str) -> str:
         """The hash under which a person's own secret is known; nothing for anything else. A device's, a feed's or a
@@ -203,10 +215,6 @@ class SignIn:
         token_hash = hash_token(shown)
         who = self._desks.standing(token_hash)
         return token_hash if who is not None and who.role in SIGNS_IN else ""
-
-    async def _is_password(self, shown: str) -> bool:
-        async with self._at_once:
-            return await asyncio.to_thread(self._verify, shown)
 
     def _password_mark(self) -> str:
         """Changes with the password, so that a new password signs everybody out."""

@@ -125,11 +125,22 @@ async def test_a_secret_that_was_pasted_with_a_blank_is_the_same_secret(desks: F
 
 
 @pytest.mark.parametrize("shown", ["cw_", "cw_nobody", ""])
-async def test_a_secret_that_nobody_has_is_refused_and_slows_down(desks: FakeDesks, shown: str) -> None:
+async def test_a_secret_that_nobody_has_slows_down_guessing_and_keeps_nobody_out_who_has_one(
+    desks: FakeDesks, shown: str
+) -> None:
     async with board(desks) as client:
         for _ in range(5):
             assert (await sign_in(client, shown))[0] == 403
-        assert (await sign_in(client, "cw_alice"))[0] == 429
+        assert (await sign_in(client, "visit"))[0] == 429
+        assert (await sign_in(client, "cw_alice", "/board/dom")) == (303, "/board/dom")
+    async with board(desks) as client:
+        for _ in range(4):
+            await sign_in(client, shown)
+        await sign_in(client, "cw_alice")
+        await sign_in_again(
+            client, shown, 403
+        )  # who has a secret of their own guesses the password no faster
+        assert (await sign_in(client, "visit"))[0] == 429
 
 
 async def test_signing_out_ends_a_session_of_ones_own(desks: FakeDesks) -> None:
@@ -255,11 +266,11 @@ async def test_an_auditor_reads_and_is_offered_nothing_to_press(desks: FakeDesks
     assert desks.actions == []
 
 
-async def sign_in_again(client: Client, secret: str) -> None:
+async def sign_in_again(client: Client, secret: str, status: int = 303) -> None:
     form = {"token": await token_on(client, "/board/dom")}
     async with client.post("/sign-out", data=form, allow_redirects=False):
         pass
-    assert (await sign_in(client, secret))[0] == 303
+    assert (await sign_in(client, secret))[0] == status
 
 
 # --- the board without a password ---
@@ -323,6 +334,16 @@ def test_the_daemon_makes_a_key_for_links_once_and_keeps_it_to_itself(tmp_path: 
     assert len(first[0]) == 32
     assert file.stat().st_mode & 0o777 == 0o600
     assert App(load_text(CONFIG, tmp_path, {}))._link_keys() == first
+
+
+def test_a_key_that_a_crash_has_cut_short_is_made_anew(tmp_path: Path) -> None:
+    file = tmp_path / "data" / "links.key"
+    file.parent.mkdir()
+    file.write_bytes(b"cut")
+    (key,) = App(load_text(CONFIG, tmp_path, {}))._link_keys()
+    assert (len(key), file.read_bytes()) == (32, key)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert [one.name for one in file.parent.iterdir()] == ["links.key"]
 
 
 def test_configured_keys_sign_links_and_a_reload_takes_others(tmp_path: Path) -> None:
