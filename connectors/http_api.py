@@ -22,6 +22,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
+from connectors.bid_pages import BidPages
 from connectors.board import Board, BoardOptions
 from connectors.checkin_json import CheckInProblem, read_checkin, split_checkins
 from connectors.http_access import (
@@ -590,8 +591,9 @@ def build_app(
     pages = Board(desks, board, loopback=loopback, now=now)
     phones = PhoneApps(desks, limits=limits, now=now, keys=keys or Keys())
     api = _Api(desks, metrics=metrics, limits=limits, now=now, mappings=mappings)
-    placing = PlacingApi(desks, limits=limits)
-    handlers = {**api.handlers(), **placing.handlers(), **phones.handlers(), **pages.handlers()}
+    placing, bids = PlacingApi(desks, limits=limits), BidPages(desks, now=now)
+    edges = (api, placing, phones, pages, bids)
+    handlers = {key: handler for edge in edges for key, handler in edge.handlers().items()}
     rules = _table(handlers, extra_routes)
     app = web.Application(client_max_size=limits.action_bytes)
     app.add_routes([web.route(method, path, handler) for (method, path), handler in handlers.items()])

@@ -17,7 +17,7 @@ import structlog
 from config.policy import Calendar, DeskKind
 from config.settings import Token
 from config.tokens import check_hash, hash_token
-from connectors.links import Links
+from connectors.links import Links, Shown
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
 from connectors.ports import (
     AbsenceActionIn,
@@ -324,6 +324,10 @@ class Watch:
             provider=token.provider,
             person=token.person,
         )
+
+    def link(self, shown: str) -> Shown:
+        """What a signed link is that somebody has shown."""
+        return self.links.look(shown, self._clock.now())
 
     def desk_kind(self, desk: str) -> DeskKind | None:
         """Whether it is a provider's desk or a council's."""

@@ -22,7 +22,9 @@ from msgspec import Struct
 from config.policy import DeskKind
 from connectors.board import away, words
 from connectors.board.forms import field as _field
+from connectors.board.placing import PlacingPages, list_url, one_url
 from connectors.board.sign_in import BoardOptions, SignIn, check
+from connectors.board.times import Times
 from connectors.http_access import CREDENTIAL
 from connectors.http_wire import recording_of
 from connectors.ports import ActionIn, ApiProblem, Credential, Desks, WeatherIn
@@ -57,25 +59,6 @@ _HEADINGS = {
 }
 
 
-class Times:
-    """The desk's clocks at the moment of the view, for the templates."""
-
-    def __init__(self, zone: str, now: datetime) -> None:
-        self.zone, self.now = zone, now
-
-    def clock(self, at: datetime | None) -> str:
-        """The local time, with the day when it is not today."""
-        return words.clock(at, self.zone, self.now)
-
-    def since(self, at: datetime) -> str:
-        """How long ago."""
-        return words.since(at, self.now)
-
-    def until(self, at: datetime) -> str:
-        """How long until."""
-        return words.until(at, self.now)
-
-
 class Action(Struct, frozen=True, kw_only=True):
     """A pressed button, read from its form. `fields` are those that one action alone has."""
 
@@ -100,7 +83,9 @@ class Board:
         self._desks, self._options = desks, options
         self._sign_in = SignIn(options, desks, now=now)
         self._streams: set[EventSourceResponse] = set()
-        self._placements = False
+        self._placing = PlacingPages(
+            desks, context=self._form_context, form=self._own_form, events=self.get_events, times=Times
+        )
         self._assets = {name: (_HERE / "static" / name).read_bytes() for name in _ASSETS}
 
     def handlers(self) -> Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]:
@@ -124,6 +109,7 @@ class Board:
             ("POST", "/sign-in"): self.post_sign_in,
             ("POST", "/sign-out"): self.post_sign_out,
             ("GET", "/assets/{name}"): self.get_asset,
+            **self._placing.handlers(),
         }
 
     def sessions(self) -> Middleware:
@@ -141,7 +127,6 @@ class Board:
         )
         env.globals["words"] = words
         app.on_shutdown.append(self._end_streams)
-        self._placements = any(one.canonical == "/desks/{desk}/placements" for one in app.router.resources())
 
     async def _end_streams(self, _: web.Application) -> None:
         for stream in tuple(self._streams):
@@ -195,10 +180,12 @@ class Board:
 
     def _start_url(self, desk: str) -> str:
         """Where a desk's people begin: at a council's desk with its placements."""
-        council = self._desks.desk_kind(desk) == "council" and self._placements
-        return _placements_url(desk) if council else _board_url(desk)
+        return list_url(desk) if self._desks.desk_kind(desk) == "council" else _board_url(desk)
 
     async def get_board(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        if self._desks.desk_kind(desk) == "council":
+            return _see(list_url(desk))
         return self._render(request, "board.html", **await self._board_context(request))
 
     async def get_fragment(self, request: web.Request) -> web.StreamResponse:
@@ -659,7 +646,7 @@ def _back(request: web.Request) -> str:
     if desk is None:
         return "/"
     if request.path.startswith("/desks/"):
-        return _placements_url(desk)
+        return list_url(desk) if alert_id is None or request.method == "GET" else one_url(desk, alert_id)
     return _board_url(desk) if alert_id is None or request.method == "GET" else _alert_url(desk, alert_id)
 
 
@@ -672,10 +659,6 @@ def _own_path(path: str) -> str:
 
 def _board_url(desk: str) -> str:
     return f"/board/{quote(desk, safe='')}"
-
-
-def _placements_url(desk: str) -> str:
-    return f"/desks/{quote(desk, safe='')}/placements"
 
 
 def _away_url(desk: str) -> str:

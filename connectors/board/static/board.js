@@ -60,7 +60,7 @@
   const remember = () => ({
     focus: live.contains(document.activeElement) ? document.activeElement.id : "",
     open: [...live.querySelectorAll("details[open]")].map((el) => el.id),
-    chosen: [...live.querySelectorAll("select[id], input[id]")].map((el) => [el.id, el.value]),
+    chosen: [...live.querySelectorAll("select[id], input[id], textarea[id]")].map((el) => [el.id, el.value]),
   });
   const restore = (was) => {
     for (const id of was.open) document.getElementById(id)?.setAttribute("open", "");
@@ -69,6 +69,18 @@
       if (el && value) el.value = value;
     }
     if (was.focus) document.getElementById(was.focus)?.focus({ preventScroll: true });
+  };
+
+  // forms beside the part that is swapped fit one stage alone: the page is opened anew, unless somebody has begun to
+  // write, who is told instead
+  const changed = document.getElementById("changed");
+  let touched = false;
+  if (changed) document.addEventListener("input", () => { touched = true; });
+  const stageNow = () => marked()?.dataset.stage;
+  const renew = () => {
+    if (!changed) return;
+    if (touched) changed.hidden = false;
+    else location.reload();
   };
 
   const refresh = async () => {
@@ -81,10 +93,12 @@
       if (answer.ok && finger) again = true;
       else if (answer.ok) {
         const was = remember();
+        const stage = stageNow();
         live.innerHTML = html;
         restore(was);
         setClock();
         tick();
+        if (stageNow() !== stage) renew();
       }
     } catch (error) {
       // no contact: `tick` says so once it has lasted, and the next look tries again
@@ -104,6 +118,7 @@
   }
 
   const listen = () => {
+    if (!events) return;
     const source = new EventSource(events);
     source.addEventListener("changed", refresh);
     source.addEventListener("error", () => {

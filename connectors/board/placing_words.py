@@ -1,0 +1,330 @@
+"""What the pages of a council's desk, and a provider's bid page, say: closed lists in plain English, hours, orders.
+
+Pure. A page of a provider uses only what its own view holds: nothing here counts or compares bids for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from connectors.board.words import clock, local, span
+from monitor.core.placing.views import AskedView, PackageView, PlacementView, RoundView, RuleView
+
+KINDS = {
+    "standard": "Standard",
+    "discharge": "Hospital discharge",
+    "palliative": "Palliative",
+    "children": "Children",
+}
+STAGES = {
+    "received": "not sent out yet",
+    "open": "window open",
+    "proposed": "award proposed",
+    "waiting": "nobody yet: the next round waits for you",
+    "awarded": "awarded, first visit not confirmed",
+    "started": "first visit confirmed",
+    "unplaced": "unplaced",
+    "withdrawn": "withdrawn",
+}
+CARE_WORKERS = {1: "one care worker", 2: "two care workers together"}
+SOURCES = {"link": "by their link", "api": "by their own system", "broker": "by telephone"}
+DECLINED = {
+    "no_capacity": "No capacity",
+    "no_skills": "Not the skills that are needed",
+    "area": "Too far away",
+    "hours": "The times of the visits",
+    "start": "The day it is to start",
+    "rate": "The rate",
+    "other": "Something else",
+}
+OVERRIDES = {
+    "specialist_need": "Specialist needs or skills",
+    "geography": "Where the person lives",
+    "emergency": "An emergency",
+    "continuity": "They know the person already",
+    "choice": "The person's own choice",
+    "other": "Something else, told in the note",
+}
+WITHDRAWN = {
+    "not_needed": "The care is not needed any more",
+    "placed_elsewhere": "It was placed in another way",
+    "died": "The person has died",
+    "mistake": "It was sent out by mistake",
+    "other": "Something else",
+}
+MARKS = {
+    "name": "a name",
+    "postcode": "a full postcode",
+    "birth_date": "a date of birth",
+    "nhs_number": "an NHS number",
+    "telephone": "a telephone number",
+    "email": "an e-mail address",
+    "address": "a house and street",
+}
+CLOSED = {
+    "time": "its time was over",
+    "all_answered": "everybody had answered",
+    "first_bid": "the first bid had come",
+    "awarded": "the package was awarded before the end",
+    "withdrawn": "the package was withdrawn",
+    "nobody_asked": "there was nobody to ask",
+}
+CROSSES = {
+    "runs_on": "The window runs on past the brokerage's closing time.",
+    "paused": "The window crosses the brokerage's closing time: only the brokerage's hours count.",
+}
+RULES = {
+    "cqc": "CQC rating",
+    "hours_limit": "Hours of care a week",
+    "start": "Can start in time",
+    "specialisms": "Specialisms",
+    "area": "Area",
+    "active": "Packages are placed with them",
+}
+OUTCOMES = {"holds": "holds", "fails": "fails", "unknown": "not known"}
+ASPECTS = {
+    "overall": "overall",
+    "safe": "safe",
+    "effective": "effective",
+    "caring": "caring",
+    "responsive": "responsive",
+    "well_led": "well led",
+    "questions": "the five questions",
+}
+LEVELS = {
+    "outstanding": "Outstanding",
+    "good": "Good",
+    "requires_improvement": "Requires Improvement",
+    "inadequate": "Inadequate",
+    "not_rated": "not yet rated",
+    "not_said": "not told to us",
+}
+WHY = {
+    "own": "Works in the area",
+    "round_asks_others": "Works elsewhere, and this round asks such providers",
+    "not_theirs": "Does not work in the area",
+    "active": "The council places packages with them",
+    "inactive": "The council places no packages with them now",
+}
+"""Of the rules that compare nothing, by the names of `monitor.core.placing.rules`."""
+ANSWERS = {
+    "bid": "bid",
+    "declined": "declined",
+    "withdrawn": "took the bid back",
+    "silent": "no answer",
+}
+TIES = {
+    "hours_held": "holds more hours of packages",
+    "packages_won": "has won more packages",
+    "earliest_start": "starts later",
+    "rate": "has the higher rate",
+    "score": "has the lower score in this area",
+    "drawn": "the lot",
+    "late": "came after the close",
+}
+"""Why a provider stands behind the one before it."""
+TIERS = {
+    "patch": "patch provider",
+    "framework": "framework provider",
+    "lead": "lead of the area",
+    "partner": "partner",
+}
+ROUNDS = {
+    "patch": "Patch providers of the area",
+    "other_patches": "Patch providers of other areas",
+    "framework": "Framework providers",
+}
+TRIED = {
+    "award": "award it",
+    "open_next": "open the next round",
+    "admit_late": "have a late bid considered",
+    "papers_sent": "record that the papers are sent",
+    "confirm_first_visit": "confirm the first visit",
+    "send_back": "take the award back",
+    "revoke_link": "revoke a link",
+    "withdraw": "withdraw the package",
+    "bid": "enter a bid",
+    "decline": "enter a decline",
+    "take_back": "take a bid back",
+}
+VISIT_MINUTES = (15, 30, 45, 60, 75, 90, 105, 120, 180, 240)
+VISITS_A_DAY = 6
+ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth")
+
+_NEEDS_A_PERSON = ("unplaced", "waiting", "proposed", "received")
+
+
+def named(words: Mapping[str, str], value: str | None) -> str:
+    """The words for a value of an open list (a tier, a round, a reason of a rule): its own, else the id as words."""
+    return words.get(value or "", (value or "").replace("_", " "))
+
+
+def hours(minutes: int) -> str:
+    """Minutes as hours in quarter steps: `7 h`, `10.5 h`, `0.25 h`."""
+    return f"{minutes / 60:.2f}".rstrip("0").rstrip(".") + " h"
+
+
+def visits(lengths: Sequence[int]) -> str:
+    """`3 visits a day: 30, 45 and 30 minutes`."""
+    if not lengths:
+        return "visits as agreed"
+    said = [str(one) for one in lengths]
+    if len(said) == 1:
+        return f"1 visit a day of {said[0]} minutes"
+    if len(set(said)) == 1:
+        return f"{len(said)} visits a day of {said[0]} minutes each"
+    return f"{len(said)} visits a day: {', '.join(said[:-1])} and {said[-1]} minutes"
+
+
+def second(at: datetime, zone: str, now: datetime | None = None) -> str:
+    """A local time to its second, `11:59:59`: cut off, never rounded up, so that it never says a bid was late."""
+    there = clock(at, zone, now)
+    seconds = f":{local(at, zone).second:02d}"
+    head, _, tail = there.rpartition(" ")
+    if tail.isalpha():
+        return f"{head}{seconds} {tail}"
+    return there + seconds
+
+
+def field_value(at: datetime | None, zone: str) -> str:
+    """A moment as a browser's field for day and time wants it."""
+    return "" if at is None else local(at, zone).strftime("%Y-%m-%dT%H:%M")
+
+
+def place(area: str, ward: str | None = None) -> str:
+    """Area and ward as people write them: `Petts Wood, East`."""
+    said = [one.replace("-", " ").replace("_", " ").title() for one in (ward, area) if one]
+    return ", ".join(said)
+
+
+def package(one: PackageView) -> str:
+    """`Petts Wood, East · 10.5 h a week · 3 visits a day of 30 minutes each · two care workers together`."""
+    return " · ".join(
+        (
+            place(one.area, one.ward),
+            f"{hours(one.minutes_week)} a week",
+            visits(one.visits),
+            CARE_WORKERS[one.care_workers],
+        )
+    )
+
+
+def flags(one: PackageView) -> list[str]:
+    """What must not be overlooked in a package."""
+    kind = [] if one.kind == "standard" else [KINDS[one.kind].lower()]
+    return kind + (["time critical"] if one.time_critical else [])
+
+
+def needs_a_person(placements: Iterable[PlacementView]) -> list[PlacementView]:
+    """Packages that wait for a broker: hospital discharge first, then unplaced ones, then whoever waits longest."""
+    return sorted((one for one in placements if one.stage in _NEEDS_A_PERSON), key=_pressing)
+
+
+def _pressing(one: PlacementView) -> tuple[bool, int, datetime, str]:
+    return one.package.kind != "discharge", _NEEDS_A_PERSON.index(one.stage), one.received_at, one.id
+
+
+def windows(placements: Iterable[PlacementView]) -> list[PlacementView]:
+    """Packages whose window is open: what closes next first."""
+    found = [(one.closes_at, one.id, one) for one in placements if one.closes_at and one.stage == "open"]
+    return [one for _, _, one in sorted(found, key=lambda found: found[:2])]
+
+
+def unconfirmed(placements: Iterable[PlacementView]) -> list[PlacementView]:
+    """Awarded packages whose first visit nobody has confirmed: what must be confirmed next first."""
+    found = [
+        (one.award.confirm_by, one.id, one) for one in placements if one.award and one.stage == "awarded"
+    ]
+    return [one for _, _, one in sorted(found, key=lambda found: found[:2])]
+
+
+def over(placements: Iterable[PlacementView]) -> list[PlacementView]:
+    """What is over, the newest first."""
+    found = [one for one in placements if one.stage in ("started", "withdrawn")]
+    return sorted(found, key=lambda one: (one.received_at, one.id), reverse=True)
+
+
+def answers(run: RoundView, of: PlacementView) -> list[tuple[AskedView, str]]:
+    """Whoever was asked in the round, each with what came of it: `bid`, `declined`, `silent`, or nothing yet."""
+    declined = {one.provider for one in of.declined if one.round == run.index}
+    bid = {one.provider for one in (*of.bids, *of.late_bids) if one.round == run.index}
+
+    def said(one: AskedView) -> str:
+        if one.provider in declined:
+            return "declined"
+        if one.provider in bid:
+            return "bid"
+        return "silent" if one.provider in run.silent else ""
+
+    return [(one, said(one)) for one in run.asked]
+
+
+def result(one: RuleView, zone: str, now: datetime) -> str:
+    """What one rule says of one provider, in plain words; its outcome is said where it is no good news."""
+    said = _OF_RULE.get(one.rule, _of_other)(one, zone, now)
+    return said if one.outcome == "holds" else f"{said} ({OUTCOMES[one.outcome]})"
+
+
+def _day(at: datetime | None, zone: str) -> str:
+    return f", {local(at, zone).strftime('%-d %b %Y')}" if at is not None else ""
+
+
+def _of_cqc(one: RuleView, zone: str, now: datetime) -> str:
+    """`safe_requires_improvement`: which of the ratings, and the rating."""
+    if one.why == "not_required":
+        return "CQC: no rating is needed for such packages"
+    aspect = next((name for name in ASPECTS if one.why.startswith(f"{name}_")), "")
+    level = one.why.removeprefix(f"{aspect}_")
+    return f"CQC, {ASPECTS.get(aspect, aspect)}: {named(LEVELS, level)}{_day(one.at, zone)}"
+
+
+def _of_hours(one: RuleView, zone: str, now: datetime) -> str:
+    if one.value is None:
+        return f"{RULES['hours_limit']}: not declared"
+    most = f" of at most {one.limit:,}" if one.limit is not None else ""
+    more = f", and {hours(one.added)} since then and with this package" if one.added else ""
+    return f"{RULES['hours_limit']}: {one.value:,}{most} declared{_day(one.at, zone)}{more}"
+
+
+def _of_start(one: RuleView, zone: str, now: datetime) -> str:
+    at = clock(one.at, zone, now)
+    if one.why == "told_after_cutoff":
+        return f"Was asked after {at}, the hour until which so early a start is told"
+    if one.why == "too_late":
+        return f"Can start {at}, {span(60 * (one.value or 0))} later than wanted"
+    return f"Can start {at}, in time"
+
+
+def _of_specialisms(one: RuleView, zone: str, now: datetime) -> str:
+    if one.why == "missing":
+        return f"Does not have: {', '.join(named({}, name) for name in one.names)}"
+    return "Has the specialisms that are needed" if one.why == "covered" else "No specialism is needed"
+
+
+def _of_other(one: RuleView, zone: str, now: datetime) -> str:
+    return WHY.get(one.why) or named(RULES, one.rule)
+
+
+_OF_RULE: dict[str, Callable[[RuleView, str, datetime], str]] = {
+    "cqc": _of_cqc,
+    "hours_limit": _of_hours,
+    "start": _of_start,
+    "specialisms": _of_specialisms,
+}
+
+
+def marked(text: str, marks: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """The text in pieces, each with what it looks like, or nothing: so that a page can show the places. Marks of other
+    fields are left out."""
+    pieces: list[tuple[str, str]] = []
+    at = 0
+    of_text = [one for one in marks if one["path"] == "text"]
+    for mark in sorted(of_text, key=lambda one: (one["start"], one["end"])):
+        start, end = max(at, mark["start"]), min(len(text), mark["end"])
+        if start >= end:
+            continue
+        pieces += [(text[at:start], ""), (text[start:end], named(MARKS, mark["kind"]))]
+        at = end
+    return [(piece, what) for piece, what in (*pieces, (text[at:], "")) if piece]
