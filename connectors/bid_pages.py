@@ -49,7 +49,7 @@ class BidPages:
         """What the link shows. Nothing is done, and nothing recorded, however often it is fetched."""
         try:
             link = self._opened(request)
-            own = await self._desks.own_placement(link.desk, link.intent, link.person)
+            own = await self._own(link)
         except ApiProblem as problem:
             return self._closed(request, problem)
         return self._page(request, link, own)
@@ -66,8 +66,7 @@ class BidPages:
         except ApiProblem as problem:
             return await self._refused(request, link, form, problem)
         except EdgeError:
-            problem = ApiProblem(503, "degraded", "")
-            return await self._refused(request, link, form, problem)
+            return await self._refused(request, link, form, ApiProblem(503, "degraded", ""))
         return web.Response(status=303, headers={"Location": PATH + quote(request.match_info["token"])})
 
     def _opened(self, request: web.Request) -> Link:
@@ -75,6 +74,12 @@ class BidPages:
         if link.purpose != "bid":
             raise ApiProblem(404, "unknown_link", "this link is not known, or is over for long")
         return link
+
+    async def _own(self, link: Link) -> OwnPlacement:
+        own = await self._desks.own_placement(link.desk, link.intent, link.person)
+        if own.revoked:
+            raise ApiProblem(403, "link_revoked", "the brokerage has taken this link back")
+        return own
 
     async def _act(self, link: Link, form: Mapping[str, Any]) -> None:
         speaker = Speaker(source="link", provider=link.person)
@@ -96,7 +101,7 @@ class BidPages:
     ) -> web.StreamResponse:
         """The page as it is now, with why nothing was taken down, and with what was written."""
         try:
-            own = await self._desks.own_placement(link.desk, link.intent, link.person)
+            own = await self._own(link)
         except ApiProblem as gone:
             return self._closed(request, gone)
         return self._page(request, link, own, form, problem)
@@ -132,11 +137,10 @@ class BidPages:
     def _closed(self, request: web.Request, problem: ApiProblem) -> web.Response:
         """A link that opens nothing, in plain words. What the link was stays out of the log: it is a secret."""
         _log.info("link_refused", reason=problem.code)
-        context = {
+        context: dict[str, Any] = {
+            "said": said,
             "heading": _HEADINGS.get(problem.status, "That did not work"),
             "problem": problem,
             "code": problem.code,
         }
-        return aiohttp_jinja2.render_template(
-            "bid_closed.html", request, context, status=problem.status
-        )
+        return aiohttp_jinja2.render_template("bid_closed.html", request, context, status=problem.status)

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from config.policy import Calendar, DeskKind
+from connectors.links import Shown
 from connectors.placing_in import (
     BidIn,
     DeclineIn,
@@ -881,6 +882,9 @@ class Desks(Protocol):
         self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
     ) -> PlacementView:
         """A broker, or the winner for its first visit, does something about it."""
+
+    def link(self, shown: str) -> Shown:
+        """What a signed link is that somebody has shown: genuine, ended or forged, and what it opens."""
 
     async def placements_page(self, desk: str) -> PlacementsPage:
         """Everything that the page of a council's packages shows, now (in degraded mode too)."""

@@ -292,7 +292,9 @@ class Placing:
     # --- what is shown ---
 
     def _reads(self) -> PlacingReads:
-        return PlacingReads(self._shell.state, self._shell.directory, self._shell.config.name)
+        shell, config = self._shell, self._shell.config
+        telephone = config.telephone or next(iter(config.numbers), None)
+        return PlacingReads(shell.state, shell.directory, config.name, telephone)
 
     async def providers(self) -> list[ProviderView]:
         """All of them."""

@@ -48,8 +48,11 @@ NOTHING: Texts = {}
 class PlacingReads:
     """Views of one council's desk at one moment."""
 
-    def __init__(self, state: State, directory: Directory, council: str) -> None:
-        self._state, self._directory, self._council = state, directory, council
+    def __init__(
+        self, state: State, directory: Directory, council: str, telephone: str | None = None
+    ) -> None:
+        self._state, self._directory = state, directory
+        self._council, self._telephone = council, telephone
 
     # --- providers and areas ---
 
@@ -229,6 +232,7 @@ class PlacingReads:
             late=row.late,
             place=row.place,
             decided_by=row.decided_by,
+            answer=row.answer,
         )
 
     def _award(self, award: Award, texts: Texts) -> AwardView:
@@ -285,7 +289,10 @@ class PlacingReads:
             closes_at=asked.closes_at,
             confirm_by=won.confirm_by if won is not None else None,
             first_visit=_unsigned(self._first_visit(visit)) if visit is not None else None,
-            partners=self._partners(known, provider),
+            partners=tuple(self.names(self._partners(known, provider))),
+            partner_names=self.names(self._partners(known, provider)),
+            revoked=provider in known.revoked,
+            telephone=self._telephone,
             bid=_own_bid(known.bid_of(provider), texts),
             late_bid=_own_bid(next((b for b in known.late if b.provider == provider), None), texts),
             declined=_own_decline(declined, texts),
@@ -296,7 +303,7 @@ class PlacingReads:
         policy, said = self._state.placing_of(known), self._state.values.providers.get(provider)
         if not runs or said is None or not policy.rounds[runs[-1].index].passes_on:
             return ()
-        return tuple(self._directory.outside(one) for one in said.said.partners)
+        return said.said.partners
 
 
 def own_state(known: Placement, provider: str, now: datetime) -> OwnState:
@@ -361,7 +368,14 @@ def _rating(said: ProviderSaid) -> RatingView:
 
 def _result(one: RuleResult) -> RuleView:
     return RuleView(
-        rule=one.rule, outcome=one.outcome, why=one.why, value=one.value, limit=one.limit, at=one.at
+        rule=one.rule,
+        outcome=one.outcome,
+        why=one.why,
+        value=one.value,
+        limit=one.limit,
+        at=one.at,
+        added=one.added,
+        names=one.names,
     )
 
 

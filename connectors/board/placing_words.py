@@ -30,6 +30,7 @@ STAGES = {
 }
 CARE_WORKERS = {1: "one care worker", 2: "two care workers together"}
 SOURCES = {"link": "by their link", "api": "by their own system", "broker": "by telephone"}
+OWN_SOURCES = {"link": "by your link", "api": "by your own system", "broker": "by telephone"}
 DECLINED = {
     "no_capacity": "No capacity",
     "no_skills": "Not the skills that are needed",
@@ -149,6 +150,39 @@ TRIED = {
     "decline": "enter a decline",
     "take_back": "take a bid back",
 }
+REFUSED = {
+    "not_anonymous": "this may name somebody",
+    "already_awarded": "it is awarded already",
+    "awarded": "it is awarded already",
+    "not_awarded": "it is not awarded",
+    "already_ended": "it is over already",
+    "already_over": "a package of this reference is over already",
+    "id_taken": "another package was sent out under this reference",
+    "ended": "it is over already",
+    "withdrawn": "the package is withdrawn",
+    "already_done": "that is done already",
+    "late_bid": "their bid came after the close: have it considered first, with the reason why",
+    "bid_withdrawn": "they have taken their bid back",
+    "never_bid": "they have not bid for it",
+    "no_bid": "there is no bid of theirs to take back",
+    "no_late_bid": "there is no late bid of theirs",
+    "not_asked": "they were not asked to bid for it",
+    "not_broker": "only a broker of this desk may do that",
+    "not_winner": "the package is not yours",
+    "no_more_rounds": "there is no further round",
+    "round_open": "a round is open already",
+    "reason": "choose why",
+    "note": "write why, in words",
+    "no_note": "write why, in words",
+    "start": "the first visit must start at a time to come",
+    "end": "the first visit must end after it starts",
+    "start_past": "the start lies in the past",
+    "bad_time": "a day and a time cannot be read",
+    "off_step": "hours and visits go in steps of a quarter of an hour",
+    "pass_to": "it cannot be passed on to them",
+    "link_revoked": "the brokerage has taken this link back",
+}
+"""Why nothing was changed, where the contract's own words speak to a program."""
 VISIT_MINUTES = (15, 30, 45, 60, 75, 90, 105, 120, 180, 240)
 VISITS_A_DAY = 6
 ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth")
@@ -159,6 +193,12 @@ _NEEDS_A_PERSON = ("unplaced", "waiting", "proposed", "received")
 def named(words: Mapping[str, str], value: str | None) -> str:
     """The words for a value of an open list (a tier, a round, a reason of a rule): its own, else the id as words."""
     return words.get(value or "", (value or "").replace("_", " "))
+
+
+def refused(code: str, message: str) -> str:
+    """Why nothing was changed, as a sentence without its stop."""
+    text = REFUSED.get(code, message)
+    return text[:1].upper() + text[1:]
 
 
 def hours(minutes: int) -> str:
@@ -321,8 +361,8 @@ def marked(text: str, marks: Iterable[Mapping[str, Any]]) -> list[tuple[str, str
     pieces: list[tuple[str, str]] = []
     at = 0
     of_text = [one for one in marks if one["path"] == "text"]
-    for mark in sorted(of_text, key=lambda one: (one["start"], one["end"])):
-        start, end = max(at, mark["start"]), min(len(text), mark["end"])
+    for mark in sorted(of_text, key=lambda one: (one["from"], one["to"])):
+        start, end = max(at, mark["from"]), min(len(text), mark["to"])
         if start >= end:
             continue
         pieces += [(text[at:start], ""), (text[start:end], named(MARKS, mark["kind"]))]

@@ -30,7 +30,7 @@ from monitor.core.placing.views import (
 )
 from tests.fakes.desks import NOW, FakeDesks
 
-NAMES = {"ace": "Acorn Care", "bee": "Beech Homecare", "st-1": "Anna Weber"}
+NAMES = {"ace": "Acorn Care", "bee": "Beech Homecare", "st-1": "Anna Weber", "bea": "Beatrice Fernsby"}
 """Whoever the broker may see by name."""
 AREAS = AreasView(
     areas=(AreaView(id="east", wards=("petts-wood", "orpington")), AreaView(id="south", wards=("darwin",))),

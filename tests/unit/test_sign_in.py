@@ -283,7 +283,8 @@ async def test_the_open_board_is_the_office_and_asks_for_ones_own_secret_where_t
         await text_of(client, "/board/dom")
         assert await leads_to(client, "/board/hall") == (303, "/sign-in?next=/board/hall")
         listed = await text_of(client, "/")
-        assert all(f'href="/board/{desk}"' in listed for desk in ("dom", "eve", "hall"))
+        assert all(f'href="/board/{desk}"' in listed for desk in ("dom", "eve"))
+        assert 'href="/desks/hall/placements"' in listed
         async with client.get("/board/hall/fragment") as answer:
             assert answer.status == 403
         assert (await sign_in(client, "wrong"))[0] == 403

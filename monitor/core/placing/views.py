@@ -210,6 +210,10 @@ class RuleView(Struct, frozen=True, kw_only=True, gc=False):
     value: int | None
     limit: int | None
     at: datetime | None
+    added: int = 0
+    """Of the hours: minutes a week that came since they were declared, and those of this package."""
+    names: tuple[str, ...] = ()
+    """Of the specialisms: those that are missing."""
 
 
 class RowView(Struct, frozen=True, kw_only=True, gc=False):
@@ -225,6 +229,7 @@ class RowView(Struct, frozen=True, kw_only=True, gc=False):
     late: bool
     place: int | None
     decided_by: str
+    answer: Literal["bid", "declined", "withdrawn", "silent"] = "bid"
 
 
 class AwardView(Struct, frozen=True, kw_only=True, gc=False):
@@ -367,6 +372,11 @@ class OwnPlacement(Struct, frozen=True, kw_only=True, gc=False):
     first_visit: FirstVisitView | None
     partners: tuple[str, ...]
     """To whom it may be passed on; empty where the round does not allow that."""
+    partner_names: dict[str, str] = {}
+    revoked: bool = False
+    """Its signed link opens nothing any more."""
+    telephone: str | None = None
+    """Of the brokerage, for any question."""
     bid: OwnBid | None = None
     late_bid: OwnBid | None = None
     declined: OwnDecline | None = None

@@ -1,0 +1,753 @@
+"""The pages of a council's desk and the provider's bid page over HTTP: what each shows, and what each press does.
+
+Behind them is a real desk with its clock in the hand where a story is played, and views set by the test elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from config.policy import Calendar
+from connectors.board import BoardOptions
+from connectors.board import placing_words as said
+from connectors.http_api import build_app
+from connectors.links import Link, Shown
+from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
+from connectors.ports import ApiProblem
+from escalation.wording import forbidden
+from monitor.core.placing import inputs, rules
+from monitor.core.placing import views as v
+from tests.fakes.council import (
+    LETTERS,
+    NAMES,
+    FakeCouncil,
+    asked,
+    bid_view,
+    own_view,
+    package_view,
+    placement_view,
+    round_view,
+    row_view,
+    rule_view,
+)
+from tests.fakes.desks import NOW, FakeDesks, alert_view, board_view, on_board
+from tests.unit.council_edge import Edge, council, rfc
+
+HTML = {"Accept": "text/html"}
+LIST = "/desks/hall/placements"
+STAFF = {"st-1": "Anna Weber", "bea": "Beatrice Fernsby"}
+Client = TestClient[web.Request, web.Application]
+
+
+async def no_metrics() -> bytes:
+    return b""
+
+
+@asynccontextmanager
+async def browser(desks: FakeDesks, now: Any = lambda: NOW) -> AsyncIterator[Client]:
+    options = BoardOptions(session_key=b"k" * 32, staff=lambda _: STAFF)
+    app = build_app(desks, metrics=no_metrics, loopback=True, board=options, now=now)
+    async with TestClient(TestServer(app), cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
+        yield client
+
+
+async def page(client: Client, path: str, status: int = 200) -> str:
+    answer = await client.get(path, headers=HTML)
+    text = await answer.text()
+    assert answer.status == status, text
+    assert answer.content_type == "text/html"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Referrer-Policy"] == "no-referrer"
+    return text
+
+
+def plain(html: str) -> str:
+    """What a person reads, without the mark-up."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).replace("&#39;", "'").split())
+
+
+async def token_of(client: Client, path: str) -> str:
+    found = re.search(r'name="token" value="([^"]+)"', await page(client, path))
+    assert found is not None
+    return found[1]
+
+
+async def signed_in(client: Client, role: str) -> None:
+    form = {"token": await token_of(client, "/sign-in"), "password": f"secret of the {role}"}
+    answer = await client.post("/sign-in", data=form, headers=HTML, allow_redirects=False)
+    assert answer.status == 303
+
+
+async def press(client: Client, path: str, **form: Any) -> aiohttp.ClientResponse:
+    """A form of a broker's page, sent."""
+    token = await token_of(client, path)
+    target = LIST if path.endswith("/new") else f"{path}/actions"
+    return await client.post(
+        target, data={"token": token, "by": "st-1"} | form, headers=HTML, allow_redirects=False
+    )
+
+
+@pytest.fixture
+def hall() -> FakeCouncil:
+    desks = FakeCouncil()
+    desks.boards["hall"] = board_view("hall", name="Bright Brokerage")
+    desks.give_link()
+    desks.owned["k1", "ace"] = own_view()
+    desks.show(placement_view())
+    return desks
+
+
+@pytest.fixture
+async def broker(hall: FakeCouncil) -> AsyncIterator[Client]:
+    async with browser(hall) as client:
+        await signed_in(client, "broker")
+        yield client
+
+
+@pytest.fixture
+async def anybody(hall: FakeCouncil) -> AsyncIterator[Client]:
+    async with browser(hall) as client:
+        yield client
+
+
+# --- the list ---
+
+
+async def test_a_broker_begins_with_the_packages_and_the_board_of_a_council_leads_there(
+    broker: Client,
+) -> None:
+    for path in ("/", "/board/hall"):
+        answer = await broker.get(path, headers=HTML, allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (303, LIST)
+
+
+async def test_what_needs_a_person_stands_apart_and_discharge_first(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    discharge = package_view(kind="discharge")
+    proposed = {"proposed": "ace", "proposed_at": NOW}
+    hall.show(
+        placement_view("k1", "open"),
+        placement_view("k2", "proposed", received_at=NOW - timedelta(hours=3), **proposed),
+        placement_view("k3", "waiting", package=discharge),
+        placement_view("k4", "unplaced", received_at=NOW - timedelta(hours=5)),
+        placement_view("k5", "received"),
+    )
+    html = await page(broker, LIST)
+    needs, rest = html.split('id="h-windows"')
+    assert re.findall(r'id="p-(\w+)"', needs) == ["k3", "k4", "k2", "k5"]
+    assert re.findall(r'id="p-(\w+)"', rest) == ["k1"]
+    assert "waits <time" in needs
+    assert "hospital discharge" in plain(needs)
+    assert 'data-open="4"' in html
+
+
+async def test_an_open_window_has_a_live_clock_and_what_closes_next_is_first(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    closes = NOW + timedelta(minutes=10)
+    hall.show(
+        placement_view("k1"), placement_view("k2", closes_at=closes, rounds=(round_view(asked("ace")),))
+    )
+    html = await page(broker, LIST)
+    assert re.findall(r'id="p-(\w+)"', html) == ["k2", "k1"]
+    assert f'data-tick="until" datetime="{closes.isoformat()}">10:00</time>' in html
+    assert "2 asked, 1 answered, 1 bid so far" in plain(html)
+
+
+async def test_an_awarded_package_waits_for_its_first_visit(hall: FakeCouncil, broker: Client) -> None:
+    hall.show(placement_view("k1", "awarded", award=award_view()))
+    text = plain(await page(broker, LIST))
+    assert "Nothing needs you." in text
+    assert "Acorn Care" in text
+    assert "to be confirmed by 12:02 ( 4 h 00 min ) · papers not sent" in text
+
+
+async def test_the_alert_of_an_unplaced_package_is_taken_on_from_its_card(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    hall.show(placement_view("k1", "unplaced", alert="al-1"))
+    await hall.raise_alert(
+        on_board(alert_view(kind="placement", visit=None, service_user=None), who=""), "hall"
+    )
+    html = await page(broker, LIST)
+    assert html.count('id="take-al-1"') == 1
+    form = {"token": await token_of(broker, LIST), "by": "st-1", "action": "take", "back": "board"}
+    answer = await broker.post(
+        "/board/hall/alerts/al-1/actions", data=form, headers=HTML, allow_redirects=False
+    )
+    assert answer.status == 303
+    assert [action.action for _, _, action in hall.actions] == ["take"]
+
+
+async def test_an_alert_of_another_kind_needs_somebody_too(hall: FakeCouncil, broker: Client) -> None:
+    await hall.raise_alert(on_board(alert_view(kind="watch_fault", visit=None), who=""), "hall")
+    needs = (await page(broker, LIST)).split('id="h-windows"')[0]
+    assert "the watch itself has a fault" in needs
+
+
+async def test_an_auditor_reads_everything_and_is_offered_nothing_to_press(hall: FakeCouncil) -> None:
+    hall.show(placement_view("k1", "proposed", proposed="ace", proposed_at=NOW))
+    async with browser(hall) as client:
+        await signed_in(client, "auditor")
+        for path in (LIST, f"{LIST}/k1"):
+            html = await page(client, path)
+            assert not re.findall(r'action="(?!/sign-out)[^"]*"', html)
+        assert (await client.get(f"{LIST}/new", headers=HTML)).status == 403
+        answer = await client.post(f"{LIST}/k1/actions", data={"action": "award"}, headers=HTML)
+        assert answer.status == 403
+    assert hall.placing == []
+
+
+# --- a package's page ---
+
+
+def award_view(**more: Any) -> v.AwardView:
+    """Awarded to `ace` now."""
+    values: dict[str, Any] = {"provider": "ace", "at": NOW, "by": "st-1", "early": False, "reason": None}
+    values |= {"proposed": "ace", "confirm_by": NOW + timedelta(hours=4), "papers_sent_at": None}
+    values |= {"papers_by": None, "papers_reminded_at": None, "reminded_at": None}
+    return v.AwardView(**values | more)
+
+
+async def test_the_page_tells_who_was_asked_and_what_each_answered_and_when(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    no = v.DeclineView(
+        provider="bee",
+        round=0,
+        at=NOW - timedelta(minutes=3),
+        reason="no_capacity",
+        source="broker",
+        late=False,
+        note="until Monday",
+    )
+    hall.show(placement_view(declined=(no,)))
+    text = plain(await page(broker, f"{LIST}/k1"))
+    assert "Acorn Care can start Wed 25 Nov, 08:02, 12 h a week free, 900 h declared" in text
+    assert "Two regular care workers." in text
+    assert "received 07:57:00 by their link, in time" in text
+    assert "Beech Homecare asked 07:32: declined, 07:59:00 by telephone: no capacity until Monday" in text
+
+
+async def test_a_proposal_shows_every_provider_and_every_rule_in_plain_words(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    good = rule_view("cqc", why="overall_good", at=NOW - timedelta(days=100))
+    bad = rule_view("cqc", "fails", why="safe_requires_improvement", at=NOW)
+    limit = rule_view("hours_limit", why="under", value=900, limit=3000, added=420)
+    late = rule_view("start", "fails", why="too_late", value=90, at=NOW)
+    lacks = rule_view("specialisms", "fails", why="missing", names=("peg_feeding",), value=0, limit=1)
+    hall.show(
+        placement_view(
+            stage="proposed",
+            proposed="ace",
+            proposed_at=NOW,
+            proposal=(row_view("ace", 1, good, limit), row_view("bee", None, bad, late, lacks)),
+        )
+    )
+    text = plain(await page(broker, f"{LIST}/k1"))
+    assert "CQC, overall: Good, 15 Aug 2026" in text
+    assert (
+        "Hours of care a week: 900 of at most 3,000 declared, and 7 h since then and with this package"
+        in text
+    )
+    assert "CQC, safe: Requires Improvement, 23 Nov 2026 (fails)" in text
+    assert "Can start 08:02, 1 h 30 min later than wanted (fails)" in text
+    assert "Does not have: peg feeding (fails)" in text
+    assert "Beech Homecare may not have it" in text
+
+
+def test_every_name_of_a_rule_s_result_has_its_words() -> None:
+    for rule, whys in rules.WHYS.items():
+        for why in whys:
+            one = rule_view(rule, why=why, value=1, limit=2, at=NOW, names=("dementia",))
+            text = said.result(one, "Europe/London", NOW)
+            assert "_" not in text
+            assert text
+
+
+@pytest.mark.parametrize(
+    ("spoken", "listed"),
+    [
+        (said.DECLINED, inputs.DECLINE_REASONS),
+        (said.OVERRIDES, inputs.OVERRIDE_REASONS),
+        (said.WITHDRAWN, inputs.WITHDRAW_REASONS),
+        (said.MARKS, inputs.MARK_KINDS),
+        (said.STAGES, v.Stage.__args__),  # type: ignore[attr-defined]
+        (said.SOURCES, inputs.BidSource.__args__),  # type: ignore[attr-defined]
+        (said.LEVELS, (*inputs.RATING_LEVELS, rules.NOT_SAID)),
+    ],
+)
+def test_every_value_of_a_closed_list_has_its_words(spoken: dict[str, str], listed: tuple[str, ...]) -> None:
+    assert set(spoken) == set(listed)
+
+
+AT = f"{LIST}/k1"
+
+
+async def test_every_button_of_a_broker_does_what_it_says(hall: FakeCouncil, broker: Client) -> None:
+    hall.show(placement_view(stage="proposed", proposed="ace", proposed_at=NOW))
+    start, end = "2026-11-26T08:00", "2026-11-26T09:00"
+    pressed: list[dict[str, str]] = [
+        {"action": "award"},
+        {"action": "award", "provider": "bee", "reason": "geography", "note": "next door"},
+        {"action": "open_next", "note": "they rang"},
+        {"action": "admit_late:bee", "note": "their mail was down"},
+        {"action": "papers_sent"},
+        {"action": "confirm_first_visit", "visit_start": start, "visit_end": end, "supervisor": "yes"},
+        {"action": "send_back", "note": "they rang"},
+        {"action": "revoke_link", "provider": "bee"},
+        {"action": "withdraw", "reason": "not_needed"},
+        {"action": "bid", "provider": "bee", "start": start, "how": "two of us", "hours_free": "9"},
+        {"action": "decline", "provider": "bee", "reason": "rate"},
+        {"action": "take_back", "provider": "bee"},
+    ]
+    for form in pressed:
+        answer = await press(broker, AT, **form)
+        assert (answer.status, answer.headers.get("Location")) == (303, AT), await answer.text()
+    assert all(who == Speaker(source="broker", by="st-1") for _, _, _, who in hall.placing)
+    assert [body for _, _, body, _ in hall.placing] == [
+        PlacementActionIn(action="award", by="st-1"),
+        PlacementActionIn(action="award", by="st-1", provider="bee", reason="geography", note="next door"),
+        PlacementActionIn(action="open_next", by="st-1", note="they rang"),
+        PlacementActionIn(action="admit_late", by="st-1", provider="bee", note="their mail was down"),
+        PlacementActionIn(action="papers_sent", by="st-1"),
+        PlacementActionIn(action="confirm_first_visit", by="st-1", start=start, end=end, supervisor=True),
+        PlacementActionIn(action="send_back", by="st-1", note="they rang"),
+        PlacementActionIn(action="revoke_link", by="st-1", provider="bee"),
+        PlacementActionIn(action="withdraw", by="st-1", reason="not_needed"),
+        BidIn(start=start, how="two of us", hours_free=9, provider="bee", by="st-1"),
+        DeclineIn(reason="rate", provider="bee", by="st-1"),
+        TakeBackIn(provider="bee", by="st-1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "status"),
+    [
+        ({"action": "award", "token": "forged"}, 403),
+        ({"action": "award", "by": "st-9"}, 403),
+        ({"action": "told_everybody"}, 400),
+        ({"action": "confirm_first_visit", "visit_start": "2026-11-26T08:00"}, 400),
+        ({"action": "bid", "provider": "bee"}, 400),
+        ({"action": "bid", "start": "2026-11-26T08:00"}, 400),
+        ({"action": "bid", "provider": "bee", "start": "2026-11-26T08:00", "hours_free": "-1"}, 400),
+        ({"action": "decline", "provider": "bee"}, 400),
+        ({"action": "send_back", "note": "x" * 2001}, 400),
+    ],
+)
+async def test_a_press_that_cannot_be_recorded_does_nothing_and_leads_back(
+    hall: FakeCouncil, broker: Client, form: dict[str, str], status: int
+) -> None:
+    answer = await press(broker, AT, **form)
+    assert answer.status == status
+    assert f'href="{AT}"' in await answer.text()
+    assert hall.placing == []
+
+
+async def test_the_second_broker_hears_who_was_first_and_keeps_what_they_wrote(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    first = {"by": "bea", "at": NOW - timedelta(seconds=9), "provider": "bee"}
+    hall.says_no = ApiProblem(409, "already_awarded", "this changes nothing any more", extra=first)
+    form = {"action": "award", "provider": "ace", "reason": "geography", "note": "they live next door"}
+    answer = await press(broker, AT, **form)
+    text = plain(await answer.text())
+    assert answer.status == 409
+    assert "Beatrice Fernsby was first, at 08:01:51, 9 s ago. It is awarded already." in text
+    assert "You tried to award it." in text
+    assert "they live next door" in text
+
+
+async def test_what_somebody_wrote_is_shown_and_never_run(hall: FakeCouncil, broker: Client) -> None:
+    evil = "<script>alert(1)</script>"
+    hall.show(placement_view(package=package_view(text=evil), bids=(bid_view(how=evil),)))
+    html = await page(broker, AT)
+    assert "<script>alert" not in html
+    assert html.count("&lt;script&gt;") == 2
+
+
+async def test_a_package_that_is_not_there_is_404_with_a_way_back(broker: Client) -> None:
+    assert f'href="{LIST}"' in await page(broker, f"{LIST}/k99", 404)
+
+
+# --- a package is sent out ---
+
+NEW: dict[str, Any] = {
+    "id": "ref-1",
+    "kind": "standard",
+    "place": "east/petts-wood",
+    "hours_week": "10.5",
+    "visit-1": "30",
+    "visit-2": "45",
+    "care_workers": "2",
+    "time_critical": "yes",
+    "start": "2026-11-26T08:00",
+    "specialisms": "dementia",
+    "text": "Lives alone.",
+}
+
+
+async def test_a_package_is_sent_out_as_it_was_filled_in(hall: FakeCouncil, broker: Client) -> None:
+    html = await page(broker, f"{LIST}/new")
+    assert '<optgroup label="East">' in html
+    assert 'value="east/petts-wood"' in html
+    assert 'step="0.25"' in html
+    assert "Hospital discharge (timings unconfirmed)" in html
+    answer = await press(broker, f"{LIST}/new", **NEW)
+    assert (answer.status, answer.headers["Location"]) == (303, f"{LIST}/ref-1")
+    assert hall.placing[0][2] == PlacementIn(
+        kind="standard",
+        area="east",
+        ward="petts-wood",
+        id="ref-1",
+        by="st-1",
+        hours_week=10.5,
+        visits=(30, 45),
+        care_workers=2,
+        time_critical=True,
+        specialisms=("dementia",),
+        start="2026-11-26T08:00",
+        text="Lives alone.",
+    )
+
+
+async def test_a_package_without_a_reference_has_one_of_ours_and_two_presses_send_one(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    html = await page(broker, f"{LIST}/new")
+    fresh = re.search(r'name="fresh" value="(pk-[a-z]{6})"', html)
+    assert fresh is not None
+    for _ in range(2):
+        await press(broker, f"{LIST}/new", **NEW | {"id": "", "fresh": fresh[1]})
+    assert [body.id for _, _, body, _ in hall.placing] == [fresh[1]] * 2
+
+
+async def test_refused_text_is_shown_with_its_marked_places_and_can_be_overridden(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    marks = [{"kind": "name", "path": "text", "from": 0, "to": 10}]
+    hall.says_no = ApiProblem(400, "not_anonymous", "…", "text", extra={"marks": marks})
+    answer = await press(broker, f"{LIST}/new", **NEW | {"text": "Mrs. Smith lives alone."})
+    html = await answer.text()
+    assert answer.status == 400
+    assert "<mark>Mrs. Smith</mark> <small>(a name)</small> lives alone." in html
+    assert 'value="east/petts-wood" selected' in html, "what was filled in is not lost"
+    assert 'value="10.5"' in html
+    assert hall.placing == []
+    hall.says_no = None
+    why = {"text": "Mrs. Smith lives alone.", "override": "a made-up name"}
+    assert (await press(broker, f"{LIST}/new", **NEW | why)).status == 303
+    assert hall.placing[0][2].override == "a made-up name"
+
+
+@pytest.mark.parametrize("gone", ["kind", "place", "hours_week", "visit-1"])
+async def test_a_form_with_a_gap_says_what_is_missing_and_keeps_the_rest(
+    hall: FakeCouncil, broker: Client, gone: str
+) -> None:
+    form = {name: value for name, value in NEW.items() if name not in (gone, "visit-2")}
+    answer = await press(broker, f"{LIST}/new", **form)
+    html = await answer.text()
+    assert answer.status == 400
+    assert "then press again" in html
+    assert "Lives alone." in html
+    assert hall.placing == []
+
+
+# --- the bid page ---
+
+
+async def test_fetching_a_link_does_nothing_however_often(hall: FakeCouncil, anybody: Client) -> None:
+    for _ in range(3):
+        html = await page(anybody, f"/b/{LETTERS}")
+    assert hall.placing == []
+    assert "Set-Cookie" not in (await anybody.get(f"/b/{LETTERS}")).headers
+    text = plain(html)
+    assert "Package k1 1 h 30 min left" in text
+    assert "Bid or decline by 09:32:00." in text
+    assert "Our clock decides: it said 08:02:00" in text
+    assert "Nothing from you yet." in text
+    assert 'href="tel:+441632960111"' in html
+
+
+async def test_every_button_of_a_provider_speaks_for_it_alone(hall: FakeCouncil, anybody: Client) -> None:
+    start, end = "2026-11-26T08:00", "2026-11-26T09:00"
+    for form in (
+        {"action": "bid", "start": start, "how": "two of us", "hours_free": "", "provider": "bee"},
+        {"action": "take_back", "provider": "bee"},
+        {"action": "decline:no_capacity", "note": "until Monday", "pass_to": ""},
+        {"action": "confirm_first_visit", "visit_start": start, "visit_end": end, "supervisor": "yes"},
+    ):
+        answer = await anybody.post(f"/b/{LETTERS}", data=form, allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (303, f"/b/{LETTERS}")
+    visit = PlacementActionIn(action="confirm_first_visit", start=start, end=end, supervisor=True)
+    assert hall.placing == [
+        (what, "k1", body, Speaker(source="link", provider="ace"))
+        for what, body in (
+            ("bid", BidIn(start=start, how="two of us")),
+            ("take_back", TakeBackIn()),
+            ("decline", DeclineIn(reason="no_capacity", note="until Monday")),
+            ("confirm_first_visit", visit),
+        )
+    ]
+
+
+@pytest.mark.parametrize("action", ["award", "open_next", "withdraw", "admit_late:ace", "send_back", ""])
+async def test_a_link_presses_no_button_of_a_broker(hall: FakeCouncil, anybody: Client, action: str) -> None:
+    answer = await anybody.post(f"/b/{LETTERS}", data={"action": action, "provider": "ace"})
+    assert answer.status == 400
+    assert hall.placing == []
+
+
+async def test_links_that_open_nothing_say_so_each_with_its_status(
+    hall: FakeCouncil, anybody: Client
+) -> None:
+    hall.give_link("ended", ended=True)
+    hall.give_link("foreign", provider="bee")
+    hall.give_link("other")
+    hall.links["other"] = Shown(
+        verdict="genuine", link=Link(purpose="recording", desk="hall", intent="k1", person="ace", until=NOW)
+    )
+    hall.give_link("revoked", provider="cee")
+    hall.owned["k1", "cee"] = own_view(revoked=True)
+    for text, status, words in (
+        ("forged", 404, "This link is not known"),
+        ("other", 404, "This link is not known"),
+        ("foreign", 404, "This link is not known"),
+        ("ended", 403, "Its time is over"),
+        ("revoked", 403, "The brokerage has taken this link back"),
+    ):
+        html = await page(anybody, f"/b/{text}", status)
+        assert words in html
+        assert "ring the brokerage" in html
+        assert "k1" not in html
+        answer = await anybody.post(f"/b/{text}", data={"action": "bid", "start": "2026-11-26T08:00"})
+        assert answer.status == (status if text not in ("foreign", "revoked") else answer.status)
+    assert [one[0] for one in hall.placing if one[3].provider == "ace"] == []
+
+
+async def test_a_refused_bid_keeps_what_was_written(hall: FakeCouncil, anybody: Client) -> None:
+    hall.says_no = ApiProblem(409, "start_past", "this changes nothing any more")
+    form = {"action": "bid", "start": "2026-11-20T08:00", "how": "with two regulars"}
+    answer = await anybody.post(f"/b/{LETTERS}", data=form)
+    html = await answer.text()
+    assert answer.status == 409
+    assert "Nothing was taken down." in html
+    assert "The start lies in the past." in plain(html)
+    assert "with two regulars" in html
+    assert 'value="2026-11-20T08:00"' in html
+
+
+async def test_a_bid_that_is_not_on_disk_says_so(hall: FakeCouncil, anybody: Client) -> None:
+    hall.degraded = True
+    answer = await anybody.post(f"/b/{LETTERS}", data={"action": "bid", "start": "2026-11-26T08:00"})
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "That could not be put on disk." in await answer.text()
+
+
+def own_bid(**more: Any) -> v.OwnBid:
+    values: dict[str, Any] = {"at": NOW, "start": NOW + timedelta(days=2), "source": "link", "late": False}
+    return v.OwnBid(
+        **values | {"withdrawn_at": None, "changes": 0, "hours_free": None, "hours_declared": None} | more
+    )
+
+
+CLOSES = NOW.replace(hour=12, minute=0)
+
+
+@pytest.mark.parametrize(
+    ("bid", "words"),
+    [
+        (CLOSES - timedelta(milliseconds=1), "Received 11:59:59 by their link, in time."),
+        (CLOSES, "Received 12:00:00 by their link, after the close at 12:00:00: kept and marked late."),
+    ],
+)
+async def test_the_page_says_the_truth_about_the_second_of_the_close(
+    hall: FakeCouncil, anybody: Client, bid: Any, words: str
+) -> None:
+    given = own_bid(at=bid, late=bid >= CLOSES)
+    hall.owned["k1", "ace"] = own_view("closed", closes_at=CLOSES, bid=given)
+    assert words.replace("by their link", "by your link") in plain(await page(anybody, f"/b/{LETTERS}"))
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "shown", "buttons"),
+    [
+        ("open", {}, "Bid or decline by", {"bid", "decline"}),
+        ("open", {"bid": own_bid()}, "You can start Wed 25 Nov, 08:02", {"bid", "take_back", "decline"}),
+        ("closed", {}, "You hear what was decided.", {"bid"}),
+        (
+            "won",
+            {"confirm_by": NOW},
+            "Please confirm day and time of the first visit",
+            {"confirm_first_visit"},
+        ),
+        ("not_successful", {"bid": own_bid()}, "not successful this time", set()),
+        ("taken_back", {}, "no longer yours", set()),
+        ("withdrawn", {}, "Nobody is looked for any more", set()),
+    ],
+)
+async def test_each_state_offers_what_can_still_be_done(
+    hall: FakeCouncil, anybody: Client, state: Any, more: Any, shown: str, buttons: set[str]
+) -> None:
+    hall.owned["k1", "ace"] = own_view(state, **more)
+    html = await page(anybody, f"/b/{LETTERS}")
+    assert shown in plain(html)
+    offered = {value.partition(":")[0] for value in re.findall(r'name="action" value="([^"]+)"', html)}
+    assert offered == buttons
+
+
+async def test_a_decline_is_one_press_with_its_reason_and_may_pass_on_to_a_partner(
+    hall: FakeCouncil, anybody: Client
+) -> None:
+    hall.owned["k1", "ace"] = own_view(partners=("bee",), partner_names={"bee": NAMES["bee"]})
+    html = await page(anybody, f"/b/{LETTERS}")
+    for reason in inputs.DECLINE_REASONS:
+        assert f'value="decline:{reason}"' in html
+    assert '<option value="bee">Beech Homecare</option>' in html
+
+
+# --- sealed, over a real desk ---
+
+
+class RealHall(FakeCouncil):
+    """The pages' desk is a real one, its clock in the hand; links open the package `ref-1` for whoever they name."""
+
+    def __init__(self, edge: Edge) -> None:
+        super().__init__()
+        self.edge = edge
+        self.boards["hall"] = board_view("hall", name="Hall Council")
+        for provider in ("ace", "bee", "sea", "frame"):
+            link = Link(
+                purpose="bid", desk="hall", intent="ref-1", person=provider, until=NOW + timedelta(days=9)
+            )
+            self.links[provider] = Shown(verdict="genuine", link=link)
+
+    def calendar(self, desk: str) -> Calendar:
+        return self.edge.shell.state.calendar
+
+    async def placements_page(self, desk: str) -> v.PlacementsPage:
+        return self.edge.placing.page()
+
+    async def placement_page(self, desk: str, placement: str) -> v.PlacementPage:
+        return await self.edge.placing.one_page(placement)
+
+    async def place(self, desk: str, said: PlacementIn, speaker: Speaker) -> tuple[v.PlacementView, bool]:
+        return await self.edge.placing.place(said, speaker)
+
+    async def own_placement(self, desk: str, placement: str, provider: str) -> v.OwnPlacement:
+        return await self.edge.placing.own(placement, provider)
+
+    async def bid(self, desk: str, placement: str, said: BidIn, speaker: Speaker) -> v.BidReceipt:
+        return await self.edge.placing.bid(placement, said, speaker)
+
+    async def decline(self, desk: str, placement: str, said: DeclineIn, speaker: Speaker) -> v.BidReceipt:
+        return await self.edge.placing.decline(placement, said, speaker)
+
+    async def take_back(self, desk: str, placement: str, said: TakeBackIn, speaker: Speaker) -> v.BidReceipt:
+        return await self.edge.placing.take_back(placement, said, speaker)
+
+    async def act_on_placement(
+        self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
+    ) -> v.PlacementView:
+        return await self.edge.placing.act(placement, said, speaker)
+
+
+@asynccontextmanager
+async def real_hall() -> AsyncIterator[tuple[Edge, Client]]:
+    async with council() as edge, browser(RealHall(edge), edge.clock.now) as client:
+        yield edge, client
+
+
+async def test_a_provider_s_page_is_the_same_bytes_whatever_its_rivals_do() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1", text="E.M., needs help to wash.")
+        before = await page(client, "/b/bee")
+        await edge.bid("ace", how="with our own team in Petts Wood")
+        assert await page(client, "/b/bee") == before
+        await edge.take_back("ace")
+        await edge.decline("ace", note="nobody is free")
+        assert await page(client, "/b/bee") == before
+        for word in ("ace", "Ace", "frame", "asked", "own team"):
+            assert word not in plain(before)
+
+
+async def test_whoever_was_not_asked_learns_nothing_by_a_link_of_theirs() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        html = await page(client, "/b/sea", 404)
+        assert "ref-1" not in html
+        answer = await client.post("/b/sea", data={"action": "bid", "start": rfc(edge, days=2)})
+        assert answer.status == 404
+        assert "ref-1" not in await answer.text()
+
+
+async def test_a_bid_is_changed_taken_back_and_given_again_by_the_page_and_late_it_is_kept() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        for hours in (48, 47):
+            form = {"action": "bid", "start": rfc(edge, hours=hours), "how": f"from hour {hours}"}
+            assert (await client.post("/b/ace", data=form, allow_redirects=False)).status == 303
+        text = plain(await page(client, "/b/ace"))
+        assert "from hour 47" in text
+        assert "Changed" in text
+        assert (
+            await client.post("/b/ace", data={"action": "take_back"}, allow_redirects=False)
+        ).status == 303
+        assert "Taken back" in plain(await page(client, "/b/ace"))
+        edge.wait(hours=2)
+        form = {"action": "bid", "start": rfc(edge, hours=40)}
+        assert (await client.post("/b/ace", data=form, allow_redirects=False)).status == 303
+        assert "Kept and marked late" in plain(await page(client, "/b/ace"))
+
+
+# --- words ---
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *sorted((Path(__file__).parents[2] / "connectors" / "board" / "templates").glob("*plac*")),
+        *sorted((Path(__file__).parents[2] / "connectors" / "board" / "templates").glob("*bid*")),
+    ],
+    ids=lambda path: path.name,
+)
+def test_every_field_of_a_form_has_its_label_and_no_question_is_forbidden(file: Path) -> None:
+    html = file.read_text()
+    assert forbidden(html) == []
+    for found in re.finditer(r"<(input|select|textarea) ([^>]*)", html):
+        if 'type="hidden"' not in found[2]:
+            name = re.search(r'\bid="([^"]+)"', found[2])
+            assert name is not None, found[0]
+            assert f'for="{name[1]}"' in html, found[0]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "text"), [(15, "0.25 h"), (420, "7 h"), (630, "10.5 h"), (675, "11.25 h"), (6000, "100 h")]
+)
+def test_hours_are_said_in_quarters(minutes: int, text: str) -> None:
+    assert said.hours(minutes) == text
+
+
+@pytest.mark.parametrize(
+    ("lengths", "text"),
+    [
+        ((45,), "1 visit a day of 45 minutes"),
+        ((30, 30), "2 visits a day of 30 minutes each"),
+        ((30, 45, 30), "3 visits a day: 30, 45 and 30 minutes"),
+    ],
+)
+def test_visits_are_said_as_people_say_them(lengths: tuple[int, ...], text: str) -> None:
+    assert said.visits(lengths) == text
