@@ -7,7 +7,6 @@ from typing import Any
 
 from msgspec import structs
 
-from config.policy import Calendar
 from connectors.links import Link, Shown
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
 from connectors.ports import ApiProblem, Credential, Degraded
@@ -149,9 +148,6 @@ class FakeCouncil(FakeDesks):
         self.links: dict[str, Shown] = {}
         self.placing: list[tuple[str, str, Any, Speaker]] = []
         self.says_no: ApiProblem | None = None
-
-    def calendar(self, desk: str) -> Calendar:
-        return Calendar()
 
     def link(self, shown: str) -> Shown:
         return self.links.get(shown, Shown(verdict="forged"))

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from config.policy import DeskKind
+from config.policy import Calendar, DeskKind
 from config.tokens import hash_token
 from connectors.ports import (
     GENESIS,
@@ -34,6 +34,7 @@ from connectors.ports import (
     chain_hash,
 )
 from monitor.core.inputs import Outcome, Source
+from monitor.core.placing.views import AreasView, PlacementsPage
 from monitor.core.views import (
     AbsenceView,
     AlertPage,
@@ -249,6 +250,22 @@ class FakeDesks:
     def standing(self, token_hash: str) -> Credential | None:
         found = (who for secret, who in self.credentials.items() if hash_token(secret) == token_hash)
         return next(found, None)
+
+    def calendar(self, desk: str) -> Calendar:
+        return Calendar()
+
+    async def placements_page(self, desk: str) -> PlacementsPage:
+        return PlacementsPage(
+            desk=desk,
+            name="Bright Brokerage",
+            now=NOW,
+            degraded=self.degraded,
+            placements=(),
+            names={},
+            areas=AreasView(areas=(), kinds=(), unconfirmed=(), specialisms=()),
+            providers=(),
+            brokers=(),
+        )
 
     def desk_kind(self, desk: str) -> DeskKind | None:
         if desk not in self.ids:
