@@ -11,8 +11,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from monitor.core.placing import evaluate, rounds, telling
 from monitor.core.placing import facts as p
-from monitor.core.placing import rounds, telling
 from monitor.core.placing.inputs import (
     BidGiven,
     BidRefusedByProvider,
@@ -82,6 +82,7 @@ def taken_back(work: Work, seen: BidTakenBack) -> Decision:
     )
     work.emit(placement.ref, gone, policy=placement.policy)
     telling.withdrawn(work, placement.ref, seen.provider, late)
+    _propose_again(work, placement)
     return _answer(work, placement, seen.provider, late)
 
 
@@ -110,7 +111,16 @@ def refused_by_provider(work: Work, seen: BidRefusedByProvider) -> Decision:
     )
     work.emit(placement.ref, declined, policy=placement.policy)
     telling.declined(work, placement.ref, seen.provider, stood and late)
+    _propose_again(work, placement)
     return _answer(work, placement, seen.provider, late)
+
+
+def _propose_again(work: Work, before: Placement) -> None:
+    """The proposed provider takes its bid back after the close: another one is proposed, or the next round follows."""
+    now = work.placement(before.ref)
+    bid = now.bid_of(before.proposed) if now is not None and before.proposed is not None else None
+    if bid is not None and not bid.stands:
+        evaluate.closed(work, before.ref)
 
 
 # --- what a broker does about bids ---
@@ -130,6 +140,7 @@ def admit_late(work: Work, placement: Placement, seen: PlacementActed) -> Refusa
         return Refusal(code="no_late_bid")
     admitted = p.LateBidAdmitted(provider=seen.provider, by=seen.by, note=seen.note)
     work.emit(placement.ref, admitted, policy=placement.policy)
+    evaluate.closed(work, placement.ref)
     return None
 
 
