@@ -151,6 +151,14 @@ def _of_the_whole(policy: PlacingPolicy) -> Iterator[Wrong]:
     low, high = policy.patch_target
     if not 0 <= low <= high <= 1:
         yield Wrong(key="patch_target", message="not two shares", expected="from 0 to 1, such as [0.6, 0.7]")
+    if policy.fair_share and all(policy.patch_tier not in one.tiers for one in policy.rounds):
+        yield Wrong(
+            key="fair_share",
+            message="no round asks providers of the patch tier, and between others nothing is shared out",
+            expected="patch_tier as it stands in a round's tiers, or false",
+            code="policy_conflict",
+            severity="warning",
+        )
     if len(set(policy.ties)) < len(policy.ties):
         yield _conflict("ties", "a tie-break stands here twice", "each of them once")
 

@@ -94,12 +94,14 @@ def test_a_desk_has_its_areas_and_its_mailbox() -> None:
 
 
 def test_kinds_of_which_nothing_is_said_follow_the_standard_one(tmp_path: Path) -> None:
-    own = '[[rounds]]\nname = "mine"\ntiers = ["mine"]\nwindow = "3s"\n'
+    own = 'fair_share = false\n[[rounds]]\nname = "mine"\ntiers = ["mine"]\nwindow = "3s"\n'
     (tmp_path / "mine.toml").write_text(own)
     desk = the_desk(read(f'{COUNCIL}placing = {{ standard = "mine.toml" }}', tmp_path))
     (first,) = {placing_digest(policy) for policy in desk.placing.values()}
     assert first == placing_digest(
-        PlacingPolicy(rounds=(Round(name="mine", tiers=("mine",), window=timedelta(seconds=3)),))
+        PlacingPolicy(
+            rounds=(Round(name="mine", tiers=("mine",), window=timedelta(seconds=3)),), fair_share=False
+        )
     )
 
 
@@ -160,6 +162,7 @@ across_closing = "pause"
 hours_limit = 0
 patch_target = [0.7, 0.6]
 ties = ["drawn", "drawn"]
+patch_tier = "patches"
 confirm_within = "1h"
 respond_within = ["0s"]
 
@@ -202,6 +205,7 @@ def test_all_values_that_make_no_sense_are_named_at_once(tmp_path: Path) -> None
         ("hours_limit", "policy_value", "error"),
         ("patch_target", "policy_value", "error"),
         ("ties", "policy_conflict", "error"),
+        ("fair_share", "policy_conflict", "warning"),
         ("confirm_reminder", "policy_conflict", "error"),
         ("respond_within[0]", "out_of_range", "error"),
         ("rounds[0].name", "not_unique", "error"),

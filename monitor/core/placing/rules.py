@@ -184,10 +184,11 @@ def specialisms(case: Case) -> RuleResult:
 
 
 def area(case: Case) -> RuleResult:
-    """The package lies in an area of the provider's, unless the round asks those of others."""
+    """The package lies in an area of the provider's, unless the round asks those of others, or may be passed on:
+    partners work across areas."""
     if case.package.area in case.provider.said.areas:
         return RuleResult(rule="area", outcome="holds", why="own")
-    if case.held.area != "own":
+    if case.held.area != "own" or case.held.passes_on:
         return RuleResult(rule="area", outcome="holds", why="round_asks_others")
     return RuleResult(rule="area", outcome="fails", why="not_theirs")
 
