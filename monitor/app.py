@@ -362,6 +362,7 @@ class App:
             tasks = [group.create_task(self.outbox.run(), name="outbox")]
             tasks.append(group.create_task(self.downlink.run(), name="downlink"))
             tasks.append(group.create_task(self.watch.answerphones.run(), name="answerphones"))
+            tasks.append(group.create_task(self.watch.landing.run(), name="landing"))
             if self.mqtt is not None:
                 tasks.append(group.create_task(self.mqtt.run(), name="mqtt"))
             self.file_feeds.start(group)

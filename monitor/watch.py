@@ -42,7 +42,7 @@ from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Input, Outcome, SignalChanged, Source
-from monitor.core.placing.facts import PlacementClosed
+from monitor.core.placing.facts import FirstVisitConfirmed, PlacementClosed
 from monitor.core.placing.views import (
     AreasView,
     BidReceipt,
@@ -82,6 +82,7 @@ from monitor.downlink import TELLS, Downlink
 from monitor.engine import Engine
 from monitor.feeds import FedDesk, Feeds, FeedState
 from monitor.free_calls import FreeCalls
+from monitor.landing import Landing
 from monitor.metrics import Metrics
 from monitor.outbox import Outbox
 from monitor.placing_links import links_of
@@ -93,6 +94,7 @@ log = structlog.get_logger("watch")
 
 EFFECTS = TELLS | {
     PlacementClosed,
+    FirstVisitConfirmed,
     f.MessageIntended,
     f.MessageDeferred,
     f.MessageChased,
@@ -140,6 +142,7 @@ class Watch:
         self.links = Links()
         """What has been given out; the composition root gives it its keys before any desk is there."""
         self.answerphones = Answerphones(lambda: self.shells, store, recordings)
+        self.landing = Landing(lambda: self.shells)
         self.on_decided: Callable[[str, Asked | None], None] = lambda desk, wanted: None
         """Set by the scheduler: a desk's next deadline may be another one."""
         self._store, self._clock, self._metrics = store, clock, metrics
@@ -183,6 +186,7 @@ class Watch:
         for shell in self.shells.values():
             self._requeue(shell)
         self.answerphones.begin()
+        self.landing.begin()
 
     def _requeue(self, shell: DeskShell) -> None:
         for message in list(shell.engine.state.values.messages.values()):
@@ -212,6 +216,8 @@ class Watch:
             return
         elif isinstance(body, PlacementClosed):
             self.links.forget(engine.desk, fact.subject)
+        elif isinstance(body, FirstVisitConfirmed):
+            self.landing.confirmed(engine.desk, fact.subject)
         elif isinstance(body, f.AnswerphoneEnded):
             if body.came == "unknown" and self._sending:
                 self.answerphones.lost(fact.subject)

@@ -36,6 +36,7 @@ from monitor.core.causes import is_incident, round_of
 from monitor.core.council import RING_US
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
+from monitor.core.placing.landing import WORDS as FIRST_VISIT
 from monitor.core.staff_changes import BY_CALL, BY_TEXT
 from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import Script
@@ -89,6 +90,8 @@ WHY_COUNCIL = frozenset({"OC-61", "OC-150", RING_US})
 
 OF_DUTY = frozenset({"OC-7", "OC-181", "OC-182", "OC-183", "RM-180", "OCV-180"})
 """Words about the start of somebody's duty on call: of {new}, who is told or spoken of."""
+OF_BOARD = frozenset({"OC-185", FIRST_VISIT})
+"""Words about a visit with the way to the board."""
 OF_CHECKS = frozenset({"OC-180"})
 """Words about all alerts that wait for the manager's check."""
 
@@ -369,8 +372,10 @@ class Words:
             values["why"] = hour_words.why(self._wording, alert, hour_words.standing(alert, visit, now), now)
         if message.template in OF_CHECKS:
             values |= self._unchecked()
-        if message.template == "OC-185" and self._office.public_url:
+        if message.template in OF_BOARD and self._office.public_url:
             values["link"] = f"{self._office.public_url}/board/{self._office.desk}"
+        if message.template == FIRST_VISIT and visit is not None:
+            values["day"] = text_day(self._state.calendar.local(visit.start))
         if message.template in OF_DUTY:
             values |= self._duty(message.about or message.person)
         if message.unrecorded or message.template == "OC-13":
@@ -595,6 +600,7 @@ class Words:
             "min": str(round(self._state.values.policy.ack_expires.total_seconds() / 60)),
             "first": "",
             "id": "",
+            "ref": "",
             "carer": self._wording.phrase["no_carer"],
             "new": self._missing(visit),
             "staff": "",
@@ -628,6 +634,8 @@ class Words:
             found["carer"] = carer
         if is_incident(alert):
             found |= self._round(alert, now)
+        if alert.placement is not None:
+            found["ref"] = self._directory.outside(alert.placement)
         if alert.kind == "away":
             found |= self._away(alert.service_user)
         if office.public_url is not None:

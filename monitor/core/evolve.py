@@ -348,6 +348,7 @@ def _planned(ref: str, body: f.VisitPlanned, old: Visit | None) -> Visit:
         kind=body.visit_kind,
         conditional=body.conditional,
         agreed=body.agreed,
+        placement=body.placement,
         alerts=old.alerts if old is not None and same else (),
         prints=old.prints if old is not None and same else (),
         # what was asked about it before is answered by nobody any more, and leaves with the visit

@@ -198,6 +198,8 @@ class VisitPlanned(FactBody, frozen=True, kw_only=True):
     visit_kind: VisitKind = "visit"
     agreed: bool = False
     conditional: Condition | None = None
+    placement: str | None = None
+    """It is the first visit of this package of a council's desk here, and the office has not named the person yet."""
 
 
 class VisitReplanned(FactBody, frozen=True, kw_only=True):

@@ -185,6 +185,8 @@ class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
     """The times of this row were agreed in a conversation."""
     cancelled: bool = False
     """The row itself says that its visit is called off."""
+    placement: str | None = None
+    """It is the first visit of this package of a council's desk here; the office has not named the person yet."""
     warnings: tuple[RotaProblemCode, ...] = ()
     """What the edge noticed: time_does_not_exist, time_exists_twice, unknown_field."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import Literal
 
 from config.policy import Policy, agreed_with
 from monitor.core import absence, staff_changes, tomorrow
@@ -38,7 +39,7 @@ def take(work: Work, portion: RotaPortion) -> Decision:
         work.emit(portion.upload, f.RotaBegun(evidence=portion.evidence, rows=portion.begins))
     counts = {"new": 0, "changed": 0, "unchanged": 0}
     for row in portion.plan:
-        counts[_plan(work, row)] += 1
+        counts[plan(work, row)] += 1
     _note_rows(work, portion)
     cancelled = sum(_cancel(work, ref, reason) for ref, reason in portion.cancel)
     before = portion.before
@@ -95,7 +96,7 @@ def _adopt(work: Work, portion: RotaPortion, ends: RotaEnd, taken: RotaTaken) ->
     )
 
 
-def _plan(work: Work, row: RotaRow) -> str:
+def plan(work: Work, row: RotaRow) -> Literal["new", "changed", "unchanged"]:
     """Plan one usable row: new, changed or unchanged."""
     if work.has_died(row.service_user):
         return "unchanged"  # nothing is watched there any more; the upload's answer names the row
@@ -155,6 +156,7 @@ def _plan_new(work: Work, row: RotaRow) -> None:
         visit_kind=row.kind,
         agreed=row.agreed is not None,
         conditional=row.conditional,
+        placement=row.placement,
     )
     work.emit(ref_of(row), planned)
 

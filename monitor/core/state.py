@@ -177,6 +177,8 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """Keys of the questions that were put to them before any alert."""
     away: str | None = None
     """The absence in which it lies: nobody is missed there."""
+    placement: str | None = None
+    """It is the first visit of this package, and the office has not named the person: no upload drops it."""
 
     @property
     def anybody_there(self) -> bool:

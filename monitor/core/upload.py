@@ -235,7 +235,8 @@ def _compared(
     state: State, upload: RotaReceived, now: datetime, kept: set[str]
 ) -> Steps[tuple[list[Visit], int]]:
     """The planned visits within `covers` that a complete upload no longer has, and those whose row says that they are
-    called off; and how many visits remain that it speaks of. One that is late, or about which an alert is open, is not
+    called off; and how many visits remain that it speaks of. A package's first visit stays until the rota names its
+    person or calls it off (`monitor.core.placing.landing`). One that is late, or about which an alert is open, is not
     dropped: moving a plan must not close an alert."""
     called_off = {ref_of(row) for row in upload.rows if row.cancelled} - kept
     begin, end = upload.covers_from, upload.covers_to
@@ -253,7 +254,7 @@ def _compared(
             continue
         within = _within(visit, begin, end)
         remaining += within
-        if ref in called_off or (complete and within and ref not in kept):
+        if ref in called_off or (complete and within and ref not in kept and visit.placement is None):
             dropped.append(visit)
     return dropped, remaining
 

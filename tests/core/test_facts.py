@@ -138,6 +138,7 @@ STRINGS: dict[str, str] = {
     "TrackMoved.phase": OURS + ", or the minted id of the alert whose answer it waits for",
     "TrackMoved.reason": OURS,
     "TrackMoved.rests_by": MINTED,
+    "VisitPlanned.placement": "the minted id of a package in the council's desk",
     "VisitPlanned.service_user": MINTED,
     "VisitPlanned.workers": MINTED,
     "VisitReplanned.workers": MINTED,

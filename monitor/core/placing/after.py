@@ -65,7 +65,7 @@ def on_lost(work: Work, ref: str) -> None:
         if waits and losers_at(run, policy) <= work.now:
             _tell(work, placement, run.index, placement.proposed)
     if placement.stage == "proposed":
-        telling.to_brokers(work, ref, UNDECIDED)
+        telling.to_brokers(work, ref, UNDECIDED, about=placement.proposed)
 
 
 def on_papers(work: Work, ref: str) -> None:

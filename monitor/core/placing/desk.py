@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from monitor.core.placing import actions, after, bids, rounds
+from monitor.core.placing import actions, after, bids, landing, rounds
 from monitor.core.placing import facts as p
 from monitor.core.placing.clock import moments
 from monitor.core.placing.inputs import (
     BidGiven,
     BidRefusedByProvider,
     BidTakenBack,
+    FirstVisitSettled,
+    FirstVisitTold,
     PackageReceived,
     PlacementActed,
     PlacingLoaded,
@@ -90,5 +92,7 @@ DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     BidTakenBack: bids.taken_back,
     BidRefusedByProvider: bids.refused_by_provider,
     PlacementActed: actions.acted,
+    FirstVisitTold: landing.told,
+    FirstVisitSettled: landing.settled,
 }
 """What a council's desk makes of each input."""

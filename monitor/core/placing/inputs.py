@@ -195,6 +195,26 @@ class PlacementActed(Struct, frozen=True, kw_only=True):
     """The first visit is made by a field supervisor (appendix A)."""
 
 
+class FirstVisitTold(Struct, frozen=True, kw_only=True):
+    """In the provider's own desk: a council's desk here has a first visit confirmed. `placement` is its id there; visit
+    and service user are ids of this desk, made of it: nobody's name is known."""
+
+    placement: str
+    visit: str
+    service_user: str
+    start: datetime
+    end: datetime
+    time_critical: bool = False
+
+
+class FirstVisitSettled(Struct, frozen=True, kw_only=True):
+    """In the council's desk: the first visit stands on the disk of that desk, as that visit."""
+
+    placement: str
+    desk: str
+    visit: str
+
+
 PlacingInput = (
     ProvidersTold
     | PlacingLoaded
@@ -203,4 +223,6 @@ PlacingInput = (
     | BidTakenBack
     | BidRefusedByProvider
     | PlacementActed
+    | FirstVisitTold
+    | FirstVisitSettled
 )
