@@ -1,22 +1,26 @@
-"""Signing in from outside: a real daemon, its cookie, a reload.
+"""Signing in and signed links from outside: a real daemon, its cookie, its key, a reload, a kill.
 
-Bea is the broker of `hall`; the office of the provider on the same installation must see nothing of it.
+Bea is the broker of `hall` and of `town`; the office of the provider on the same installation must see nothing of it.
 """
 
 from __future__ import annotations
 
 import http.cookiejar
+import json
 import re
 import signal
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from tests.system.daemon import Daemon, WarmStart, secret_of
+from connectors.links import Link, sign
+from tests.system.daemon import Daemon, WarmStart, in_s, instant, of_kind, rfc, secret_of, staff
 from tests.waiting import until_sync
 
 HALL: dict[str, Any] = {
@@ -27,6 +31,13 @@ HALL: dict[str, Any] = {
     "areas": [{"id": "east", "name": "East", "wards": ["petts-wood"]}],
     "duty": [{"person": "br-1", "role": "broker", "hours": "otherwise"}],
 }
+
+SOON = timedelta(seconds=3)
+TOWN = HALL | {"id": "town", "name": "The Town", "placing_overrides": {"standard": {"link_lasts": "3s"}}}
+GOOD = dict.fromkeys(("overall", "safe", "effective", "caring", "responsive", "well_led"), "good")
+ACE = {"id": "ace", "name": "Ace Homecare Ltd", "tier": "patch", "areas": ["east"], "rating": GOOD}
+BEE = ACE | {"id": "bee", "name": "Bee Homecare Ltd"}
+LASTS = timedelta(days=42)
 
 
 class Browser:
@@ -58,7 +69,7 @@ class Browser:
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory, warm: WarmStart) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("hall")
-    with Daemon(folder, desks=[HALL], providers=["ace", "bee"], warm=warm) as daemon:
+    with Daemon(folder, desks=[HALL, TOWN], providers=["ace", "bee"], warm=warm) as daemon:
         yield daemon
 
 
@@ -89,3 +100,65 @@ def test_nobody_of_a_provider_sees_anything_of_the_council_on_the_same_installat
             answer = api.call("GET", f"/v1/desks/hall/{path}")
             assert answer.status == 403, f"{role} {path}"
             assert answer.body["error"]["code"] in ("role", "desk")
+
+
+def placed(daemon: Daemon, desk: str) -> list[str]:
+    """A package is sent out there, and two providers are asked: their minted ids."""
+    broker = daemon.api("broker", desk=desk)
+    broker.people(staff("br-1") | {"name": "Bea Rowan"})
+    broker.put("./providers", {"providers": [ACE, BEE]})
+    package = {"kind": "standard", "area": "east", "hours_week": 7, "visits": [30, 30], "by": "br-1"}
+    package |= {"id": "pk-1", "start": rfc(in_s(2 * 86_400))}
+    answer = broker.call("POST", "./placements", package)
+    assert answer.status == 201, answer
+    (opened,) = of_kind(broker.facts(), "RoundOpened")
+    return list(json.loads(opened["body"])["asked"])
+
+
+def link(daemon: Daemon, desk: str, person: str, lasts: timedelta = LASTS) -> Link:
+    """What the daemon signs, from what its journal says."""
+    (received,) = of_kind(daemon.api("broker", desk=desk).facts(), "PlacementReceived")
+    until = instant(received["at"]) + lasts
+    return Link(purpose="bid", desk=desk, intent=received["subject"], person=person, until=until)
+
+
+def test_a_link_opens_after_a_kill_too_until_its_end_until_it_is_revoked_and_no_other_does(
+    daemon: Daemon,
+) -> None:
+    ace, bee = placed(daemon, "hall")
+    there, _ = placed(daemon, "town")
+    key = daemon.data / "links.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+
+    def path(made: Link) -> str:
+        return "/b/" + sign(key.read_bytes(), made)
+
+    own, theirs = link(daemon, "hall", ace), link(daemon, "hall", bee)
+    soon = link(daemon, "town", there, SOON)
+    daemon.kill()
+    daemon.start()
+    browser = Browser(daemon)
+    for one in (own, theirs):
+        assert browser.go(path(one))[0] == 200
+    strangers = (
+        "/b/x",
+        path(own)[:-1] + ("1" if path(own)[-1] != "1" else "2"),
+        path(replace(own, desk="town")),
+        path(replace(own, person=there)),
+        path(replace(own, purpose="recording")),
+        path(replace(own, until=own.until + timedelta(days=1))),
+        "/b/" + sign(b"another key of thirty-two bytes..", own),
+    )
+    for stranger in strangers:
+        assert browser.go(stranger)[0] == 404, stranger
+    until_sync(lambda: browser.go(path(soon))[0] == 403, what="the link of the other council ends")
+    assert browser.go(path(soon), action="decline", reason="no_capacity")[0] == 403
+    revoke = {"action": "revoke_link", "provider": own.person, "by": "br-1"}
+    answer = daemon.api("broker", desk="hall").call("POST", "./placements/pk-1/actions", revoke)
+    assert answer.status == 200, answer
+    assert browser.go(path(own))[0] == 403
+    assert browser.go(path(theirs))[0] == 200
+    assert not any(one.removeprefix("/b/") in daemon.log for one in (path(own), path(theirs), *strangers[1:]))
+    for desk in ("hall", "town"):
+        asked = of_kind(daemon.api("broker", desk=desk).facts(), "BidDeclined")
+        assert asked == [], "GET acts on nothing, and a link that has ended neither"
