@@ -32,6 +32,7 @@ HALL: dict[str, Any] = {
     "duty": [{"person": "br-1", "role": "broker", "hours": "otherwise"}],
 }
 
+PACKAGES = "/desks/hall/placements"
 SOON = timedelta(seconds=3)
 TOWN = HALL | {"id": "town", "name": "The Town", "placing_overrides": {"standard": {"link_lasts": "3s"}}}
 GOOD = dict.fromkeys(("overall", "safe", "effective", "caring", "responsive", "well_led"), "good")
@@ -75,21 +76,21 @@ def daemon(tmp_path_factory: pytest.TempPathFactory, warm: WarmStart) -> Iterato
 
 def test_a_broker_signs_in_with_their_own_secret_until_it_is_taken_out(daemon: Daemon) -> None:
     browser, secret = Browser(daemon), secret_of("broker", "hall")
-    assert (
-        browser.go("/board/bright")[0] == 200
-    )  # without a password the board is the office's, on this machine
-    assert browser.go("/board/hall")[:2] == (200, "/sign-in")
-    assert browser.sign_in(secret_of("provider", "hall", "ace"), "/board/hall")[0] == 403
-    assert browser.sign_in(secret, "/board/hall")[:2] == (200, "/board/hall")
+    # without a password the board is the office's, on this machine
+    assert browser.go("/board/bright")[0] == 200
+    assert browser.go(PACKAGES)[:2] == (200, "/sign-in")
+    assert browser.sign_in(secret_of("provider", "hall", "ace"), PACKAGES)[0] == 403
+    assert browser.sign_in(secret, PACKAGES)[:2] == (200, PACKAGES)
+    assert browser.go("/")[:2] == (200, PACKAGES)
     assert browser.go("/board/bright")[0] == 403
     whole = daemon.config.read_text()
     block = next(one for one in whole.split("[[http.token]]") if 'role = "broker"' in one)
     daemon.config.write_text(whole.replace("[[http.token]]" + block, ""))
     daemon.send(signal.SIGHUP)
-    until_sync(lambda: browser.go("/board/hall")[1] == "/sign-in", what="the session ends with its token")
+    until_sync(lambda: browser.go(PACKAGES)[1] == "/sign-in", what="the session ends with its token")
     daemon.config.write_text(whole)
     daemon.send(signal.SIGHUP)
-    until_sync(lambda: browser.go("/board/hall")[1] == "/board/hall", what="the token holds again")
+    until_sync(lambda: browser.go(PACKAGES)[1] == PACKAGES, what="the token holds again")
     assert secret not in daemon.log
 
 
