@@ -145,6 +145,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+NOT_YET = frozenset({"/v1/desks/{desk}/register", "/v1/desks/{desk}/register.csv", "/desks/{desk}/register"})
+"""Paths whose rules are settled and which nothing serves yet. Whoever serves one takes it out of here."""
+
+
 def refusal(
     rule: Rule, who: Credential, desk: str | None, kind_of: Callable[[str], DeskKind | None]
 ) -> ApiProblem | None:

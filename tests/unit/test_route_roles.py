@@ -21,7 +21,7 @@ from config.load import load_text
 from config.policy import DeskKind
 from config.tokens import SIGNS_IN
 from connectors.board import BoardOptions
-from connectors.http_access import ROLES, RULES, Role, Rule, refusal
+from connectors.http_access import NOT_YET, ROLES, RULES, Role, Rule, refusal
 from connectors.http_api import build_app
 from connectors.ports import Credential
 from connectors.twilio.webhooks import routes as twilio_routes
@@ -120,6 +120,16 @@ async def test_every_route_of_the_daemon_is_in_the_table(tmp_path: Path) -> None
     assert len(served) > 50
     assert served <= PAGE.keys(), "a route that is not in the table"
     assert ("POST", "/twilio/sms") in served
+
+
+async def test_what_is_in_the_table_is_served_or_stands_there_as_not_yet() -> None:
+    async with everything() as client:
+        assert isinstance(client.server, TestServer)
+        served = set(routes_of(client.server.app))
+    missing = {path for method, path in PAGE if (method, path) not in served}
+    assert missing == NOT_YET
+    rows = [line for line in INTERFACE.read_text().splitlines() if "| *not yet* |" in line]
+    assert {row.split("`")[1].split(" ")[1] for row in rows} == NOT_YET
 
 
 def test_a_route_that_is_not_in_the_table_keeps_the_daemon_from_starting() -> None:
