@@ -209,6 +209,17 @@ class Journal:
                 found.append((late.total_seconds(), bool(json.loads(body).get("time_critical"))))
         return found
 
+    def late(self, kind: str) -> list[float]:
+        """For each new fact of the kind that a deadline caused: seconds from its due time to its decision."""
+        found = []
+        for desk, head in self._heads.items():
+            for at, due_at in self._db.execute(
+                "SELECT at, due_at FROM fact WHERE id > ? AND id < ? AND kind = ? AND due_at IS NOT NULL",
+                (head, (desk + 1) << SEQ_BITS, kind),
+            ):
+                found.append((datetime.fromisoformat(at) - datetime.fromisoformat(due_at)).total_seconds())
+        return found
+
     def close(self) -> None:
         self._db.close()
 
