@@ -684,6 +684,15 @@ async def test_a_provider_s_page_is_the_same_bytes_whatever_its_rivals_do() -> N
             assert word not in plain(before)
 
 
+async def test_the_live_stream_and_the_pages_of_the_council_open_to_no_link_and_to_no_stranger(
+    hall: FakeCouncil, anybody: Client
+) -> None:
+    for path in (f"{LIST}/events", f"{LIST}/fragment", AT):
+        assert (await anybody.get(path)).status in (401, 403)
+        assert (await anybody.get(path, headers={"Authorization": f"Bearer {LETTERS}"})).status in (401, 403)
+    assert (await anybody.get(f"/b/{LETTERS}/events")).status == 404
+
+
 async def test_whoever_was_not_asked_learns_nothing_by_a_link_of_theirs() -> None:
     async with real_hall() as (edge, client):
         await edge.place(id="ref-1")
