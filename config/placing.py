@@ -102,6 +102,12 @@ class PlacingPolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     patch_tier: str = "patch"
     patch_target: tuple[float, float] = (0.6, 0.7)
     """The share of placements that should be with patch providers."""
+    persistent_in_a_row: int = 3
+    """So many packages in a row declined, or left without an answer, are spoken of in the contract meeting (appendix A:
+    "persistent declines"; the numbers are ours)."""
+    persistent_share: float = 0.5
+    """Or more than this share of those that were answered for or not, where they are at least `persistent_at_least`."""
+    persistent_at_least: int = 5
     cutoff: Cutoff | None = None
     at_most: timedelta | None = None
     """The longest that such a package lasts (discharge: six weeks)."""

@@ -159,6 +159,11 @@ def _of_the_whole(policy: PlacingPolicy) -> Iterator[Wrong]:
             code="policy_conflict",
             severity="warning",
         )
+    if not 0 <= policy.persistent_share <= 1:
+        yield Wrong(key="persistent_share", message="not a share", expected="from 0 to 1, such as 0.5")
+    for key in ("persistent_in_a_row", "persistent_at_least"):
+        if getattr(policy, key) < 1:
+            yield Wrong(key=key, message="everybody would be spoken of", expected="a number above 0")
     if len(set(policy.ties)) < len(policy.ties):
         yield _conflict("ties", "a tie-break stands here twice", "each of them once")
 

@@ -12,6 +12,7 @@ from config.policy import Duty
 from escalation.people import LineView, PersonView
 from monitor.core.placing.inputs import (
     BidGiven,
+    BidRefusedByProvider,
     LocalScore,
     PackageReceived,
     PackageSaid,
@@ -80,6 +81,11 @@ class Council(Desk):
         """A provider can take it, from the day on which it is wanted."""
         values: dict[str, Any] = {"start": self.placement(ref).package.start, "source": "link"}
         return self.tell(BidGiven(placement=ref, provider=provider, **values | more))
+
+    def declines(self, provider: str, ref: str = "k1", **more: Any) -> Decision:
+        """A provider does not take it."""
+        values: dict[str, Any] = {"reason": "no_capacity", "source": "link"}
+        return self.tell(BidRefusedByProvider(placement=ref, provider=provider, **values | more))
 
     def placement(self, ref: str = "k1") -> Placement:
         """The package as it stands."""

@@ -161,6 +161,9 @@ WRONG = """
 across_closing = "pause"
 hours_limit = 0
 patch_target = [0.7, 0.6]
+persistent_share = 1.1
+persistent_in_a_row = 0
+persistent_at_least = 0
 ties = ["drawn", "drawn"]
 patch_tier = "patches"
 confirm_within = "1h"
@@ -204,6 +207,9 @@ def test_all_values_that_make_no_sense_are_named_at_once(tmp_path: Path) -> None
         ("across_closing", "policy_conflict", "error"),
         ("hours_limit", "policy_value", "error"),
         ("patch_target", "policy_value", "error"),
+        ("persistent_share", "policy_value", "error"),
+        ("persistent_in_a_row", "policy_value", "error"),
+        ("persistent_at_least", "policy_value", "error"),
         ("ties", "policy_conflict", "error"),
         ("fair_share", "policy_conflict", "warning"),
         ("confirm_reminder", "policy_conflict", "error"),

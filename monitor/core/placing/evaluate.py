@@ -157,12 +157,13 @@ def _keys(policy: PlacingPolicy, placement: Placement, run: RoundRun) -> list[tu
 
 
 def _first(policy: PlacingPolicy, held: Round) -> tuple[str, ...]:
-    """Before the ties: the order of the line, of a round in which one is asked after another; else fair share."""
+    """Before the ties: the order of the line, of a round in which one is asked after another; else fair share, unless
+    the policy gives it another place among its ties."""
     if held.rule != "open":
         return ("line",)
     if held.order != "together":
         return (held.order,)
-    return ("hours_held",) if shares(policy, held) else ()
+    return ("hours_held",) if "hours_held" not in policy.ties else ()
 
 
 def shares(policy: PlacingPolicy, held: Round) -> bool:

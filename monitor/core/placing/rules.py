@@ -116,14 +116,14 @@ def declared(case: Case) -> tuple[int | None, datetime | None]:
 
 
 def counts_from(provider: Provider, bid: Bid) -> datetime:
-    """From when on packages come on top of the hours as declared; what was won on the day of the declaration stands
-    in them (ours)."""
-    said = provider.said
-    if bid.hours_declared is not None:
-        return bid.at
-    if said.hours_declared is None or said.declared_on is None:
-        return provider.since
-    return noon(said.declared_on) + timedelta(hours=12)
+    """From when on packages come on top of the hours as declared."""
+    return bid.at if bid.hours_declared is not None else told_from(provider)
+
+
+def told_from(provider: Provider) -> datetime:
+    """As `counts_from`, without a bid: what was won on the day of the declaration stands in the hours (ours)."""
+    day = provider.said.declared_on
+    return noon(day) + timedelta(hours=12) if day is not None else provider.since
 
 
 def noon(day: date) -> datetime:

@@ -394,3 +394,74 @@ class BidReceipt(Struct, frozen=True, kw_only=True, gc=False):
     start: datetime | None = None
     changes: int | None = None
     warnings: tuple[MarkView, ...] = ()
+
+
+# --- the register ---
+
+Persistent = Literal["in_a_row", "share"]
+"""Why a provider is listed for the contract meeting: so many declines and silences in a row, or too large a share."""
+Target = Literal["below", "within", "above", "none_placed"]
+
+
+class Within(Struct, frozen=True, kw_only=True, gc=False):
+    """Of the packages of a kind whose answer is known, `of`: how many were answered within that many seconds. Silence
+    is no answer."""
+
+    kind: PlacementKind
+    limit_s: int
+    answered: int
+    of: int
+
+
+class RegisterRow(Struct, frozen=True, kw_only=True, gc=False):
+    """One provider over the span. Each package is counted once, by what the provider said of it last.
+
+    `bid`, `declined`, `silent`, `withdrew` and `unanswered` (still asked, or cut short before its time was over) make
+    up `offered`. `late`: something came after the window. `won`: awarded, and still theirs.
+    """
+
+    provider: str
+    tier: str
+    active: bool
+    offered: int
+    bid: int
+    declined: int
+    declined_for: dict[DeclineReason, int]
+    silent: int
+    withdrew: int
+    unanswered: int
+    late: int
+    won: int
+    taken_back: int
+    median_s: int | None
+    """Seconds from being asked to the first answer."""
+    within: tuple[Within, ...]
+    minutes_held: int
+    """Minutes a week of packages that it has now."""
+    hours_declared: int | None
+    declared_on: date | None
+    minutes_since: int
+    """Minutes a week that came since it declared its hours."""
+    hours_limit: int | None
+    in_a_row: int
+    """Declines, withdrawals and silences, the last ones without a bid between them."""
+    refused_share: float | None
+    persistent: tuple[Persistent, ...] = ()
+    name: str = ""
+
+
+class RegisterView(Struct, frozen=True, kw_only=True, gc=False):
+    """What the council knows of its providers' answers from `since` until `until`, for the contract meetings."""
+
+    since: datetime
+    until: datetime
+    rows: tuple[RegisterRow, ...]
+    placed: int
+    placed_with_patch: int
+    patch_share: float | None
+    patch_target: tuple[float, float]
+    target: Target
+    in_a_row: int
+    """From how many in a row on a provider is listed."""
+    share: float
+    at_least: int
