@@ -8,6 +8,7 @@ decided by the core, which records it; what could not be understood is a 400 tha
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
@@ -19,7 +20,7 @@ from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, Placement
 from connectors.ports import ApiProblem, EdgeError, EvidenceRow
 from monitor.core.evidence import Evidence
 from monitor.core.inputs import PeopleReceived
-from monitor.core.placing import anonymous
+from monitor.core.placing import anonymous, bids
 from monitor.core.placing.inputs import (
     DECLINE_REASONS,
     OVERRIDE_REASONS,
@@ -59,10 +60,37 @@ MOST_VISITS = 24
 MOST_TEXT = 4_000
 """Characters of a referral's text, of how a bid would be delivered, of a note."""
 TIME_EXPECTED = "expected a time such as 2026-11-24T09:00:00Z, or a local one without its offset"
+_WORDS = re.compile(r"[^\W\d_]+")
 _Value = TypeVar("_Value", bound=str)
 
-SAID: dict[str, tuple[int, str, str | None]] = {}
+SAID: dict[str, tuple[int, str, str | None]] = {
+    # bids
+    "not_asked": (409, "this provider was not asked", "provider"),
+    "link_revoked": (403, "this link was taken back", None),
+    "start_past": (400, "expected a start that lies ahead", "start"),
+    "pass_to": (400, "expected a partner to whom it may be passed on in this round, in time", "pass_to"),
+    "no_bid": (409, "no bid of this provider stands", None),
+    "awarded": (409, "the package is awarded", None),
+    "ended": (409, "the package is placed, or nobody is looked for any more", None),
+    "withdrawn": (409, "the package was withdrawn", None),
+    # what brokers do, and the winner
+    "not_broker": (403, "expected a broker of this desk", "by"),
+    "not_winner": (403, "the package is not this provider's", None),
+    "no_note": (400, "expected why, in words", "note"),
+    "no_late_bid": (409, "no late bid of this provider stands", "provider"),
+    "late_bid": (409, "this bid came late: admit it first, and say why", "provider"),
+    "never_bid": (409, "this provider has not bid", "provider"),
+    "bid_withdrawn": (409, "this provider has withdrawn its bid", "provider"),
+    "not_awarded": (409, "the package is not awarded", None),
+    "already_awarded": (409, "the package is awarded already", None),
+    "already_done": (409, "somebody has done that already", None),
+    "already_ended": (409, "nothing is waited for any more", None),
+    "round_open": (409, "a round is open", None),
+    "no_more_rounds": (409, "there is no other round", None),
+}
 """Why nothing changed, by the core's reason: status, words, path."""
+WANTED = {"withdrawn": "reason", "kind": "kind", "area": "area"}
+"""By the core's name of what it wanted: the field of the body, where that is another one."""
 
 
 class Placing:
@@ -165,8 +193,23 @@ class Placing:
 
     def _marks(self, said: PlacementIn) -> tuple[MarkView, ...]:
         fields = {"text": said.text, "id": said.id or ""}
-        found = [mark for path in sorted(fields) for mark in marks_of(fields[path], path)]
-        return tuple(found)
+        years = anonymous.CHILD_YEARS if said.kind == "children" else anonymous.ADULT_YEARS
+        return tuple(mark for path in sorted(fields) for mark in self.marks_of(fields[path], path, years))
+
+    def marks_of(self, text: str, path: str, years: int = anonymous.ADULT_YEARS) -> tuple[MarkView, ...]:
+        """The places of a field that may name somebody."""
+        today = self._shell.state.calendar.day(self._shell.now())
+        found = anonymous.find(text, today=today, known=self._places(), years=years)
+        return tuple(MarkView(kind=mark.kind, path=path, start=mark.start, end=mark.end) for mark in found)
+
+    def _places(self) -> set[str]:
+        """Words of the council's own wards, areas and providers, which name no service user."""
+        values = self._shell.state.values
+        named = [name for area in values.areas for name in (area.id, *area.wards)]
+        named += [self._shell.directory.full_name(ref) for ref in values.providers]
+        return {
+            word for name in (*named, self._shell.config.name) for word in _WORDS.findall(name.casefold())
+        }
 
     # --- bids ---
 
@@ -185,8 +228,11 @@ class Placing:
             hours_free=_in_range(said.hours_free, "hours_free"),
             hours_declared=_in_range(said.hours_declared, "hours_declared"),
         )
-        await self._told(given, rows, speaker)
-        return self._receipt(ref, provider, "bid", marks_of(said.how, "how"))
+        receipt = await self._told(given, rows, speaker)
+        warnings = self.marks_of(said.how, "how")
+        return self._receipt(
+            ref, provider, "bid", receipt, start=given.start, changes=receipt.change, warnings=warnings
+        )
 
     async def decline(self, placement: str, said: DeclineIn, speaker: Speaker) -> BidReceipt:
         """A provider does not take it. Raises ApiProblem 400, 403, 404, 409."""
@@ -202,17 +248,17 @@ class Placing:
             note=note,
             pass_to=self._provider(said.pass_to, "pass_to") if said.pass_to is not None else None,
         )
-        await self._told(declined, rows, speaker)
-        return self._receipt(ref, provider, "declined", marks_of(said.note, "note"))
+        receipt = await self._told(declined, rows, speaker)
+        return self._receipt(
+            ref, provider, "declined", receipt, warnings=self.marks_of(said.note, "note")
+        )
 
     async def take_back(self, placement: str, said: TakeBackIn, speaker: Speaker) -> BidReceipt:
         """A provider withdraws its bid. Raises ApiProblem 403, 404, 409."""
         provider, by = self._bidder(said.provider, said.by, speaker)
         ref = self._placement(placement, provider, speaker)
-        await self._told(
-            BidTakenBack(placement=ref, provider=provider, source=speaker.source, by=by), (), speaker
-        )
-        return self._receipt(ref, provider, "withdrawn", ())
+        gone = BidTakenBack(placement=ref, provider=provider, source=speaker.source, by=by)
+        return self._receipt(ref, provider, "withdrawn", await self._told(gone, (), speaker))
 
     def _bidder(self, provider: str | None, by: str | None, speaker: Speaker) -> tuple[str, str | None]:
         """For whom it counts, and which broker entered it."""
@@ -235,24 +281,18 @@ class Placing:
         ref: str,
         provider: str,
         what: Literal["bid", "declined", "withdrawn"],
-        warnings: tuple[MarkView, ...],
+        receipt: bids.Receipt,
+        **more: Any,
     ) -> BidReceipt:
-        known = self._shell.state.values.placements[ref]
-        out, now = self._shell.directory.outside, self._shell.now()
-        of_one = [bid for bid in (*known.bids, *known.late) if bid.provider == provider]
-        bid = max(of_one, key=lambda one: one.at) if what == "bid" and of_one else None
-        declined = next((one for one in known.declined if one.provider == provider), None)
-        at = bid.at if bid is not None else declined.at if declined is not None else now
-        late = bid.late if bid is not None else declined is not None and declined.late
+        out = self._shell.directory.outside
         return BidReceipt(
             placement=out(ref),
             provider=out(provider),
             what=what,
-            at=at,
-            late=late,
-            start=bid.start if bid is not None else None,
-            changes=bid.changes if bid is not None else None,
-            warnings=warnings,
+            at=receipt.at,
+            late=receipt.late,
+            closes_at=receipt.until,
+            **more,
         )
 
     # --- what brokers do ---
@@ -453,23 +493,20 @@ class Placing:
     def _refused(self, code: str, detail: dict[str, Any]) -> ApiProblem:
         if code == "not_found":
             return _not_found()
-        extra: dict[str, Any] = {}
-        if "by" in detail:
-            extra = {"by": self._shell.directory.outside(detail["by"]), "at": detail.get("at")}
-        if "expected" in detail:
-            extra["expected"] = list(detail["expected"])
-        if code in SAID:
+        extra = self._beside(detail)
+        if code in SAID and (code not in WANTED or "expected" not in detail):
             status, words, path = SAID[code]
             return ApiProblem(status, code, words, path, extra=extra)
-        if "expected" in detail:
-            return ApiProblem(400, code, f"expected {', '.join(detail['expected'])}", code, extra=extra)
-        return ApiProblem(409, code, "this changes nothing any more", extra=extra)
+        expected = ", ".join(detail.get("expected", ()))
+        path = WANTED.get(code, code)
+        return ApiProblem(400, "unknown_kind" if code == "kind" else "missing", f"expected {expected}", path, extra)
 
-
-def marks_of(text: str, path: str) -> tuple[MarkView, ...]:
-    """The places of a field that may name somebody."""
-    found = anonymous.find(text)
-    return tuple(MarkView(kind=mark.kind, path=path, start=mark.start, end=mark.end) for mark in found)
+    def _beside(self, detail: dict[str, Any]) -> dict[str, Any]:
+        """What else is said: who was first and when, what was expected."""
+        out = self._shell.directory.outside
+        extra = {name: detail[name] for name in ("at", "reason", "expected") if name in detail}
+        extra |= {name: out(detail[name]) for name in ("by", "provider") if detail.get(name)}
+        return {"by": None} | extra if "at" in extra else extra
 
 
 def _not_anonymous(marks: tuple[MarkView, ...]) -> ApiProblem:

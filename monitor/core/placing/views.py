@@ -391,6 +391,8 @@ class BidReceipt(Struct, frozen=True, kw_only=True, gc=False):
     what: Literal["bid", "declined", "withdrawn"]
     at: datetime
     late: bool
+    closes_at: datetime
+    """Until when it may be changed."""
     start: datetime | None = None
     changes: int | None = None
     warnings: tuple[MarkView, ...] = ()
