@@ -12,9 +12,10 @@ from aiohttp import web
 from msgspec import Struct
 
 from connectors.http_access import CREDENTIAL
-from connectors.http_wire import Limits, as_json, decode, flag, read_whole
+from connectors.http_wire import Limits, as_json, decode, flag, put_aside, read_whole
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
 from connectors.ports import ApiProblem, Credential, Desks
+from monitor.core.placing.views import BidReceipt
 
 _Body = TypeVar("_Body")
 Handlers = Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]
@@ -88,12 +89,32 @@ class PlacingApi:
         return as_json(await self._desks.placement(desk, name))
 
     async def post_bid(self, request: web.Request) -> web.Response:
-        said, at = await self._body(request, BidIn), _at(request)
-        return as_json(await self._desks.bid(*at, said, speaker_of(request[CREDENTIAL])))
+        at, speaker = _at(request), speaker_of(request[CREDENTIAL])
+
+        async def bid(raw: bytes) -> BidReceipt:
+            return await self._desks.bid(*at, decode(raw, BidIn), speaker)
+
+        return await self._kept(request, bid)
 
     async def post_decline(self, request: web.Request) -> web.Response:
-        said, at = await self._body(request, DeclineIn), _at(request)
-        return as_json(await self._desks.decline(*at, said, speaker_of(request[CREDENTIAL])))
+        at, speaker = _at(request), speaker_of(request[CREDENTIAL])
+
+        async def decline(raw: bytes) -> BidReceipt:
+            return await self._desks.decline(*at, decode(raw, DeclineIn), speaker)
+
+        return await self._kept(request, decline)
+
+    async def _kept(
+        self, request: web.Request, take: Callable[[bytes], Awaitable[BidReceipt]]
+    ) -> web.Response:
+        """What a provider said and we could not read is put aside before it is told so."""
+        raw = await read_whole(request, self._limits.action_bytes, self._limits)
+        try:
+            return as_json(await take(raw))
+        except ApiProblem as problem:
+            if problem.status == 400:
+                await put_aside(self._desks, request.match_info["desk"], "http", "bad_body", raw)
+            raise
 
     async def post_withdraw(self, request: web.Request) -> web.Response:
         said, at = await self._body(request, TakeBackIn), _at(request)

@@ -249,9 +249,7 @@ class Placing:
             pass_to=self._provider(said.pass_to, "pass_to") if said.pass_to is not None else None,
         )
         receipt = await self._told(declined, rows, speaker)
-        return self._receipt(
-            ref, provider, "declined", receipt, warnings=self.marks_of(said.note, "note")
-        )
+        return self._receipt(ref, provider, "declined", receipt, warnings=self.marks_of(said.note, "note"))
 
     async def take_back(self, placement: str, said: TakeBackIn, speaker: Speaker) -> BidReceipt:
         """A provider withdraws its bid. Raises ApiProblem 403, 404, 409."""
@@ -264,7 +262,7 @@ class Placing:
         """For whom it counts, and which broker entered it."""
         if speaker.provider is None:
             return self._provider(provider, "provider"), self._broker(by, speaker)
-        own = self._provider(speaker.provider, "provider")
+        own = self._own_provider(speaker.provider)
         if by is not None or (provider is not None and self._known_provider(provider) != own):
             raise ApiProblem(403, "identity", "this credential bids for one provider alone", "provider")
         return own, None
@@ -304,7 +302,7 @@ class Placing:
         if speaker.provider is not None and action != "confirm_first_visit":
             raise ApiProblem(403, "role", "a provider confirms its first visit, and does nothing else here")
         by = (
-            self._provider(speaker.provider, "provider")
+            self._own_provider(speaker.provider)
             if speaker.provider is not None
             else self._broker(said.by, speaker)
         )
@@ -499,12 +497,15 @@ class Placing:
             return ApiProblem(status, code, words, path, extra=extra)
         expected = ", ".join(detail.get("expected", ()))
         path = WANTED.get(code, code)
-        return ApiProblem(400, "unknown_kind" if code == "kind" else "missing", f"expected {expected}", path, extra)
+        return ApiProblem(
+            400, "unknown_kind" if code == "kind" else "missing", f"expected {expected}", path, extra
+        )
 
     def _beside(self, detail: dict[str, Any]) -> dict[str, Any]:
         """What else is said: who was first and when, what was expected."""
         out = self._shell.directory.outside
-        extra = {name: detail[name] for name in ("at", "reason", "expected") if name in detail}
+        said = ("at", "reason", "expected")
+        extra: dict[str, Any] = {name: detail[name] for name in said if name in detail}
         extra |= {name: out(detail[name]) for name in ("by", "provider") if detail.get(name)}
         return {"by": None} | extra if "at" in extra else extra
 

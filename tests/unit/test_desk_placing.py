@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from tests.unit.council_edge import council, provider, rfc
+from connectors.placing_in import BidIn, Speaker
+from monitor.desk_providers import Providers
+from tests.unit.council_edge import BROKER, Edge, council, own, provider, rfc
 
 
 async def test_a_package_is_placed_under_the_caller_s_own_id_and_its_first_round_opens() -> None:
@@ -89,7 +92,7 @@ async def test_a_kind_that_the_desk_does_not_place_is_refused_by_its_name() -> N
         problem = await edge.refused(edge.place(kind="children"))
         assert (problem.status, problem.code, problem.extra["expected"]) == (
             400,
-            "kind",
+            "unknown_kind",
             ["discharge", "standard"],
         )
 
@@ -156,8 +159,6 @@ async def test_one_bad_provider_is_named_with_its_path_and_harms_no_other(
 ) -> None:
     async with council() as edge:
         items = [provider("new-1") | more, provider("new-2")]
-        from monitor.desk_providers import Providers
-
         answer = await Providers(edge.shell, ["bright"]).put(items)
         assert (answer.new, answer.changed) == (1, 0)
         (problem,) = answer.problems
@@ -202,3 +203,165 @@ async def test_a_provider_that_was_never_asked_finds_nothing() -> None:
         nothing = await edge.refused(edge.own("sea", "ref-2"))
         assert (problem.status, problem.code, str(problem)) == (nothing.status, nothing.code, str(nothing))
         assert (await edge.own("ace")).state == "open"
+
+
+async def own_bytes(edge: Edge, name: str) -> bytes:
+    return msgspec.json.encode([await edge.own(name), await edge.placing.owned(name, only_open=False)])
+
+
+async def as_ace_sees_it(meddle: Any) -> list[bytes]:
+    """What `ace` is answered from the referral to the end, while `bee` does what `meddle` does at each step."""
+    async with council() as edge:
+        seen = []
+        await edge.place(id="ref-1", text="Two carers, hoist.", start="2026-11-25T08:00:00Z")
+        await meddle(edge, 0)
+        seen.append(await own_bytes(edge, "ace"))
+        receipt = await edge.bid("ace", start="2026-11-25T08:00:00Z", how="Our east team.")
+        seen.append(msgspec.json.encode(receipt))
+        await meddle(edge, 1)
+        seen.append(await own_bytes(edge, "ace"))
+        seen.append(msgspec.json.encode(await edge.bid("ace", start="2026-11-25T09:00:00Z")))
+        edge.wait(minutes=60)
+        await meddle(edge, 2)
+        seen.append(await own_bytes(edge, "ace"))
+        seen.append(msgspec.json.encode(await edge.take_back("ace")))
+        seen.append(msgspec.json.encode(await edge.bid("ace", start="2026-11-25T10:00:00Z")))
+        edge.wait(minutes=61)
+        seen.append(await own_bytes(edge, "ace"))
+        problem = await edge.refused(edge.own("ace", "ref-2"))
+        seen.append(str(problem).encode())
+        return seen
+
+
+async def nothing(edge: Edge, step: int) -> None:
+    return None
+
+
+async def bids(edge: Edge, step: int) -> None:
+    """Bids, changes, withdraws; its words and its start are its own."""
+    if step == 2:
+        await edge.take_back("bee")
+    await edge.bid("bee", start="2026-11-25T07:00:00Z", how="Bee was here")
+
+
+async def declines(edge: Edge, step: int) -> None:
+    await edge.decline("bee", note="no room")
+
+
+@pytest.mark.parametrize("meddle", [bids, declines])
+async def test_nothing_that_a_provider_is_answered_depends_on_another_s_bid(meddle: Any) -> None:
+    alone = await as_ace_sees_it(nothing)
+    beside = await as_ace_sees_it(meddle)
+    assert beside == alone
+    assert b"bee" not in b"".join(beside).lower()
+
+
+async def test_a_bid_has_a_receipt_and_the_broker_sees_it_whole() -> None:
+    async with council() as edge:
+        await edge.place(id="ref-1")
+        receipt = await edge.bid("ace", how="Ring Edna Moss first", hours_free=30, hours_declared=950)
+        assert (receipt.what, receipt.late, receipt.changes, receipt.at) == ("bid", False, 0, edge.clock.at)
+        assert [(mark.kind, mark.path) for mark in receipt.warnings] == [("name", "how")]
+        (bid,) = (await edge.placing.one("ref-1")).bids
+        assert (bid.provider, bid.how, bid.hours_free, bid.source) == (
+            "ace",
+            "Ring Edna Moss first",
+            30,
+            "api",
+        )
+        assert [one.how for one in (await edge.placing.all(only_open=True))[0].bids] == [None]
+
+
+@pytest.mark.parametrize(("after", "late"), [({"hours": 2, "milliseconds": -1}, False), ({"hours": 2}, True)])
+async def test_a_bid_is_late_from_the_close_on_by_its_receipt(after: dict[str, float], late: bool) -> None:
+    async with council() as edge:
+        await edge.place(id="ref-1")
+        edge.wait(**after)
+        assert (await edge.bid("ace")).late is late
+
+
+async def test_a_broker_enters_a_bid_by_telephone_under_their_name() -> None:
+    async with council() as edge:
+        await edge.place(id="ref-1")
+        said = BidIn(start=rfc(edge, days=2), provider="bee", by="bea")
+        receipt = await edge.placing.bid("ref-1", said, Speaker(source="broker"))
+        (bid,) = (await edge.placing.one("ref-1")).bids
+        assert (receipt.provider, bid.by, bid.source) == ("bee", "bea", "broker")
+
+
+@pytest.mark.parametrize(
+    ("said", "speaker", "answer"),
+    [
+        ({"start": "soon"}, own("ace"), (400, "bad_time", "start")),
+        ({"start": "2026-11-22T08:00:00Z"}, own("ace"), (400, "start_past", "start")),
+        ({"hours_free": -1}, own("ace"), (400, "out_of_range", "hours_free")),
+        ({"provider": "bee"}, own("ace"), (403, "identity", "provider")),
+        ({"by": "bea"}, own("ace"), (403, "identity", "provider")),
+        ({}, own("sea"), (404, "not_found", None)),
+        ({}, own("nobody"), (403, "unknown_provider", None)),
+        ({}, BROKER, (400, "unknown_provider", "provider")),
+        ({"provider": "sea"}, BROKER, (409, "not_asked", "provider")),
+        ({"provider": "ace"}, Speaker(source="broker"), (400, "missing", "by")),
+        ({"provider": "ace", "by": "ace"}, Speaker(source="broker"), (400, "unknown_person", "by")),
+    ],
+)
+async def test_a_bid_that_cannot_be_taken_says_why(
+    said: dict[str, Any], speaker: Speaker, answer: tuple[int, str, str | None]
+) -> None:
+    async with council() as edge:
+        await edge.place(id="ref-1")
+        body = msgspec.convert({"start": rfc(edge, days=2)} | said, BidIn)
+        problem = await edge.refused(edge.placing.bid("ref-1", body, speaker))
+        assert (problem.status, problem.code, problem.path) == answer
+
+
+async def test_a_refused_bid_is_on_record() -> None:
+    async with council() as edge:
+        await edge.place(id="ref-1")
+        await edge.refused(edge.bid("ace", start="2026-11-22T08:00:00Z"))
+        await edge.refused(edge.bid("sea"))
+        await edge.refused(edge.take_back("ace"))
+        assert (await edge.kinds()).count("BidRefused") == 3
+
+
+async def test_a_decline_is_one_press_with_a_reason() -> None:
+    async with council() as edge:
+        await edge.place(id="ref-1")
+        assert (await edge.decline("ace", note="full until May")).what == "declined"
+        assert (await edge.own("ace")).declined is not None
+        problem = await edge.refused(edge.decline("bee", reason="busy"))
+        assert (problem.code, problem.path, "no_capacity" in problem.extra["expected"]) == (
+            "unknown_value",
+            "reason",
+            True,
+        )
+
+
+async def test_the_award_the_winner_and_the_first_visit() -> None:
+    async with council() as edge:
+        await edge.place(id="ref-1")
+        await edge.bid("ace")
+        problem = await edge.refused(edge.act("award", provider="ace"))
+        assert (problem.status, problem.path, problem.extra["expected"]) == (400, "reason", ["emergency"])
+        edge.wait(hours=2)
+        view = await edge.act("award")
+        assert (view.stage, view.award.provider if view.award else None) == ("awarded", "ace")
+        assert [(await edge.own(name)).state for name in ("ace", "bee")] == ["won", "closed"]
+        problem = await edge.refused(edge.act("award", provider="bee", reason="choice"))
+        assert (problem.status, problem.code, problem.extra["by"]) == (409, "already_awarded", "bea")
+        said = {"start": rfc(edge, days=2), "end": rfc(edge, days=2, hours=1), "supervisor": True}
+        view = await edge.act("confirm_first_visit", **said)
+        assert view.first_visit is not None
+        assert view.first_visit.supervisor
+
+
+async def test_the_same_ids_hold_after_a_start() -> None:
+    async with council() as edge:
+        start = rfc(edge, days=2)
+        first, _ = await edge.place(id="ref-1", start=start)
+        loaded = await edge.store.load("hall")
+        directory = edge.shell.directory
+        again = type(directory)(lambda prefix: f"{prefix}-new", "Europe/London", 150)
+        again.restore(loaded.people, loaded.people_rev)
+        assert again.known("placement", "ref-1") == first.subject
+        assert again.said(first.subject) == directory.said(first.subject)
