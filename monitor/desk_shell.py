@@ -910,11 +910,15 @@ class DeskShell:
         message = self.engine.state.values.messages.get(key)
         return message if message is not None and message.phase in ("queued", "attempted") else None
 
-    def urgent(self, key: str) -> bool:
-        """About a time-critical visit: first among its equals."""
-        message = self.engine.state.values.messages.get(key)
-        alert = self.engine.state.values.alerts.get(message.alert or "") if message else None
-        return alert is not None and alert.time_critical
+    def rank(self, key: str) -> int:
+        """Its place among its equals: what is about a time-critical visit, about any other, then packages of care, a
+        hospital discharge before others."""
+        message, values = self.engine.state.values.messages.get(key), self.engine.state.values
+        placement = values.placements.get(message.placement or "") if message is not None else None
+        if placement is not None:
+            return 2 if placement.package.kind == "discharge" else 3
+        alert = values.alerts.get(message.alert or "") if message is not None else None
+        return 0 if alert is not None and alert.time_critical else 1
 
     async def attempt(self, key: str) -> OutboundMessage | None:
         """Its turn has come: is it wanted, what are its words; the attempt is on disk when this returns."""

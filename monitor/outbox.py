@@ -36,8 +36,8 @@ class Desk(Protocol):
     def queued(self, key: str) -> Message | None:
         """The message, while it waits for its turn or its answer."""
 
-    def urgent(self, key: str) -> bool:
-        """About a time-critical visit, or help: first among its equals."""
+    def rank(self, key: str) -> int:
+        """Its place among its equals, 0 the first: about a time-critical visit, any other visit, then packages."""
 
     async def attempt(self, key: str) -> OutboundMessage | None:
         """Its turn: decided, rendered, the attempt durable. None: no longer wanted, or the store is away."""
@@ -163,7 +163,7 @@ class Outbox:
         self._count += 1
         entry: Entry = (
             ORDER[message.priority],
-            0 if self._desks[desk].urgent(message.key) else 1,
+            self._desks[desk].rank(message.key),
             1 if message.attempts else 0,
             message.intended_at,
             self._count,

@@ -52,6 +52,7 @@ from monitor.core.alerts import (
     wrong_number,
 )
 from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
+from monitor.core.placing import telling
 from monitor.core.state import Alert, Message
 from monitor.core.views import Purpose, Result
 from monitor.core.work import Decision, Work
@@ -208,6 +209,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return leaving.pointless(work, message)
     if message.purpose == "weather":
         return weather_desk.pointless(work, message)
+    if message.purpose == "package":
+        return telling.pointless(work, message)
     if message.purpose == "ask_worker":
         return asking.wanted_still(work, message)
     if message.template in asking.TIMES_TOLD:

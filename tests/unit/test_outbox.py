@@ -43,8 +43,8 @@ class OneMessage:
     def queued(self, key: str) -> Message | None:
         return self.text
 
-    def urgent(self, key: str) -> bool:
-        return False
+    def rank(self, key: str) -> int:
+        return 1
 
     async def attempt(self, key: str) -> OutboundMessage | None:
         return message(key=key)
@@ -109,8 +109,8 @@ class Ledger:
     def queued(self, key: str) -> Message | None:
         return self.texts[key] if self.texts[key].phase in ("queued", "attempted") else None
 
-    def urgent(self, key: str) -> bool:
-        return False
+    def rank(self, key: str) -> int:
+        return 1
 
     async def attempt(self, key: str) -> OutboundMessage | None:
         if self.texts[key].phase != "queued":

@@ -15,9 +15,6 @@ from monitor.core.placing.model import Bid, Placement
 from monitor.core.state import Alert
 from monitor.core.work import Refusal, Work
 
-UNDECIDED = "BD-30"
-"""To the brokers: the time in which the losers are told has come, and the proposal waits for them."""
-
 
 def awarded(work: Work, ref: str) -> None:
     """The package is theirs: the winner is told, and everybody who bid for it and was not told yet."""
@@ -65,7 +62,7 @@ def on_lost(work: Work, ref: str) -> None:
         if waits and losers_at(run, policy) <= work.now:
             _tell(work, placement, run.index, placement.proposed)
     if placement.stage == "proposed":
-        telling.to_brokers(work, ref, UNDECIDED, about=placement.proposed)
+        telling.undecided(work, ref)
 
 
 def on_papers(work: Work, ref: str) -> None:
@@ -92,6 +89,7 @@ def on_unconfirmed(work: Work, ref: str) -> None:
     """Nothing was confirmed in time: back to the broker, who confirms for them after a telephone call, or sends the
     package back. The award stands until a person decides."""
     summon(work, ref, "unconfirmed")
+    telling.unconfirmed(work, ref)
 
 
 def on_undecided(work: Work, ref: str) -> None:
@@ -124,6 +122,7 @@ def unplaced(work: Work, ref: str) -> None:
     over(work, ref, "unplaced")
     alert = _raise(work, placement, "unplaced")
     work.emit(ref, p.PlacementUnplaced(alert=alert.ref), policy=placement.policy)
+    telling.unplaced(work, ref)
 
 
 def summon(work: Work, ref: str, reason: p.SummonReason) -> None:

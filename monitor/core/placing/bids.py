@@ -45,13 +45,14 @@ def given(work: Work, seen: BidGiven) -> Decision:
     if refusal is not None:
         return _refused(work, seen, refusal)
     index, late = _asked_in(placement, seen.provider), is_late(work, placement, seen.provider)
+    known_late = any(bid.provider == seen.provider and bid.stands for bid in placement.late)
     recorded = p.BidRecorded(
         index=index,
         provider=seen.provider,
         start=seen.start,
         source=seen.source,
         late=late,
-        change=len_before(placement, seen.provider),
+        change=given_before(placement, seen.provider),
         by=seen.by,
         how=seen.how,
         hours_free=seen.hours_free,
@@ -59,6 +60,8 @@ def given(work: Work, seen: BidGiven) -> Decision:
     )
     work.emit(placement.ref, recorded, policy=placement.policy)
     telling.receipt(work, placement.ref, seen.provider, late)
+    if late and not known_late:
+        telling.late_bid(work, placement.ref, seen.provider)
     return _answer(work, placement, seen.provider, late, recorded.change)
 
 
@@ -127,15 +130,15 @@ def _propose_again(work: Work, before: Placement) -> None:
 
 
 def admit_late(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
-    """A late bid is considered all the same, because a broker says why. Refused: `not_broker`, `no_note`,
-    `no_late_bid`, and what is over."""
+    """A late bid is considered all the same, because a broker says why: what was proposed is worked out anew, unless
+    another window runs by now. Refused: `not_broker`, `note`, `no_late_bid`, and what is over."""
     if not telling.is_broker(work, seen.by):
         return Refusal(code="not_broker")
     over = _over(placement)
     if over is not None:
         return over
     if seen.note is None:
-        return Refusal(code="no_note")
+        return Refusal(code="note", detail={"expected": ["why it is considered, in words"]})
     if seen.provider is None or all(bid.provider != seen.provider for bid in placement.late if bid.stands):
         return Refusal(code="no_late_bid")
     admitted = p.LateBidAdmitted(provider=seen.provider, by=seen.by, note=seen.note)
@@ -172,7 +175,7 @@ def standing(placement: Placement, provider: str) -> tuple[Bid, ...]:
     return tuple(bid for bid in (*placement.bids, *placement.late) if bid.provider == provider and bid.stands)
 
 
-def len_before(placement: Placement, provider: str) -> int:
+def given_before(placement: Placement, provider: str) -> int:
     """How many bids came from the provider for this package before."""
     mine = (bid for bid in (*placement.bids, *placement.late) if bid.provider == provider)
     return max((bid.changes + 1 for bid in mine), default=0)

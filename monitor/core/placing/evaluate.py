@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import structs
 
 from config.placing import PlacingPolicy, Round
-from monitor.core.placing import award, ledger, rounds, rules
+from monitor.core.placing import award, ledger, rounds, rules, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.model import Bid, Placement, RoundRun
 from monitor.core.work import Work
@@ -39,6 +39,8 @@ def closed(work: Work, ref: str) -> None:
         rounds.nothing_placed(work, ref)
     elif work.placing(placement).award == "by_itself":
         award.give(work, ref, proposed)
+    else:
+        telling.proposed(work, ref)
 
 
 def rows(work: Work, placement: Placement, run: RoundRun) -> tuple[p.Row, ...]:

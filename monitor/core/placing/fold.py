@@ -48,7 +48,7 @@ def evolve_placement(
         case p.BidRecorded():
             return _answered(_with_bid(known, at, body), body.provider, at, body.late)
         case p.BidWithdrawn():
-            return _withdrawn(known, at, body)
+            return _withdrawn(known, at, body.provider)
         case p.BidDeclined():
             return _answered(_with_declined(known, at, body), body.provider, at, body.late)
         case p.LateBidAdmitted():
@@ -188,9 +188,10 @@ def _answered(known: Placement, provider: str, at: datetime, late: bool) -> Plac
 
 
 def _with_bid(known: Placement, at: datetime, body: p.BidRecorded) -> Placement:
-    """A change takes the place of what it changes; one after the close stands beside what came in time."""
+    """A change takes the place of what it changes; what comes after a withdrawal is a new bid; one after the close
+    stands beside what came in time."""
     before = known.bid_of(body.provider)
-    same = before is not None and before.index == body.index
+    same = before is not None and before.index == body.index and before.stands
     bid = Bid(
         provider=body.provider,
         index=body.index,
@@ -207,8 +208,21 @@ def _with_bid(known: Placement, at: datetime, body: p.BidRecorded) -> Placement:
     )
     if body.late:
         return structs.replace(known, late=_put(known.late, bid))
-    declined = tuple(one for one in known.declined if one.provider != body.provider)
-    return structs.replace(known, bids=_put(known.bids, bid), declined=declined)
+    bids = known.bids if same else _without(known.bids, body.provider)
+    return structs.replace(
+        known,
+        bids=_put(bids, bid),
+        late=_without(known.late, body.provider),
+        declined=_not_declined(known, body.provider),
+    )
+
+
+def _without(bids: tuple[Bid, ...], provider: str) -> tuple[Bid, ...]:
+    return tuple(bid for bid in bids if bid.provider != provider)
+
+
+def _not_declined(known: Placement, provider: str) -> tuple[Declined, ...]:
+    return tuple(one for one in known.declined if one.provider != provider)
 
 
 def _put(bids: tuple[Bid, ...], bid: Bid) -> tuple[Bid, ...]:
@@ -224,15 +238,21 @@ def _admitted(known: Placement, body: p.LateBidAdmitted) -> Placement:
     return structs.replace(
         known,
         bids=_put(known.bids, structs.replace(late, admitted=True)),
-        late=tuple(bid for bid in known.late if bid.provider != body.provider),
+        late=_without(known.late, body.provider),
+        declined=_not_declined(known, body.provider),
     )
 
 
-def _withdrawn(known: Placement, at: datetime, body: p.BidWithdrawn) -> Placement:
-    bids = tuple(
-        structs.replace(bid, withdrawn_at=at) if bid.provider == body.provider else bid for bid in known.bids
+def _withdrawn(known: Placement, at: datetime, provider: str) -> Placement:
+    """Whatever the provider has bid stands no more, in time or late."""
+    return structs.replace(known, bids=_gone(known.bids, provider, at), late=_gone(known.late, provider, at))
+
+
+def _gone(bids: tuple[Bid, ...], provider: str, at: datetime) -> tuple[Bid, ...]:
+    return tuple(
+        structs.replace(bid, withdrawn_at=at) if bid.provider == provider and bid.stands else bid
+        for bid in bids
     )
-    return structs.replace(known, bids=bids)
 
 
 def _with_declined(known: Placement, at: datetime, body: p.BidDeclined) -> Placement:
@@ -247,8 +267,4 @@ def _with_declined(known: Placement, at: datetime, body: p.BidDeclined) -> Place
         note=body.note,
         pass_to=body.pass_to,
     )
-    bids = tuple(
-        structs.replace(bid, withdrawn_at=at) if bid.provider == body.provider and bid.stands else bid
-        for bid in known.bids
-    )
-    return structs.replace(known, declined=(*others, said), bids=bids)
+    return structs.replace(_withdrawn(known, at, body.provider), declined=(*others, said))

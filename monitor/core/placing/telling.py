@@ -16,6 +16,7 @@ from escalation.people import PersonView
 from escalation.track import Contact, ContactChannel
 from monitor.core.alerts import intend, managers, person_for
 from monitor.core.placing.model import Placement
+from monitor.core.state import Message
 from monitor.core.work import Work
 
 INVITED, TURN, REMINDED = "BD-1", "BD-7", "BD-2"
@@ -24,7 +25,7 @@ WITHDREW, DECLINED = "BD-8", "BD-9"
 WON, LOST, CONFIRM = "BD-4", "BD-5", "BD-10"
 TAKEN_BACK, PACKAGE_WITHDRAWN = "BD-11", "BD-12"
 NOTHING_BID, PROPOSED, PAPERS = "BD-6", "BD-14", "BD-15"
-BACK, UNPLACED, FIRST_VISIT = "BD-16", "BD-17", "BD-18"
+UNCONFIRMED, UNPLACED, FIRST_VISIT, UNDECIDED = "BD-16", "BD-17", "BD-18", "BD-30"
 BID_GONE, BID_LATE, NOT_REACHED = "BD-19", "BD-20", "BD-26"
 COPY_BID, COPY_LATE, COPY_WITHDRAWN, COPY_DECLINED = "BD-21", "BD-21B", "BD-22", "BD-23"
 COPY_FIRST_VISIT = "BD-24"
@@ -72,8 +73,11 @@ def receipt(work: Work, ref: str, provider: str, late: bool) -> None:
         to_mailbox(
             work, ref, COPY_LATE if late else COPY_BID, about=provider, at=bid.start, count=bid.changes
         )
-    if late:
-        to_brokers(work, ref, BID_LATE, about=provider, at=until)
+
+
+def late_bid(work: Work, ref: str, provider: str) -> None:
+    """The first bid of theirs after the close: a broker may admit it, and must say why."""
+    to_brokers(work, ref, BID_LATE, about=provider)
 
 
 def withdrawn(work: Work, ref: str, provider: str, late: bool) -> None:
@@ -156,6 +160,13 @@ def proposed(work: Work, ref: str) -> None:
         to_brokers(work, ref, PROPOSED, about=placement.proposed, count=considered)
 
 
+def undecided(work: Work, ref: str) -> None:
+    """Those who bid have been told, or would have to assume, that they lost: the proposal waits still."""
+    placement = work.placement(ref)
+    if placement is not None and placement.proposed is not None:
+        to_brokers(work, ref, UNDECIDED, about=placement.proposed)
+
+
 def nothing_bid(work: Work, ref: str) -> None:
     """A round placed nothing, and the next one opens when the broker says (BD-6)."""
     placement = work.placement(ref)
@@ -164,14 +175,16 @@ def nothing_bid(work: Work, ref: str) -> None:
         to_brokers(work, ref, NOTHING_BID, count=len(run.silent), at=run.closed_at or run.closes_at)
 
 
-def back(work: Work, ref: str, provider: str) -> None:
-    """The package is with the broker again: its winner did not confirm."""
-    to_brokers(work, ref, BACK, about=provider)
+def unconfirmed(work: Work, ref: str) -> None:
+    """The winner has not confirmed in time. The alert summons; this mail says which package it is."""
+    placement = work.placement(ref)
+    if placement is not None and placement.award is not None:
+        to_brokers(work, ref, UNCONFIRMED, about=placement.award.provider, by_text=False)
 
 
 def unplaced(work: Work, ref: str) -> None:
-    """No round is left. The alert summons; this tells everybody on duty beside it."""
-    to_brokers(work, ref, UNPLACED)
+    """No round is left. The alert summons; this mail says which package it is."""
+    to_brokers(work, ref, UNPLACED, by_text=False)
 
 
 def first_visit(work: Work, ref: str) -> None:
@@ -182,6 +195,35 @@ def first_visit(work: Work, ref: str) -> None:
     if visit is not None and award is not None:
         to_brokers(work, ref, FIRST_VISIT, about=award.provider, at=visit.start)
         to_mailbox(work, ref, COPY_FIRST_VISIT, about=award.provider, at=visit.start)
+
+
+# --- still wanted, when its turn has come ---
+
+
+def pointless(work: Work, message: Message) -> str | None:
+    """Why the message need not leave any more: what it says, or asks for, is not so by now."""
+    placement = work.placement(message.placement) if message.placement is not None else None
+    if placement is None:
+        return "package_gone"
+    if message.template in (INVITED, TURN, REMINDED):
+        return _not_asked_now(placement, message)
+    award = placement.award
+    if message.template in (WON, CONFIRM) and (award is None or award.provider != message.person):
+        return "taken_back"
+    if message.template == CONFIRM and placement.first_visit is not None:
+        return "confirmed"
+    if message.template == PAPERS and (award is None or award.papers_sent_at is not None):
+        return "papers_sent"
+    if message.template in (PROPOSED, UNDECIDED) and placement.proposed != message.about:
+        return "proposed_anew"
+    return "awarded" if message.template in (PROPOSED, UNDECIDED) and award is not None else None
+
+
+def _not_asked_now(placement: Placement, message: Message) -> str | None:
+    asked, run = placement.was_asked(message.person), placement.running
+    if asked is None or run is None or asked not in run.asked:
+        return "closed"
+    return "answered" if message.template == REMINDED and asked.answered_at is not None else None
 
 
 # --- by which way ---
@@ -210,6 +252,7 @@ def to_brokers(
     at: datetime | None = None,
     count: int = 0,
     expires_at: datetime | None = None,
+    by_text: bool = True,
 ) -> None:
     """Every broker on duty now, by text and mail; when none of them can be reached, the mailbox alone."""
     reached = [
@@ -222,6 +265,7 @@ def to_brokers(
             at=at,
             count=count,
             expires_at=expires_at,
+            by_text=by_text,
         )
         for broker in brokers(work)
     ]
@@ -273,8 +317,9 @@ def _both(
     at: datetime | None = None,
     count: int = 0,
     expires_at: datetime | None = None,
+    by_text: bool = True,
 ) -> bool:
-    line = view.text_line()
+    line = view.text_line() if by_text else None
     ways: list[tuple[str, ContactChannel]] = [(line.ref, "sms")] if line is not None else []
     ways += [("", "email")] if view.mail else []
     for where, channel in ways:
