@@ -106,7 +106,7 @@ def test_at_two_and_a_half_hours_losers_hear_it_also_when_nobody_has_decided(
 ) -> None:
     desk.until(MONDAY + 2.5 * HOUR - before)
     assert desk.told("BD-5") == told
-    assert desk.told("BD-25") == (["bea"] if told else []), "the broker is reminded that it waits for them"
+    assert desk.told("BD-30") == (["bea"] if told else []), "the broker is reminded that it waits for them"
 
 
 def test_who_is_proposed_has_not_lost_and_can_still_be_awarded_it(desk: After) -> None:
