@@ -213,7 +213,7 @@ class Faults:
         policy = policy_of(self._run.rng, self._run.world.style)
         terms = tuple(msgspec.structs.replace(one, policy=policy) for one in desk.config.contracts)
         desk.config = msgspec.structs.replace(desk.config, policy=policy, contracts=terms)
-        configs = [one.config for one in self._run.world.desks.values()]
+        configs = self._run.configs()
         self._run.machine.configure(configs)
         if policy != self.auditor_policy(desk):
             self._run.auditor.policy(desk.id, policy.late_after, policy.time_critical_late_after)

@@ -97,6 +97,9 @@ class Day(Protocol):
     def comes(self, desk: str, visit: str, worker: str, at: datetime) -> None:
         """A care worker will be at that visit then, and check in."""
 
+    def elsewhere(self, number: str) -> Someone | None:
+        """Who has this telephone, of a desk that has no visits."""
+
 
 class Folk(Network):
     """The provider, with these people on it."""
@@ -106,6 +109,10 @@ class Folk(Network):
         self._day = day
         self._codes: dict[str, list[str]] = {}
         self._rooms: dict[str, dict[str, int]] = {}
+
+    def elsewhere(self, number: str) -> Someone | None:
+        """Brokers and providers too have telephones."""
+        return self._day.elsewhere(number)
 
     def _pick(self, rows: Sequence[tuple[str, int]]) -> str:
         return self.rng.choices([name for name, _ in rows], [weight for _, weight in rows])[0]

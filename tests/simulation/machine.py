@@ -42,6 +42,7 @@ from tests.simulation.broker import Broker, Listener, SimFeed
 from tests.simulation.virtual_time import LIFE, SimClock, VirtualLoop
 
 T = TypeVar("T")
+LINK_KEY = b"every life of a machine signs with the same key"
 
 
 class Telephones(Protocol):
@@ -220,6 +221,7 @@ class SimApp(App):
 
     async def run(self, ready: Callable[[str], None]) -> None:
         """As the product's, without the listener."""
+        self.watch.links.replace_keys([LINK_KEY])
         await self.store.open()
         try:
             for config in self._loaded.desks:

@@ -18,16 +18,20 @@ from unittest.mock import patch
 
 import structlog
 
+from config.load import DeskConfig
 from connectors.ports import ActionIn, ApiProblem, Head, Loaded, OutboundMessage, Record
 from monitor import desk_shell, scheduler
 from monitor.engine import fold
+from tests.simulation import placing_rules
 from tests.simulation.auditor import Auditor, Book, Violation, duty_at
 from tests.simulation.broker import Broker, Stored
+from tests.simulation.council import with_council
 from tests.simulation.faults import Faults
 from tests.simulation.folk import About, Folk
 from tests.simulation.handsets import Handset, body_of
 from tests.simulation.journal import Reading, read
 from tests.simulation.machine import Machine, SimApp, is_down
+from tests.simulation.placings import Placings
 from tests.simulation.rules import broken
 from tests.simulation.virtual_time import (
     SimClock,
@@ -36,7 +40,7 @@ from tests.simulation.virtual_time import (
     run_virtually,
     virtual_apscheduler,
 )
-from tests.simulation.world import CheckIn, Desk, Story, Visit, World, last_visits, make_world
+from tests.simulation.world import CheckIn, Desk, Someone, Story, Visit, World, last_visits, make_world
 
 CALM = timedelta(minutes=18)
 """How long the liveness phase lasts."""
@@ -79,7 +83,9 @@ class Run:
         self.loop = VirtualLoop(real_limit_s)
         self.clock = SimClock(self.loop, self.world.epoch)
         self.broker = Broker(self.loop, Random(f"broker:{seed}"))
-        configs = [desk.config for desk in self.world.desks.values()]
+        self.council = with_council(seed, self.world.style, self.world.epoch, self.world.lasts)
+        self.placings = Placings(self, self.council) if self.council is not None else None
+        configs = self.configs()
         self.machine = Machine(self.loop, self.clock, seed, configs, self.broker)
         self.network = Folk(self.machine, self.world, seed, self)
         self.auditor = Auditor(
@@ -100,6 +106,16 @@ class Run:
         self.faults_end = self.world.epoch + self.world.lasts
         self.uploading = {desk: asyncio.Lock() for desk in self.world.desks}
 
+    def configs(self) -> list[DeskConfig]:
+        """Of every desk, as configured now."""
+        found = [desk.config for desk in self.world.desks.values()]
+        return [*found, self.council.config] if self.council is not None else found
+
+    @property
+    def desk_ids(self) -> tuple[str, ...]:
+        """Every desk, the council's too."""
+        return (*self.world.desks, *([self.council.id] if self.council is not None else ()))
+
     # --- witness and journalist: what is seen goes to the auditor ---
 
     def recorded(self, desk: str, facts: Sequence[Record]) -> None:
@@ -107,6 +123,8 @@ class Run:
         self.outcome.counts.update(fact.kind for fact in facts)
         self.auditor.recorded(desk, facts)
         self._note_messages(desk, facts)
+        if self.placings is not None and self.council is not None and desk == self.council.id:
+            self.placings.recorded(facts)
         if self._dies_here():
             self.loop.call_soon(self._killed)
         if any(fact.kind == "RotaBegun" for fact in facts):
@@ -124,6 +142,10 @@ class Run:
     def about(self, key: str) -> About | None:
         """What that message is about."""
         return self._about.get(key)
+
+    def elsewhere(self, number: str) -> Someone | None:
+        """Who has this telephone, of the council's desk."""
+        return self.council.by_number(number) if self.council is not None else None
 
     def comes(self, desk: str, visit: str, worker: str, at: datetime) -> None:
         """A care worker will be at that visit then, and check in."""
@@ -188,7 +210,7 @@ class Run:
 
     async def _acts(self, desk: str, alert: str, action: ActionIn) -> bool:
         try:
-            await self._insist(lambda app: app.watch.act(desk, alert, action))
+            await self.insist(lambda app: app.watch.act(desk, alert, action))
         except ApiProblem as problem:
             self.auditor.note(f"{alert}: {action.action} was refused: {problem.code}")
             return False
@@ -196,6 +218,8 @@ class Run:
 
     def _some_action(self, desk: str, person: str) -> ActionIn:
         """What somebody does about an alert that they have."""
+        if desk not in self.world.desks:
+            return ActionIn(by=person, action="note", note="rang round")
         workers = [one.id for one in self.world.desks[desk].people.values() if one.role == "care_worker"]
         more: dict[str, Any] = self.rng.choice(
             (
@@ -260,6 +284,8 @@ class Run:
         for desk in self.world.desks.values():
             await self._first_upload(desk)
         self.go(self._rounds())
+        if self.placings is not None:
+            self.go(self.placings.begin())
         for desk in self.world.desks.values():
             self._people_act(desk)
         self.faults.begin()
@@ -286,9 +312,11 @@ class Run:
         self.broker.retained.append(kept)
 
     def _open_books(self) -> None:
-        for desk in self.world.desks.values():
+        council = (self.council,) if self.council is not None else ()
+        for desk in (*self.world.desks.values(), *council):
             policy = desk.config.policy
-            self._retain(desk)
+            if desk.visits:
+                self._retain(desk)
             self.auditor.books[desk.id] = Book(
                 zone=policy.zone,
                 staff={one.number: one.id for one in desk.people.values() if one.role == "staff"},
@@ -302,9 +330,8 @@ class Run:
                     one.number: one.id for one in desk.people.values() if one.role == "service_user"
                 },
                 plain=frozenset(_plain(desk)),
-                care_workers={
-                    one.number: one.id for one in desk.people.values() if one.role == "care_worker"
-                },
+                care_workers={one.number: one.id for one in desk.people.values() if one.role == "care_worker"}
+                | (self.council.professionals() if desk is self.council else {}),
             )
 
     async def until(self, at: datetime) -> None:
@@ -343,27 +370,27 @@ class Run:
         return self.rng.uniform(0.3, self.rng.choice(longest))
 
     def _check_journals(self) -> None:
-        for desk in self.world.desks:
+        for desk in self.desk_ids:
             self.machine.note_journal(desk)
             self.auditor.same_journal(desk, self.machine.journal(desk))
 
     # --- uploads ---
 
     async def _first_upload(self, desk: Desk) -> None:
-        await self._insist(lambda app: app.watch.put_people(desk.id, desk.people_body()))
+        await self.insist(lambda app: app.watch.put_people(desk.id, desk.people_body()))
         await self.upload(desk, {"visits": [visit.row() for visit in desk.visits.values()]}, ())
 
     async def upload(self, desk: Desk, body: dict[str, Any], dropped: Sequence[str]) -> bool:
         self.auditor.rota_sent(desk.id, body["visits"])
         try:
-            await self._insist(lambda app: app.watch.put_rota(desk.id, body, "st-1"))
+            await self.insist(lambda app: app.watch.put_rota(desk.id, body, "st-1"))
         except ApiProblem as problem:
             self.auditor.note(f"upload refused: {problem.code}")
             return False
         self.auditor.rota_taken(desk.id, body["visits"], dropped)
         return True
 
-    async def _insist(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    async def insist(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
         """A client that tries until it is answered."""
         while True:
             try:
@@ -462,17 +489,20 @@ class Run:
         """Every promise is kept, and folding the journal gives the state that the process has."""
         app = self.machine.app
         assert app is not None
-        heads = [await self._replayed(app, desk) for desk in self.world.desks]
+        heads = [await self._replayed(app, desk) for desk in self.desk_ids]
         self._check_journals()
         self.judge()
         self.auditor.all_kept()
         self.outcome.hash = hashlib.sha256(b"".join(heads)).hexdigest()
-        self.outcome.counts["facts"] = sum(len(self.machine.journal(desk)) for desk in self.world.desks)
+        self.outcome.counts["facts"] = sum(len(self.machine.journal(desk)) for desk in self.desk_ids)
 
     def judge(self) -> None:
         """The procedure's rules, over each desk's journal."""
         for desk in self.world.desks:
             for rule, text in broken(self.reading(desk)):
+                self.auditor.fail(rule, text)
+        if self.placings is not None:
+            for rule, text in placing_rules.broken(self.placings.placed()):
                 self.auditor.fail(rule, text)
 
     def reading(self, desk: str) -> Reading:

@@ -171,7 +171,12 @@ class Network:
         self._tell(made, "completed", 3)
 
     def _who(self, made: Made) -> Someone | None:
-        return self._world.desks[made.message.desk].by_number(made.message.to)
+        desk = self._world.desks.get(made.message.desk)
+        return desk.by_number(made.message.to) if desk is not None else self.elsewhere(made.message.to)
+
+    def elsewhere(self, number: str) -> Someone | None:
+        """Who has this telephone, of a desk that has no visits."""
+        return None
 
     # --- what people do ---
 
