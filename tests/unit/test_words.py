@@ -682,6 +682,7 @@ def test_without_a_reference_the_mail_says_that_there_is_none(story: Story) -> N
 NOT_SENT_YET: set[str] = set()
 """Texts whose values come with a part that does not send them yet."""
 WITH_A_PACKAGE = "BD-"
+"""These are about a package and no visit: `test_words_placing` fills every one of them."""
 TO = {"service_user": "SU-7", "next_of_kin": "kin", "care_worker": "cw-1", "staff": "st-1", "council": "edt"}
 
 
