@@ -1,0 +1,152 @@
+"""A first visit from a council's desk to the provider's own: two real engines, each with its store, and stops between
+the writes of the one and of the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import pytest
+
+from config.load import DeskConfig, DutyEntry
+from config.policy import Policy
+from connectors.memory_store import MemoryStore
+from monitor.core.placing.inputs import FirstVisitSettled
+from monitor.desk_shell import DeskShell
+from monitor.directory import Directory
+from monitor.engine import Engine
+from monitor.ids import minter
+from monitor.landing import Landing
+from tests.unit.council_edge import Edge, Nobody, council, rfc
+
+
+class Two:
+    """A council's desk whose winner has a desk of its own here, and that desk."""
+
+    def __init__(self, edge: Edge, office: DeskShell, store: MemoryStore) -> None:
+        self.edge, self.office, self.store = edge, office, store
+        self.landing = Landing(lambda: {"hall": edge.shell, "bright": office})
+
+    async def confirm(self) -> None:
+        """Ace has the package, and says when the first visit is."""
+        await self.edge.provider("ace", desk="bright")
+        await self.edge.place(id="P-1")
+        await self.edge.bid("ace", "P-1")
+        await self.edge.act("award", "P-1", provider="ace", reason="emergency", by="bea")
+        start, end = rfc(self.edge, days=1), rfc(self.edge, days=1, hours=1)
+        await self.edge.act("confirm_first_visit", "P-1", start=start, end=end, supervisor=True, by="bea")
+
+    async def lands(self) -> None:
+        """The process runs until nothing is handed over any more."""
+        running = asyncio.create_task(self.landing.run())
+        for _ in range(200):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        await self.edge.shell.engine.durable()
+
+    async def planned(self) -> list[str]:
+        """The kinds of the provider's facts about visits."""
+        found = [record.kind for record in await self.store.facts("bright", 0)]
+        return [kind for kind in found if kind.startswith("Visit")]
+
+    async def landed(self) -> int:
+        return (await self.edge.kinds()).count("FirstVisitLanded")
+
+
+@asynccontextmanager
+async def two() -> AsyncIterator[Two]:
+    async with council() as edge:
+        store, random = MemoryStore(), Random(6).randbytes
+        mint = minter(random, edge.clock.now)
+        directory = Directory(mint, "Europe/London", 150, mail=True)
+        hooks: Any = Nobody()
+        engine = Engine("bright", store, edge.clock, mint, directory, hooks, off_loop=_at_once)
+        config = DeskConfig(
+            id="bright",
+            kind="provider",
+            name="Bright Care",
+            policy=Policy(),
+            public="off",
+            numbers=(),
+            sender_name=None,
+            telephone=None,
+            duty=(DutyEntry(person="olga", role="office", hours="otherwise"),),
+            council_desks=(),
+        )
+        shell = DeskShell(config, engine, hooks, edge.clock, hooks, mint, random)
+        await store.open()
+        await engine.start()
+        shell.adopt(config, ())
+        task = asyncio.create_task(engine.run())
+        try:
+            yield Two(edge, shell, store)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await store.close()
+
+
+async def _at_once(work: Any) -> bytes:
+    body: bytes = work()
+    return body
+
+
+async def test_a_confirmed_first_visit_stands_in_the_providers_desk_and_the_council_knows_it() -> None:
+    async with two() as desks:
+        await desks.confirm()
+        (placement,) = desks.edge.shell.state.values.placements.values()
+        desks.landing.confirmed("hall", placement.ref)
+        await desks.lands()
+        (visit,) = desks.office.state.values.visits.values()
+        assert desks.office.directory.outside(visit.ref) == "package-hall-P-1"
+        known = desks.edge.shell.state.values.placements[placement.ref].first_visit
+        assert known is not None
+        assert (known.landed, known.start) == (visit.ref, visit.start)
+
+
+async def test_a_stop_right_after_the_confirmation_loses_nothing() -> None:
+    async with two() as desks:
+        await desks.confirm()
+        await desks.lands()
+        assert await desks.planned() == [], "nobody has said a word to the new process"
+        desks.landing.begin()
+        await desks.lands()
+        assert (await desks.planned(), await desks.landed()) == (["VisitPlanned"], 1)
+
+
+async def test_a_stop_between_the_providers_disk_and_the_councils_plans_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with two() as desks:
+        await desks.confirm()
+        tell = desks.edge.shell.tell
+
+        def stopped(seen: Any, evidence: Any = ()) -> Any:
+            if isinstance(seen, FirstVisitSettled):
+                raise asyncio.CancelledError
+            return tell(seen, evidence)
+
+        monkeypatch.setattr(desks.edge.shell, "tell", stopped)
+        desks.landing.begin()
+        await desks.lands()
+        assert (await desks.planned(), await desks.landed()) == (["VisitPlanned"], 0)
+        monkeypatch.undo()
+        desks.landing.begin()
+        await desks.lands()
+        assert (await desks.planned(), await desks.landed()) == (["VisitPlanned"], 1)
+        desks.landing.begin()
+        await desks.lands()
+        assert (await desks.planned(), await desks.landed()) == (["VisitPlanned"], 1)
+
+
+async def test_a_winner_without_a_desk_here_plans_its_visits_elsewhere() -> None:
+    async with two() as desks:
+        await desks.confirm()
+        await desks.edge.provider("ace")
+        desks.landing.begin()
+        await desks.lands()
+        assert (await desks.planned(), await desks.landed()) == ([], 0)
