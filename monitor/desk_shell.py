@@ -118,6 +118,7 @@ FIRST = {
     "not_conditional": "this visit waits for nobody to come home",
     "already_confirmed": "somebody has confirmed that already",
     "already_checked": "it has been checked already",
+    "package_waits": "the package waits for a decision: it ends with that, and not before",
     "not_open": "nobody is waited for any more: there is no time left to agree",
 }
 """Why an action changed nothing: who was first and when stands beside it, where somebody was."""

@@ -150,6 +150,7 @@ class Reads:
                 for absence in self._state.values.absences.values()
                 if absence.service_user == alert.service_user and absence.ended_at is None
             ),
+            placement=out(alert.placement) if alert.placement else None,
         )
 
     def check(self, check: Check) -> CheckView:

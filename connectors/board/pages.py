@@ -252,6 +252,7 @@ class Board:
             "lines": words.timeline(alert) if page.record is None else words.record(page.record, names),
             "here": _board_url(view.desk),
             "page": _alert_url(view.desk, alert.id),
+            "package": one_url(view.desk, alert.placement) if alert.placement else None,
         }
 
     def _render(self, request: web.Request, template: str, status: int = 200, **context: Any) -> web.Response:

@@ -212,6 +212,14 @@ CLOSE_REASONS = {
 }
 """Reason codes of `close` that the page offers."""
 
+
+def close_reasons(alert: AlertView) -> dict[str, str]:
+    """Those that are offered for this alert. About a package nobody is at a door."""
+    if alert.placement is not None:
+        return {"other": CLOSE_REASONS["other"]}
+    return CLOSE_REASONS
+
+
 CHECK_REASONS: dict[CheckReason, str] = {
     "missed": "the visit was missed",
     "unreached": "they could not be reached",

@@ -325,6 +325,8 @@ class AlertView(Struct, frozen=True, kw_only=True):
     """What came of the answerphone, oldest first."""
     absences: tuple[AbsenceView, ...] = ()
     """What is known of absences of whom it is about (spec 7.24)."""
+    placement: str | None = None
+    """Of a council's desk: the package about which it is."""
 
 
 class RotaProblem(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any
 
 from monitor.core.placing import after, award, bids, rounds, telling
 from monitor.core.placing import facts as p
@@ -31,8 +33,8 @@ def _barred(work: Work, placement: Placement, seen: PlacementActed) -> Refusal |
         if award is None or award.provider != seen.by:
             return Refusal(code="not_winner")
     if placement.ended is not None:
-        detail = {"by": placement.ended_by, "at": placement.ended_at, "reason": placement.ended}
-        return Refusal(code="already_ended", detail=detail)
+        first = _first(placement.ended_by, placement.ended_at)
+        return Refusal(code="already_ended", detail=first | {"reason": placement.ended})
     return None
 
 
@@ -44,13 +46,14 @@ def _papers_sent(work: Work, placement: Placement, seen: PlacementActed) -> Refu
     if award is None:
         return Refusal(code="not_awarded")
     if award.papers_sent_at is not None:
-        return _was_first(award.papers_by, award.papers_sent_at)
+        return Refusal(code="already_done", detail=_first(award.papers_by, award.papers_sent_at))
     work.emit(placement.ref, p.PapersSent(by=seen.by), policy=placement.policy)
     return None
 
 
-def _was_first(by: str | None, at: object) -> Refusal:
-    return Refusal(code="already_done", detail={"by": by, "at": at})
+def _first(by: str | None, at: datetime | None) -> dict[str, Any]:
+    """Who was first and when; nobody where it came by itself."""
+    return {"at": at} if by is None else {"by": by, "at": at}
 
 
 def _confirm(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
@@ -60,7 +63,7 @@ def _confirm(work: Work, placement: Placement, seen: PlacementActed) -> Refusal 
     if award is None:
         return Refusal(code="not_awarded")
     if known is not None:
-        return _was_first(known.by or award.provider, known.at)
+        return Refusal(code="already_done", detail=_first(known.by or award.provider, known.at))
     if seen.start is None or seen.start <= work.now:
         return Refusal(code="start", detail={"expected": ["a time to come"]})
     if seen.end is None or seen.end <= seen.start:
@@ -98,10 +101,10 @@ def _send_back(work: Work, placement: Placement, seen: PlacementActed) -> Refusa
 def _open_next(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
     """The broker opens the next round; with a proposal before them only with a note, why it is not followed."""
     if placement.award is not None:
-        return Refusal(code="already_awarded", detail={"by": placement.award.by, "at": placement.award.at})
+        return Refusal(code="already_awarded", detail=_first(placement.award.by, placement.award.at))
     if placement.running is not None:
         run = placement.running
-        return Refusal(code="round_open", detail={"by": run.by, "at": run.opened_at})
+        return Refusal(code="round_open", detail=_first(run.by, run.opened_at))
     if placement.proposed is not None and seen.note is None:
         return Refusal(code="note", detail={"expected": ["why the proposal is not followed, in words"]})
     if not rounds.open_next(work, placement.ref, seen.by):
