@@ -200,7 +200,7 @@ class FakeCouncil(FakeDesks):
         return found
 
     def _receipt(self, placement: str, what: Any) -> BidReceipt:
-        return BidReceipt(placement=placement, provider="ace", what=what, at=NOW, late=False)
+        return BidReceipt(placement=placement, provider="ace", what=what, at=NOW, late=False, closes_at=NOW)
 
     async def bid(self, desk: str, placement: str, said: BidIn, speaker: Speaker) -> BidReceipt:
         self._heard("bid", placement, said, speaker)

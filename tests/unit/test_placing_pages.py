@@ -190,6 +190,18 @@ async def test_the_alert_of_an_unplaced_package_is_taken_on_from_its_card(
     assert [action.action for _, _, action in hall.actions] == ["take"]
 
 
+async def test_the_page_of_an_alert_about_a_package_leads_there_and_asks_nothing_about_a_visit(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    about = {"kind": "placement", "visit": None, "service_user": None, "placement": "P 1"}
+    await hall.raise_alert(on_board(alert_view(**about), who=""), "hall")
+    html = await page(broker, "/board/hall/alerts/al-1")
+    assert f'href="{LIST}/P%201"' in html
+    assert re.findall(r'<option value="(\w+)">Something else', html) == ["other"]
+    assert "seen_well" not in html
+    assert 'id="raised_by"' not in html
+
+
 async def test_an_alert_of_another_kind_needs_somebody_too(hall: FakeCouncil, broker: Client) -> None:
     await hall.raise_alert(on_board(alert_view(kind="watch_fault", visit=None), who=""), "hall")
     needs = (await page(broker, LIST)).split('id="h-windows"')[0]
