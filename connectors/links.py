@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -28,6 +29,7 @@ LENGTH = 18
 KEY_BYTES = 32
 """At least so many bytes a key has."""
 PATH = "/b/"
+_IN_TEXT = re.compile(rf"{PATH}[{ALPHABET}]{{{LENGTH}}}")
 
 
 class Link(Struct, frozen=True, kw_only=True):
@@ -68,6 +70,11 @@ def sign(key: bytes, link: Link) -> str:
         number, letter = divmod(number, len(ALPHABET))
         letters.append(ALPHABET[letter])
     return "".join(letters)
+
+
+def without_links(text: str) -> str:
+    """The text as it may be kept: a link in it is a secret, and what it was for can be made again."""
+    return _IN_TEXT.sub(PATH + "…", text)
 
 
 class Links:

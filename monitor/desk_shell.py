@@ -17,6 +17,7 @@ from msgspec import UNSET, structs
 from config.load import CouncilDeskEntry, DeskConfig
 from config.placing import Area, placing_terms
 from config.policy import CouncilDesk, Duty
+from connectors.links import without_links
 from connectors.ports import (
     ActionIn,
     ApiProblem,
@@ -933,7 +934,7 @@ class DeskShell:
         if outbound is None:
             self._unsendable(message)
             return None
-        row, digest = self.put_aside(key, outbound.body.encode())
+        row, digest = self.put_aside(key, without_links(outbound.body).encode())
         turn = SendTurn(key=key, evidence=Evidence(id=row.id, digest=digest), unrecorded=unrecorded)
         ticket = self.tell(turn, (row,))
         if ticket.decision.answer != "send":

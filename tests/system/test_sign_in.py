@@ -20,7 +20,7 @@ import pytest
 from msgspec.structs import replace
 
 from connectors.links import Link, sign
-from tests.system.daemon import Daemon, WarmStart, in_s, instant, of_kind, rfc, secret_of, staff
+from tests.system.daemon import Daemon, Telephones, WarmStart, in_s, instant, of_kind, rfc, secret_of, staff
 from tests.waiting import until_sync
 
 HALL: dict[str, Any] = {
@@ -32,12 +32,14 @@ HALL: dict[str, Any] = {
     "duty": [{"person": "br-1", "role": "broker", "hours": "otherwise"}],
 }
 
+OURS, ACES = "+441632960998", "+447700900071"
 PACKAGES = "/desks/hall/placements"
 SOON = timedelta(seconds=3)
 TOWN = HALL | {"id": "town", "name": "The Town", "placing_overrides": {"standard": {"link_lasts": "3s"}}}
 GOOD = dict.fromkeys(("overall", "safe", "effective", "caring", "responsive", "well_led"), "good")
 ACE = {"id": "ace", "name": "Ace Homecare Ltd", "tier": "patch", "areas": ["east"], "rating": GOOD}
-BEE = ACE | {"id": "bee", "name": "Bee Homecare Ltd"}
+ACE |= {"phones": [{"number": ACES}]}
+BEE = ACE | {"id": "bee", "name": "Bee Homecare Ltd", "phones": []}
 LASTS = timedelta(days=42)
 
 
@@ -70,7 +72,11 @@ class Browser:
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory, warm: WarmStart) -> Iterator[Daemon]:
     folder = tmp_path_factory.mktemp("hall")
-    with Daemon(folder, desks=[HALL, TOWN], providers=["ace", "bee"], warm=warm) as daemon:
+    hall = HALL | {"numbers": [OURS]}
+    with (
+        Telephones() as phones,
+        Daemon(folder, phones=phones, desks=[hall, TOWN], providers=["ace", "bee"], warm=warm) as daemon,
+    ):
         yield daemon
 
 
@@ -135,6 +141,9 @@ def test_a_link_opens_after_a_kill_too_until_its_end_until_it_is_revoked_and_no_
         return "/b/" + sign(key.read_bytes(), made)
 
     own, theirs = link(daemon, "hall", ace), link(daemon, "hall", bee)
+    assert daemon.phones is not None
+    said = daemon.phones.text(ACES)["body"]
+    assert said.endswith((daemon.url + path(own), daemon.url + path(theirs))), said
     soon = link(daemon, "town", there, SOON)
     daemon.kill()
     daemon.start()
@@ -160,6 +169,8 @@ def test_a_link_opens_after_a_kill_too_until_its_end_until_it_is_revoked_and_no_
     assert browser.go(path(own))[0] == 403
     assert browser.go(path(theirs))[0] == 200
     assert not any(one.removeprefix("/b/") in daemon.log for one in (path(own), path(theirs), *strangers[1:]))
+    kept = b"".join(file.read_bytes() for file in daemon.data.iterdir() if file.is_file())
+    assert not any(path(one)[3:].encode() in kept for one in (own, theirs)), "a link stands in the store"
     for desk in ("hall", "town"):
         asked = of_kind(daemon.api("broker", desk=desk).facts(), "BidDeclined")
         assert asked == [], "GET acts on nothing, and a link that has ended neither"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.links import ALPHABET, LENGTH, Link, Links, Purpose, Shown, sign
+from connectors.links import ALPHABET, LENGTH, Link, Links, Purpose, Shown, sign, without_links
 
 CURRENT, PREVIOUS, NEXT = b"c" * 32, b"p" * 32, b"n" * 32
 UNTIL = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -129,6 +129,17 @@ def test_what_left_the_state_opens_nothing_and_harms_no_other() -> None:
     assert [out.look(one, BEFORE).verdict for one in kept] == ["genuine", "genuine"]
     out.put_out(BID, BID)
     assert out.look(gone[0], BEFORE).verdict == "genuine"
+
+
+def test_a_text_is_kept_without_its_link() -> None:
+    out = Links([CURRENT])
+    text = (
+        f"Package pk-1: bid or decline: https://watch.example.org{out.path(BID)}. Ring 020 8464 3333 or /b/"
+    )
+    assert without_links(text) == (
+        "Package pk-1: bid or decline: https://watch.example.org/b/…. Ring 020 8464 3333 or /b/"
+    )
+    assert without_links("nothing of the kind") == "nothing of the kind"
 
 
 def test_a_key_must_be_long_and_a_time_must_be_an_instant() -> None:
