@@ -504,7 +504,10 @@ class Watch:
         empty: bool | None = None,
     ) -> RotaAnswer:
         """One upload of a rota."""
-        return await self._shell(desk).put_rota(body, by, lines=lines, whole=whole, empty=empty)
+        shell = self._shell(desk)
+        if shell.config.kind == "council":
+            raise ApiProblem(404, "not_provider", "a council's desk has no visits of its own", "desk")
+        return await shell.put_rota(body, by, lines=lines, whole=whole, empty=empty)
 
     async def visits(self, desk: str, day: date | None) -> list[VisitView]:
         """Visits of a local day, taken now and answered when durable."""
