@@ -6,15 +6,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import structs
 
-from config.placing import EarlyClose, PlacingPolicy, Round
+from config.placing import AcrossClosing, EarlyClose, PlacingPolicy, Round
 from monitor.core.inputs import DeadlineReached
 from monitor.core.placing import facts as p
-from monitor.core.placing.inputs import BidRefusedByProvider, BidTakenBack, LocalScore, ProviderSaid
+from monitor.core.placing.inputs import (
+    BidRefusedByProvider,
+    BidTakenBack,
+    LocalScore,
+    PlacementActed,
+    ProviderSaid,
+)
 from monitor.core.state import Values
 from monitor.core.work import Decision
-from tests.core.council import ACE, BEE, FRAMEWORK, GOOD, OTHERS, PATCH, SEA, Council, provider
+from tests.core.council import ACE, BEE, FRAME, FRAMEWORK, GOOD, OTHERS, PATCH, SEA, Council, provider
 from tests.core.driver import MONDAY
 
 POOR = structs.replace(GOOD, overall="requires_improvement")
@@ -195,6 +203,38 @@ def test_a_round_closes_early_as_its_policy_says(early: EarlyClose, said: str, c
     if "bee declines" in said or "both" in said:
         declines(desk, "bee")
     assert [body.reason for body in desk.bodies(p.RoundClosed)] == ([closes] if closes else [])
+
+
+@pytest.mark.parametrize("how", ["first_bid", "awarded", "withdrawn"])
+def test_who_was_not_given_the_whole_window_is_not_silent(how: str) -> None:
+    early: EarlyClose = "first_bid" if how == "first_bid" else "never"
+    desk = Council(placing=PlacingPolicy(rounds=(structs.replace(PATCH, closes_early=early),)))
+    desk.sends()
+    desk.advance(minutes=10)
+    desk.bids("ace")
+    act = PlacementActed(placement="k1", action="award", by="bea", provider="ace", reason="emergency")
+    if how == "withdrawn":
+        act = PlacementActed(placement="k1", action="withdraw", by="bea", withdrawn="mistake")
+    if how != "first_bid":
+        desk.tell(act)
+    assert [(body.reason, body.silent) for body in desk.bodies(p.RoundClosed)] == [(how, ())]
+
+
+def test_whose_turn_passed_in_silence_is_silent_whenever_the_round_closes() -> None:
+    desk = ranked()
+    desk.advance(minutes=70)
+    desk.bids("next")
+    assert [(body.reason, body.silent) for body in desk.bodies(p.RoundClosed)] == [("first_bid", ("best",))]
+
+
+def test_a_round_that_was_passed_over_is_said_once() -> None:
+    desk = Council(providers=(ACE,))
+    desk.sends()
+    desk.advance(hours=2)
+    for _ in range(2):
+        refusal = desk.tell(PlacementActed(placement="k1", action="open_next", by="bea")).refusal
+        assert refusal is not None
+    assert [body.index for body in desk.bodies(p.RoundPassedOver)] == [1, 2]
 
 
 @pytest.mark.parametrize(("after", "late"), [(7_199_999, False), (7_200_000, True), (7_200_001, True)])
@@ -480,3 +520,67 @@ def test_two_hundred_windows_that_close_in_the_same_second_are_each_decided() ->
         desk.bids("ace", f"k{n}")
     stall(desk, hours=2)
     assert len(desk.bodies(p.RoundClosed)) == len(desk.bodies(p.ProposalMade)) == 200
+
+
+# --- whatever they do ---
+
+KINDS_OF_ROUND = st.builds(
+    Round,
+    name=st.just("r"),
+    tiers=st.sampled_from([("patch",), ("framework",), ("patch", "framework")]),
+    area=st.sampled_from(["own", "other", "any"]),
+    rule=st.sampled_from(["open", "ranked", "direct"]),
+    order=st.just("score"),
+    window=st.sampled_from([timedelta(minutes=10), HOUR]),
+    reminders=st.sampled_from([(), (timedelta(minutes=5),)]),
+    closes_early=st.sampled_from(["never", "all_declined", "all_answered", "first_bid"]),
+    passes_on=st.booleans(),
+    next=st.sampled_from(["by_itself", "by_itself", "broker"]),
+)
+STEPS = st.lists(
+    st.tuples(
+        st.integers(0, 40),
+        st.sampled_from(["bids", "declines", "takes back", "passes on", "waits"]),
+        st.sampled_from(["ace", "bee", "sea", "frame"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    held=st.lists(KINDS_OF_ROUND, min_size=1, max_size=3),
+    steps=STEPS,
+    pauses=st.sampled_from(["run_on", "pause"]),
+)
+def test_whatever_they_do_every_package_comes_to_a_proposal_or_to_a_person(
+    held: list[Round], steps: list[tuple[int, str, str]], pauses: AcrossClosing
+) -> None:
+    hours = "daily 08:00-10:00"
+    policy = PlacingPolicy(rounds=tuple(held), broker_hours=hours, across_closing=pauses)
+    partners = ("bee", "sea", "frame")
+    desk = Council(placing=policy, providers=(structs.replace(ACE, partners=partners), BEE, SEA, FRAME))
+    desk.sends()
+    for minutes, does, who in steps:
+        desk.advance(minutes=minutes)
+        if does == "bids":
+            desk.bids(who)
+        elif does == "takes back":
+            desk.tell(BidTakenBack(placement="k1", provider=who, source="link"))
+        elif does != "waits":
+            declines(desk, who, pass_to="bee" if does == "passes on" else None)
+    for _ in range(24 * 14):
+        if desk.placement().stage != "open":
+            break
+        desk.advance(hours=1)
+    placement = desk.placement()
+    assert placement.stage in ("proposed", "waiting", "unplaced")
+    assert placement.alert is not None or placement.stage != "unplaced"
+    for run in placement.rounds:
+        asked = [one.provider for one in run.asked]
+        assert len(asked) == len(set(asked)), "nobody is asked twice in one run"
+        assert run.closed_at is not None
+        assert run.silent == tuple(
+            one.provider for one in run.asked if one.answered_at is None and one.closes_at <= run.closed_at
+        )
+    assert desk.replayed().values.placements == desk.state.values.placements

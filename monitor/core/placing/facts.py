@@ -197,7 +197,8 @@ class LateBidAdmitted(FactBody, frozen=True, kw_only=True):
 
 
 class RoundClosed(FactBody, frozen=True, kw_only=True):
-    """The window is over. `silent`: those asked who neither bid nor declined."""
+    """The window is over. `silent`: those asked who neither bid nor declined in the whole of their time; a window that
+    closed early has none but those whose turn was over."""
 
     index: int
     reason: CloseReason

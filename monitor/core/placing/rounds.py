@@ -34,6 +34,8 @@ def open_next(work: Work, ref: str, by: str | None = None) -> bool:
         if found:
             _open(work, placement, index, found, by)
             return True
+        if index in placement.passed_over:
+            continue  # said before, and nothing has changed
         held_here = held_for(policy.rounds[index], placement.package.area)
         passed = p.RoundPassedOver(index=index, reason="nobody_asked" if held_here else "other_area")
         work.emit(ref, passed, policy=placement.policy)
@@ -214,13 +216,14 @@ def _ask(work: Work, placement: Placement, run: RoundRun, provider: str, reason:
 
 
 def close(work: Work, ref: str, reason: p.CloseReason) -> None:
-    """Close the window that runs; who neither bid nor declined is silent. What the bids come to is evaluated at once,
-    unless the package was awarded before the close, or withdrawn."""
+    """Close the window that runs; who had the whole of it and neither bid nor declined is silent. What the bids come to
+    is evaluated at once, unless the package was awarded before the close, or withdrawn."""
     placement = work.placement(ref)
     run = placement.running if placement is not None else None
     if placement is None or run is None:
         return
-    closed = p.RoundClosed(index=run.index, reason=reason, silent=unanswered(placement, run))
+    silent = tuple(one for one in unanswered(placement, run) if _time_was_up(run, one, work.now))
+    closed = p.RoundClosed(index=run.index, reason=reason, silent=silent)
     due_at: datetime | None = run.closes_at if reason == "time" else None
     work.emit(ref, closed, policy=placement.policy, due_at=due_at)
     if reason not in ("awarded", "withdrawn"):
@@ -248,6 +251,10 @@ def nothing_placed(work: Work, ref: str) -> None:
 def unanswered(placement: Placement, run: RoundRun) -> tuple[str, ...]:
     """Those who were asked in this round and have neither bid nor declined."""
     return tuple(one.provider for one in run.asked if one.answered_at is None)
+
+
+def _time_was_up(run: RoundRun, provider: str, now: datetime) -> bool:
+    return all(one.closes_at <= now for one in run.asked if one.provider == provider)
 
 
 def _has_bid(placement: Placement, run: RoundRun, provider: str) -> bool:
