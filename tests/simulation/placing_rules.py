@@ -146,20 +146,23 @@ def _deadline(package: Package, opened: Fact, bid: Fact) -> datetime:
 
 
 def silence_is_recorded(r: Placed) -> Iterator[str]:
-    """Who was asked and neither bid nor declined in time stands as silent; nobody else does."""
+    """Who was asked, had the whole of their window and neither bid nor declined in it stands as silent; nobody else."""
     for package in r.packages.values():
         for opened in package.of("RoundOpened"):
             closed = package.after(opened, "RoundClosed")
             if closed is None:
                 continue
-            asked = set(opened.body["asked"])
-            said = set()
-            for fact in package.facts:
-                if opened.seq < fact.seq < closed.seq and fact.kind == "ProviderAsked":
-                    asked.add(fact.body["provider"])
-                if opened.seq < fact.seq < closed.seq and fact.kind in ("BidRecorded", "BidDeclined"):
-                    said |= set() if fact.body.get("late") else {fact.body["provider"]}
-            if set(closed.body.get("silent", ())) != asked - said:
+            meanwhile = [fact for fact in package.facts if opened.seq < fact.seq < closed.seq]
+            until = dict.fromkeys(opened.body["asked"], datetime.fromisoformat(opened.body["closes_at"]))
+            for fact in meanwhile:
+                if fact.kind == "ProviderAsked":
+                    # whoever was asked before has had their turn
+                    until = {one: min(at, fact.at) for one, at in until.items()}
+                    until[fact.body["provider"]] = datetime.fromisoformat(fact.body["closes_at"])
+            answers = (fact for fact in meanwhile if fact.kind in ("BidRecorded", "BidDeclined"))
+            said = {fact.body["provider"] for fact in answers if not fact.body.get("late")}
+            waited = {one for one, at in until.items() if at <= closed.at}
+            if set(closed.body.get("silent", ())) != waited - said:
                 yield f"{package.ref}: the silent of the round of {opened.at} are others"
 
 
