@@ -12,10 +12,11 @@ from aiohttp import web
 from msgspec import Struct
 
 from connectors.http_access import CREDENTIAL
-from connectors.http_wire import Limits, as_json, decode, flag, put_aside, read_whole
+from connectors.http_wire import Limits, as_json, day, decode, flag, put_aside, read_whole
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
 from connectors.ports import ApiProblem, Credential, Desks
-from monitor.core.placing.views import BidReceipt
+from connectors.register_csv import register_csv
+from monitor.core.placing.views import BidReceipt, RegisterView
 
 _Body = TypeVar("_Body")
 Handlers = Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]
@@ -54,6 +55,8 @@ class PlacingApi:
             ("POST", f"{one}/withdraw"): self.post_withdraw,
             ("POST", f"{one}/award"): self.post_award,
             ("POST", f"{one}/actions"): self.post_action,
+            ("GET", f"{desk}/register"): self.get_register,
+            ("GET", f"{desk}/register.csv"): self.get_register_csv,
         }
 
     async def put_providers(self, request: web.Request) -> web.Response:
@@ -136,6 +139,19 @@ class PlacingApi:
         if who.role == "provider":
             return as_json(await self._desks.own_placement(desk, name, who.provider or ""))
         return as_json(view)
+
+    async def get_register(self, request: web.Request) -> web.Response:
+        """`?since=` a local day."""
+        return as_json(await self._register(request))
+
+    async def get_register_csv(self, request: web.Request) -> web.Response:
+        """The same for a spreadsheet, as a file of its own."""
+        text = register_csv(await self._register(request))
+        name = {"Content-Disposition": 'attachment; filename="register.csv"'}
+        return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=name)
+
+    async def _register(self, request: web.Request) -> RegisterView:
+        return await self._desks.register(request.match_info["desk"], day(request.query.get("since")))
 
     async def _body(self, request: web.Request, kind: type[_Body]) -> _Body:
         return decode(await read_whole(request, self._limits.action_bytes, self._limits), kind)

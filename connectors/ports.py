@@ -47,6 +47,7 @@ from monitor.core.placing.views import (
     PlacementView,
     ProvidersAnswer,
     ProviderView,
+    RegisterView,
 )
 from monitor.core.views import (
     AbsenceView,
@@ -882,6 +883,10 @@ class Desks(Protocol):
         self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
     ) -> PlacementView:
         """A broker, or the winner for its first visit, does something about it."""
+
+    async def register(self, desk: str, since: date | None) -> RegisterView:
+        """How each provider has answered from that local day on (None: over the span of the fair share), for the
+        contract meetings. Raises ApiProblem(404, no_policy)."""
 
     def link(self, shown: str) -> Shown:
         """What a signed link is that somebody has shown: genuine, ended or forged, and what it opens."""

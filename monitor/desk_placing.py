@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Collection
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import msgspec
+from msgspec import structs
 
 from config.placing import PLACEMENT_KINDS, Area
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
@@ -34,6 +35,7 @@ from monitor.core.placing.inputs import (
     PlacementActed,
 )
 from monitor.core.placing.model import Placement
+from monitor.core.placing.register import register
 from monitor.core.placing.views import (
     AreasView,
     BidReceipt,
@@ -43,6 +45,7 @@ from monitor.core.placing.views import (
     PlacementsPage,
     PlacementView,
     ProviderView,
+    RegisterView,
 )
 from monitor.desk_providers import nearest, slug
 from monitor.placing_reads import PlacingReads, evidence_of, own_evidence
@@ -375,6 +378,21 @@ class Placing:
         await self._shell.engine.durable()
         texts = await self._texts(own_evidence(known, own))
         return self._reads().own(known, own, now, texts)
+
+    async def register(self, since: date | None) -> RegisterView:
+        """How each provider has answered from that local day on, with names. Raises ApiProblem 404."""
+        shell, directory = self._shell, self._shell.directory
+        begins = shell.state.calendar.at_local(since, time()) if since is not None else None
+        found = register(shell.state, shell.now(), begins)
+        await shell.engine.durable()
+        if found is None:
+            raise ApiProblem(404, "no_policy", "this desk has no policy by which packages are placed")
+        out, name = directory.outside, directory.full_name
+        rows = [
+            structs.replace(row, provider=out(row.provider), name=name(row.provider)) for row in found.rows
+        ]
+        rows.sort(key=lambda row: (row.tier, row.name, row.provider))
+        return structs.replace(found, rows=tuple(rows))
 
     def page(self) -> PlacementsPage:
         """What the page of all packages shows, with names: for the desk's own people."""

@@ -52,6 +52,7 @@ from monitor.core.placing.views import (
     PlacementView,
     ProvidersAnswer,
     ProviderView,
+    RegisterView,
 )
 from monitor.core.state import Alert, Asked, Message
 from monitor.core.views import (
@@ -741,6 +742,10 @@ class Watch:
     ) -> PlacementView:
         """A broker, or the winner for its first visit, does something about it."""
         return await self._placing(desk).act(placement, said, speaker)
+
+    async def register(self, desk: str, since: date | None) -> RegisterView:
+        """How each provider has answered, for the contract meetings."""
+        return await self._placing(desk).register(since)
 
     async def placements_page(self, desk: str) -> PlacementsPage:
         """Everything that the page of a council's packages shows, now."""

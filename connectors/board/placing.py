@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp_jinja2
 import msgspec
@@ -14,6 +14,7 @@ from aiohttp import web
 from connectors.board import placing_forms, words
 from connectors.board import placing_words as said
 from connectors.http_access import CREDENTIAL
+from connectors.http_wire import day
 from connectors.placing_in import Speaker
 from connectors.ports import ApiProblem, Desks
 from monitor.core.placing.views import PlacementPage, PlacementsPage
@@ -49,6 +50,7 @@ class PlacingPages:
             ("GET", f"{all_of_them}/fragment"): self.get_fragment,
             ("GET", f"{all_of_them}/{{id}}"): self.get_one,
             ("POST", f"{all_of_them}/{{id}}/actions"): self.post_action,
+            ("GET", "/desks/{desk}/register"): self.get_register,
         }
 
     # what is to be seen
@@ -101,6 +103,23 @@ class PlacingPages:
         context = await self._of_page(request, page)
         return self._render(
             request, template, one=page.placement, at=one_url(desk, page.placement.id), **context
+        )
+
+    async def get_register(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        asked = request.query.get("since") or None
+        found = await self._desks.register(desk, day(asked))
+        page = await self._desks.placements_page(desk)
+        context = await self._of_page(request, page)
+        csv = f"/v1/desks/{quote(desk, safe='')}/register.csv"
+        listed = [row for row in found.rows if row.persistent]
+        return self._render(
+            request,
+            "register.html",
+            found=found,
+            listed=listed,
+            csv=f"{csv}?{urlencode({'since': asked})}" if asked else csv,
+            **context,
         )
 
     # a package is sent out

@@ -10,7 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from connectors.board.words import clock, local, span
-from monitor.core.placing.views import AskedView, PackageView, PlacementView, RoundView, RuleView
+from monitor.core.placing.views import (
+    AskedView,
+    PackageView,
+    PlacementView,
+    RegisterRow,
+    RoundView,
+    RuleView,
+)
 
 KINDS = {
     "standard": "Standard",
@@ -110,6 +117,12 @@ WHY = {
     "inactive": "The council places no packages with them now",
 }
 """Of the rules that compare nothing, by the names of `monitor.core.placing.rules`."""
+TARGETS = {
+    "below": "below the target",
+    "within": "within the target",
+    "above": "above the target",
+    "none_placed": "nothing placed yet",
+}
 ANSWERS = {
     "bid": "bid",
     "declined": "declined",
@@ -226,6 +239,30 @@ def second(at: datetime, zone: str, now: datetime | None = None) -> str:
     if tail.isalpha():
         return f"{head}{seconds} {tail}"
     return there + seconds
+
+
+def percent(share: float | None) -> str:
+    """`64%`, or a dash for what nothing is known of."""
+    return "–" if share is None else f"{round(100 * share)}%"
+
+
+def persistent(row: RegisterRow) -> str:
+    """Why a provider is spoken of in the contract meeting."""
+    why = []
+    if "in_a_row" in row.persistent:
+        why.append(f"the last {row.in_a_row} packages declined, given back or not answered")
+    if "share" in row.persistent:
+        why.append(f"{percent(row.refused_share)} of the packages declined, given back or not answered")
+    return "; ".join(why)
+
+
+def within(row: RegisterRow) -> list[str]:
+    """`discharge: 4 of 5 within 30 min`, of those of which anything is known."""
+    return [
+        f"{KINDS[one.kind].lower()}: {one.answered} of {one.of} within {span(one.limit_s)}"
+        for one in row.within
+        if one.of
+    ]
 
 
 def field_value(at: datetime | None, zone: str) -> str:

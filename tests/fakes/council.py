@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from msgspec import structs
@@ -23,6 +23,7 @@ from monitor.core.placing.views import (
     PlacementView,
     ProviderView,
     RatingView,
+    RegisterView,
     RoundView,
     RowView,
     RuleView,
@@ -148,6 +149,8 @@ class FakeCouncil(FakeDesks):
         self.links: dict[str, Shown] = {}
         self.placing: list[tuple[str, str, Any, Speaker]] = []
         self.says_no: ApiProblem | None = None
+        self.kept: RegisterView | None = None
+        self.asked_since: list[date | None] = []
 
     def link(self, shown: str) -> Shown:
         return self.links.get(shown, Shown(verdict="forged"))
@@ -177,6 +180,12 @@ class FakeCouncil(FakeDesks):
         page = await self.placements_page(desk)
         shared = {name: getattr(page, name) for name in ("desk", "name", "now", "degraded", "names")}
         return PlacementPage(**shared, placement=known, providers=page.providers, brokers=page.brokers)
+
+    async def register(self, desk: str, since: date | None) -> RegisterView:
+        self.asked_since.append(since)
+        if self.kept is None:
+            raise ApiProblem(404, "no_policy", "this desk has no policy by which packages are placed")
+        return self.kept
 
     def _heard(self, what: str, placement: str, body: Any, speaker: Speaker) -> None:
         if self.degraded:

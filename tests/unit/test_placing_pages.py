@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -477,6 +477,69 @@ async def test_a_form_with_a_gap_says_what_is_missing_and_keeps_the_rest(
     assert hall.placing == []
 
 
+# --- the register ---
+
+
+def register_row(provider: str, **more: Any) -> v.RegisterRow:
+    """A provider that was offered ten packages and answered nearly all."""
+    within = (v.Within(kind="discharge", limit_s=1800, answered=3, of=4),)
+    values: dict[str, Any] = {"provider": provider, "name": NAMES[provider], "tier": "patch", "active": True}
+    values |= {"offered": 10, "bid": 6, "declined": 3, "declined_for": {"no_capacity": 3}, "silent": 1}
+    values |= {"withdrew": 0, "unanswered": 0, "late": 0, "won": 4, "taken_back": 0, "median_s": 1500}
+    values |= {"within": within, "minutes_held": 2430, "hours_declared": 2900, "declared_on": NOW.date()}
+    values |= {"minutes_since": 2430, "hours_limit": 3000, "in_a_row": 0, "refused_share": 0.4}
+    return v.RegisterRow(**values | more)
+
+
+async def test_the_register_says_who_is_spoken_of_and_leads_to_the_spreadsheet(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    hall.kept = v.RegisterView(
+        since=NOW - timedelta(days=90),
+        until=NOW,
+        rows=(register_row("ace"), register_row("bee", in_a_row=5, persistent=("in_a_row",))),
+        placed=10,
+        placed_with_patch=5,
+        patch_share=0.5,
+        patch_target=(0.6, 0.7),
+        target="below",
+        in_a_row=3,
+        share=0.5,
+        at_least=4,
+    )
+    html = await page(broker, "/desks/hall/register?since=2026-08-25")
+    text = plain(html)
+    assert "50% : 5 of 10 packages, below the target of 60% to 70%." in text
+    assert "Beech Homecare : the last 5 packages declined, given back or not answered" in text
+    assert "10: 6 bid, 3 declined, 1 without an answer" in text
+    assert (
+        "25 min in the middle · discharge: 3 of 4 within 30 min".replace("discharge", "hospital discharge")
+        in text
+    )
+    assert "2,900 a week declared, 23 Nov 2026, and 40.5 h since, of at most 3,000" in text
+    found = re.search(r'href="(/v1/desks/hall/register\.csv[^"]*)"', html)
+    assert found is not None
+    answer = await broker.get(found[1])
+    assert (answer.status, answer.content_type) == (200, "text/csv")
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert (await answer.text()).count("\r\n") == 3
+    assert hall.asked_since == [date(2026, 8, 25)] * 2
+    assert (await broker.get("/desks/hall/register?since=soon", headers=HTML)).status == 400
+
+
+async def test_a_real_desk_s_register_has_names_and_the_callers_own_ids() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        await edge.decline("ace")
+        await signed_in(client, "auditor")
+        text = plain(await page(client, "/desks/hall/register"))
+        assert "Ace Homecare Ltd" in text
+        assert "1: 0 bid, 1 declined, 0 without an answer" in text
+        assert "no capacity 1" in text
+        body = await (await client.get("/v1/desks/hall/register")).json()
+        assert [row["provider"] for row in body["rows"]] == ["frame", "ace", "bee", "sea"]
+
+
 # --- the bid page ---
 
 
@@ -655,6 +718,9 @@ class RealHall(FakeCouncil):
 
     async def placement_page(self, desk: str, placement: str) -> v.PlacementPage:
         return await self.edge.placing.one_page(placement)
+
+    async def register(self, desk: str, since: date | None) -> v.RegisterView:
+        return await self.edge.placing.register(since)
 
     async def place(self, desk: str, said: PlacementIn, speaker: Speaker) -> tuple[v.PlacementView, bool]:
         return await self.edge.placing.place(said, speaker)
