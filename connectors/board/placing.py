@@ -196,7 +196,7 @@ class PlacingPages:
             409,
             first=context["names"].get(by, by) if by else None,
             first_at=at if isinstance(at, datetime) else None,
-            text=said.refused(problem.code, str(problem)),
+            text=said.refused(problem),
             tried=said.TRIED.get(placing_forms.pressed(form)[0], "change it"),
             note=placing_forms.note(form),
             at=one_url(desk, placement),

@@ -131,7 +131,7 @@ def action(form: Mapping[str, Any], by: str | None = None) -> PlacementActionIn:
 
 def missing(name: str, asked: str) -> ApiProblem:
     """A field that was left empty."""
-    return ApiProblem(400, "missing", f"{asked}, then press again", name)
+    return ApiProblem(400, "left_empty", f"{asked}, then press again", name)
 
 
 def _provider(form: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from connectors.board.words import clock, local, span
+from connectors.ports import ApiProblem
 from monitor.core.placing.views import (
     AskedView,
     PackageView,
@@ -184,11 +185,7 @@ REFUSED = {
     "not_winner": "the package is not yours",
     "no_more_rounds": "there is no further round",
     "round_open": "a round is open already",
-    "reason": "choose why",
-    "note": "write why, in words",
     "no_note": "write why, in words",
-    "start": "the first visit must start at a time to come",
-    "end": "the first visit must end after it starts",
     "start_past": "the start lies in the past",
     "bad_time": "a day and a time cannot be read",
     "off_step": "hours and visits go in steps of a quarter of an hour",
@@ -196,6 +193,13 @@ REFUSED = {
     "link_revoked": "the brokerage has taken this link back",
 }
 """Why nothing was changed, where the contract's own words speak to a program."""
+MISSING = {
+    "reason": "choose why",
+    "note": "write why, in words",
+    "start": "the first visit must start at a time to come",
+    "end": "the first visit must end after it starts",
+}
+"""What an action wanted and did not get, by its field."""
 VISIT_MINUTES = (15, 30, 45, 60, 75, 90, 105, 120, 180, 240)
 VISITS_A_DAY = 6
 ORDINALS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth")
@@ -208,9 +212,10 @@ def named(words: Mapping[str, str], value: str | None) -> str:
     return words.get(value or "", (value or "").replace("_", " "))
 
 
-def refused(code: str, message: str) -> str:
+def refused(problem: ApiProblem) -> str:
     """Why nothing was changed, as a sentence without its stop."""
-    text = REFUSED.get(code, message)
+    wanted = MISSING.get(problem.path or "") if problem.code == "missing" else None
+    text = wanted or REFUSED.get(problem.code, str(problem))
     return text[:1].upper() + text[1:]
 
 

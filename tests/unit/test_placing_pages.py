@@ -23,7 +23,7 @@ from connectors.board import placing_words as said
 from connectors.http_api import build_app
 from connectors.links import Link, Shown
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
-from connectors.ports import ApiProblem
+from connectors.ports import ApiProblem, Credential
 from escalation.wording import forbidden
 from monitor.core.placing import inputs, rules
 from monitor.core.placing import views as v
@@ -382,6 +382,24 @@ async def test_the_second_broker_hears_who_was_first_and_keeps_what_they_wrote(
     assert "they live next door" in text
 
 
+async def test_two_brokers_award_at_once_over_a_real_desk_and_the_second_is_told() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        for provider in ("ace", "bee"):
+            await edge.bid(provider)
+        edge.wait(hours=2)
+        await signed_in(client, "broker")
+        one = f"{LIST}/ref-1"
+        assert "award proposed" in plain(await page(client, one))
+        token = await token_of(client, one)
+        form = {"token": token, "by": "bea", "action": "award"}
+        for status in (303, 409):
+            answer = await client.post(f"{one}/actions", data=form, headers=HTML, allow_redirects=False)
+            assert answer.status == status, await answer.text()
+        assert "Beatrice Fernsby was first" in plain(await answer.text())
+        assert (await edge.kinds()).count("PlacementAwarded") == 1
+
+
 async def test_what_somebody_wrote_is_shown_and_never_run(hall: FakeCouncil, broker: Client) -> None:
     evil = "<script>alert(1)</script>"
     hall.show(placement_view(package=package_view(text=evil), bids=(bid_view(how=evil),)))
@@ -703,6 +721,7 @@ class RealHall(FakeCouncil):
     def __init__(self, edge: Edge) -> None:
         super().__init__()
         self.edge = edge
+        self.credentials["secret of the broker"] = Credential(role="broker", desk="hall", person="bea")
         self.boards["hall"] = board_view("hall", name="Hall Council")
         for provider in ("ace", "bee", "sea", "frame"):
             link = Link(
