@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 from msgspec import structs
 
 from connectors.links import Link, Links
+from monitor.core import facts as f
+from monitor.core.placing.facts import PlacementClosed
+from monitor.metrics import Metrics
 from monitor.placing_links import link_of, links_of
+from monitor.watch import Watch
 from tests.core.council import SEA, STANDARD, Council, provider
 from tests.core.driver import MONDAY
 
@@ -50,6 +57,18 @@ def test_the_links_of_a_start_are_those_that_were_sent_before_it() -> None:
         shown = again.look(text, MONDAY + LASTS - timedelta(seconds=1))
         assert (shown.verdict, shown.link) == ("genuine", link(who))
         assert again.look(text, MONDAY + LASTS).verdict == "expired"
+
+
+@pytest.mark.parametrize(("durable", "verdict"), [(False, "genuine"), (True, "forged")])
+def test_the_links_of_a_package_go_with_it_once_that_is_on_disk(durable: bool, verdict: str) -> None:
+    unused: Any = None
+    watch = Watch(unused, unused, Metrics([], []), unused, unused, unused, unused)
+    watch.links.replace_keys([KEY])
+    text, other = watch.links.text(link("ace")), watch.links.text(structs.replace(link("ace"), intent="k2"))
+    fact = f.Happened(seq=9, at=MONDAY, subject="k1", body=PlacementClosed(), due_at=None, policy="")
+    watch.released(SimpleNamespace(desk="hall"), fact, durable=durable)  # type: ignore[arg-type]
+    assert watch.links.look(text, MONDAY).verdict == verdict
+    assert watch.links.look(other, MONDAY).verdict == "genuine"
 
 
 def link(who: str) -> Link:
