@@ -522,7 +522,7 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     return work.decision(answer=answer)
 
 
-SAY_TO_WORDS = {"service_user": "SU-11", "staff": "OC-26", "care_worker": "OC-70"}
+SAY_TO_WORDS = {"service_user": "SU-11", "staff": "OC-26", "care_worker": "OC-70", "provider": "BD-31"}
 """What goes back for words that are no answer."""
 
 
@@ -544,7 +544,7 @@ def _pass_words_on(work: Work, asked: Message) -> None:
 def _speaker(work: Work, received: ReplyReceived) -> str:
     """Whose words they are taken for, on a line that several people share: who may need help comes first."""
     about = {alert.service_user for alert in work.all_open_alerts()}
-    order = {"service_user": 0, "care_worker": 1, "staff": 2, "contact": 3}
+    order = {"service_user": 0, "care_worker": 1, "staff": 2, "contact": 3, "provider": 4}
     return min(
         received.persons,
         key=lambda ref: (

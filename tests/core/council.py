@@ -66,7 +66,7 @@ class Council(Desk):
         )
         for one in providers:
             line = LineView(ref=f"l-{one.ref}")
-            self.people.people[one.ref] = PersonView(ref=one.ref, role="staff", lines=(line,), mail=True)
+            self.people.people[one.ref] = PersonView(ref=one.ref, role="provider", lines=(line,), mail=True)
         terms = placing_terms(dict.fromkeys(kinds, placing))
         self.tell(PlacingLoaded(terms=terms, areas=AREAS, mailbox="mailbox"))
         self.tell(ProvidersTold(providers=providers))

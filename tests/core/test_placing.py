@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from monitor.core import facts as f
 from monitor.core.placing import facts as p
 from tests.core.council import Council
 from tests.core.driver import MONDAY
@@ -29,3 +30,13 @@ def test_the_window_closes_by_itself_and_who_said_nothing_is_silent(
     desk.sends()
     desk.advance(seconds=after.total_seconds())
     assert [body.silent for body in desk.bodies(p.RoundClosed)] == silent
+
+
+def test_a_text_of_a_provider_is_kept_and_it_hears_that_it_is_no_bid() -> None:
+    desk = Council()
+    desk.sends()
+    answer = desk.text("ace", word="other").answer
+    assert answer.template == "BD-31"
+    (kept,) = desk.bodies(f.ReplyKept)
+    assert (kept.persons, kept.answered) == (("ace",), True)
+    assert desk.placement().bids == ()
