@@ -439,7 +439,8 @@ class Board:
     # signing in
 
     async def get_sign_in(self, request: web.Request) -> web.StreamResponse:
-        if await self._sign_in.entered(request) is not None:
+        another = request.query.get("as") == "another"
+        if not another and await self._sign_in.entered(request) is not None:
             return _see(_own_path(request.query.get("next", "")))
         return await self._sign_in_page(request, request.query.get("next", ""), "")
 
@@ -481,6 +482,7 @@ class Board:
         if not _is_page(request) or not isinstance(answer.body, bytes):
             return answer
         error = msgspec.json.decode(answer.body)["error"]
+        not_theirs = answer.status == 403 and error["code"] in ("role", "desk")
         page = self._render(
             request,
             "error.html",
@@ -488,7 +490,8 @@ class Board:
             heading=_HEADINGS.get(answer.status, "That did not work"),
             text=_sentence(error["message"]),
             heard=error["code"] == "degraded",
-            back=_back(request),
+            back="/" if not_theirs else _back(request),
+            another=urlencode({"as": "another", "next": request.path}) if not_theirs else "",
         )
         if "Retry-After" in answer.headers:
             page.headers["Retry-After"] = answer.headers["Retry-After"]

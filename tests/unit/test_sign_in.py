@@ -114,6 +114,23 @@ async def test_ones_own_secret_opens_ones_own_desk_and_goes_where_one_was_going(
             assert "another desk" in await text_of(client, f"/board/{other}", 403)
 
 
+async def test_a_page_that_is_not_ones_own_leads_to_ones_own_desk_or_to_another_sign_in(
+    desks: FakeDesks,
+) -> None:
+    async with board(desks) as client:
+        await sign_in(client, "cw_alice")
+        page = await text_of(client, "/board/eve", 403)
+        assert 'href="/"' in page
+        found = re.search(r'href="(/sign-in\?[^"]+)"', page)
+        assert found is not None
+        form = {"token": await token_on(client, found[1].replace("&amp;", "&")), "password": "cw_charlie"}
+        form["next"] = "/board/eve"
+        async with client.post("/sign-in", data=form, headers=HTML, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "/board/eve")
+        await text_of(client, "/board/eve")
+        await text_of(client, "/board/dom", 403)
+
+
 async def test_the_way_back_after_signing_in_may_be_a_councils_page(desks: FakeDesks) -> None:
     async with board(desks) as client:
         assert await sign_in(client, "cw_bea", "/desks/hall/placements") == (303, "/desks/hall/placements")
