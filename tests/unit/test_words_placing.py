@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec import structs
@@ -12,6 +12,7 @@ from msgspec import structs
 from connectors.ports import PersonIn
 from escalation.wording import sms_parts
 from monitor.core.evidence import Evidence
+from monitor.core.placing import telling
 from monitor.core.placing.inputs import PackageSaid
 from monitor.core.placing.model import Asked, Award, Bid, Declined, FirstVisit, Placement, RoundRun
 from monitor.core.state import Message, State, Values
@@ -20,6 +21,7 @@ from monitor.wording_file import load_wording
 from monitor.words import Office, Words
 from monitor.words_placing import rows
 from tests.core.council import STANDARD
+from tests.unit.test_words import shell
 
 NOW = datetime(2026, 11, 23, 9, 59, 7, tzinfo=UTC)
 CLOSES = datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
@@ -39,6 +41,11 @@ PACKAGE = PackageSaid(
     start=START,
     discharge_at=START - timedelta(hours=2),
 )
+
+
+ALL = {name for name in vars(telling).values() if isinstance(name, str) and name.startswith("BD-")}
+"""What the core may tell of a package."""
+BY_MAIL_ALONE = frozenset({"BD-16", "BD-17", "BD-21", "BD-21B", "BD-22", "BD-23", "BD-24"})
 
 
 def link(placement: str, provider: str) -> str:
@@ -265,6 +272,18 @@ def test_a_provider_hears_the_same_whatever_its_rivals_do(template: str) -> None
     assert not any("Bee" in text for text in told[0])
 
 
+@pytest.mark.parametrize("template", sorted(ALL))
+def test_whatever_the_core_tells_of_a_package_has_its_words_by_every_way(template: str) -> None:
+    assert template in WORDING.mail
+    assert (template in WORDING.sms) == (template not in BY_MAIL_ALONE)
+    audiences = {entry.audience for entry in (WORDING.sms.get(template), WORDING.mail[template]) if entry}
+    assert audiences == {"provider" if template in FOR_PROVIDERS else "staff"}
+
+
+def test_no_words_are_there_that_nobody_says() -> None:
+    assert {*TEXTS, *MAILS} == ALL
+
+
 FOR_PROVIDERS = frozenset(
     {"BD-1", "BD-2", "BD-3", "BD-3B", "BD-4", "BD-5", "BD-7", "BD-8", "BD-9", "BD-10", "BD-11", "BD-12"}
 )
@@ -300,3 +319,16 @@ def test_what_somebody_wrote_is_broken_into_rows_and_none_is_lost() -> None:
     assert broken[0] == "first line"
     assert max(map(len, broken)) <= 180
     assert " ".join(broken).split() == text.split()
+
+
+def test_packages_wait_behind_every_visit_of_their_priority_and_a_discharge_before_others(
+    story: Story,
+) -> None:
+    standard = structs.replace(story.package, ref="k2", package=structs.replace(PACKAGE, kind="standard"))
+    story.state.values.placements["k2"] = standard
+    about = {"m1": "k1", "m2": "k2", "m3": None}
+    for key, placement in about.items():
+        message = structs.replace(story.message("BD-1"), key=key, placement=placement)
+        story.state.values.messages[key] = message
+    desk = shell(cast(Any, story))
+    assert sorted(about, key=desk.rank) == ["m3", "m1", "m2"]
