@@ -369,7 +369,7 @@ STEPS = st.lists(
 TICK = WINDOW / 6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(STEPS)
 def test_in_any_order_what_is_considered_at_the_close_is_what_stood_in_time(
     steps: list[tuple[str, str, int]],
@@ -396,7 +396,8 @@ def test_in_any_order_what_is_considered_at_the_close_is_what_stood_in_time(
         after_close(desk)
     assert considered(desk) == stands
     assert len(desk.bodies(p.BidRecorded)) == sum(1 for what, _, _ in steps if what == "bid")
-    assert {row.provider for row in desk.placement().rows if row.place} == stands
+    proposed = desk.placement().proposed
+    assert (proposed in stands) if stands else (proposed is None)
 
 
 def _in_time(now: datetime) -> bool:
