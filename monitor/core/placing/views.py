@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from config.placing import PlacementKind, Rule
 from monitor.core.placing.inputs import (
@@ -32,8 +32,8 @@ class MarkView(Struct, frozen=True, kw_only=True, gc=False):
 
     kind: MarkKind
     path: str
-    start: int
-    end: int
+    start: int = field(name="from")
+    end: int = field(name="to")
 
 
 class RatingView(Struct, frozen=True, kw_only=True, gc=False):
