@@ -335,7 +335,8 @@ class Placing:
     def _reads(self) -> PlacingReads:
         shell, config = self._shell, self._shell.config
         telephone = config.telephone or next(iter(config.numbers), None)
-        return PlacingReads(shell.state, shell.directory, config.name, telephone)
+        names = {area.id: area.name for area in config.areas}
+        return PlacingReads(shell.state, shell.directory, config.name, telephone, names)
 
     async def providers(self) -> list[ProviderView]:
         """All of them."""

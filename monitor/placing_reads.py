@@ -49,10 +49,15 @@ class PlacingReads:
     """Views of one council's desk at one moment."""
 
     def __init__(
-        self, state: State, directory: Directory, council: str, telephone: str | None = None
+        self,
+        state: State,
+        directory: Directory,
+        council: str,
+        telephone: str | None = None,
+        area_names: Mapping[str, str] = NOTHING,
     ) -> None:
         self._state, self._directory = state, directory
-        self._council, self._telephone = council, telephone
+        self._council, self._telephone, self._area_names = council, telephone, area_names
 
     # --- providers and areas ---
 
@@ -91,7 +96,10 @@ class PlacingReads:
         kinds = tuple(sorted(values.placing))
         offered = {name for one in values.providers.values() for name in one.said.specialisms}
         return AreasView(
-            areas=tuple(AreaView(id=area.id, wards=area.wards) for area in values.areas),
+            areas=tuple(
+                AreaView(id=area.id, wards=area.wards, name=self._area_names.get(area.id, ""))
+                for area in values.areas
+            ),
             kinds=kinds,
             unconfirmed=tuple(
                 kind for kind in kinds if not values.placing_policies[values.placing[kind]].confirmed
@@ -160,6 +168,7 @@ class PlacingReads:
             start=said.start,
             discharge_at=said.discharge_at,
             text=_text(known.text, texts),
+            area_name=self._area_names.get(said.area, ""),
         )
 
     def _round(self, known: Placement, run: RoundRun) -> RoundView:

@@ -65,9 +65,9 @@ class PlacingPages:
         desk = request.match_info["desk"]
         page, view = await self._desks.placements_page(desk), await self._desks.board(desk)
         alerts = {one.alert.id: one for one in words.in_state(view.alerts, "open")}
-        packages = {one.alert for one in page.placements}
         waiting = said.needs_a_person(page.placements)
-        others = [one for key, one in alerts.items() if key not in packages]
+        shown = {one.alert for one in waiting}
+        others = [one for key, one in alerts.items() if key not in shown]
         return {
             **await self._of_page(request, page),
             "view": view,

@@ -275,17 +275,21 @@ def field_value(at: datetime | None, zone: str) -> str:
     return "" if at is None else local(at, zone).strftime("%Y-%m-%dT%H:%M")
 
 
-def place(area: str, ward: str | None = None) -> str:
-    """Area and ward as people write them: `Petts Wood, East`."""
-    said = [one.replace("-", " ").replace("_", " ").title() for one in (ward, area) if one]
-    return ", ".join(said)
+def place(area: str, ward: str | None = None, name: str = "") -> str:
+    """Area and ward as people write them: `Petts Wood, East`. `name`: what the council calls the area."""
+    area = name or _title(area)
+    return f"{_title(ward)}, {area}" if ward else area
+
+
+def _title(key: str) -> str:
+    return key.replace("-", " ").replace("_", " ").title()
 
 
 def package(one: PackageView) -> str:
     """`Petts Wood, East · 10.5 h a week · 3 visits a day of 30 minutes each · two care workers together`."""
     return " · ".join(
         (
-            place(one.area, one.ward),
+            place(one.area, one.ward, one.area_name),
             f"{hours(one.minutes_week)} a week",
             visits(one.visits),
             CARE_WORKERS[one.care_workers],
@@ -349,8 +353,13 @@ def result(one: RuleView, zone: str, now: datetime) -> str:
     return said if one.outcome == "holds" else f"{said} ({OUTCOMES[one.outcome]})"
 
 
+def day(at: datetime, zone: str) -> str:
+    """`23 Nov 2026`, on the council's own calendar."""
+    return local(at, zone).strftime("%-d %b %Y")
+
+
 def _day(at: datetime | None, zone: str) -> str:
-    return f", {local(at, zone).strftime('%-d %b %Y')}" if at is not None else ""
+    return f", {day(at, zone)}" if at is not None else ""
 
 
 def _of_cqc(one: RuleView, zone: str, now: datetime) -> str:

@@ -33,7 +33,10 @@ from tests.fakes.desks import NOW, FakeDesks
 NAMES = {"ace": "Acorn Care", "bee": "Beech Homecare", "st-1": "Anna Weber", "bea": "Beatrice Fernsby"}
 """Whoever the broker may see by name."""
 AREAS = AreasView(
-    areas=(AreaView(id="east", wards=("petts-wood", "orpington")), AreaView(id="south", wards=("darwin",))),
+    areas=(
+        AreaView(id="east", wards=("petts-wood", "orpington"), name="East"),
+        AreaView(id="south", wards=("darwin",)),
+    ),
     kinds=("discharge", "standard"),
     unconfirmed=("discharge",),
     specialisms=("dementia", "peg_feeding"),

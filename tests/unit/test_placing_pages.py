@@ -208,6 +208,18 @@ async def test_an_alert_of_another_kind_needs_somebody_too(hall: FakeCouncil, br
     assert "the watch itself has a fault" in needs
 
 
+async def test_an_alert_about_a_package_that_no_card_shows_leads_to_the_package(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    hall.show(placement_view("k1", "awarded", award=award_view(), alert="al-1"))
+    about = alert_view(kind="placement", visit=None, service_user=None, placement="k1")
+    await hall.raise_alert(on_board(about, who="Package k1"), "hall")
+    needs = (await page(broker, LIST)).split('id="h-windows"')[0]
+    assert f'href="{LIST}/k1"' in needs
+    assert 'id="take-al-1"' in needs
+    assert f'href="{LIST}/k1"' in await page(broker, "/board/hall/alerts/al-1")
+
+
 async def test_an_auditor_reads_everything_and_is_offered_nothing_to_press(hall: FakeCouncil) -> None:
     hall.show(placement_view("k1", "proposed", proposed="ace", proposed_at=NOW))
     async with browser(hall) as client:

@@ -109,6 +109,8 @@ class AreaView(Struct, frozen=True, kw_only=True, gc=False):
 
     id: str
     wards: tuple[str, ...]
+    name: str = ""
+    """As the council calls it; in no fact."""
 
 
 class AreasView(Struct, frozen=True, kw_only=True, gc=False):
@@ -136,6 +138,7 @@ class PackageView(Struct, frozen=True, kw_only=True, gc=False):
     start: datetime | None
     discharge_at: datetime | None
     text: str | None = None
+    area_name: str = ""
 
 
 # --- the broker's and auditor's view ---
