@@ -451,7 +451,7 @@ class _Api:
     # what is
 
     async def get_visits(self, request: web.Request) -> web.Response:
-        of_day = day(request.query.get("date"))
+        of_day = day(request.query.get("date"), "date")
         return as_json({"visits": await self._desks.visits(request.match_info["desk"], of_day)})
 
     async def post_home(self, request: web.Request) -> web.Response:

@@ -151,7 +151,9 @@ class PlacingApi:
         return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=name)
 
     async def _register(self, request: web.Request) -> RegisterView:
-        return await self._desks.register(request.match_info["desk"], day(request.query.get("since")))
+        return await self._desks.register(
+            request.match_info["desk"], day(request.query.get("since"), "since")
+        )
 
     async def _body(self, request: web.Request, kind: type[_Body]) -> _Body:
         return decode(await read_whole(request, self._limits.action_bytes, self._limits), kind)

@@ -249,11 +249,14 @@ def decode(body: bytes, kind: type[B]) -> B:
         raise ApiProblem(400, "bad_body", "expected JSON in UTF-8") from None
 
 
-def day(text: str | None) -> date | None:
+def day(text: str | None, path: str) -> date | None:
     try:
-        return None if text is None else date.fromisoformat(text)
+        found = None if text is None else date.fromisoformat(text)
     except ValueError:
-        raise ApiProblem(400, "wrong_type", "expected a date such as 2026-03-29", "date") from None
+        found = date.min
+    if found is not None and not 1900 <= found.year <= 9000:
+        raise ApiProblem(400, "wrong_type", "expected a date such as 2026-03-29", path)
+    return found
 
 
 def flag(text: str | None, path: str) -> bool:

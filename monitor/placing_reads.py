@@ -242,6 +242,8 @@ class PlacingReads:
             place=row.place,
             decided_by=row.decided_by,
             answer=row.answer,
+            minutes_proposed=row.minutes_proposed,
+            rated_at=row.rated_at,
         )
 
     def _award(self, award: Award, texts: Texts) -> AwardView:

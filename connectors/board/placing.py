@@ -108,7 +108,7 @@ class PlacingPages:
     async def get_register(self, request: web.Request) -> web.StreamResponse:
         desk = request.match_info["desk"]
         asked = request.query.get("since") or None
-        found = await self._desks.register(desk, day(asked))
+        found = await self._desks.register(desk, day(asked, "since"))
         page = await self._desks.placements_page(desk)
         context = await self._of_page(request, page)
         csv = f"/v1/desks/{quote(desk, safe='')}/register.csv"

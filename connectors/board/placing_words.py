@@ -17,6 +17,7 @@ from monitor.core.placing.views import (
     PlacementView,
     RegisterRow,
     RoundView,
+    RowView,
     RuleView,
 )
 
@@ -137,7 +138,7 @@ TIES = {
     "rate": "has the higher rate",
     "score": "has the lower score in this area",
     "drawn": "the lot",
-    "late": "came after the close",
+    "line": "was asked later",
 }
 """Why a provider stands behind the one before it."""
 TIERS = {
@@ -356,6 +357,12 @@ def result(one: RuleView, zone: str, now: datetime) -> str:
 def day(at: datetime, zone: str) -> str:
     """`23 Nov 2026`, on the council's own calendar."""
     return local(at, zone).strftime("%-d %b %Y")
+
+
+def newly_rated(row: RowView, of: PlacementView) -> bool:
+    """Whether the rating changed while the window was open: it counts as it was at the close."""
+    opened = of.rounds[-1].opened_at if of.rounds else None
+    return bool(row.results) and row.rated_at is not None and opened is not None and row.rated_at > opened
 
 
 def _day(at: datetime | None, zone: str) -> str:

@@ -25,7 +25,7 @@ from connectors.links import Link, Shown
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
 from connectors.ports import ApiProblem, Credential
 from escalation.wording import forbidden
-from monitor.core.placing import inputs, rules
+from monitor.core.placing import evaluate, inputs, rules
 from monitor.core.placing import views as v
 from tests.fakes.council import (
     LETTERS,
@@ -301,9 +301,34 @@ def test_every_name_of_a_rule_s_result_has_its_words() -> None:
             assert text
 
 
+async def test_a_proposal_shows_who_did_not_bid_what_waits_and_a_rating_that_came_in_the_window(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    good = rule_view(why="overall_good")
+    hall.show(
+        placement_view(
+            "k1",
+            "proposed",
+            proposed="ace",
+            proposed_at=NOW,
+            rounds=(round_view(closed_at=NOW),),
+            proposal=(
+                row_view("ace", 1, good, rated_at=NOW, minutes_proposed=90),
+                row_view("bee", None, answer="declined", start=None),
+            ),
+        )
+    )
+    text = plain(await page(broker, f"{LIST}/k1"))
+    assert "2 won, 1.5 h a week more proposed" in text
+    assert "This rating was told to us 08:02, after the window had opened" in text
+    assert "Beech Homecare declined" in text
+    assert "may not have it" not in text
+
+
 @pytest.mark.parametrize(
     ("spoken", "listed"),
     [
+        (said.TIES, evaluate.DECIDED_BY),
         (said.DECLINED, inputs.DECLINE_REASONS),
         (said.OVERRIDES, inputs.OVERRIDE_REASONS),
         (said.WITHDRAWN, inputs.WITHDRAW_REASONS),
@@ -554,7 +579,10 @@ async def test_the_register_says_who_is_spoken_of_and_leads_to_the_spreadsheet(
     assert "attachment" in answer.headers["Content-Disposition"]
     assert (await answer.text()).count("\r\n") == 3
     assert hall.asked_since == [date(2026, 8, 25)] * 2
-    assert (await broker.get("/desks/hall/register?since=soon", headers=HTML)).status == 400
+    for strange in ("soon", "0001-01-01"):
+        answer = await broker.get(f"/v1/desks/hall/register?since={strange}")
+        assert (answer.status, (await answer.json())["error"]["path"]) == (400, "since")
+        assert (await broker.get(f"/desks/hall/register?since={strange}", headers=HTML)).status == 400
 
 
 async def test_a_real_desk_s_register_has_names_and_the_callers_own_ids() -> None:

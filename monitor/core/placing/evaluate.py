@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from msgspec import structs
 
-from config.placing import PlacingPolicy, Round
+from config.placing import PlacingPolicy, Round, TieBreak
 from monitor.core.placing import award, ledger, rounds, rules, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.model import Bid, Placement, RoundRun
@@ -21,6 +21,8 @@ from monitor.core.work import Work
 
 SHARED = ("hours_held", "packages_won")
 """Ties that are fair share: they decide between patch providers, and nowhere else."""
+DECIDED_BY: tuple[str, ...] = ("line", *get_args(TieBreak))
+"""Every name that `decided_by` of a row may have."""
 LAST = 10**9
 """Who has no rate comes after everybody who has."""
 Key = Callable[[p.Row], Any]

@@ -233,6 +233,10 @@ class RowView(Struct, frozen=True, kw_only=True, gc=False):
     place: int | None
     decided_by: str
     answer: Literal["bid", "declined", "withdrawn", "silent"] = "bid"
+    minutes_proposed: int = 0
+    """Minutes a week of other packages that are proposed for it and wait for a broker's word."""
+    rated_at: datetime | None = None
+    """Since when the council knows of the rating."""
 
 
 class AwardView(Struct, frozen=True, kw_only=True, gc=False):
