@@ -95,7 +95,7 @@ def test_a_snapshot_goes_on_as_if_nothing_had_been(before: list[Op], after: list
 def test_busy_days_between_them_have_every_kind_of_fact_and_survive_a_restart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # a council's packages have days of their own (tests/core/test_placing.py)
+    # a council's packages have days of their own (tests/core/test_placing_days.py)
     kinds = set(f.KINDS) - {kind.__name__ for kind in PlacingBody.__args__}
     seen: set[str] = set()
     for seed in range(40):
