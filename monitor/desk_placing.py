@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import msgspec
+import structlog
 from msgspec import structs
 
 from config.placing import PLACEMENT_KINDS, Area
@@ -54,6 +55,8 @@ from monitor.rota_reader import read_moment
 if TYPE_CHECKING:
     from monitor.desk_shell import DeskShell
 
+log = structlog.get_logger("desk")
+
 ReadEvidence = Callable[[str, str], Awaitable[EvidenceRow | None]]
 """A row of a desk's evidence, once it is on disk."""
 STEP = 15
@@ -63,6 +66,8 @@ MOST_VISITS = 24
 MOST_TEXT = 4_000
 """Characters of a referral's text, of how a bid would be delivered, of a note."""
 TIME_EXPECTED = "expected a time such as 2026-11-24T09:00:00Z, or a local one without its offset"
+PAGES = frozenset({"new", "events", "fragment"})
+"""What stands in a path where the id of a placement could."""
 _WORDS = re.compile(r"[^\W\d_]+")
 _Value = TypeVar("_Value", bound=str)
 
@@ -116,6 +121,7 @@ class Placing:
         marks = self._marks(said)
         override = (said.override or "").strip()
         if marks and not override:
+            log.info("a referral may name somebody and was refused", desk=shell.id, reason="not_anonymous")
             raise _not_anonymous(marks)
         ref = shell.mint("g")
         rows, text = self._words(ref, said.text)
@@ -158,8 +164,8 @@ class Placing:
             _bad("unknown_ward", "expected a ward of this area", "ward", nearest(said.ward, area.wards))
         if said.care_workers not in (1, 2):
             _bad("out_of_range", "expected 1 or 2 care workers", "care_workers")
-        if said.id is not None and not 0 < len(said.id.strip()) <= 64:
-            _bad("bad_id", "expected an id of 1 to 64 characters", "id")
+        if said.id is not None and (not 0 < len(said.id.strip()) <= 64 or said.id in PAGES):
+            _bad("bad_id", "expected an id of 1 to 64 characters, other than those of our pages", "id")
         start = self._moment(said.start, "start") if said.start is not None else None
         if start is not None and start < self._shell.now():
             _bad("start_past", "expected a start that lies ahead", "start")
@@ -219,7 +225,7 @@ class Placing:
     async def bid(self, placement: str, said: BidIn, speaker: Speaker) -> BidReceipt:
         """A provider can take it. Raises ApiProblem 400, 403, 404, 409."""
         provider, by = self._bidder(said.provider, said.by, speaker)
-        ref = self._placement(placement, provider, speaker)
+        ref = await self._asked(placement, provider, speaker)
         rows, how = self._words(ref, said.how, "how")
         given = BidGiven(
             placement=ref,
@@ -240,7 +246,7 @@ class Placing:
     async def decline(self, placement: str, said: DeclineIn, speaker: Speaker) -> BidReceipt:
         """A provider does not take it. Raises ApiProblem 400, 403, 404, 409."""
         provider, by = self._bidder(said.provider, said.by, speaker)
-        ref = self._placement(placement, provider, speaker)
+        ref = await self._asked(placement, provider, speaker)
         rows, note = self._words(ref, said.note, "note")
         declined = BidRefusedByProvider(
             placement=ref,
@@ -257,7 +263,7 @@ class Placing:
     async def take_back(self, placement: str, said: TakeBackIn, speaker: Speaker) -> BidReceipt:
         """A provider withdraws its bid. Raises ApiProblem 403, 404, 409."""
         provider, by = self._bidder(said.provider, said.by, speaker)
-        ref = self._placement(placement, provider, speaker)
+        ref = await self._asked(placement, provider, speaker)
         gone = BidTakenBack(placement=ref, provider=provider, source=speaker.source, by=by)
         return self._receipt(ref, provider, "withdrawn", await self._told(gone, (), speaker))
 
@@ -270,12 +276,15 @@ class Placing:
             raise ApiProblem(403, "identity", "this credential bids for one provider alone", "provider")
         return own, None
 
-    def _placement(self, outside: str, provider: str | None, speaker: Speaker) -> str:
-        """The minted id. For a provider that was never asked there is none: what else is placed here is not for it."""
-        ref = self._shell.directory.known("placement", outside) or outside
-        if ref not in self._shell.state.values.placements:
-            raise _not_found()
-        return ref
+    async def _asked(self, outside: str, provider: str, speaker: Speaker) -> str:
+        """The minted id. For a provider that was never asked there is none: what else is placed here is not for it, and
+        nothing that it sends tells whether it is there. That it tried is on record."""
+        known = self._known(outside)
+        if speaker.provider is not None and known.was_asked(provider) is None:
+            await self._told(
+                BidTakenBack(placement=known.ref, provider=provider, source=speaker.source), (), speaker
+            )
+        return known.ref
 
     def _receipt(
         self,
@@ -301,14 +310,13 @@ class Placing:
     async def act(self, placement: str, said: PlacementActionIn, speaker: Speaker) -> PlacementView:
         """A broker, or the winner for its first visit, does something. Raises ApiProblem 400, 403, 404, 409."""
         action = _one_of(said.action, PLACEMENT_ACTIONS, "action")
-        ref = self._placement(placement, None, speaker)
-        if speaker.provider is not None and action != "confirm_first_visit":
+        if speaker.provider is None:
+            ref, by = self._known(placement).ref, self._broker(said.by, speaker)
+        elif action != "confirm_first_visit":
             raise ApiProblem(403, "role", "a provider confirms its first visit, and does nothing else here")
-        by = (
-            self._own_provider(speaker.provider)
-            if speaker.provider is not None
-            else self._broker(said.by, speaker)
-        )
+        else:
+            by = self._own_provider(speaker.provider)
+            ref = await self._asked(placement, by, speaker)
         rows, note = self._words(ref, said.note, "note")
         acted = PlacementActed(
             placement=ref,

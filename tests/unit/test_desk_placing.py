@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from connectors.placing_in import BidIn, Speaker
+from connectors.placing_in import BidIn, PlacementActionIn, Speaker
 from monitor.desk_providers import Providers
 from tests.unit.council_edge import BROKER, Edge, council, own, provider, rfc
 
@@ -59,6 +59,7 @@ async def test_without_an_id_every_package_is_a_new_one() -> None:
         ({"start": "2026-11-23T07:59:59Z"}, "start_past", "start"),
         ({"discharge_at": "23/11/2026"}, "bad_time", "discharge_at"),
         ({"id": " "}, "bad_id", "id"),
+        ({"id": "new"}, "bad_id", "id"),
         ({"by": "ace"}, "identity", "by"),
         ({"text": "x" * 4001}, "too_long", "text"),
     ],
@@ -313,6 +314,31 @@ async def test_a_bid_that_cannot_be_taken_says_why(
         body = msgspec.convert({"start": rfc(edge, days=2)} | said, BidIn)
         problem = await edge.refused(edge.placing.bid("ref-1", body, speaker))
         assert (problem.status, problem.code, problem.path) == answer
+
+
+async def test_nothing_that_a_provider_sends_tells_it_of_a_package_that_it_was_not_asked_for() -> None:
+    async with council() as edge:
+        await edge.place(id="ref-1")
+        answers = []
+        for name in ("ref-1", "ref-2"):
+            confirm = PlacementActionIn(action="confirm_first_visit", start="soon")
+            asked = (
+                edge.bid("sea", name),
+                edge.bid("sea", name, start="soon"),
+                edge.bid("sea", name, hours_free=-1),
+                edge.bid("sea", name, how="x" * 5_000),
+                edge.decline("sea", name),
+                edge.decline("sea", name, reason="busy"),
+                edge.decline("sea", name, pass_to="nobody"),
+                edge.take_back("sea", name),
+                edge.own("sea", name),
+                edge.placing.act(name, confirm, own("sea")),
+            )
+            problems = [await edge.refused(one) for one in asked]
+            answers.append([(one.status, one.code, str(one), one.path, one.extra) for one in problems])
+        assert answers[0] == answers[1]
+        assert {status for status, *_ in answers[0]} == {404}
+        assert (await edge.kinds()).count("BidRefused") == 9
 
 
 async def test_a_refused_bid_is_on_record() -> None:
