@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from config.placing import AcrossClosing, EarlyClose, PlacingPolicy, Round
+from config.policy import Duty
 from monitor.core.inputs import DeadlineReached
 from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import (
@@ -584,3 +585,15 @@ def test_whatever_they_do_every_package_comes_to_a_proposal_or_to_a_person(
             one.provider for one in run.asked if one.answered_at is None and one.closes_at <= run.closed_at
         )
     assert desk.replayed().values.placements == desk.state.values.placements
+
+
+def test_the_brokers_on_duty_are_summoned_before_everybody_else() -> None:
+    both = (
+        Duty(person="olga", role="office", hours="otherwise"),
+        Duty(person="bea", role="broker", hours="otherwise"),
+    )
+    desk = Council(providers=(), duty=both)
+    desk.sends()
+    assert {message.person for message in desk.messages("summon")} == {"bea"}
+    desk.advance(minutes=6)
+    assert [message.person for message in desk.messages("summon")][-1] == "olga"
