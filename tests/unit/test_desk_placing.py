@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from connectors.placing_in import BidIn, PlacementActionIn, Speaker
+from connectors.ports import Degraded
 from monitor.desk_providers import Providers
 from tests.unit.council_edge import BROKER, Edge, council, own, provider, rfc
 
@@ -391,3 +392,38 @@ async def test_the_same_ids_hold_after_a_start() -> None:
         again.restore(loaded.people, loaded.people_rev)
         assert again.known("placement", "ref-1") == first.subject
         assert again.said(first.subject) == directory.said(first.subject)
+
+
+async def test_what_the_disk_did_not_take_is_answered_503_and_said_again_it_is_the_same() -> None:
+    async with council() as edge:
+        start = rfc(edge, days=2)
+        edge.store.break_with("full")
+        with pytest.raises(Degraded):
+            await edge.place(id="ref-1", start=start)
+        with pytest.raises(Degraded):
+            await edge.place(id="ref-1", start=start)
+        assert (await edge.placing.one_page("ref-1")).degraded, "the page shows it all the same"
+        edge.store.mend()
+        await edge.shell.engine.durable(patient=True)
+        view, new = await edge.place(id="ref-1", start=start)
+        assert (view.stage, new) == ("open", False)
+        assert (await edge.kinds()).count("PlacementReceived") == 1
+        with pytest.raises(Degraded):
+            edge.store.break_with("full")
+            await edge.bid("ace")
+        edge.store.mend()
+        await edge.shell.engine.durable(patient=True)
+        assert (await edge.bid("ace")).changes == 1
+
+
+async def test_a_package_that_has_left_the_state_is_not_placed_a_second_time() -> None:
+    async with council() as edge:
+        start = rfc(edge, days=60)
+        await edge.place(id="ref-1", start=start)
+        await edge.act("withdraw", reason="not_needed")
+        edge.wait(days=2)
+        problem = await edge.refused(edge.place(id="ref-1", start=start))
+        assert (problem.status, problem.code) == (409, "already_over")
+        gone = await edge.refused(edge.placing.one("ref-1"))
+        assert (gone.status, gone.code) == (404, "not_found")
+        assert (await edge.kinds()).count("PlacementReceived") == 1
