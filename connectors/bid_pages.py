@@ -31,7 +31,7 @@ _HEADINGS = {
     403: "This link opens nothing any more",
     404: "This link is not known",
     409: "That is not possible any more",
-    503: "That could not be put on disk",
+    503: "Please try again in a moment",
 }
 
 
@@ -52,6 +52,8 @@ class BidPages:
             own = await self._own(link)
         except ApiProblem as problem:
             return self._closed(request, problem)
+        except EdgeError:
+            return self._closed(request, _away())
         return self._page(request, link, own)
 
     async def post_bid(self, request: web.Request) -> web.StreamResponse:
@@ -62,12 +64,13 @@ class BidPages:
             return self._closed(request, problem)
         form: Mapping[str, Any] = await request.post()
         try:
-            await self._act(link, form)
+            named = await self._act(link, form)
         except ApiProblem as problem:
             return await self._refused(request, link, form, problem)
         except EdgeError:
-            return await self._refused(request, link, form, ApiProblem(503, "degraded", ""))
-        return web.Response(status=303, headers={"Location": PATH + quote(request.match_info["token"])})
+            return self._closed(request, _away(pressed=True))
+        page = PATH + quote(request.match_info["token"])
+        return web.Response(status=303, headers={"Location": f"{page}?named" if named else page})
 
     def _opened(self, request: web.Request) -> Link:
         link = opened(self._desks.link(request.match_info["token"]))
@@ -81,20 +84,23 @@ class BidPages:
             raise ApiProblem(403, "link_revoked", "the brokerage has taken this link back")
         return own
 
-    async def _act(self, link: Link, form: Mapping[str, Any]) -> None:
+    async def _act(self, link: Link, form: Mapping[str, Any]) -> bool:
+        """Does what was pressed. Returns whether its words look as if they named somebody; they are kept."""
         speaker = Speaker(source="link", provider=link.person)
-        desk, placement = link.desk, link.intent
+        at = link.desk, link.intent
         match placing_forms.pressed(form)[0]:
             case "bid":
-                await self._desks.bid(desk, placement, placing_forms.bid(form), speaker)
+                receipt = await self._desks.bid(*at, placing_forms.bid(form), speaker)
             case "take_back":
-                await self._desks.take_back(desk, placement, TakeBackIn(), speaker)
+                receipt = await self._desks.take_back(*at, TakeBackIn(), speaker)
             case "decline":
-                await self._desks.decline(desk, placement, placing_forms.decline(form), speaker)
+                receipt = await self._desks.decline(*at, placing_forms.decline(form), speaker)
             case "confirm_first_visit":
-                await self._desks.act_on_placement(desk, placement, placing_forms.action(form), speaker)
+                await self._desks.act_on_placement(*at, placing_forms.action(form), speaker)
+                return False
             case _:
                 raise ApiProblem(400, "wrong_type", "this page has no such button", "action")
+        return bool(receipt.warnings)
 
     async def _refused(
         self, request: web.Request, link: Link, form: Mapping[str, Any], problem: ApiProblem
@@ -104,6 +110,8 @@ class BidPages:
             own = await self._own(link)
         except ApiProblem as gone:
             return self._closed(request, gone)
+        except EdgeError:
+            return self._closed(request, _away(pressed=True))
         return self._page(request, link, own, form, problem)
 
     def _page(
@@ -123,16 +131,12 @@ class BidPages:
             "t": Times(zone, now),
             "form": form or {},
             "problem": problem,
-            "degraded": problem is not None and problem.status == 503,
+            "named": "named" in request.query,
             "page": PATH + quote(request.match_info["token"]),
         }
         template = "_bid.html" if "live" in request.query else "bid.html"
-        answer = aiohttp_jinja2.render_template(
-            template, request, context, status=200 if problem is None else problem.status
-        )
-        if context["degraded"]:
-            answer.headers["Retry-After"] = str(_RETRY_AFTER_S)
-        return answer
+        status = 200 if problem is None else problem.status
+        return aiohttp_jinja2.render_template(template, request, context, status=status)
 
     def _closed(self, request: web.Request, problem: ApiProblem) -> web.Response:
         """A link that opens nothing, in plain words. What the link was stays out of the log: it is a secret."""
@@ -143,4 +147,12 @@ class BidPages:
             "problem": problem,
             "code": problem.code,
         }
-        return aiohttp_jinja2.render_template("bid_closed.html", request, context, status=problem.status)
+        answer = aiohttp_jinja2.render_template("bid_closed.html", request, context, status=problem.status)
+        if problem.status == 503:
+            answer.headers["Retry-After"] = str(_RETRY_AFTER_S)
+        return answer
+
+
+def _away(*, pressed: bool = False) -> ApiProblem:
+    """The disk takes nothing now. What was pressed may be there or not: only the page itself can tell, later."""
+    return ApiProblem(503, "press_again" if pressed else "away", "")

@@ -22,7 +22,7 @@ from msgspec import Struct
 from config.policy import DeskKind
 from connectors.board import away, words
 from connectors.board.forms import field as _field
-from connectors.board.placing import PlacingPages, list_url, one_url
+from connectors.board.placing import READS_PACKAGES, PlacingPages, list_url, one_url
 from connectors.board.sign_in import BoardOptions, SignIn, check
 from connectors.board.times import Times
 from connectors.http_access import CREDENTIAL
@@ -165,8 +165,9 @@ class Board:
     async def get_home(self, request: web.Request) -> web.StreamResponse:
         desks = await self._desks_of(request)
         if len(desks) == 1:
-            return _see(self._start_url(desks[0]))
-        return self._render(request, "desks.html", desks=[(desk, self._start_url(desk)) for desk in desks])
+            return _see(self._start_url(request, desks[0]))
+        offered = [(desk, self._start_url(request, desk)) for desk in desks]
+        return self._render(request, "desks.html", desks=offered)
 
     async def _desks_of(self, request: web.Request) -> list[str]:
         """The desks that are offered: one's own, or with the one password those of every provider. Where nobody was
@@ -178,14 +179,17 @@ class Board:
         kinds: tuple[DeskKind, ...] = ("provider",) if asked else ("provider", "council")
         return [desk for desk in self._desks.desk_ids() if self._desks.desk_kind(desk) in kinds]
 
-    def _start_url(self, desk: str) -> str:
-        """Where a desk's people begin: at a council's desk with its placements."""
-        return list_url(desk) if self._desks.desk_kind(desk) == "council" else _board_url(desk)
+    def _start_url(self, request: web.Request, desk: str) -> str:
+        """Where a desk's people begin: at a council's desk with its packages, unless they may see its alerts alone."""
+        who = request[CREDENTIAL]
+        brokers = self._desks.desk_kind(desk) == "council" and (who.desk == "*" or who.role in READS_PACKAGES)
+        return list_url(desk) if brokers else _board_url(desk)
 
     async def get_board(self, request: web.Request) -> web.StreamResponse:
         desk = request.match_info["desk"]
-        if self._desks.desk_kind(desk) == "council":
-            return _see(list_url(desk))
+        start = self._start_url(request, desk)
+        if start != _board_url(desk):
+            return _see(start)
         return self._render(request, "board.html", **await self._board_context(request))
 
     async def get_fragment(self, request: web.Request) -> web.StreamResponse:

@@ -21,6 +21,8 @@ from monitor.core.placing.views import PlacementPage, PlacementsPage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _MAY_ACT = "broker"
+READS_PACKAGES = frozenset({"broker", "auditor"})
+"""Who may open these pages, as the table of routes says."""
 
 
 class PlacingPages:

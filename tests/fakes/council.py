@@ -204,6 +204,8 @@ class FakeCouncil(FakeDesks):
         return view, True
 
     async def own_placement(self, desk: str, placement: str, provider: str) -> OwnPlacement:
+        if self.degraded:
+            raise Degraded("full")
         found = self.owned.get((placement, provider))
         if found is None:
             raise ApiProblem(404, "unknown_placement", "this package was not sent to you")

@@ -20,6 +20,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from config.policy import Calendar
 from connectors.board import BoardOptions
 from connectors.board import placing_words as said
+from connectors.board.placing import READS_PACKAGES
+from connectors.http_access import RULES
 from connectors.http_api import build_app
 from connectors.links import Link, Shown
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
@@ -129,6 +131,16 @@ async def test_a_broker_begins_with_the_packages_and_the_board_of_a_council_lead
     for path in ("/", "/board/hall"):
         answer = await broker.get(path, headers=HTML, allow_redirects=False)
         assert (answer.status, answer.headers["Location"]) == (303, LIST)
+
+
+async def test_who_may_not_see_packages_begins_with_the_board_of_the_council(hall: FakeCouncil) -> None:
+    hall.credentials["secret of the office"] = Credential(role="office", desk="hall", person="st-1")
+    async with browser(hall) as client:
+        await signed_in(client, "office")
+        answer = await client.get("/", headers=HTML, allow_redirects=False)
+        assert answer.headers["Location"] == "/board/hall"
+        assert "Bright Brokerage" in await page(client, "/board/hall")
+        assert (await client.get(LIST, headers=HTML)).status == 403
 
 
 async def test_what_needs_a_person_stands_apart_and_discharge_first(
@@ -340,6 +352,11 @@ async def test_a_proposal_shows_who_did_not_bid_what_waits_and_a_rating_that_cam
 )
 def test_every_value_of_a_closed_list_has_its_words(spoken: dict[str, str], listed: tuple[str, ...]) -> None:
     assert set(spoken) == set(listed)
+
+
+def test_who_begins_with_the_packages_is_whom_the_table_of_routes_lets_in() -> None:
+    rule = next(one for one in RULES if (one.method, one.path) == ("GET", "/desks/{desk}/placements"))
+    assert rule.council == READS_PACKAGES
 
 
 AT = f"{LIST}/k1"
@@ -682,12 +699,30 @@ async def test_a_refused_bid_keeps_what_was_written(hall: FakeCouncil, anybody: 
     assert 'value="2026-11-20T08:00"' in html
 
 
-async def test_a_bid_that_is_not_on_disk_says_so(hall: FakeCouncil, anybody: Client) -> None:
+async def test_while_the_disk_takes_nothing_the_page_says_so_and_promises_nothing(
+    hall: FakeCouncil, anybody: Client
+) -> None:
     hall.degraded = True
+    assert "cannot be read just now" in await page(anybody, f"/b/{LETTERS}", 503)
     answer = await anybody.post(f"/b/{LETTERS}", data={"action": "bid", "start": "2026-11-26T08:00"})
     assert answer.status == 503
     assert int(answer.headers["Retry-After"]) > 0
-    assert "That could not be put on disk." in await answer.text()
+    assert "may not be there" in await answer.text()
+    hall.degraded, hall.says_no = False, ApiProblem(409, "awarded", "…")
+    hall.owned["k1", "ace"] = ApiProblem(404, "not_found", "there is no such placement")
+    answer = await anybody.post(f"/b/{LETTERS}", data={"action": "take_back"})
+    assert answer.status == 404
+
+
+async def test_words_that_may_name_somebody_are_kept_and_the_provider_is_told() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        form = {"action": "bid", "start": rfc(edge, days=2), "how": "Ring Mrs. Smith on 07700 900123."}
+        answer = await client.post("/b/ace", data=form)
+        assert answer.status == 200
+        text = plain(await answer.text())
+        assert "Received. Your words look as if they named somebody" in text
+        assert "Received 08:00:00 by your link, in time." in text
 
 
 def own_bid(**more: Any) -> v.OwnBid:

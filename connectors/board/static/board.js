@@ -75,7 +75,12 @@
   // write, who is told instead
   const changed = document.getElementById("changed");
   let touched = false;
-  if (changed) document.addEventListener("input", () => { touched = true; });
+  if (changed) {
+    document.addEventListener("input", () => { touched = true; });
+    document.addEventListener("click", ({ target }) => {
+      if (!live.contains(target) && target.closest("summary")) touched = true;
+    });
+  }
   const stageNow = () => marked()?.dataset.stage;
   const renew = () => {
     if (!changed) return;
