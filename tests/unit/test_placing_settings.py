@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
+import json
+import re
 from datetime import time, timedelta
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from config.placing import (
     encode_placing,
     placing_digest,
 )
+from monitor.commands import check_config as command
 
 COUNCIL = """
 data_dir = "data"
@@ -313,3 +317,46 @@ def test_a_policy_about_visits_has_no_placing_to_print(tmp_path: Path) -> None:
     (tmp_path / "own.toml").write_text('late_after = "25m"')
     assert describe_placing("own.toml", tmp_path) == []
     assert describe_placing("example") == []
+
+
+# --- what is printed, and what is documented ---
+
+
+def check_config(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    command.add(parser)
+    return command.run(parser.parse_args(words))
+
+
+def test_check_config_prints_a_placing_policy_and_both_of_one_name(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert check_config("--policy", "example-lewisham") == 0
+    alone = capsys.readouterr().out
+    assert re.search(r"^rounds\[0\]\.rule +direct$", alone, re.MULTILINE)
+    assert "late_after" not in alone
+    assert check_config("--policy", "bromley") == 0
+    both = capsys.readouterr().out
+    assert both.index("late_after") < both.index("placing packages") < both.index("rounds[2].name")
+    assert check_config("--policy", "bromley-discharge", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert {"name": "cutoff.same_day", "value": "15:00"} in said["placing"]
+    assert (said["policy"], said["problems"]) == ([], [])
+
+
+def test_check_config_names_what_is_wrong_with_a_placing_policy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "torn.toml").write_text(UNREADABLE)
+    assert check_config("--policy", str(tmp_path / "torn.toml"), "--json") == 1
+    paths = {problem["path"] for problem in json.loads(capsys.readouterr().out)["problems"]}
+    assert {"placing.rounds[0].rule", "placing.cutoff.same_day", "placing.award"} <= paths
+    assert check_config("--policy", "nowhere") == 1
+
+
+def test_every_key_and_every_shipped_policy_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
+    section = text[text.index("## Placing packages") : text.index("## Problems")]
+    keys = (*PlacingPolicy.__struct_fields__, *Round.__struct_fields__, *Cutoff.__struct_fields__)
+    assert [key for key in keys if key != "rounds" and f"`{key}`" not in section] == []
+    assert [name for name in shipped_placing() if f"`{name}`" not in section] == []
