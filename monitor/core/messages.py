@@ -297,6 +297,8 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
     absence.kin_settled(work, message, result)
     if message.alert is None:
         weather_desk.on_settled(work, message, result)
+    if message.purpose == "package":
+        telling.on_settled(work, message, result)
     procedure.on_settled(work, message, result)
     leaving.on_settled(work, message, result)
 

@@ -13,8 +13,10 @@ from msgspec import structs
 from config.placing import PlacingPolicy, Round
 from monitor.core import facts as f
 from monitor.core.evidence import Evidence
+from monitor.core.inputs import SendReported
 from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import BidGiven, BidRefusedByProvider, BidTakenBack, PlacementActed
+from monitor.core.state import Message
 from monitor.core.work import Decision
 from tests.core.council import FRAMEWORK, PATCH, Council, provider
 from tests.core.driver import MONDAY
@@ -322,6 +324,33 @@ def test_a_provider_who_can_be_told_in_no_way_is_rung_by_a_broker() -> None:
     desk.sends()
     assert told(desk, "BD-26") == [("bea", "sms", "BD-26"), ("bea", "email", "BD-26")]
     assert {person for person, _, _ in told(desk, "BD-1")} == {"bee"}
+
+
+def fails(desk: Council, message: Message) -> None:
+    """The network says for good that it cannot be delivered."""
+    desk.tell_turn(message)
+    desk.tell(SendReported(key=message.key, result="failed", reason="refused", permanent=True))
+
+
+def test_an_invitation_that_fails_by_text_and_by_mail_is_told_by_a_broker_and_by_one_alone_is_not() -> None:
+    desk = Council()
+    desk.sends()
+    text, mail = (m for m in desk.messages(person="ace") if m.template == "BD-1")
+    fails(desk, text)
+    assert told(desk, "BD-26") == []
+    fails(desk, mail)
+    assert told(desk, "BD-26") == [("bea", "sms", "BD-26"), ("bea", "email", "BD-26")]
+
+
+def test_nobody_is_rung_for_an_invitation_that_failed_when_they_have_bid_or_the_window_is_over() -> None:
+    for before in (lambda desk: desk.bids("ace", source="broker", by="bea"), after_close):
+        desk = Council()
+        desk.sends()
+        messages = [m for m in desk.messages(person="ace") if m.template == "BD-1"]
+        before(desk)
+        for message in messages:
+            fails(desk, message)
+        assert told(desk, "BD-26") == []
 
 
 def test_without_a_broker_who_can_be_reached_the_mailbox_is_told() -> None:

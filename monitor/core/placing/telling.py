@@ -197,6 +197,33 @@ def first_visit(work: Work, ref: str) -> None:
         to_mailbox(work, ref, COPY_FIRST_VISIT, about=award.provider, at=visit.start)
 
 
+# --- what becomes of it ---
+
+
+def on_settled(work: Work, message: Message, result: str) -> None:
+    """An invitation reached its provider by no way: a broker rings them while the window is open. Whoever was never
+    told is not silent."""
+    placement = work.placement(message.placement) if message.placement is not None else None
+    if result != "failed" or placement is None or message.template not in (INVITED, TURN):
+        return
+    asked = placement.was_asked(message.person)
+    waits = asked is not None and asked.answered_at is None and work.now < asked.closes_at
+    if asked is not None and waits and _none_left(work, placement, message):
+        to_brokers(work, placement.ref, NOT_REACHED, about=message.person, at=asked.closes_at)
+
+
+def _none_left(work: Work, placement: Placement, message: Message) -> bool:
+    """The invitation went by text and mail, and this was the last of them that could still arrive."""
+    told = (work.message(key) for key in placement.messages)
+    return all(
+        one.phase == "settled" and one.result == "failed"
+        for one in told
+        if one is not None
+        and (one.person, one.template, one.intended_at)
+        == (message.person, message.template, message.intended_at)
+    )
+
+
 # --- still wanted, when its turn has come ---
 
 
