@@ -533,7 +533,8 @@ _MONDAY = date(2001, 1, 1)  # any Monday well away from bank holidays; only its 
 
 def _duty_hours(raw: Table) -> Iterator[Problem]:
     for at, desk in tables(raw, "desk"):
-        lines = list(tables(desk, "duty", at))
+        # who sees to referrals has hours of their own: outside them whoever is on duty does
+        lines = [(path, line) for path, line in tables(desk, "duty", at) if line.get("role") != "referrals"]
         if lines or desk.get("kind") == "provider":
             yield from _hours_together(lines, f"{at}.duty", "duty_gap", "nobody is on duty")
 

@@ -21,7 +21,8 @@ from msgspec import Meta, Struct
 
 PublicMode = Literal["off", "ask", "auto"]
 DeskKind = Literal["provider", "council"]
-DutyRole = Literal["office", "on_call", "manager", "broker"]
+DutyRole = Literal["office", "on_call", "manager", "broker", "referrals"]
+"""`referrals`: who sees to a council's referrals, by hours of their own; no alert summons them for it."""
 
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _DURATION = re.compile(r"\s*(?:[0-9]{1,12}(?:ms|d|h|m|s)\s*)+")
@@ -302,6 +303,31 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         time,
         Meta(title="spec 7.27 (ours)", description="when the office is asked about those away, local time"),
     ] = time(10)
+    referral_within: Annotated[
+        timedelta,
+        _clause(
+            "spec appendix A",
+            "a council's referral is answered within this, where it names no time",
+            least="100ms",
+            most="7d",
+        ),
+    ] = timedelta(hours=2)
+    referral_discharge_within: Annotated[
+        timedelta,
+        _clause(
+            "spec appendix A (appendix M says 1h)",
+            "the same, for a discharge from hospital",
+            least="100ms",
+            most="7d",
+        ),
+    ] = timedelta(minutes=30)
+    referral_last: Annotated[
+        timedelta,
+        _clause(
+            "ours",
+            "so much is left when somebody is summoned about it for the last time; at most a quarter of its window",
+        ),
+    ] = timedelta(minutes=10)
     ring_staff: Annotated[
         timedelta, _clause("ours", "ring time for staff; longer reaches a voicemail", least="1s", most="2m")
     ] = timedelta(seconds=25)
@@ -737,3 +763,13 @@ def applying(entries: tuple[_Entry, ...], at: datetime, calendar: Calendar) -> t
     read = [(entry, parse_hours(entry.hours)) for entry in entries]
     now = tuple(entry for entry, hours in read if calendar.in_hours(hours, at))
     return now or tuple(entry for entry, hours in read if hours.otherwise)
+
+
+def on_duty(duty: tuple[Duty, ...], at: datetime, calendar: Calendar) -> tuple[Duty, ...]:
+    """Who is on duty for alerts. Those who see to referrals stand apart: their hours leave no gap, and close none."""
+    return applying(tuple(entry for entry in duty if entry.role != "referrals"), at, calendar)
+
+
+def on_referrals(duty: tuple[Duty, ...], at: datetime, calendar: Calendar) -> tuple[Duty, ...]:
+    """Who sees to referrals at that moment, in order; nobody, where the list names nobody for it."""
+    return applying(tuple(entry for entry in duty if entry.role == "referrals"), at, calendar)

@@ -55,6 +55,11 @@ def _rule(method: str, path: str, way: Way, *roles: Role) -> Rule:
     return Rule(method=method, path=path, way=way, roles=frozenset(roles), council=frozenset(at_council))
 
 
+def _provider(method: str, path: str, way: Way, *roles: Role) -> Rule:
+    """At providers' desks alone: a referral is what a council asks of them."""
+    return Rule(method=method, path=path, way=way, roles=frozenset(roles))
+
+
 def _council(method: str, path: str, way: Way, *roles: Role) -> Rule:
     """At councils' desks alone: no role of a provider's desk sees anything of it."""
     return Rule(method=method, path=path, way=way, roles=frozenset(), council=frozenset(roles))
@@ -80,6 +85,12 @@ RULES: tuple[Rule, ...] = (
     _rule("GET", "/v1/desks/{desk}/absences", "token_or_session", *_READ),
     _rule("GET", "/v1/desks/{desk}/absences/{id}", "token_or_session", *_READ),
     _rule("POST", "/v1/desks/{desk}/absences/{id}/actions", "token_or_session", *_ON_DUTY),
+    _provider("POST", "/v1/desks/{desk}/referrals", "token_or_session", *_ON_DUTY, "intake"),
+    _provider("POST", "/v1/desks/{desk}/referrals/email", "token", *_ON_DUTY, "intake"),
+    _provider("GET", "/v1/desks/{desk}/referrals", "token_or_session", *_READ),
+    _provider("GET", "/v1/desks/{desk}/referrals/{id}", "token_or_session", *_READ),
+    _provider("POST", "/v1/desks/{desk}/referrals/{id}/take", "token_or_session", *_ON_DUTY),
+    _provider("POST", "/v1/desks/{desk}/referrals/{id}/answer", "token_or_session", *_ON_DUTY),
     _rule("POST", "/v1/desks/{desk}/people/{id}/died", "token_or_session", "on_call", "manager", "office"),
     _rule("GET", "/v1/desks/{desk}/people/{id}/died", "token_or_session", *_READ),
     _rule("POST", "/v1/desks/{desk}/people/{id}/died/undo", "token_or_session", "manager", "office"),
@@ -104,6 +115,9 @@ RULES: tuple[Rule, ...] = (
     _rule("POST", "/board/{desk}/away", "session", *_ON_DUTY),
     _rule("POST", "/board/{desk}/absences/{id}/actions", "session", *_ON_DUTY),
     _rule("POST", "/board/{desk}/died", "session", *_ON_DUTY),
+    _provider("GET", "/board/{desk}/referrals", "session", *_READ),
+    _provider("POST", "/board/{desk}/referrals", "session", *_ON_DUTY),
+    _provider("POST", "/board/{desk}/referrals/{id}/answer", "session", *_ON_DUTY),
     _rule("GET", "/board/{desk}/weather", "session", *_READ),
     _rule("POST", "/board/{desk}/weather", "session", *_ON_DUTY),
     _rule("POST", "/board/{desk}/me", "session", *_ON_DUTY),

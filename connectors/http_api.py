@@ -22,6 +22,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 from msgspec import Struct
 
+from config.placing import PLACEMENT_KINDS
 from connectors.bid_pages import BidPages
 from connectors.board import Board, BoardOptions
 from connectors.checkin_json import CheckInProblem, read_checkin, split_checkins
@@ -46,6 +47,7 @@ from connectors.http_wire import (
     after_seq,
     as_json,
     as_problem,
+    aware,
     busy,
     day,
     decode,
@@ -71,9 +73,13 @@ from connectors.ports import (
     HomeConfirmedIn,
     PracticeIn,
     Record,
+    ReferralActionIn,
+    ReferralIn,
     SeenCheckIn,
     WeatherIn,
 )
+from connectors.referral_mail import NoMailError, read_mail
+from monitor.core.inputs import REFERRAL_OUTCOMES
 
 Handlers = Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]
 _log = structlog.get_logger("callwatch.http")
@@ -306,6 +312,12 @@ class _Api:
             ("GET", f"{desk}/alerts/{{id}}/candidates"): self.get_candidates,
             ("GET", f"{desk}/alerts/{{id}}/recording"): self.get_recording,
             ("POST", f"{desk}/alerts/{{id}}/actions"): self.post_action,
+            ("POST", f"{desk}/referrals"): self.post_referral,
+            ("POST", f"{desk}/referrals/email"): self.post_referral_mail,
+            ("GET", f"{desk}/referrals"): self.get_referrals,
+            ("GET", f"{desk}/referrals/{{id}}"): self.get_referral,
+            ("POST", f"{desk}/referrals/{{id}}/take"): self.post_referral_take,
+            ("POST", f"{desk}/referrals/{{id}}/answer"): self.post_referral_answer,
             ("POST", f"{desk}/absences"): self.post_absence,
             ("GET", f"{desk}/absences"): self.get_absences,
             ("GET", f"{desk}/absences/{{id}}"): self.get_absence,
@@ -341,6 +353,59 @@ class _Api:
 
     async def get_practice(self, request: web.Request) -> web.Response:
         return as_json(await self._desks.practice(request.match_info["desk"], request.match_info["id"]))
+
+    # what councils ask of this desk
+
+    async def post_referral(self, request: web.Request) -> web.Response:
+        """201: it is on record, and somebody was summoned; the same one again answers as it stands."""
+        body = await read_whole(request, self._limits.action_bytes, self._limits)
+        given = aware(decode(body, ReferralIn))
+        return as_json(await self._desks.log_referral(request.match_info["desk"], given, "api"), status=201)
+
+    async def post_referral_mail(self, request: web.Request) -> web.Response:
+        """A raw mail, as a mailbox's rule or a pipe hands it on. What is no mail is put aside, and refused."""
+        desk = request.match_info["desk"]
+        kind = request.query.get("kind")
+        if kind is not None and kind not in PLACEMENT_KINDS:
+            raise ApiProblem(400, "wrong_type", f"expected one of {', '.join(PLACEMENT_KINDS)}", "kind")
+        raw = await read_whole(request, self._limits.upload_bytes, self._limits)
+        try:
+            mail = read_mail(raw)
+        except NoMailError:
+            await put_aside(self._desks, desk, "http", "bad_body", raw)
+            raise ApiProblem(400, "bad_body", "expected a mail as it was sent, with its headers") from None
+        council = request.query.get("council") or None
+        return as_json(await self._desks.mail_referral(desk, mail, kind, council), status=201)
+
+    async def get_referrals(self, request: web.Request) -> web.Response:
+        only_open = flag(request.query.get("open"), "open")
+        return as_json({"referrals": await self._desks.referrals(request.match_info["desk"], only_open)})
+
+    async def get_referral(self, request: web.Request) -> web.Response:
+        return as_json(await self._desks.referral(request.match_info["desk"], request.match_info["id"]))
+
+    async def post_referral_take(self, request: web.Request) -> web.Response:
+        """A named person deals with it: nobody else is summoned."""
+        action = await self._referral_action(request)
+        return await self._acted_on_referral(request, msgspec.structs.replace(action, outcome=None))
+
+    async def post_referral_answer(self, request: web.Request) -> web.Response:
+        """What the council was answered."""
+        action = await self._referral_action(request)
+        if action.outcome is None:
+            raise ApiProblem(400, "missing", f"expected one of {', '.join(REFERRAL_OUTCOMES)}", "outcome")
+        return await self._acted_on_referral(request, action)
+
+    async def _referral_action(self, request: web.Request) -> ReferralActionIn:
+        body = await read_whole(request, self._limits.action_bytes, self._limits)
+        action = aware(decode(body, ReferralActionIn))
+        if not action.by.strip():
+            raise ApiProblem(400, "missing", "expected the id of the person who did it", "by")
+        return action
+
+    async def _acted_on_referral(self, request: web.Request, action: ReferralActionIn) -> web.Response:
+        desk, referral = request.match_info["desk"], request.match_info["id"]
+        return as_json(await self._desks.act_on_referral(desk, referral, action))
 
     # who is away, who has died
 

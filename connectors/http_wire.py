@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
@@ -250,6 +250,18 @@ def decode(body: bytes, kind: type[B]) -> B:
 
 
 def day(text: str | None, path: str) -> date | None:
+
+
+def aware(body: B) -> B:
+    """The body itself. Raises ApiProblem(400) for a time without its offset."""
+    for name in body.__struct_fields__:  # type: ignore[attr-defined]
+        moment = getattr(body, name)
+        if isinstance(moment, datetime) and moment.tzinfo is None:
+            raise ApiProblem(400, "wrong_type", "expected a time with its offset (RFC 3339)", name)
+    return body
+
+
+def day(text: str | None) -> date | None:
     try:
         found = None if text is None else date.fromisoformat(text)
     except ValueError:

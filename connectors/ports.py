@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Any, Literal, Protocol
@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Protocol
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from config.placing import PlacementKind
 from config.policy import Calendar, DeskKind
 from connectors.links import Shown
 from connectors.placing_in import (
@@ -32,9 +33,11 @@ from monitor.core.inputs import (
     AwayReason,
     CallStatus,
     CheckInKind,
+    DeclineReason,
     FileTrouble,
     Outcome,
     RaisedBy,
+    ReferralOutcome,
     Source,
     SpokeTo,
 )
@@ -64,6 +67,8 @@ from monitor.core.views import (
     PeopleAnswer,
     PracticeView,
     RecordView,
+    ReferralsPage,
+    ReferralView,
     RotaAnswer,
     Safeguarding,
     Script,
@@ -665,6 +670,51 @@ class AbsenceActionIn(Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class ReferralIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/referrals`: what a council has asked. `subject`, `text`, `link` are kept as evidence."""
+
+    kind: PlacementKind = "standard"
+    id: str | None = None
+    council: str | None = None
+    """The caller's own id of the council."""
+    arrived_at: datetime | None = None
+    """Now, unless said."""
+    answer_by: datetime | None = None
+    """By the policy's window, unless said."""
+    subject: str | None = None
+    text: str | None = None
+    link: str | None = None
+    by: str | None = None
+    """Who logs it."""
+
+
+class ReferralMail(Struct, frozen=True, kw_only=True):
+    """A mail as it was received. `reply_by`: its header of that name; `by_clock`: "by 18:40" in its subject, local."""
+
+    raw: bytes
+    natural_key: str
+    """By which it is known when it comes again: its Message-ID, else all of it."""
+    sent_at: datetime | None = None
+    reply_by: datetime | None = None
+    by_clock: time | None = None
+    discharge: bool = False
+    """Its subject speaks of a discharge: the shorter window, where nobody says otherwise."""
+
+
+class ReferralActionIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/referrals/{id}/answer`, and with `by` alone of `…/take`."""
+
+    by: str
+    outcome: ReferralOutcome | None = None
+    at: datetime | None = None
+    """When the council was answered: now, unless said."""
+    reason: DeclineReason | None = None
+    """Of `declined`."""
+    start: datetime | None = None
+    """Of `bid`: the day and time at which it can start (appendix A)."""
+    note: str | None = None
+
+
 class DeathIn(Struct, frozen=True, kw_only=True):
     """The body of `POST …/people/{id}/died` and `…/died/undo`."""
 
@@ -824,6 +874,28 @@ class Desks(Protocol):
 
     async def absences(self, desk: str, only_open: bool) -> list[AbsenceView]:
         """All that are open, and those that have ended a short while ago."""
+
+    async def log_referral(
+        self, desk: str, given: ReferralIn, source: Literal["api", "page"]
+    ) -> ReferralView:
+        """A council's referral has come. Raises ApiProblem 400, 409 (`already_known`)."""
+
+    async def mail_referral(
+        self, desk: str, mail: ReferralMail, kind: PlacementKind | None, council: str | None
+    ) -> ReferralView:
+        """A council's referral has come by mail; the same mail again is the same referral. Raises ApiProblem 400."""
+
+    async def act_on_referral(self, desk: str, referral: str, action: ReferralActionIn) -> ReferralView:
+        """A named person deals with it, or has answered the council. Raises ApiProblem 400, 404, 409."""
+
+    async def referral(self, desk: str, referral: str) -> ReferralView:
+        """One referral. Raises ApiProblem 404."""
+
+    async def referrals(self, desk: str, only_open: bool) -> list[ReferralView]:
+        """All that wait for an answer, by the end of their time; then those of the last days."""
+
+    async def referrals_page(self, desk: str) -> ReferralsPage:
+        """Everything that the page of referrals shows."""
 
     async def record_death(self, desk: str, person: str, said: DeathIn, *, undo: bool) -> DeathView:
         """A service user has died, or that was a mistake. Raises ApiProblem 400, 403, 404, 409."""

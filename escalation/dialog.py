@@ -541,6 +541,7 @@ DIALOGS: Mapping[str, Dialog] = MappingProxyType(
         "OCV-3": _summon_call(),
         "OCV-4": _summon_call(),
         "OCV-130": _called_call(),
+        "RFV-1": _summon_call(),
         "NIGHT-1": _answerphone_call(),
         "OCV-180": _duty_call(),
         "FREE-2": _whisper_call(),

@@ -13,7 +13,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from config.policy import Calendar, Duty, Policy, applying, parse_hours
+from config.policy import Calendar, Duty, Policy, parse_hours
+from config.policy import on_duty as listed
 from escalation.summon import SECOND_CALL
 
 DutyStep = Literal["asked", "rung", "rung_again", "unanswered", "started", "not_asked", "over"]
@@ -55,7 +56,7 @@ class Start(Struct, frozen=True, kw_only=True):
 
 def on_duty(duty: tuple[Duty, ...], at: datetime, calendar: Calendar) -> tuple[Duty, ...]:
     """Those whose hours hold, managers apart, who are the last rung whatever their hours."""
-    return tuple(entry for entry in applying(duty, at, calendar) if entry.role != "manager")
+    return tuple(entry for entry in listed(duty, at, calendar) if entry.role != "manager")
 
 
 def start_at(duty: tuple[Duty, ...], at: datetime, calendar: Calendar) -> Start | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from math import ceil
 
-from config.policy import applying
+from config.policy import on_duty as listed
 from escalation.people import may_be_told
 from monitor.core import alerts, council, cover, replacing
 from monitor.core.state import Alert
@@ -120,5 +120,5 @@ class Page:
             return None  # words that cannot be filled in: the page goes on without them
 
     def _on_duty(self) -> str:
-        on_duty = applying(self._state.values.duty, self._now, self._state.calendar)
+        on_duty = listed(self._state.values.duty, self._now, self._state.calendar)
         return on_duty[0].person if on_duty else ""

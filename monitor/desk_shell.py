@@ -79,6 +79,7 @@ from monitor.core.views import (
     WeatherView,
 )
 from monitor.desk_absence import Absences
+from monitor.desk_referrals import Referrals
 from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
 from monitor.metrics import Metrics
@@ -189,6 +190,19 @@ class DeskShell:
     def absences(self) -> Absences:
         """What is told about those who are away, or have died."""
         return Absences(self)
+
+    @property
+    def referrals(self) -> Referrals:
+        """What councils have asked of this desk."""
+        return Referrals(self)
+
+    def fingerprint(self, natural_key: str) -> int:
+        """63 bits by which something that comes again is known, at this desk alone."""
+        return _fingerprint(self.engine.secret, natural_key)
+
+    def mint(self, prefix: str) -> str:
+        """A fresh id."""
+        return self._mint(prefix)
 
     def now(self) -> datetime:
         """The present moment."""

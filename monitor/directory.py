@@ -34,6 +34,8 @@ PREFIXES = {
     "council_desk": "c",
     "placement": "g",
     "mailbox": "b",
+    "council": "cc",
+    "referral": "rf",
 }
 
 

@@ -141,6 +141,7 @@ class Metrics:
         self._untaken = gauge(
             "alert_untaken_seconds", "How long the oldest alert has been open that nobody has taken.", "desk"
         )
+        self._referrals = gauge("referrals_open", "Referrals of councils that wait for an answer.", "desk")
         self._weather = gauge("weather_declared", "1 while bad weather is declared.", "desk")
         self._left_out = counter(
             "weather_left_out", "Steps that declared bad weather has left out.", "desk", "step"
@@ -283,6 +284,10 @@ class Metrics:
     def message(self, desk: str, channel: str, purpose: str, result: str) -> None:
         """A message reached a result; one message counts under each result it goes through."""
         self._count(self._messages, desk, channel, purpose, result)
+
+    def referrals(self, desk: str, waiting: int) -> None:
+        """How many referrals wait for an answer to the council."""
+        self._set(self._referrals, waiting, desk)
 
     def weather(self, desk: str, declared: bool) -> None:
         """Whether bad weather is declared now."""

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from config.holidays_england import england_bank_holidays
 from config.load import DeskConfig
-from config.policy import Calendar, CouncilDesk, Duty, applying
+from config.policy import Calendar, CouncilDesk, Duty, on_duty
 from connectors.ports import EvidenceRow, PersonIn, PhoneIn
 from escalation.check_out import NotAsked
 from monitor.core import facts as f
@@ -223,7 +223,7 @@ def _visit(desk: _Desk, again: _Desk, upload: RotaReceived, row: RotaRow) -> Vis
     """`again`: the same desk, on which the care workers come."""
     visit = _planned(desk, upload, row)
     outside = desk.directory.outside
-    duty = applying(desk.state.values.duty, visit.late_at, desk.state.calendar)
+    duty = on_duty(desk.state.values.duty, visit.late_at, desk.state.calendar)
     council = desk.state.council_desk(desk.directory.person(visit.service_user), visit.late_at)
     return VisitPreview(
         id=outside(visit.ref),

@@ -13,7 +13,9 @@ from math import inf
 from typing import Any, Literal, cast
 
 import structlog
+from msgspec import structs
 
+from config.placing import PlacementKind
 from config.policy import Calendar, DeskKind
 from config.settings import Token
 from config.tokens import check_hash, hash_token
@@ -30,6 +32,9 @@ from connectors.ports import (
     Reason,
     Record,
     Recordings,
+    ReferralActionIn,
+    ReferralIn,
+    ReferralMail,
     SeenCheckIn,
     StatusCallback,
     Store,
@@ -70,6 +75,8 @@ from monitor.core.views import (
     PracticeView,
     RecordLine,
     RecordView,
+    ReferralsPage,
+    ReferralView,
     RotaAnswer,
     Script,
     VisitView,
@@ -77,6 +84,7 @@ from monitor.core.views import (
 )
 from monitor.desk_placing import Placing
 from monitor.desk_providers import Providers
+from monitor.desk_referrals import with_words
 from monitor.desk_shell import DeskShell
 from monitor.directory import BadNumberError, device_name, e164
 from monitor.downlink import TELLS, Downlink
@@ -661,6 +669,47 @@ class Watch:
         """Absences, those first about whom somebody must say something."""
         return await self._shell(desk).absences.all(only_open=only_open)
 
+    async def log_referral(
+        self, desk: str, given: ReferralIn, source: Literal["api", "page"]
+    ) -> ReferralView:
+        """A council's referral has come."""
+        return await self._with_words(desk, await self._shell(desk).referrals.log(given, source))
+
+    async def mail_referral(
+        self, desk: str, mail: ReferralMail, kind: PlacementKind | None, council: str | None
+    ) -> ReferralView:
+        """A council's referral has come by mail."""
+        return await self._with_words(desk, await self._shell(desk).referrals.mail(mail, kind, council))
+
+    async def act_on_referral(self, desk: str, referral: str, action: ReferralActionIn) -> ReferralView:
+        """A named person deals with it, or has answered the council."""
+        return await self._with_words(desk, await self._shell(desk).referrals.act(referral, action))
+
+    async def referral(self, desk: str, referral: str) -> ReferralView:
+        """One referral."""
+        return await self._with_words(desk, await self._shell(desk).referrals.one(referral))
+
+    async def referrals(self, desk: str, only_open: bool) -> list[ReferralView]:
+        """Referrals, those that wait first."""
+        found = await self._shell(desk).referrals.all(only_open=only_open)
+        return [await self._with_words(desk, one) for one in found]
+
+    async def referrals_page(self, desk: str) -> ReferralsPage:
+        """Everything that the page of referrals shows, now; in degraded mode too."""
+        page = self._shell(desk).referrals.page(self._clock.now())
+        waiting = [await self._with_words(desk, one) for one in page.waiting]
+        silent = [await self._with_words(desk, one) for one in page.silent]
+        return structs.replace(page, waiting=tuple(waiting), silent=tuple(silent))
+
+    async def _with_words(self, desk: str, view: ReferralView) -> ReferralView:
+        """With what the council has written, as far as the evidence can be read now."""
+        evidence = self._shell(desk).referrals.evidence_of(view)
+        try:
+            row = await self._store.evidence(desk, evidence) if evidence else None
+        except StoreUnavailable:
+            row = None
+        return with_words(view, row.body) if row is not None else view
+
     async def record_death(self, desk: str, person: str, said: DeathIn, *, undo: bool) -> DeathView:
         """A service user has died, or that was a mistake."""
         return await self._shell(desk).absences.died(person, said, undo=undo)
@@ -929,6 +978,8 @@ class Watch:
             placements = shell.engine.state.values.placements.values()
             open_windows = sum(placement.running is not None for placement in placements)
             self._metrics.bid_windows_open(desk, open_windows)
+            referrals = shell.engine.state.values.referrals.values()
+            self._metrics.referrals(desk, sum(1 for one in referrals if one.waits))
             self._metrics.lease(desk, shell.engine.started)
             self._metrics.journal_waiting(desk, shell.engine.backlog)
         self._metrics.outbox(self._outbox.depths())

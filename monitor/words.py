@@ -6,6 +6,7 @@ a message leaves, and the result is evidence: never a fact, never a log line.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -30,6 +31,7 @@ from escalation.wording import (
     text_time,
 )
 from monitor import hour_words
+from monitor.core import referrals
 from monitor.core.alerts import CANNOT, SPEAK_OF_ABOUT
 from monitor.core.answerphone import newest_words
 from monitor.core.causes import is_incident, round_of
@@ -37,6 +39,7 @@ from monitor.core.council import RING_US
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
 from monitor.core.placing.landing import WORDS as FIRST_VISIT
+from monitor.core.referral_fold import Referral
 from monitor.core.staff_changes import BY_CALL, BY_TEXT
 from monitor.core.state import Alert, Message, Place, State, Visit
 from monitor.core.views import Script
@@ -94,6 +97,10 @@ OF_BOARD = frozenset({"OC-185", FIRST_VISIT})
 """Words about a visit with the way to the board."""
 OF_CHECKS = frozenset({"OC-180"})
 """Words about all alerts that wait for the manager's check."""
+
+
+OF_REFERRAL = referrals.QUESTIONS | {referrals.LAPSED, referrals.ANSWERED}
+"""Words about a council's referral."""
 
 
 INBOUND_WHISPER = "INV-1"
@@ -188,6 +195,8 @@ class Words:
             values["first"] = ""
         if template in OF_DUTY:
             values |= self._duty(said.person)
+        if template == referrals.YOURS:
+            values |= {"until": ""} | self._referral(self._taken_last(said.person), now)
         return render_sms(self._wording, template, values)
 
     def script(self, message: Message, step: str, now: datetime) -> Script:
@@ -289,6 +298,8 @@ class Words:
         if message.template == "OCV-180":
             one = self._state.values.hand_overs.get(message.person)
             return "over" if one is None or one.answered else ""
+        if message.template == referrals.RINGS:
+            return self._referral_opening(message)
         if alert is not None and alert.state == "ended" and "over" in row.openings:
             return "over"
         if message.purpose == "offer":
@@ -378,6 +389,8 @@ class Words:
             values["day"] = text_day(self._state.calendar.local(visit.start))
         if message.template in OF_DUTY:
             values |= self._duty(message.about or message.person)
+        if message.template in OF_REFERRAL:
+            values |= self._referral(self._referral_of(message), now)
         if message.unrecorded or message.template == "OC-13":
             # what is meant to be done for the service user waits for the disk: it must not be told as being done
             values |= {"degraded": self._wording.phrase["degraded"], "doing": ""}
@@ -397,6 +410,37 @@ class Words:
             "staff": self._directory.name(one.outgoing) if one is not None else "",
             "n": str(sum(1 for alert in values.alerts.values() if alert.state != "ended")),
             "min": str(round(call_after(values.policy) / timedelta(minutes=1))),
+        }
+
+    def _referral_opening(self, message: Message) -> str:
+        """It is over, or somebody else has it, by the time that they pick up."""
+        referral = self._referral_of(message)
+        if referral is None or not referral.waits:
+            return "over"
+        return "" if referral.taken_by in (None, message.person) else "gone"
+
+    def _referral_of(self, message: Message) -> Referral | None:
+        found = self._state.values.referrals.values()
+        return next((one for one in found if message.key in one.messages), None)
+
+    def _taken_last(self, person: str) -> Referral | None:
+        """The referral that they have taken last."""
+        found = [one for one in self._state.values.referrals.values() if one.taken_by == person]
+        return max(found, key=lambda one: one.taken_at or one.logged_at, default=None)
+
+    def _referral(self, referral: Referral | None, now: datetime) -> dict[str, str]:
+        """What the council asks for, until when, how much of that is left as this leaves."""
+        board = f"{self._office.public_url}/board/{self._office.desk}" if self._office.public_url else ""
+        link = {"link": f"{board}/referrals" if board else ""}
+        if referral is None:
+            return link
+        until, left = self._state.calendar.local(referral.answer_by), referral.answer_by - now
+        day = f"{text_day(until)} " if until.date() != self._state.calendar.local(now).date() else ""
+        return link | {
+            "what": self._wording.phrase[f"referral_{referral.package}"],
+            "until": day + text_time(until),
+            "spoken_time": spoken_time(until),
+            "min": str(max(0, math.ceil(left / timedelta(minutes=1)))),
         }
 
     def _unchecked(self) -> dict[str, str]:

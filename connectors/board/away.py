@@ -28,13 +28,13 @@ def report(form: Mapping[str, Any], by: str, zone: str) -> AbsenceIn:
     for name, words in ASKED_FOR.items():
         if not field(form, name, _NOTE_CHARS):
             raise ApiProblem(400, "missing", f"{words}, then press again", name)
-    return _as(
+    return as_body(
         AbsenceIn,
         {
             "service_user": field(form, "service_user", 200),
             "reason": field(form, "reason", 50),
-            "from": _moment(form, "from_at", zone),
-            "review_at": _moment(form, "review_at", zone),
+            "from": moment(form, "from_at", zone),
+            "review_at": moment(form, "review_at", zone),
             "raised_by": field(form, "raised_by", 50),
             "by": by,
             "note": field(form, "note", _NOTE_CHARS),
@@ -47,13 +47,13 @@ def action(form: Mapping[str, Any], by: str, zone: str) -> AbsenceActionIn:
     """A pressed button about an absence. Raises ApiProblem(400)."""
     name, _, outcome = field(form, "action", 50).partition(":")
     spoke = field(form, "spoke_to", 50) if name in ("confirm", "asked") else ""
-    return _as(
+    return as_body(
         AbsenceActionIn,
         {
             "action": name,
             "by": by,
             "spoke_to": spoke or None,
-            "review_at": _moment(form, "review_at", zone) if name in ("change_review", "asked") else None,
+            "review_at": moment(form, "review_at", zone) if name in ("change_review", "asked") else None,
             "outcome": outcome or None,
             "note": field(form, "note", _NOTE_CHARS) or None,
         },
@@ -68,7 +68,7 @@ def death(form: Mapping[str, Any], by: str) -> DeathIn:
     return DeathIn(by=by, note=note)
 
 
-def _moment(form: Mapping[str, Any], name: str, zone: str) -> datetime | None:
+def moment(form: Mapping[str, Any], name: str, zone: str) -> datetime | None:
     """A local time of the desk's own clocks, as a browser's field gives it."""
     text = field(form, name, 50)
     if not text:
@@ -80,7 +80,8 @@ def _moment(form: Mapping[str, Any], name: str, zone: str) -> datetime | None:
     return at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(zone))
 
 
-def _as(kind: type[B], values: dict[str, Any]) -> B:
+def as_body(kind: type[B], values: dict[str, Any]) -> B:
+    """A form as a body of the contract. Raises ApiProblem(400)."""
     try:
         return msgspec.convert(values, kind)
     except msgspec.ValidationError:

@@ -20,7 +20,7 @@ from aiohttp_sse import EventSourceResponse, sse_response
 from msgspec import Struct
 
 from config.policy import DeskKind
-from connectors.board import away, words
+from connectors.board import away, referrals, words
 from connectors.board.forms import field as _field
 from connectors.board.placing import READS_PACKAGES, PlacingPages, list_url, one_url
 from connectors.board.sign_in import BoardOptions, SignIn, check
@@ -102,6 +102,9 @@ class Board:
             ("POST", "/board/{desk}/away"): self.post_away,
             ("POST", "/board/{desk}/absences/{id}/actions"): self.post_absence_action,
             ("POST", "/board/{desk}/died"): self.post_died,
+            ("GET", "/board/{desk}/referrals"): self.get_referrals,
+            ("POST", "/board/{desk}/referrals"): self.post_referral,
+            ("POST", "/board/{desk}/referrals/{id}/answer"): self.post_referral_answer,
             ("GET", "/board/{desk}/weather"): self.get_weather,
             ("POST", "/board/{desk}/weather"): self.post_weather,
             ("POST", "/board/{desk}/me"): self.post_me,
@@ -410,6 +413,29 @@ class Board:
         person, undo = _field(form, "person", _BY_CHARS), _field(form, "action", 50) == "undo"
         await self._desks.record_death(desk, person, away.death(form, by), undo=undo)
         return _see(_away_url(desk))
+
+    # what councils ask of this desk
+
+    async def get_referrals(self, request: web.Request) -> web.StreamResponse:
+        page = await self._desks.referrals_page(request.match_info["desk"])
+        form = await self._form_context(request)
+        t, here = Times(page.zone, page.now), _board_url(page.desk)
+        template = "_referrals.html" if "live" in request.query else "referrals.html"
+        return self._render(request, template, page=page, t=t, here=here, **form)
+
+    async def post_referral(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        form, by = await self._own_form(request)
+        zone = (await self._desks.referrals_page(desk)).zone
+        await self._desks.log_referral(desk, referrals.report(form, by, zone), "page")
+        return _see(f"{_board_url(desk)}/referrals")
+
+    async def post_referral_answer(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        form, by = await self._own_form(request)
+        zone = (await self._desks.referrals_page(desk)).zone
+        await self._desks.act_on_referral(desk, request.match_info["id"], referrals.action(form, by, zone))
+        return _see(f"{_board_url(desk)}/referrals")
 
     # declared bad weather
 

@@ -759,3 +759,28 @@ def _hour(hour: int, counter: Counter[Shade], fullest: int, here: int) -> Hour:
         parts=tuple((name, max(1, round(30 * counter[name] / total))) for name in SHADES if counter[name]),
         now=hour == here,
     )
+
+
+REFERRAL_KINDS = {
+    "standard": "standard",
+    "discharge": "discharge from hospital",
+    "palliative": "palliative",
+    "children": "children",
+}
+REFERRAL_SOURCES = {"api": "by a program", "page": "logged here", "email": "by e-mail"}
+REFERRAL_MARKS = {"arrival": "at its arrival", "half": "at half time", "last": "when little time was left"}
+REFERRAL_OUTCOMES = {
+    "bid": "Bid",
+    "declined": "Declined",
+    "too_late": "Too late to answer",
+    "withdrawn": "Withdrawn by the council",
+}
+DECLINED_FOR = {
+    "no_capacity": "no capacity",
+    "no_skills": "no skills for it",
+    "area": "outside our area",
+    "hours": "the hours do not fit",
+    "start": "cannot start in time",
+    "rate": "the rate",
+    "other": "another reason",
+}

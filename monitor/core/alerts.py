@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import structs
 
-from config.policy import Calendar, Duty, applying
+from config.policy import Calendar, Duty, on_duty
 from escalation import check_out, inform, reassure, summon
 from escalation.on_call import in_order
 from escalation.people import (
@@ -299,7 +299,7 @@ def duty_chain(work: Work, about: str | None) -> tuple[PersonView, ...]:
 
 @lru_cache(4096)
 def _on_duty(duty: tuple[Duty, ...], minute: datetime, calendar: Calendar) -> tuple[str, ...]:
-    now = [entry for entry in applying(duty, minute, calendar) if entry.role != "manager"]
+    now = [entry for entry in on_duty(duty, minute, calendar) if entry.role != "manager"]
     now.sort(key=lambda entry: entry.role != "broker")  # of a council's desk they are the first rung
     managers = (entry for entry in duty if entry.role == "manager")
     return tuple(dict.fromkeys(entry.person for entry in (*now, *managers)))

@@ -34,6 +34,7 @@ from monitor.core import (
     phones,
     practice,
     procedure,
+    referrals,
     replacing,
     replanning,
     rota,
@@ -73,6 +74,8 @@ from monitor.core.inputs import (
     PinsGuessed,
     PolicyLoaded,
     PracticeWanted,
+    ReferralActed,
+    ReferralSeen,
     ReplyReceived,
     RotaPortion,
     SendReported,
@@ -118,6 +121,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         weather_desk.on_deadline(work, weather)
     elif (placement := work.placement(subject)) is not None:
         placing.on_deadline(work, placement)
+    elif (referral := work.referral(subject)) is not None:
+        referrals.on_deadline(work, referral, seen.due_at)
     elif subject == ROTA:
         rota.on_deadline(work, seen.due_at)
     elif subject == STAFF_CHANGES:
@@ -566,5 +571,7 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     LineBack: lines.back,
     PinsGuessed: callers.guessed,
     DayRolled: _day,
+    ReferralSeen: referrals.seen,
+    ReferralActed: referrals.acted,
     **placing.DECIDE,
 }

@@ -26,6 +26,8 @@ from monitor.core.placing import ledger
 from monitor.core.placing.facts import PLACEMENT_FACTS, PlacingAdopted, ProviderAdopted
 from monitor.core.placing.fold import evolve_placement
 from monitor.core.placing.model import Provider
+from monitor.core.referral_facts import REFERRAL_FACTS, ReferralAnswered, ReferralLapsed
+from monitor.core.referral_fold import evolve_referral
 from monitor.core.state import (
     AWAY,
     CHECKS,
@@ -1272,6 +1274,18 @@ def _provider(known: Provider | None, at: datetime, body: ProviderAdopted) -> Pr
     return Provider(said=said, since=at, rated_since=rated)
 
 
+def _fold_referral(state: State, fact: Happened, _: Fold) -> None:
+    new = evolve_referral(state.values.referrals.get(fact.subject), fact)
+    if new is None:
+        state.values.referrals.pop(fact.subject, None)
+    else:
+        state.values.referrals[fact.subject] = new
+    state.moved(fact.subject)
+    if isinstance(fact.body, ReferralAnswered | ReferralLapsed) and new is not None:
+        for line in list(state.values.questions):
+            _close_asked(state, line, new.messages, fact)
+
+
 def _adopt_placing(state: State, body: PlacingAdopted) -> None:
     values = state.values
     values.placing = {terms.kind: terms.digest for terms in body.terms}
@@ -1315,6 +1329,7 @@ def _tidy(state: State, fact: Happened) -> None:
         if fact.at - times[-1] > timedelta(days=1):
             del values.replies_to[line]
     duty = {key for one in values.hand_overs.values() for key in one.messages}
+    duty |= {key for referral in values.referrals.values() for key in referral.messages}
     since = state.calendar.day(fact.at) - values.policy.regular_for
     for person, known in list(values.regulars.items()):
         kept_known = {worker: last for worker, last in known.items() if last >= since}
@@ -1340,5 +1355,6 @@ _FOLDS: dict[type, Callable[[State, Happened, Fold], None]] = {
     **dict.fromkeys(MESSAGE_FACTS, _fold_message),
     **dict.fromkeys(WEATHER_FACTS, _fold_weather),
     **dict.fromkeys(PLACEMENT_FACTS, _fold_placement),
+    **dict.fromkeys(REFERRAL_FACTS, _fold_referral),
 }
 """By kind of fact; every other one is of the desk itself."""

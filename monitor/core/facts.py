@@ -37,6 +37,7 @@ from monitor.core.inputs import (
     VisitKind,
 )
 from monitor.core.placing.facts import PlacingBody
+from monitor.core.referral_facts import ReferralBody
 from monitor.core.views import (
     AlertKind,
     AnswerphoneCame,
@@ -1032,6 +1033,7 @@ AnyBody = (
     | DayRolledOver
     | WatchFault
     | PlacingBody
+    | ReferralBody
 )
 KINDS: dict[str, type[FactBody]] = {kind.__name__: kind for kind in AnyBody.__args__}
 UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}

@@ -11,11 +11,17 @@ from typing import Literal
 
 from msgspec import Struct
 
+from config.placing import PlacementKind
 from config.policy import Contract, CouncilDesk, Duty, Policy
 from escalation.free_number import WhyPerson
 from escalation.track import TrackName
 from monitor.core.evidence import Evidence as Evidence
+from monitor.core.placing.inputs import DECLINE_REASONS as DECLINE_REASONS
+from monitor.core.placing.inputs import DeclineReason as DeclineReason
 from monitor.core.placing.inputs import PlacingInput
+from monitor.core.referral_facts import REFERRAL_OUTCOMES as REFERRAL_OUTCOMES
+from monitor.core.referral_facts import ReferralOutcome as ReferralOutcome
+from monitor.core.referral_facts import ReferralSource as ReferralSource
 
 Source = Literal["mqtt", "owntracks", "http", "traccar", "file", "phone"]
 SOURCES: tuple[Source, ...] = ("mqtt", "owntracks", "http", "traccar", "file", "phone")
@@ -502,6 +508,36 @@ class WeatherSaid(Struct, frozen=True, kw_only=True):
     note: Evidence | None = None
 
 
+class ReferralSeen(Struct, frozen=True, kw_only=True):
+    """A council's referral has reached this provider's desk: by the page, the API, or a mail that was handed on."""
+
+    ref: str
+    package: PlacementKind
+    source: ReferralSource
+    arrived_at: datetime
+    evidence: Evidence
+    answer_by: datetime | None = None
+    """By when the council wants its answer; None: by the policy's window."""
+    council: str | None = None
+    by: str | None = None
+    sent_at: datetime | None = None
+    """Of a mail: what it says itself."""
+    fingerprint: int = 0
+    """63-bit keyed hash of what it is: the same one again has the same. 0: it has none."""
+
+
+class ReferralActed(Struct, frozen=True, kw_only=True):
+    """A named person deals with a referral, or has answered the council (`outcome`) at that moment."""
+
+    referral: str
+    by: str
+    at: datetime
+    outcome: ReferralOutcome | None = None
+    reason: DeclineReason | None = None
+    starts_at: datetime | None = None
+    note: Evidence | None = None
+
+
 class CallerWaits(Struct, frozen=True, kw_only=True):
     """Somebody on the free number is to be joined to a person. `line` is theirs, if it is not withheld."""
 
@@ -597,6 +633,8 @@ Input = (
     | AbsenceActed
     | DeathTold
     | WeatherSaid
+    | ReferralSeen
+    | ReferralActed
     | CallerWaits
     | CallerJoined
     | CallerAlone

@@ -25,6 +25,7 @@ from monitor.core import (
     phones,
     practice,
     procedure,
+    referrals,
     replacing,
     staff_changes,
     weather_desk,
@@ -223,6 +224,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return council.pointless(work, alert, message)
     if message.template in duty.QUESTIONS:
         return duty.pointless(work, message)
+    if message.template in referrals.QUESTIONS:
+        return referrals.pointless(work, message)
     if message.template in (staff_changes.BY_TEXT, staff_changes.BY_CALL):
         return staff_changes.pointless(work, message)
     if message.template == homes.ASKS:
@@ -294,6 +297,8 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
         practice.ended(work, message, result)
     if message.template in duty.QUESTIONS:
         duty.on_settled(work, work.message(message.key) or message, result)
+    if message.template in referrals.QUESTIONS:
+        referrals.on_settled(work, work.message(message.key) or message, result)
     absence.kin_settled(work, message, result)
     if message.alert is None:
         weather_desk.on_settled(work, message, result)
@@ -437,6 +442,8 @@ def _replied(work: Work, received: ReplyReceived, found: Matched, message: Messa
     alert = work.alert(message.alert)
     if said == "OC-22" and (alert is None or alert.taken_by != message.person):
         said = None  # somebody else has it: OC-3 says who, as a message of its own
+    if message.template in referrals.QUESTIONS and said is not None:
+        said = referrals.says_back(work, message, said)
     since = found.question.opened_at
     return _say(work, received, said, message.alert, message.person, since=since, visit=message.visit)
 
@@ -458,6 +465,7 @@ SAY_OF: dict[str, dict[Answer, str]] = {
     "SP-1": {"all_right": "SP-2"},
     "SU-120": {"all_right": "SU-121"},
     "SP-121": {"all_right": "SP-122"},
+    **referrals.SAY,
     "CW-6": {"left": "CW-110", "still_here": "CW-111", "ring_me": "CW-112"},
 }
 """What is said back to a question of its own: to who speaks for a service user, to a care worker who has left."""
@@ -618,6 +626,9 @@ def _answer(work: Work, message: Message, answer: Answer, proof: str, minutes: i
         return _machine_stayed(message)
     if message.template in duty.QUESTIONS:
         duty.answered(work, message, answer, proof)
+        return None
+    if message.template in referrals.QUESTIONS:
+        referrals.answered(work, message, answer, proof)
         return None
     alert = work.alert(message.alert)
     if message.template in CHECK_OUT_WORDS:

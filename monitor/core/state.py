@@ -46,6 +46,8 @@ from monitor.core.facts import (
 from monitor.core.inputs import AwayEnd, AwayReason, Condition, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
 from monitor.core.placing.clock import next_moment
 from monitor.core.placing.model import Ledger, Placement, Provider, Share
+from monitor.core.referral_fold import Referral
+from monitor.core.referral_fold import next_moment as referral_moment
 from monitor.core.views import (
     AlertKind,
     AlertState,
@@ -627,6 +629,8 @@ class Values(Struct, kw_only=True):
     providers: dict[str, Provider] = {}
     placements: dict[str, Placement] = {}
     ledger: Ledger = {}
+    referrals: dict[str, Referral] = {}
+    """Of a provider's desk: what councils have asked, until some time after it was answered."""
 
 
 class Round(Struct, frozen=True, kw_only=True, gc=False):
@@ -673,6 +677,7 @@ class State:
         self._moved |= dict.fromkeys(self.values.devices)
         self._moved |= dict.fromkeys(self.values.weathers)
         self._moved |= dict.fromkeys(self.values.placements)
+        self._moved |= dict.fromkeys(self.values.referrals)
         self.moved(ROTA)
         self.moved(CHECKS)
         self.moved(DUTY)
@@ -860,6 +865,8 @@ class State:
             at = weather_deadline(weather)
         elif (placement := values.placements.get(subject)) is not None:
             at = next_moment(placement, self.placing_of(placement))
+        elif (referral := values.referrals.get(subject)) is not None:
+            at = referral_moment(referral, values.policy)
         elif subject == ROTA:
             at = rota_deadline(values, self.calendar)
         elif subject == REPLAN:

@@ -10,8 +10,11 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from config.placing import PlacementKind
 from escalation import track
 from monitor.core.inputs import AwayReason, Condition, Outcome, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
+from monitor.core.placing.inputs import DeclineReason
+from monitor.core.referral_facts import ReferralMark, ReferralOutcome, ReferralSource
 
 Stage = Literal["planned", "due", "late", "arrived", "left", "missed", "cancelled", "away"]
 STAGES: tuple[Stage, ...] = Stage.__args__  # type: ignore[attr-defined]
@@ -224,6 +227,72 @@ class AbsenceView(Struct, frozen=True, kw_only=True):
     """The visits at which nobody is missed for it."""
     came: tuple[str, ...] = ()
     """Visits at which a care worker has arrived all the same."""
+
+
+class SummonsView(Struct, frozen=True, kw_only=True):
+    """Who was told of a referral, when, at which moment of its clock. `person` null: nobody could be."""
+
+    at: datetime
+    mark: ReferralMark
+    person: str | None
+    reason: str = ""
+
+
+class ReferralAnswerView(Struct, frozen=True, kw_only=True):
+    """What the council was answered, by whom, when; `late`: after the time that it gave."""
+
+    outcome: ReferralOutcome
+    by: str
+    at: datetime
+    recorded_at: datetime
+    late: bool
+    reason: DeclineReason | None = None
+    start: datetime | None = None
+
+
+class ReferralView(Struct, frozen=True, kw_only=True):
+    """A council's referral at a provider's desk, as `…/referrals` shows it. `state` `silent`: its time is over, and no
+    answer is recorded."""
+
+    id: str
+    kind: PlacementKind
+    state: Literal["open", "taken", "silent", "answered"]
+    source: ReferralSource
+    arrived_at: datetime
+    logged_at: datetime
+    answer_by: datetime
+    half_at: datetime
+    last_at: datetime
+    council: str | None = None
+    logged_by: str | None = None
+    sent_at: datetime | None = None
+    """Of a mail: when it says that it was sent."""
+    subject: str | None = None
+    """What it is about, as it was written; null where it was erased or cannot be read now."""
+    link: str | None = None
+    taken_by: str | None = None
+    taken_at: datetime | None = None
+    lapsed_at: datetime | None = None
+    summons: tuple[SummonsView, ...] = ()
+    answer: ReferralAnswerView | None = None
+    response_s: float | None = None
+    """From its arrival until the council was answered."""
+    within_30_min: bool | None = None
+    """Of a discharge (appendix A), once it is answered or half an hour has passed; `within_60_min` likewise
+    (appendix M)."""
+    within_60_min: bool | None = None
+
+
+class ReferralsPage(Struct, frozen=True, kw_only=True):
+    """What the page of referrals shows."""
+
+    desk: str
+    name: str
+    now: datetime
+    zone: str
+    waiting: tuple[ReferralView, ...] = ()
+    silent: tuple[ReferralView, ...] = ()
+    answered: tuple[ReferralView, ...] = ()
 
 
 class DeathView(Struct, frozen=True, kw_only=True):

@@ -38,6 +38,8 @@ from monitor.core.places import Home
 from monitor.core.placing.facts import PLACEMENT_FACTS
 from monitor.core.placing.fold import evolve_placement
 from monitor.core.placing.model import Placement
+from monitor.core.referral_facts import REFERRAL_FACTS
+from monitor.core.referral_fold import Referral, evolve_referral
 from monitor.core.state import Alert, Message, State, Visit, Weather, shelf
 from monitor.core.weather_fold import WEATHER_FACTS, evolve_weather, weather_ref
 
@@ -118,6 +120,7 @@ class Work:
         self._slots: dict[str, tuple[Question, ...]] = {}
         self._weathers: dict[str, Weather] = {}
         self._placements: dict[str, Placement | None] = {}
+        self._referrals: dict[str, Referral | None] = {}
         self._stopped: set[str] = set()
         self._died: dict[str, bool] = {}
         self._wrong: set[tuple[str, str]] = set()
@@ -165,6 +168,12 @@ class Work:
         if self._unseen:
             self._catch_up()
         return self._placements[ref] if ref in self._placements else self.state.values.placements.get(ref)
+
+    def referral(self, ref: str) -> Referral | None:
+        """The referral, with this decision's facts."""
+        if self._unseen:
+            self._catch_up()
+        return self._referrals[ref] if ref in self._referrals else self.state.values.referrals.get(ref)
 
     def placing(self, placement: Placement) -> PlacingPolicy:
         """The policy under which the package was received, and runs to its end."""
@@ -336,6 +345,10 @@ class Work:
         self._placements[draft.subject] = after
         return NOT_SEEN
 
+    def _see_referral(self, draft: f.Draft) -> Fold:
+        self._referrals[draft.subject] = evolve_referral(self.referral(draft.subject), draft)
+        return NOT_SEEN
+
     def decision(self, **answer: Any) -> Decision:
         """The decision as it stands."""
         unseen = [NOT_SEEN] * len(self._unseen)
@@ -348,4 +361,5 @@ _SEE: dict[type[f.FactBody], Callable[[Work, f.Draft], Fold]] = {
     **dict.fromkeys(MESSAGE_FACTS, Work._see_message),
     **dict.fromkeys(WEATHER_FACTS, Work._see_weather),
     **dict.fromkeys(PLACEMENT_FACTS, Work._see_placement),
+    **dict.fromkeys(REFERRAL_FACTS, Work._see_referral),
 }

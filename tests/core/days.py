@@ -8,12 +8,15 @@ from typing import Any
 
 from msgspec import structs
 
+from config.placing import PLACEMENT_KINDS
 from config.policy import Contract
 from escalation.people import LineView, PersonView
 from escalation.replies import QUESTIONS
 from monitor.core.inputs import (
     AWAY_REASONS,
+    DECLINE_REASONS,
     RAISED_BY,
+    REFERRAL_OUTCOMES,
     SPOKE_TO,
     AbsenceActed,
     AbsenceTold,
@@ -30,6 +33,8 @@ from monitor.core.inputs import (
     PeopleReceived,
     PolicyLoaded,
     PracticeWanted,
+    ReferralActed,
+    ReferralSeen,
     RotaRow,
     SendReported,
     SignalChanged,
@@ -103,6 +108,7 @@ OPS = (
     "died",
     "kin",
     "weather",
+    "referral",
 )
 
 
@@ -393,6 +399,41 @@ def _weather(desk: Desk, a: int, b: int, c: int) -> None:
             until=desk.now + timedelta(hours=pick((1, 3, 20), b)),
             service_user=pick(PEOPLE, c),
             next_of_kin="ned",
+        )
+    )
+
+
+def _referral(desk: Desk, a: int, b: int, c: int) -> None:
+    """A council's referral comes, or comes again; somebody deals with one, answers one, or nobody does."""
+    known = sorted(desk.state.values.referrals)
+    if not known or c % 3 == 0:
+        desk.tell(
+            ReferralSeen(
+                ref=f"rf{a % 7}",
+                package=pick(PLACEMENT_KINDS, a),
+                source=pick(("api", "page", "email"), b),
+                arrived_at=desk.now - timedelta(minutes=pick((0, 0, 20, 200), c)),
+                answer_by=pick((None, desk.now + timedelta(minutes=b % 50)), b),
+                evidence=NOWHERE,
+                by=pick((None, *STAFF), c),
+                fingerprint=a % 7,
+            )
+        )
+        return
+    asked = [m for m in desk.messages() if m.template in QUESTIONS and m.template.startswith("RF")]
+    if c % 3 == 1 and asked:
+        message = pick(asked, a)
+        desk.send(message)
+        desk.text(message.person, f"{message.slot}{1 + b % 2}")
+        return
+    desk.tell(
+        ReferralActed(
+            referral=pick(known, a),
+            by=pick(STAFF, b),
+            at=desk.now - timedelta(minutes=b % 20),
+            outcome=pick((None, None, *REFERRAL_OUTCOMES), c // 3),
+            reason=pick((None, *DECLINE_REASONS), b),
+            starts_at=pick((None, desk.now + timedelta(hours=20)), a),
         )
     )
 

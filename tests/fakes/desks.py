@@ -51,6 +51,8 @@ from monitor.core.views import (
     PracticeView,
     RecordLine,
     RecordView,
+    ReferralsPage,
+    ReferralView,
     RotaAnswer,
     Script,
     TrackView,
@@ -181,6 +183,7 @@ class FakeDesks:
         self.feeds: list[tuple[str, str]] = []
         self.people: list[tuple[str, list[Any]]] = []
         self.practised: list[tuple[str, str, str]] = []
+        self.referrals_told: list[tuple[str, Any, Any]] = []
         self.absences_told: list[tuple[str, Any]] = []
         self.rotas: list[tuple[str, dict[str, Any], str]] = []
         self.weather_said: list[tuple[str, WeatherIn]] = []
@@ -376,6 +379,42 @@ class FakeDesks:
     async def death(self, desk: str, person: str) -> DeathView:
         self._check_desk(desk)
         return DeathView(person=person, died=False)
+
+    def referral_view(self, referral: str, **more: Any) -> ReferralView:
+        known: dict[str, Any] = {
+            "id": referral,
+            "kind": "standard",
+            "state": "open",
+            "source": "api",
+            "arrived_at": NOW,
+            "logged_at": NOW,
+            "answer_by": NOW + timedelta(hours=2),
+            "half_at": NOW + timedelta(hours=1),
+            "last_at": NOW + timedelta(minutes=110),
+        }
+        return ReferralView(**(known | more))
+
+    async def log_referral(self, desk: str, given: Any, source: Any) -> ReferralView:
+        self.referrals_told.append((desk, given, source))
+        return self.referral_view("rf1", kind=given.kind, source=source)
+
+    async def mail_referral(self, desk: str, mail: Any, kind: Any, council: Any) -> ReferralView:
+        self.referrals_told.append((desk, mail, (kind, council)))
+        return self.referral_view("rf1", source="email")
+
+    async def act_on_referral(self, desk: str, referral: str, action: Any) -> ReferralView:
+        self.referrals_told.append((desk, action, referral))
+        return self.referral_view(referral)
+
+    async def referral(self, desk: str, referral: str) -> ReferralView:
+        return self.referral_view(referral)
+
+    async def referrals(self, desk: str, only_open: bool) -> list[ReferralView]:
+        return [self.referral_view("rf1")]
+
+    async def referrals_page(self, desk: str) -> ReferralsPage:
+        waiting = (self.referral_view("rf1"),)
+        return ReferralsPage(desk=desk, name="Bright Care", now=NOW, zone="Europe/London", waiting=waiting)
 
     async def away_page(self, desk: str) -> AwayPage:
         self._check_desk(desk)
