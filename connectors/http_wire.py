@@ -261,7 +261,7 @@ def aware(body: B) -> B:
     return body
 
 
-def day(text: str | None) -> date | None:
+def day(text: str | None, path: str) -> date | None:
     try:
         found = None if text is None else date.fromisoformat(text)
     except ValueError:

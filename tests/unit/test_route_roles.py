@@ -23,6 +23,7 @@ from config.tokens import SIGNS_IN
 from connectors.board import BoardOptions
 from connectors.http_access import NOT_YET, ROLES, RULES, Role, Rule, refusal
 from connectors.http_api import build_app
+from connectors.http_wire import Limits
 from connectors.ports import Credential
 from connectors.twilio.webhooks import routes as twilio_routes
 from monitor.app import App
@@ -171,7 +172,9 @@ async def everything() -> AsyncIterator[Client]:
     desks.councils = {desk for desk, kind in KINDS.items() if kind == "council"}
     desks.alert_views["al-1"] = alert_view()
     hooks = twilio_routes(desks, ["secret"], lambda: "https://watch.example")
-    async with TestClient(TestServer(built(desks, extra_routes=hooks))) as client:
+    async with TestClient(
+        TestServer(built(desks, extra_routes=hooks, limits=Limits(wrong_tries=10_000)))
+    ) as client:
         yield client
 
 
