@@ -200,10 +200,6 @@ class DeskShell:
         """63 bits by which something that comes again is known, at this desk alone."""
         return _fingerprint(self.engine.secret, natural_key)
 
-    def mint(self, prefix: str) -> str:
-        """A fresh id."""
-        return self._mint(prefix)
-
     def now(self) -> datetime:
         """The present moment."""
         return self._clock.now()
