@@ -249,9 +249,6 @@ def decode(body: bytes, kind: type[B]) -> B:
         raise ApiProblem(400, "bad_body", "expected JSON in UTF-8") from None
 
 
-def day(text: str | None, path: str) -> date | None:
-
-
 def aware(body: B) -> B:
     """The body itself. Raises ApiProblem(400) for a time without its offset."""
     for name in body.__struct_fields__:  # type: ignore[attr-defined]

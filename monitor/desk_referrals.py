@@ -25,6 +25,7 @@ KEPT_BYTES = 1 << 20
 """So much of a mail is kept, from its beginning: headers and words stand there, and long attachments are with the mail
 itself."""
 LONGEST_ID = 200
+FIRST_YEAR, LAST_YEAR = 2000, 2200
 SAID = {
     "already_known": (409, "another referral is logged under this id"),
     "already_taken": (409, "somebody deals with it already"),
@@ -72,8 +73,8 @@ class Referrals:
             ref=self._ref(given.id),
             package=given.kind,
             source=source,
-            arrived_at=_utc(given.arrived_at) or shell.now(),
-            answer_by=_utc(given.answer_by),
+            arrived_at=_utc(given.arrived_at, "arrived_at") or shell.now(),
+            answer_by=_utc(given.answer_by, "answer_by"),
             council=self._council(given.council),
             by=by,
             fingerprint=shell.fingerprint(f"referral {whole.decode()}") if given.id is not None else 0,
@@ -136,10 +137,10 @@ class Referrals:
         acted = ReferralActed(
             referral=self._find(referral).ref,
             by=shell.staff(action.by, "by"),
-            at=_utc(action.at) or shell.now(),
+            at=_utc(action.at, "at") or shell.now(),
             outcome=action.outcome,
             reason=action.reason,
-            starts_at=_utc(action.start),
+            starts_at=_utc(action.start, "start"),
             note=note,
         )
         return self._view(await self._told(acted, rows))
@@ -281,7 +282,10 @@ def with_words(view: ReferralView, body: bytes) -> ReferralView:
     return structs.replace(view, subject=written.subject, link=written.link)
 
 
-def _utc(at: datetime | None) -> datetime | None:
+def _utc(at: datetime | None, path: str) -> datetime | None:
+    """In UTC. Raises ApiProblem(400) for a year that no arithmetic could leave, and that nobody means."""
+    if at is not None and not FIRST_YEAR <= at.year <= LAST_YEAR:
+        raise ApiProblem(400, "wrong_type", f"expected a time from {FIRST_YEAR} to {LAST_YEAR}", path)
     return at.astimezone(UTC) if at is not None else None
 
 
