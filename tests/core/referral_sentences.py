@@ -355,6 +355,12 @@ UNSEEN_NAMING: tuple[tuple[str, str], ...] = (
     ("daughter.h@post.example", "email"),
 )
 UNSEEN_SILENT: tuple[str, ...] = (
+    "Young adult in transition; enjoys Swimming, Bus Trips and Lego.",
+    "Mrs T's key safe is fitted.",
+    "He likes to be called Mr B.",
+    "Foot of Hill Rise; ask the concierge.",
+    "Lives on the Mottingham Estate, Block C Flat 12.",
+    "Trained in Buccal Midazolam and Oral Suction.",
     "Returning home on Monday with a new walking frame and a perching stool.",
     "84 year old lady, discharged after a UTI and a short stay on Cedar Ward.",
     "Would like an early call; flexible by an hour on Sundays.",

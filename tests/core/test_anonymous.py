@@ -54,6 +54,7 @@ def test_what_it_cannot_find_is_said_in_the_decision(text: str) -> None:
         ("at 14 Elm Road, BR1", [("address", "14 Elm Road")]),
         ("susan.moss@mail.example", [("email", "susan.moss@mail.example")]),
         ("Mr and Mrs Fernsby share.", [("name", "Mr and Mrs Fernsby")]),
+        ("GP Dr Ali at Station Rd Surgery.", [("name", "Dr Ali")]),
     ],
 )
 def test_the_place_itself_is_marked_and_no_more(text: str, places: list[tuple[str, str]]) -> None:

@@ -328,7 +328,7 @@ class _Names:
     def spans(self) -> Iterator[Span]:
         found = [*self._labelled(), *self._titled(), *self._runs(), *self._single()]
         last = -1
-        for start, end in sorted(found):
+        for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
             if start >= last:
                 yield start, end
                 last = end
@@ -353,7 +353,11 @@ class _Names:
 
     def _is_ordinary(self, token: _Token) -> bool:
         plain = token.plain
-        return plain in words.ORDINARY or plain in words.INSTITUTIONS or len(plain) < 2
+        listed = plain in words.ORDINARY or plain in words.INSTITUTIONS or plain in words.BEFORE_LETTER
+        return listed or len(plain) < 2
+
+    def _is_title(self, token: _Token) -> bool:
+        return token.plain in words.TITLES or token.plain in words.TITLES_AND_WORDS
 
     def _may_be_name(self, token: _Token) -> bool:
         """Written like a name, and nothing that is known."""
@@ -386,9 +390,8 @@ class _Names:
             token = _Token(
                 text=one["name"], start=one.start("name"), end=one.end("name"), plain=_plain(one["name"])
             )
-            if (token.capital and self._may_be_name(token)) or (
-                token.capital and token.plain in words.NAMES_AND_WORDS
-            ):
+            fits = self._may_be_name(token) or token.plain in words.NAMES_AND_WORDS
+            if token.capital and fits and not self._is_title(token):
                 yield one.span("name")
 
     def _titled(self) -> Iterator[Span]:
@@ -424,7 +427,7 @@ class _Names:
         while len(self._tokens[at].text) == 1 and self._joined(at):
             at, initials = at + 1, True
         token = self._tokens[at]
-        if len(token.text) == 1 or (initials and not token.capital and not token.shouted):
+        if len(token.plain) == 1 or (initials and not token.capital and not token.shouted):
             return None
         if sure:
             fits = not (self._is_ordinary(token) and token.text.islower()) and not (
@@ -474,7 +477,7 @@ class _Names:
 
     def _part_of_name(self, at: int, part: list[int]) -> bool:
         token = self._tokens[at]
-        if token.plain in words.TITLES or token.plain in words.TITLES_AND_WORDS:
+        if self._is_title(token):
             return False
         if len(token.text) == 1:
             before = self._tokens[at - 1].plain if at else ""
@@ -483,8 +486,8 @@ class _Names:
         if token.plain in words.NAMES_AND_WORDS and token.plain not in self._known:
             behind = at > 0 and (self._tokens[at - 1].plain in words.BEFORE_MONTH or self._dated(at))
             return not (behind and token.plain in _MONTH_NAMES)
-        if token.plain in words.SURNAME_WORDS and part and token.plain not in self._known:
-            return True
+        if token.plain in words.SURNAME_WORDS:
+            return bool(part) and token.plain not in self._known
         if self._is_known(token) or (self._is_ordinary(token) and not self._is_first(token)):
             return False
         return not (self._begins(at) and _looks_ordinary(token.plain) and not self._is_first(token))
@@ -530,7 +533,7 @@ class _Names:
 
     def _of_relation(self, at: int) -> bool:
         token = self._tokens[at]
-        if not at or self._begins(at) or self._is_ordinary(token):
+        if not at or self._begins(at) or self._is_ordinary(token) or self._is_title(token):
             return False
         if (
             self._joined(at)

@@ -160,73 +160,73 @@ a about above accepts access accommodation active activities additional address 
 again against age aged agreed aids aim aims alarm all allergic allergies allergy allocated allow allowed almost alone
 also although always am ambulant an and another answers anxious any anyone anything appears application appointment
 approx approximately april apron aprons are area around arrange arrives as ask asked asks assessed assessment assist
-assistance assisted assists assume at attends awaiting awake aware away baby back background bad bank bariatric bath
-bathing bathroom be because bed bed-bound bedbound bedroom before began begin beginning behaviour being below beside
-best better between big bilateral bins bite bladder bleep blind blister blood body both bowel bowels bowl break
-breakfast breathing brings broken brother bruises bungalow but buzzer by bypass call called calls can cannot capacity
-capsule capsules car cardiac care cared carer carers cares case cat cataract catheter cause chair change changed
-changes charge chart charts check checked checks child childhood children chronic clean cleaning cleans client clients
-close clothes clothing code codes cognition cognitive cold colostomy comes comfortable commencement comments commode
-communicates communication community company complains complaint completes complex condition conditions confirm
-confirmed confused confusion consent consents contact continence continent continues control cooking cope copes could
-council couple cover covers covid cream creams current currently cut daily dark date daughter day days deaf dear
-decision declined declines delirium delivery delusions dementia depressed depression details diabetes diabetic
-diagnosed diagnoses diagnosis diet difficulty dinner direct disabled discharge discharged discussed disease district
-dizzy do does dog dogs domestic done door doors dose doses double double-handed down dress dressed dresses dressing
-dressings drink drinks drives due duration during duties duty dvt each early easy eating eats either elderly electric
-else emergency empty encourage encouragement end ends enema enjoys ensure entry environment equipment essential ethnic
-ethnicity even evening evenings every everyday everything except exercises expected expressed extra extra-care eye
-eyes eyesight face fall fallen falls family fast father feed feeding feeds feels feet fell female few fifteen find
-fire first five flat floor flow flu fluid fluids fob folder food foot for fork former found four fractured frail frame
-frequency frequent frequently friend friends from front full fully funded funding further gait gas gender general
-gentleman gently gets girl give given gives glasses glove gloves go goal goals goes going good grab gradually grand
-ground group guidance guideline guidelines gym had half half-hour hall hand handling handover hands happy hard has hat
-have having he head health hearing heart heater heating heavy height help helped helping helps her here hers high hip
-his history hob hobbies hoist hoisted hold holds home hosiery hospital hot hour hours house housebound household how
-however hygiene i if ill immediate impaired impairment important in incontinence incontinent independent independently
-indoor infection informal information inhaler inhalers initial initially initials inject injection injections inside
-instead insulin interests into is ischaemic isolated issues it its itself just keep keeps key key-safe keys keysafe
-kidney kind kitchen knee known knows lady language large last late later lateral laundry lead learning least leave
-leaves left leg legs let level life lift lifts light like likes limited line liquid liquids list listen little live
-lives living local location locations lock locked long longer look looks loss lost lot low lower lunch lunchtime main
-make makes making male man manage managed manages managing manual many married mashed mask masks mat mats max maximum
-may meal meals means meantime meat medical medication medications medicine medicines medium memory mental met might
-mild milk min minced mind mini minimal minimum minor minute minutes mixed mobile mobilise mobilises mobility moderate
-moist money month months mood more morning mornings most mostly mother move moved moves moving much mum must my name
-named near nearby nebuliser need needed needing needs neighbour nephew never new next niece night nightly nights nil
-no nobody nocturnal non none nor normal normally not note notes nothing notice now number nurse nurses nursing
-nutrition o obese objective objectives observe occasional occasionally occupational occupier of off offer offered
-often ok old older on once one ongoing only open opens or oral order orientated osteoarthritis osteoporosis other
-others otherwise our out outcome outcomes outdoor outdoors outside over overnight overview own owned owner oxygen pack
-package packs pad pads pain painful pains palliative panel parents parking part partially partner patch patches
-patient patients peg pendant people per period permanent person personal pets phone physical physio physiotherapist
-physiotherapy place placed plan planned please polite poor possible possibly post potential prefer preferred prefers
-preparation prepare present presenting presents pressure previous previously primary prior priority problems process
-prompt prompting prompts prone property proposed protocol provide provided provides pull pulled pureed purpose push
-pushed put quarter quiet quite race radio rails ramp range reablement reach reaches ready reason reasons recent
-recently record red reduced refer referral referred refuses regular regularly rehab relevant relies religion remain
-remains remember reminder reminders rented request requested require required requirement requirements requires
-residential resides resource respiratory respite respond responds rest resting result retired return returned
-returning review rheumatoid right risk risks room round routine run runs safe safely safety said same sandwich
-schizophrenia seated second secondary see seen seizures self sensor sensors sensory separate service services session
-sessions set seven several severe sex she sheet sheltered shoe shoes shop shopping short should shower showering
-showers side sight sighted significant similar since single single-handed sister sit sit-to-stand sits situation six
-sized skin sleep sleeps slide sling slippers slow slowly small smoke smoker smokes snack so social soft solid solids
-some someone sometimes son soon speak speaks special specialist specific speech stable staff stair stairlift stairs
-stand standing stands start start-date started starts status stay stays steps stick still stockings stoma stool strip
-stroke strong struggles suffered suffers summary sundown support supported supporting supportive supports
-suppositories surgery suspected swallow swallowing switch system table tablet tablets take taken takes taking talk
-tasks tea team telephone ten tend tends tenure terminal than that the their them then therapist therapy there these
-they thick thickened things this those though three through throughout time time-critical times timing timings tired
-to today toe together toilet toileting toilets told tolerate tolerates tomorrow too total town track transfer
-transferred transfers transport treatment tries trolley tv twice two type types ulcer unable under understand
-understands unit unless unlikely unmet unstable unsteady until unwell up upon upper upstairs ureteric urgent urgently
-urinary urine us use used user uses using usual usually vaccine vaccines various vascular very via video visit visited
-visits visual visually vulnerable wait waiting wake wakes walk walker walking walks wandering wants ward warden warm
-was wash washed washes washing watch water way we weak weakness wear wearing wears week weekdays weekend weekends
-weekly weeks weight welcome well went were wet what wheelchair when whenever where which while who whole whose why
-widow widowed wife will willing window wish wishes with within without woman work worker works world would wound
-wounds year years yes yesterday yet you young your zero zip
+assistance assisted assists assume at attends awaiting awake aware away baby back background bad baking bank bariatric
+bath bathing bathroom be because bed bed-bound bedbound bedroom before began begin beginning behaviour being below
+beside best better between big bilateral bingo bins bite bladder bleep blind blister blood body both bowel bowels bowl
+break breakfast breathing brings broken brother bruises buccal bungalow bus but buzzer by bypass call called calls can
+cannot capacity capsule capsules car cardiac care cared carer carers cares case cat cataract catheter cause chair
+change changed changes charge chart charts check checked checks child childhood children chronic clean cleaning cleans
+client clients close clothes clothing code codes cognition cognitive cold colostomy comes comfortable commencement
+comments commode communicates communication community company complains complaint completes complex condition
+conditions confirm confirmed confused confusion consent consents contact continence continent continues control
+cooking cope copes could council couple cover covers covid cream creams current currently cut daily dark date daughter
+day days deaf dear decision declined declines delirium delivery delusions dementia depressed depression details
+diabetes diabetic diagnosed diagnoses diagnosis diet difficulty dinner direct disabled discharge discharged discussed
+disease district dizzy do does dog dogs domestic done door doors dose doses double double-handed down dress dressed
+dresses dressing dressings drink drinks drives due duration during duties duty dvt each early easy eating eats either
+elderly electric else emergency empty encourage encouragement end ends enema enjoys ensure entry environment equipment
+essential ethnic ethnicity even evening evenings every everyday everything except exercises expected expressed extra
+extra-care eye eyes eyesight face fall fallen falls family fast father feed feeding feeds feels feet fell female few
+fifteen find fire first five flat floor flow flu fluid fluids fob folder food foot for fork former found four
+fractured frail frame frequency frequent frequently friend friends from front full fully funded funding further gait
+gas gender general gentleman gently gets girl give given gives glasses glove gloves go goal goals goes going good grab
+gradually grand ground group guidance guideline guidelines gym had half half-hour hall hand handling handover hands
+happy hard has hat have having he head health hearing heart heater heating heavy height help helped helping helps her
+here hers high hip his history hob hobbies hoist hoisted hold holds home hosiery hospital hot hour hours house
+housebound household how however hygiene i if ill immediate impaired impairment important in incontinence incontinent
+independent independently indoor infection informal information inhaler inhalers initial initially initials inject
+injection injections inside instead insulin interests into is ischaemic isolated issues it its itself just keep keeps
+key key-safe keys keysafe kidney kind kitchen knee known knows lady language large last late later lateral laundry
+lead learning least leave leaves left leg lego legs let level life lift lifts light like likes limited line liquid
+liquids list listen little live lives living local location locations lock locked long longer look looks loss lost lot
+low lower lunch lunchtime main make makes making male man manage managed manages managing manual many married mashed
+mask masks mat mats max maximum may meal meals means meantime meat medical medication medications medicine medicines
+medium memory mental met midazolam might mild milk min minced mind mini minimal minimum minor minute minutes mixed
+mobile mobilise mobilises mobility moderate moist money month months mood more morning mornings most mostly mother
+move moved moves moving much mum must my name named near nearby nebuliser need needed needing needs neighbour nephew
+never new next niece night nightly nights nil no nobody nocturnal non none nor normal normally not note notes nothing
+notice now number nurse nurses nursing nutrition o obese objective objectives observe occasional occasionally
+occupational occupier of off offer offered often ok old older on once one ongoing only open opens or oral order
+orientated osteoarthritis osteoporosis other others otherwise our out outcome outcomes outdoor outdoors outside over
+overnight overview own owned owner oxygen pack package packs pad pads pain painful pains palliative panel parents
+parking part partially partner patch patches patient patients peg pendant people per period permanent person personal
+pets phone physical physio physiotherapist physiotherapy place placed plan planned please polite poor possible
+possibly post potential prefer preferred prefers preparation prepare present presenting presents pressure previous
+previously primary prior priority problems process prompt prompting prompts prone property proposed protocol provide
+provided provides pull pulled pureed purpose push pushed put quarter quiet quite race radio rails ramp range
+reablement reach reaches ready reason reasons recent recently record red reduced refer referral referred refuses
+regular regularly rehab relevant relies religion remain remains remember reminder reminders rented request requested
+require required requirement requirements requires residential resides resource respiratory respite respond responds
+rest resting result retired return returned returning review rheumatoid right risk risks room round routine run runs
+safe safely safety said same sandwich schizophrenia seated second secondary see seen seizures self sensor sensors
+sensory separate service services session sessions set seven several severe sex she sheet sheltered shoe shoes shop
+shopping short should shower showering showers side sight sighted significant similar since single single-handed
+sister sit sit-to-stand sits situation six sized skin sleep sleeps slide sling slippers slow slowly small smoke smoker
+smokes snack so social soft solid solids some someone sometimes son soon speak speaks special specialist specific
+speech stable staff stair stairlift stairs stand standing stands start start-date started starts status stay stays
+steps stick still stockings stoma stool strip stroke strong struggles suction suffered suffers summary sundown support
+supported supporting supportive supports suppositories surgery suspected swallow swallowing swimming switch system
+table tablet tablets take taken takes taking talk tasks tea team telephone ten tend tends tenure terminal than that
+the their them then therapist therapy there these they thick thickened things this those though three through
+throughout time time-critical times timing timings tired to today toe together toilet toileting toilets told tolerate
+tolerates tomorrow too total town track transfer transferred transfers transport treatment tries trip trips trolley tv
+twice two type types ulcer unable under understand understands unit unless unlikely unmet unstable unsteady until
+unwell up upon upper upstairs ureteric urgent urgently urinary urine us use used user uses using usual usually vaccine
+vaccines various vascular very via video visit visited visits visual visually vulnerable wait waiting wake wakes walk
+walker walking walks wandering wants ward warden warm was wash washed washes washing watch water way we weak weakness
+wear wearing wears week weekdays weekend weekends weekly weeks weight welcome well went were wet what wheelchair when
+whenever where which while who whole whose why widow widowed wife will willing window wish wishes with within without
+woman work worker works world would wound wounds year years yes yesterday yet you young your zero zip
 """)
 """What stands in a referral with a capital letter because a sentence, a heading or a line of a form begins with it."""
 
