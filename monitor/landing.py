@@ -14,7 +14,6 @@ import structlog
 
 from connectors.ports import Degraded
 from monitor.core.placing.inputs import FirstVisitSettled, FirstVisitTold
-from monitor.core.placing.model import Placement
 from monitor.desk_shell import DeskShell
 from monitor.engine import DecideFailedError
 
@@ -44,26 +43,29 @@ class Landing:
 
     async def run(self) -> None:
         """Until cancelled. What fails is tried again, with growing pauses, for ever."""
-        loop = asyncio.get_running_loop()
-        while True:
-            desk, placement, tries = await self._waiting.get()
-            try:
-                await self._hand_over(desk, placement)
-            except (Degraded, DecideFailedError) as error:
-                log.warning("a first visit has not landed", desk=desk, error=type(error).__name__)
-                loop.call_later(min(AGAIN_S * 2**tries, 600.0), self.confirmed, desk, placement, tries + 1)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                desk, placement, tries = await self._waiting.get()
+                # each by itself: a desk whose store does not answer holds up none of the others
+                group.create_task(self._try(desk, placement, tries), name=f"landing:{desk}")
+
+    async def _try(self, desk: str, placement: str, tries: int) -> None:
+        try:
+            await self._hand_over(desk, placement)
+        except (Degraded, DecideFailedError) as error:
+            log.warning("a first visit has not landed", desk=desk, error=type(error).__name__)
+            pause_s = min(AGAIN_S * 2 ** min(tries, 10), 600.0)
+            asyncio.get_running_loop().call_later(pause_s, self.confirmed, desk, placement, tries + 1)
 
     async def _hand_over(self, desk: str, ref: str) -> None:
         council = self._shells().get(desk)
         placement = council.state.values.placements.get(ref) if council is not None else None
-        provider = (
-            self._desk_of(council, placement) if council is not None and placement is not None else None
-        )
-        if council is None or placement is None or provider is None:
+        visit = placement.first_visit if placement is not None else None
+        if council is None or placement is None or visit is None or visit.landed is not None:
             return
-        visit = placement.first_visit
-        if visit is None or visit.landed is not None:
-            return
+        provider = self._shells().get(visit.desk) if visit.desk is not None else None
+        if provider is None:
+            return  # elsewhere, or not configured any more: then the council's desk tells its broker
         # awarded to them once more it is another visit, and whatever became of the first one stays as it is
         winner = placement.award.provider if placement.award is not None else ""
         again = "-again" * placement.taken_back.count(winner)
@@ -79,14 +81,3 @@ class Landing:
         ticket = provider.tell(told)
         await provider.engine.durable(ticket.seq, patient=True)
         council.tell(FirstVisitSettled(placement=ref, desk=provider.id, visit=told.visit))
-
-    def _desk_of(self, council: DeskShell, placement: Placement) -> DeskShell | None:
-        """The winner's own desk, if it has one here."""
-        award = placement.award
-        known = council.state.values.providers.get(award.provider) if award is not None else None
-        name = known.said.desk if known is not None else None
-        shell = self._shells().get(name) if name is not None else None
-        if name is not None and (shell is None or shell.config.kind != "provider"):
-            log.error("a provider's desk is not on this installation", desk=council.id)
-            return None
-        return shell

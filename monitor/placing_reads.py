@@ -271,6 +271,7 @@ class PlacingReads:
             source=visit.source,
             supervisor=visit.supervisor,
             by=self._directory.outside(visit.by) if visit.by else None,
+            landed=visit.landed is not None,
         )
 
     # --- a provider's own view ---

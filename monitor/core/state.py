@@ -864,7 +864,7 @@ class State:
         elif (weather := values.weathers.get(subject)) is not None:
             at = weather_deadline(weather)
         elif (placement := values.placements.get(subject)) is not None:
-            at = next_moment(placement, self.placing_of(placement))
+            at, turn = next_moment(placement, self.placing_of(placement)), 0 if placement.urgent else 1
         elif (referral := values.referrals.get(subject)) is not None:
             at = referral_moment(referral, values.policy)
         elif subject == ROTA:

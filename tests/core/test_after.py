@@ -403,3 +403,12 @@ def test_it_survives_a_restart_with_the_same_moments(won: After) -> None:
     won.advance(hours=1)
     assert won.replayed().next_deadline() == won.restarted().next_deadline() == won.state.next_deadline()
     assert STANDARD.confirm_within == 4 * HOUR
+
+
+def test_of_two_that_are_due_together_hospital_discharge_comes_first() -> None:
+    desk = After()
+    desk.sends("a-standard")
+    desk.sends("z-discharge", kind="discharge")
+    desk.advance(hours=4)
+    summoned = [fact.subject for fact in desk.facts if isinstance(fact.body, p.PlacementUnplaced)]
+    assert summoned == ["z-discharge", "a-standard"]

@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from monitor.core import facts as f
 from monitor.core.inputs import RotaRow
 from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import FirstVisitSettled, FirstVisitTold
 from monitor.core.work import Decision
+from tests.core.council import ACE, BEE, FRAME, SEA
 from tests.core.driver import MONDAY, Desk
 from tests.core.test_after import After
 
@@ -101,7 +103,8 @@ def test_the_rota_itself_may_call_it_off() -> None:
 
 @pytest.fixture
 def council() -> After:
-    desk = After()
+    """Ace has the package, and a desk of its own on this installation."""
+    desk = After(providers=(structs.replace(ACE, desk="acorn"), BEE, SEA, FRAME))
     desk.sends()
     desk.has_bid("ace")
     desk.proposed()
@@ -128,3 +131,30 @@ def test_what_nobody_has_confirmed_cannot_land(council: After) -> None:
     refusal = settled(council).refusal
     assert refusal is not None
     assert council.bodies(p.FirstVisitLanded) == []
+
+
+@pytest.mark.parametrize(("before", "told"), [(timedelta(milliseconds=1), []), (timedelta(0), ["bea"])])
+def test_what_does_not_land_within_ten_minutes_is_told_to_the_broker_once(
+    council: After, before: timedelta, told: list[str]
+) -> None:
+    council.confirms()
+    council.advance(seconds=(timedelta(minutes=10) - before).total_seconds())
+    assert council.told("BD-31") == told
+    council.advance(hours=2)
+    assert council.told("BD-31") == ["bea"]
+
+
+def test_one_that_begins_sooner_than_that_is_told_at_its_start(council: After) -> None:
+    soon = council.now + timedelta(minutes=3)
+    council.confirms(start=soon, end=soon + HALF_HOUR)
+    council.advance(minutes=3)
+    assert (council.told("BD-31"), council.placement().ended) == (["bea"], "started")
+
+
+def test_what_has_landed_in_time_is_told_to_nobody(council: After) -> None:
+    council.confirms()
+    council.advance(minutes=9)
+    settled(council)
+    council.advance(hours=3)
+    assert council.told("BD-31") == []
+    assert council.replayed().next_deadline() == council.restarted().next_deadline()

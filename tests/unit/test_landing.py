@@ -30,9 +30,9 @@ class Two:
         self.edge, self.office, self.store = edge, office, store
         self.landing = Landing(lambda: {"hall": edge.shell, "bright": office})
 
-    async def confirm(self) -> None:
+    async def confirm(self, own_desk: str | None = "bright") -> None:
         """Ace has the package, and says when the first visit is."""
-        await self.edge.provider("ace", desk="bright")
+        await self.edge.provider("ace", desk=own_desk)
         await self.edge.place(id="P-1")
         await self.edge.bid("ace", "P-1")
         await self.edge.act("award", "P-1", provider="ace", reason="emergency", by="bea")
@@ -145,8 +145,7 @@ async def test_a_stop_between_the_providers_disk_and_the_councils_plans_it_once(
 
 async def test_a_winner_without_a_desk_here_plans_its_visits_elsewhere() -> None:
     async with two() as desks:
-        await desks.confirm()
-        await desks.edge.provider("ace")
+        await desks.confirm(None)
         desks.landing.begin()
         await desks.lands()
         assert (await desks.planned(), await desks.landed()) == ([], 0)

@@ -68,6 +68,7 @@ def _confirm(work: Work, placement: Placement, seen: PlacementActed) -> Refusal 
         return Refusal(code="start", detail={"expected": ["a time to come"]})
     if seen.end is None or seen.end <= seen.start:
         return Refusal(code="end", detail={"expected": ["a time after the start"]})
+    winner = work.state.values.providers.get(award.provider)
     confirmed = p.FirstVisitConfirmed(
         provider=award.provider,
         start=seen.start,
@@ -75,6 +76,7 @@ def _confirm(work: Work, placement: Placement, seen: PlacementActed) -> Refusal 
         source=seen.source,
         supervisor=seen.supervisor,
         by=seen.by if seen.by != award.provider else None,
+        desk=winner.said.desk if winner is not None else None,
     )
     work.emit(placement.ref, confirmed, policy=placement.policy)
     after.over(work, placement.ref, "confirmed", seen.by)

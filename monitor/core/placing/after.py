@@ -70,8 +70,7 @@ def on_papers(work: Work, ref: str) -> None:
     placement = work.placement(ref)
     if placement is None:
         return
-    told = tuple(person.ref for person in alerts.duty_chain(work, None) if person.reachable)
-    work.emit(ref, p.PapersReminded(told=told), policy=placement.policy)
+    work.emit(ref, p.PapersReminded(told=telling.brokers(work)), policy=placement.policy)
     telling.papers(work, ref)
 
 
@@ -95,6 +94,17 @@ def on_unconfirmed(work: Work, ref: str) -> None:
 def on_undecided(work: Work, ref: str) -> None:
     """A round is over for long, and nobody has decided what follows."""
     summon(work, ref, "undecided")
+
+
+def on_not_landed(work: Work, ref: str) -> None:
+    """The first visit does not stand in the provider's own desk, though it should: a person sees to it."""
+    placement = work.placement(ref)
+    visit = placement.first_visit if placement is not None else None
+    if placement is None or placement.award is None or visit is None or visit.desk is None:
+        return
+    missed = p.LandingMissed(provider=placement.award.provider, desk=visit.desk)
+    work.emit(ref, missed, policy=placement.policy)
+    telling.not_landed(work, ref)
 
 
 def on_started(work: Work, ref: str) -> None:
@@ -137,9 +147,9 @@ def summon(work: Work, ref: str, reason: p.SummonReason) -> None:
 
 def _raise(work: Work, placement: Placement, reason: str) -> Alert:
     """Hospital discharge goes to the top: a bed waits."""
-    package = placement.package
-    urgent = package.kind == "discharge" or package.time_critical
-    return alerts.raise_alert(work, "placement", reason=reason, placement=placement.ref, time_critical=urgent)
+    return alerts.raise_alert(
+        work, "placement", reason=reason, placement=placement.ref, time_critical=placement.urgent
+    )
 
 
 def over(work: Work, ref: str, outcome: str, by: str | None = None) -> None:

@@ -17,11 +17,14 @@ Moment = Literal[
     "papers",
     "confirm_remind",
     "unconfirmed",
+    "not_landed",
     "started",
     "leave",
 ]
 LEAVES_AFTER = timedelta(days=1)
 """So long an ended placement is still answered from the state (ours); the journal keeps it for ever."""
+LANDS_WITHIN = timedelta(minutes=10)
+"""A first visit that does not stand in the provider's own desk by then is told to the broker (ours)."""
 
 
 def moments(placement: Placement, policy: PlacingPolicy) -> dict[Moment, datetime]:
@@ -49,8 +52,11 @@ def _of_award(placement: Placement, award: Award, policy: PlacingPolicy) -> dict
     found: dict[Moment, datetime] = {}
     if award.papers_sent_at is None and award.papers_reminded_at is None:
         found["papers"] = award.at + policy.papers_reminder
-    if placement.first_visit is not None:
-        found["started"] = placement.first_visit.start
+    visit = placement.first_visit
+    if visit is not None:
+        found["started"] = visit.start
+        if visit.desk is not None and visit.landed is None and visit.missed_at is None:
+            found["not_landed"] = min(visit.at + LANDS_WITHIN, visit.start)
         return found
     if award.reminded_at is None:
         found["confirm_remind"] = min(award.at + policy.confirm_reminder, award.confirm_by)

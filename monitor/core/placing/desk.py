@@ -81,6 +81,7 @@ _ON: dict[str, Callable[[Work, str], None]] = {
     "papers": after.on_papers,
     "confirm_remind": after.on_confirm_reminder,
     "unconfirmed": after.on_unconfirmed,
+    "not_landed": after.on_not_landed,
     "started": after.on_started,
     "leave": after.on_leave,
 }

@@ -255,6 +255,8 @@ class FirstVisitConfirmed(FactBody, frozen=True, kw_only=True):
     source: BidSource
     supervisor: bool = False
     by: str | None = None
+    desk: str | None = None
+    """The winner's own desk on this installation, where it is to be planned."""
 
 
 class ConfirmationReminded(FactBody, frozen=True, kw_only=True):
@@ -303,6 +305,14 @@ class FirstVisitLanded(FactBody, frozen=True, kw_only=True):
     """Its minted id there."""
 
 
+class LandingMissed(FactBody, frozen=True, kw_only=True):
+    """The first visit does not stand in the provider's own desk after so long: the broker was told, who asks them to
+    plan it by hand."""
+
+    provider: str
+    desk: str
+
+
 class PlacementEnded(FactBody, frozen=True, kw_only=True):
     """Nothing is waited for any more."""
 
@@ -340,6 +350,7 @@ PlacementBody = (
     | PlacementUnplaced
     | BrokerSummoned
     | FirstVisitLanded
+    | LandingMissed
     | PlacementEnded
     | PlacementClosed
 )

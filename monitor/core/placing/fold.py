@@ -78,6 +78,7 @@ def _after(known: Placement, at: datetime, body: FactBody) -> Placement:
                 source=body.source,
                 supervisor=body.supervisor,
                 by=body.by,
+                desk=body.desk,
             )
             return structs.replace(known, first_visit=visit)
         case p.AwardTakenBack():
@@ -99,6 +100,8 @@ def _after(known: Placement, at: datetime, body: FactBody) -> Placement:
             return structs.replace(known, award=award, alert=body.alert)
         case p.FirstVisitLanded() if known.first_visit is not None:
             return structs.replace(known, first_visit=structs.replace(known.first_visit, landed=body.visit))
+        case p.LandingMissed() if known.first_visit is not None:
+            return structs.replace(known, first_visit=structs.replace(known.first_visit, missed_at=at))
         case p.PlacementEnded():
             return structs.replace(
                 known, ended=body.reason, ended_at=at, ended_by=body.by, withdrawn=body.withdrawn

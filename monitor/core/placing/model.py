@@ -153,6 +153,10 @@ class FirstVisit(Struct, frozen=True, kw_only=True, gc=False):
     source: BidSource
     supervisor: bool = False
     by: str | None = None
+    desk: str | None = None
+    """The provider's own desk here, where it is to be planned."""
+    missed_at: datetime | None = None
+    """When the broker was told that it does not stand there."""
     landed: str | None = None
     """The visit that is planned for it in the provider's own desk, by its minted id there."""
 
@@ -228,6 +232,11 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
         if not self.rounds:
             return "received"
         return "proposed" if self.proposed is not None else "waiting"
+
+    @property
+    def urgent(self) -> bool:
+        """It comes before others: a hospital bed waits, or its visits are time-critical."""
+        return self.package.kind == "discharge" or self.package.time_critical
 
     def bid_of(self, provider: str) -> Bid | None:
         """The bid of the provider that is considered, or was: the last one in time, also when it is withdrawn."""

@@ -26,6 +26,7 @@ WON, LOST, CONFIRM = "BD-4", "BD-5", "BD-10"
 TAKEN_BACK, PACKAGE_WITHDRAWN = "BD-11", "BD-12"
 NOTHING_BID, PROPOSED, PAPERS = "BD-6", "BD-14", "BD-15"
 UNCONFIRMED, UNPLACED, FIRST_VISIT, UNDECIDED = "BD-16", "BD-17", "BD-18", "BD-30"
+NOT_LANDED = "BD-31"
 BID_GONE, BID_LATE, NOT_REACHED = "BD-19", "BD-20", "BD-26"
 COPY_BID, COPY_LATE, COPY_WITHDRAWN, COPY_DECLINED = "BD-21", "BD-21B", "BD-22", "BD-23"
 COPY_FIRST_VISIT = "BD-24"
@@ -195,6 +196,14 @@ def first_visit(work: Work, ref: str) -> None:
     if visit is not None and award is not None:
         to_brokers(work, ref, FIRST_VISIT, about=award.provider, at=visit.start)
         to_mailbox(work, ref, COPY_FIRST_VISIT, about=award.provider, at=visit.start)
+
+
+def not_landed(work: Work, ref: str) -> None:
+    """The first visit does not stand in the provider's own desk: somebody asks them to plan it by hand."""
+    placement = work.placement(ref)
+    visit = placement.first_visit if placement is not None else None
+    if placement is not None and placement.award is not None and visit is not None:
+        to_brokers(work, ref, NOT_LANDED, about=placement.award.provider, at=visit.start)
 
 
 # --- what becomes of it ---

@@ -265,6 +265,8 @@ class FirstVisitView(Struct, frozen=True, kw_only=True, gc=False):
     source: BidSource
     supervisor: bool
     by: str | None
+    landed: bool = False
+    """It is planned in the provider's own desk on this installation, and watched there."""
 
 
 class PlacementView(Struct, frozen=True, kw_only=True, gc=False):
