@@ -139,16 +139,16 @@ def test_what_does_not_land_within_ten_minutes_is_told_to_the_broker_once(
 ) -> None:
     council.confirms()
     council.advance(seconds=(timedelta(minutes=10) - before).total_seconds())
-    assert council.told("BD-31") == told
+    assert council.told("BD-32") == told
     council.advance(hours=2)
-    assert council.told("BD-31") == ["bea"]
+    assert council.told("BD-32") == ["bea"]
 
 
 def test_one_that_begins_sooner_than_that_is_told_at_its_start(council: After) -> None:
     soon = council.now + timedelta(minutes=3)
     council.confirms(start=soon, end=soon + HALF_HOUR)
     council.advance(minutes=3)
-    assert (council.told("BD-31"), council.placement().ended) == (["bea"], "started")
+    assert (council.told("BD-32"), council.placement().ended) == (["bea"], "started")
 
 
 def test_what_has_landed_in_time_is_told_to_nobody(council: After) -> None:
@@ -156,5 +156,5 @@ def test_what_has_landed_in_time_is_told_to_nobody(council: After) -> None:
     council.advance(minutes=9)
     settled(council)
     council.advance(hours=3)
-    assert council.told("BD-31") == []
+    assert council.told("BD-32") == []
     assert council.replayed().next_deadline() == council.restarted().next_deadline()
