@@ -1,6 +1,6 @@
-"""The daemon with embedded parts only (SQLite, a broker of its own, stand-in telephones) and a synthetic day of an
-example provider. The first alert comes within a minute. A second start carries on with the same day; `--data` says
-where it is kept. Everything listens on this machine only."""
+"""The daemon with embedded parts only (SQLite, a broker of its own, stand-in telephones), a synthetic day of an example
+provider, and a council that places two packages. The first alert comes within a minute. A second start carries on with
+the same day; `--data` says where it is kept. Everything listens on this machine only."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ from msgspec import Struct
 
 from config.load import Loaded, load_text
 from config.settings import is_loopback
+from config.tokens import SECRET_BYTES, new_token
 from connectors.embedded_broker import embedded_broker
 from connectors.ports import EdgeError, StoreRefused, StoreUnavailable
 from connectors.twilio.network import TelephoneNetwork
 from connectors.twilio.standin import serving
+from monitor import demo_council
 from monitor.app import App
 from monitor.clock import ScaledClock
 from monitor.commands.run import STORE, USAGE, loop_factory
@@ -48,6 +50,8 @@ class Laid(Struct, kw_only=True):
     seed: int
     now: datetime
     loaded: bool = False
+    secret: str = ""
+    """With which the broker signs in."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -95,7 +99,10 @@ async def _demo(data: Path, listen: str, port: int, speed: float, store: str) ->
             network = _network(day, speed, f"http://127.0.0.1:{port}")
             phones = await stack.enter_async_context(_telephones(network, port + 1))
             clock = ScaledClock(max(laid.now, datetime.now(UTC)), speed)
-            app = App(_configuration(data, listen, broker, phones, day, store), clock=clock)
+            text = _configuration(data, listen, broker, phones, day, store) + demo_council.configuration(
+                laid.secret
+            )
+            app = App(_loaded(text, data), clock=clock)
             await _watch(app, day, laid, data, broker, phones, speed, clock, stop)
     except (StoreRefused, StoreUnavailable) as error:
         sys.stderr.write(f"callwatch: the store cannot be used: {error}\n")
@@ -150,6 +157,7 @@ async def _lay_on(app: App, day: SyntheticDay, laid: Laid, data: Path) -> None:
         return
     await app.watch.put_people(DESK, day.people_body["people"])
     await app.watch.put_rota(DESK, day.rota_body, "demo")
+    await demo_council.lay_on(app.watch, laid.now)
     laid.loaded = True
     await asyncio.to_thread(_keep, data, laid)
 
@@ -159,13 +167,17 @@ def _laid(data: Path) -> Laid:
     file, now = data / "day.json", datetime.now(UTC)
     if file.exists():
         laid = msgspec.json.decode(file.read_bytes(), type=Laid)
-        if now - laid.now < A_DAY:
+        if now - laid.now < A_DAY and laid.secret:
             return laid
     for old in data.glob("phones.progress*"):
         old.unlink()
-    laid = Laid(seed=int.from_bytes(os.urandom(3), "big"), now=now)
+    laid = Laid(seed=int.from_bytes(os.urandom(3), "big"), now=now, secret=_secret())
     _keep(data, laid)
     return laid
+
+
+def _secret() -> str:
+    return new_token(os.urandom(SECRET_BYTES))
 
 
 def _keep(data: Path, laid: Laid) -> None:
@@ -175,7 +187,7 @@ def _keep(data: Path, laid: Laid) -> None:
 
 
 def _network(day: SyntheticDay, speed: float, board: str) -> TelephoneNetwork:
-    labels = {COUNCIL_NUMBER: "the council's Emergency Duty Team"}
+    labels = {COUNCIL_NUMBER: "the council's Emergency Duty Team"} | demo_council.labels()
     for person in day.people_body["people"]:
         for phone in person.get("phones", ()):
             labels[phone["number"]] = f"{person['name']}, {person['role'].replace('_', ' ')}"
@@ -195,16 +207,14 @@ async def _telephones(network: TelephoneNetwork, port: int) -> AsyncIterator[str
             yield await stack.enter_async_context(serving(network))
 
 
-def _configuration(
-    data: Path, listen: str, broker: str, phones: str, day: SyntheticDay, store: str
-) -> Loaded:
-    """The demo's configuration, checked like anybody else's."""
+def _configuration(data: Path, listen: str, broker: str, phones: str, day: SyntheticDay, store: str) -> str:
+    """The host's part of the demo's configuration, and the provider's desk."""
     (data / "twilio.token").write_text("demo")
     duty = ", ".join(
         "{ " + ", ".join(f"{name} = {json.dumps(value)}" for name, value in line.items()) + " }"
         for line in day.duty
     )
-    text = f"""
+    return f"""
 data_dir = {json.dumps(str(data / "store"))}
 [store]
 url = {json.dumps(store)}
@@ -229,6 +239,10 @@ overrides = {{ time_critical_late_after = "30m", rota_look_at = "03:00" }}
 duty = [{duty}]
 council_desks = [{{ name = "Emergency Duty Team", phone = "{COUNCIL_NUMBER}", hours = "otherwise" }}]
 """
+
+
+def _loaded(text: str, data: Path) -> Loaded:
+    """Checked like anybody else's configuration."""
     loaded = load_text(text, data, {})
     if loaded.settings is None:
         raise EdgeError("other", "; ".join(f"{p.path}: {p.message}" for p in loaded.errors))
@@ -245,6 +259,11 @@ callwatch is watching a synthetic day of "Bright Care": 25 care workers, 120 ser
 On that page any telephone can ring the free number for check-ins, 0808 157 0042. Care workers' PINs are 4701 to 4725.
 
 {_what_comes(laid)}
+
+A council's desk is there too: two packages are to be placed with four providers, who are texted on that page.
+
+  its packages     http://{address}{demo_council.PAGES}      sign in with {laid.secret}
+
 Ctrl-C stops it; started again, it carries on.
 """)
 
