@@ -177,6 +177,13 @@ async def test_an_open_window_has_a_live_clock_and_what_closes_next_is_first(
     assert "2 asked, 1 answered, 1 bid so far" in plain(html)
 
 
+async def test_the_page_does_not_say_that_nobody_is_texted_since_providers_always_are(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    hall.boards["hall"] = board_view("hall", name="Bright Brokerage", public="off")
+    assert "Public messages" not in plain(await page(broker, LIST))
+
+
 async def test_an_awarded_package_waits_for_its_first_visit(hall: FakeCouncil, broker: Client) -> None:
     hall.show(placement_view("k1", "awarded", award=award_view()))
     text = plain(await page(broker, LIST))

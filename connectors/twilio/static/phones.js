@@ -76,11 +76,23 @@ function showCall(card, phone) {
     call.status === "ringing" ? ringing(card, call) : talking(card, call));
 }
 
+// a link in a text opens as it would on a phone, and the page that it opens does not learn from where
+function words(body) {
+  const line = make("p");
+  body.split(/(https?:\/\/\S+)/).forEach((part, n) => {
+    if (n % 2 === 0) return line.append(part);
+    const link = make("a", part);
+    Object.assign(link, { href: part, target: "_blank", rel: "noreferrer" });
+    line.append(link);
+  });
+  return line;
+}
+
 function textItem(phone, text) {
   const mine = text.from === phone.number;
   const item = make("li", undefined, mine ? "mine" : "");
   item.append(make("p", `${clock(text.at)} ${mine ? "to " + text.to : "from " + text.from} · ` +
-    (TEXT_STATUS[text.status] || text.status), "meta"), make("p", text.body));
+    (TEXT_STATUS[text.status] || text.status), "meta"), words(text.body));
   return item;
 }
 
