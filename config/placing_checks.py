@@ -308,6 +308,8 @@ def _nobody_there(raw: Table) -> Iterator[Problem]:
             yield missing(f"{at}.areas", "every package is in an area, and there is none", "[[desk.areas]]")
         if not any(line.get("role") == "broker" for _, line in tables(desk, "duty", at)):
             yield missing(f"{at}.duty", "no broker is told of anything", 'an entry with role = "broker"')
+        if desk.get("mailbox") and "email" not in raw:
+            yield missing(f"{at}.mailbox", "there is no mail relay: no bid is copied to it", "[email]")
 
 
 def missing(path: str, message: str, expected: str) -> Problem:

@@ -23,6 +23,7 @@ from monitor.commands import check_config as command
 
 COUNCIL = """
 data_dir = "data"
+email = { host = "mail.example", from = "callwatch@council.example" }
 [[desk]]
 id = "hall"
 kind = "council"
@@ -311,6 +312,11 @@ def test_a_brokerage_without_areas_or_brokers_is_warned() -> None:
         ("desk[0].areas", "missing", "warning"),
         ("desk[0].duty", "missing", "warning"),
     ]
+
+
+def test_a_mailbox_that_no_mail_reaches_is_warned() -> None:
+    without = COUNCIL.replace('email = { host = "mail.example", from = "callwatch@council.example" }', "")
+    assert found(read(without)) == [("desk[0].mailbox", "missing", "warning")]
 
 
 def test_a_policy_about_visits_has_no_placing_to_print(tmp_path: Path) -> None:
