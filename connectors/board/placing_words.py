@@ -383,6 +383,7 @@ def _of_hours(one: RuleView, zone: str, now: datetime) -> str:
         return f"{RULES['hours_limit']}: not declared"
     most = f" of at most {one.limit:,}" if one.limit is not None else ""
     more = f", and {hours(one.added)} since then and with this package" if one.added else ""
+    more = f"{more}: may be over the limit by now" if one.why == "over_since" else more
     return f"{RULES['hours_limit']}: {one.value:,}{most} declared{_day(one.at, zone)}{more}"
 
 

@@ -20,8 +20,8 @@ from monitor.core.work import Ctx, Work
 from tests.core.council import STANDARD, Council, provider
 from tests.core.driver import MONDAY
 
-BY_ITSELF = structs.replace(STANDARD, award="by_itself", hours_limit=None)
-BY_HAND = structs.replace(STANDARD, hours_limit=None)
+BY_ITSELF = structs.replace(STANDARD, award="by_itself")
+BY_HAND = STANDARD
 ALIKE = tuple(provider(ref) for ref in ("ann", "bob", "cat"))
 
 

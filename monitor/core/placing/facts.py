@@ -38,7 +38,7 @@ RowAnswer = Literal["bid", "declined", "withdrawn", "silent"]
 SummonReason = Literal["unconfirmed", "undecided"]
 
 
-class RuleResult(Struct, frozen=True, kw_only=True, gc=False):
+class RuleResult(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """What one rule says of one provider. `why` is a name out of `monitor.core.placing.rules.WHYS`; `value` and `limit`
     are the numbers it compared, `at` the instant."""
 
@@ -54,7 +54,7 @@ class RuleResult(Struct, frozen=True, kw_only=True, gc=False):
     """Of the specialisms: those that are missing."""
 
 
-class Row(Struct, frozen=True, kw_only=True, gc=False):
+class Row(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
     """One provider in a proposal. `place`: 1 is the first of those that may have it; None: this one may not."""
 
     provider: str

@@ -41,9 +41,13 @@ def proposed(state: State, *, without: str) -> dict[str, int]:
     many windows that close together each proposal counts for the next."""
     found: dict[str, int] = {}
     for one in state.values.placements.values():
-        if one.proposed is not None and one.ref != without and one.stage == "proposed":
+        if one.proposed is not None and one.ref != without and _waits(one):
             found[one.proposed] = found.get(one.proposed, 0) + one.package.minutes_week
     return found
+
+
+def _waits(one: Placement) -> bool:
+    return one.award is None and one.ended is None and one.running is None
 
 
 # --- folding ---

@@ -33,7 +33,7 @@ WHYS: dict[str, tuple[str, ...]] = {
         *(f"{aspect}_{level}" for aspect in ASPECTS for level in (*RATING_LEVELS, NOT_SAID)),
         f"questions_{NOT_SAID}",
     ),
-    "hours_limit": ("no_limit", "under", "over", "over_with_this", "not_declared"),
+    "hours_limit": ("no_limit", "under", "over", "over_with_this", "over_since", "not_declared"),
     "start": ("any_start", "in_time", "too_late", "told_after_cutoff"),
     "specialisms": ("none_needed", "covered", "missing"),
     "area": ("own", "round_asks_others", "not_theirs"),
@@ -90,19 +90,29 @@ def rated_at(provider: Provider) -> datetime:
 
 
 def hours_limit(case: Case) -> RuleResult:
-    """Private and allocated hours together, with what came since they were declared, and with this package: a package
-    that would take the provider over the limit is not given to it (ours; appendix A: "have not exceed")."""
+    """Private and allocated hours together, as declared, with this package: one that would take the provider over the
+    limit is not given to it (ours; appendix A: "have not exceed").
+
+    What came since the declaration may have ended, which nobody tells us: where it would make the difference, that is
+    shown, and keeps nobody out."""
     limit, (hours, at) = case.policy.hours_limit, declared(case)
     if limit is None:
         return RuleResult(rule="hours_limit", outcome="holds", why="no_limit", value=hours, at=at)
     added = case.added + case.package.minutes_week
     if hours is None:
         return RuleResult(rule="hours_limit", outcome="unknown", why="not_declared", limit=limit, added=added)
-    why = "over" if hours > limit else "over_with_this" if hours * 60 + added > limit * 60 else "under"
-    outcome: Outcome = "holds" if why == "under" else "fails"
+    outcome, why = _against(60 * limit, 60 * hours, case.package.minutes_week, added)
     return RuleResult(
         rule="hours_limit", outcome=outcome, why=why, value=hours, limit=limit, added=added, at=at
     )
+
+
+def _against(limit: int, declared: int, package: int, added: int) -> tuple[Outcome, str]:
+    if declared > limit:
+        return "fails", "over"
+    if declared + package > limit:
+        return "fails", "over_with_this"
+    return ("unknown", "over_since") if declared + added > limit else ("holds", "under")
 
 
 def declared(case: Case) -> tuple[int | None, datetime | None]:
