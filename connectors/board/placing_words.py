@@ -151,7 +151,14 @@ ROUNDS = {
     "patch": "Patch providers of the area",
     "other_patches": "Patch providers of other areas",
     "framework": "Framework providers",
+    "locality": "Providers of the locality, one after another",
+    "borough": "Providers of other localities",
+    "lead": "The lead of the neighbourhood",
+    "other_leads": "Leads of other neighbourhoods",
+    "locality_partner": "The partner of the locality",
+    "provider_partners": "Provider partners",
 }
+"""By the names of the rounds in the shipped policies; a council's own are shown as they are called."""
 TRIED = {
     "award": "award it",
     "open_next": "open the next round",

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from config.load import DeskConfig, DutyEntry
-from config.placing import placing_terms
+from config.placing import PlacingPolicy, placing_terms
 from config.policy import Policy
 from connectors.memory_store import MemoryStore
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
@@ -143,7 +143,7 @@ async def _at_once(work: Callable[[], bytes]) -> bytes:
 
 
 @asynccontextmanager
-async def council() -> AsyncIterator[Edge]:
+async def council(placing: PlacingPolicy = STANDARD) -> AsyncIterator[Edge]:
     """A council's desk with its four providers."""
     clock, store = Hand(), MemoryStore()
     random = Random(5).randbytes
@@ -166,7 +166,7 @@ async def council() -> AsyncIterator[Edge]:
     await store.open()
     await engine.start()
     shell.adopt(config, ())
-    terms = placing_terms(dict.fromkeys(("standard", "discharge"), STANDARD))
+    terms = placing_terms(dict.fromkeys(("standard", "discharge"), placing))
     shell.tell(PlacingLoaded(terms=terms, areas=AREAS, mailbox=None))
     task = asyncio.create_task(engine.run())
     edge = Edge(shell, store, clock)

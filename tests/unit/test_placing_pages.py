@@ -16,7 +16,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from msgspec import structs
 
+from config.placing import PLACEMENT_KINDS, PlacingPolicy, Round
 from config.policy import Calendar
 from connectors.board import BoardOptions
 from connectors.board import placing_words as said
@@ -27,8 +29,9 @@ from connectors.links import Link, Shown
 from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
 from connectors.ports import ApiProblem, Credential
 from escalation.wording import forbidden
-from monitor.core.placing import evaluate, inputs, rules
+from monitor.core.placing import evaluate, facts, inputs, rules
 from monitor.core.placing import views as v
+from tests.core.council import STANDARD
 from tests.fakes.council import (
     LETTERS,
     NAMES,
@@ -355,6 +358,12 @@ async def test_a_proposal_shows_who_did_not_bid_what_waits_and_a_rating_that_cam
         (said.STAGES, v.Stage.__args__),  # type: ignore[attr-defined]
         (said.SOURCES, inputs.BidSource.__args__),  # type: ignore[attr-defined]
         (said.LEVELS, (*inputs.RATING_LEVELS, rules.NOT_SAID)),
+        (said.RULES, facts.RULES),
+        (said.CLOSED, facts.CloseReason.__args__),  # type: ignore[attr-defined]
+        ({"": "", **said.CROSSES}, facts.Crosses.__args__),  # type: ignore[attr-defined]
+        (said.ANSWERS, facts.RowAnswer.__args__),  # type: ignore[attr-defined]
+        (said.TARGETS, v.Target.__args__),  # type: ignore[attr-defined]
+        (said.KINDS, PLACEMENT_KINDS),
     ],
 )
 def test_every_value_of_a_closed_list_has_its_words(spoken: dict[str, str], listed: tuple[str, ...]) -> None:
@@ -845,8 +854,8 @@ class RealHall(FakeCouncil):
 
 
 @asynccontextmanager
-async def real_hall() -> AsyncIterator[tuple[Edge, Client]]:
-    async with council() as edge, browser(RealHall(edge), edge.clock.now) as client:
+async def real_hall(placing: PlacingPolicy = STANDARD) -> AsyncIterator[tuple[Edge, Client]]:
+    async with council(placing) as edge, browser(RealHall(edge), edge.clock.now) as client:
         yield edge, client
 
 
@@ -899,6 +908,43 @@ async def test_a_bid_is_changed_taken_back_and_given_again_by_the_page_and_late_
         form = {"action": "bid", "start": rfc(edge, hours=40)}
         assert (await client.post("/b/ace", data=form, allow_redirects=False)).status == 303
         assert "Kept and marked late" in plain(await page(client, "/b/ace"))
+
+
+async def test_a_lead_passes_a_package_on_by_its_page_and_its_partner_takes_it_by_theirs() -> None:
+    direct = Round(name="locality_partner", tiers=("patch",), rule="direct", passes_on=True, next="broker")
+    async with real_hall(structs.replace(STANDARD, rounds=(direct,))) as (edge, client):
+        await edge.provider("sea", partners=["frame"])
+        await edge.place(id="ref-1", area="south", ward="darwin")
+        await page(client, "/b/frame", 404)
+        assert '<option value="frame">Frame Homecare Ltd</option>' in await page(client, "/b/sea")
+        passed = {"action": "decline:no_capacity", "pass_to": "frame"}
+        assert (await client.post("/b/sea", data=passed, allow_redirects=False)).status == 303
+        lead = await page(client, "/b/sea")
+        form = {"action": "bid", "start": rfc(edge, days=2), "how": "with our night team"}
+        assert (await client.post("/b/frame", data=form, allow_redirects=False)).status == 303
+        assert await page(client, "/b/sea") == lead, "whoever passed it on does not learn what came of it"
+        await signed_in(client, "broker")
+        text = plain(await page(client, f"{LIST}/ref-1"))
+        assert "The partner of the locality" in text
+        assert "with our night team" in text
+        assert "Sea Homecare Ltd asked 08:00: declined, 08:00:00 by their link: no capacity" in text
+
+
+async def test_in_a_ranked_round_nobody_sees_who_else_stands_in_line() -> None:
+    ranked = Round(name="locality", tiers=("patch",), rule="ranked", order="rate", next="broker")
+    async with real_hall(structs.replace(STANDARD, rounds=(ranked,))) as (edge, client):
+        await edge.provider("ace", rate=20.0)
+        await edge.place(id="ref-1")
+        await page(client, "/b/bee", 404)
+        first = plain(await page(client, "/b/ace"))
+        edge.wait(hours=2)
+        second = plain(await page(client, "/b/bee"))
+        assert "Bid or decline by 12:00:00" in second
+        assert "The window closed at 10:00:00" in plain(await page(client, "/b/ace"))
+        for text, rival in ((first, "Bee"), (second, "Ace")):
+            assert rival not in text
+        await signed_in(client, "broker")
+        assert "Bee Homecare Ltd asked 10:00" in plain(await page(client, f"{LIST}/ref-1"))
 
 
 # --- words ---
