@@ -259,6 +259,9 @@ def _kinds_of_desks(raw: Table) -> Iterator[Problem]:
             for key in PROVIDER_KEYS:
                 if key in desk:
                     yield _of_other_desks(f"{at}.{key}", "a council's desk makes no visits", "provider")
+            for path, line in tables(desk, "duty", at):
+                if line.get("role") == "referrals":
+                    yield _of_other_desks(f"{path}.role", "a council's desk sends referrals out", "provider")
 
 
 def _of_other_desks(path: str, message: str, kind: str) -> Problem:

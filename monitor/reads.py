@@ -349,6 +349,7 @@ class Reads:
             telephones=telephones,
             checks=tuple(self.board_alert(alert, now) for alert in self.unchecked()),
             away=self.board_away(),
+            referrals=None if values.placing else sum(one.waits for one in values.referrals.values()),
             **self._weather(now),
         )
 

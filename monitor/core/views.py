@@ -712,6 +712,8 @@ class BoardView(Struct, frozen=True, kw_only=True):
     """Alerts that are over and wait for the manager's check, the first due first."""
     away: tuple[BoardAbsence, ...] = ()
     """Who is away, those first about whom somebody must say something."""
+    referrals: int | None = None
+    """So many referrals of councils wait for an answer; None at a council's own desk."""
     weather: WeatherView | None = None
     """Bad weather that is declared, or of which the report to the council is owed."""
     weather_names: dict[str, str] = {}

@@ -303,6 +303,11 @@ def test_a_providers_desk_places_nothing() -> None:
     ]
 
 
+def test_nobody_sees_to_referrals_at_the_desk_that_sends_them_out() -> None:
+    loaded = read(COUNCIL.replace('role = "broker"', 'role = "referrals"'))
+    assert ("desk[0].duty[0].role", "desk_kind", "error") in found(loaded)
+
+
 def test_a_brokerage_without_areas_or_brokers_is_warned() -> None:
     loaded = read(
         'data_dir = "data"\n[[desk]]\nid = "hall"\nkind = "council"\nname = "B"\n'
