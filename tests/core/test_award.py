@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from msgspec import structs
 from monitor.core.evidence import Evidence
 from monitor.core.placing import evaluate
 from monitor.core.placing import facts as p
-from monitor.core.placing.inputs import BidTakenBack, LocalScore, PlacementActed
+from monitor.core.placing.inputs import BidTakenBack, LocalScore, PlacementActed, Rating
 from monitor.core.work import Refusal
 from tests.core.council import ACE, BEE, BROKERS, FRAME, FRAMEWORK, GOOD, STANDARD, Council
 
@@ -358,3 +359,30 @@ def test_what_is_withdrawn_or_awarded_is_awarded_no_more() -> None:
     act(desk, action="withdraw", withdrawn="not_needed")
     assert code(awards(desk, "ace")) == "already_ended"
     assert desk.bodies(p.PlacementAwarded) == []
+
+
+# --- what follows must not change what was decided ---
+
+
+def test_whoever_bids_first_the_proposal_is_the_same() -> None:
+    proposals = []
+    for order in itertools.permutations(("ace", "bee", "cat")):
+        desk = Council(providers=(ACE, BEE, structs.replace(ACE, ref="cat", rating=Rating())))
+        desk.sends()
+        for ref in order:
+            bids(desk, ref)
+        proposals.append(closes(desk))
+    assert proposals == [proposals[0]] * 6
+
+
+def test_from_whom_the_package_was_taken_back_it_is_not_proposed_again() -> None:
+    one_round = structs.replace(STANDARD, rounds=STANDARD.rounds[:1])
+    desk = two(placing=one_round)
+    first = closes(desk).proposed
+    other = {"ace": "bee", "bee": "ace"}[first or ""]
+    assert awards(desk) is None
+    assert act(desk, action="send_back", note=WORDS) is None
+    bids(desk, other)
+    assert act(desk, action="admit_late", provider=other, note=WORDS) is None
+    rows = desk.bodies(p.ProposalMade)[-1].rows
+    assert [(row.provider, row.place) for row in rows] == [(other, 1)]

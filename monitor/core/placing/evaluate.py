@@ -120,7 +120,7 @@ def _without_bid(
 ) -> tuple[p.Row, ...]:
     """Those who were asked in the round and of whom no bid is considered, for the broker's eyes."""
     policy, bid = work.placing(placement), {row.provider for row in judged}
-    asked = sorted({one.provider for one in run.asked} - bid)
+    asked = sorted({one.provider for one in run.asked} - bid - set(placement.taken_back))
     return tuple(
         structs.replace(_shares(work, ref, policy, waiting), answer=_answer(placement, ref)) for ref in asked
     )
