@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.simulation.run import Run
 
 NEAR = timedelta(milliseconds=1)
+KILLED = 0.1
+"""So often the process dies at the close of a provider's window, in worlds in which it dies at all."""
 
 
 class Placings:
@@ -74,6 +76,8 @@ class Placings:
         provider = self._name(ref)
         closes = datetime.fromisoformat(fact.body["closes_at"])
         self._run.go(self._moves(package, provider, package.moves[provider], closes))
+        if "crash" in self._run.world.faults and self._rng.random() < KILLED:
+            self._run.go(self._killed(closes + self._rng.choice((-NEAR, timedelta(), NEAR))))
         if package.broker == "early":
             self._run.go(self._awards_early(package, closes))
 
@@ -131,6 +135,12 @@ class Placings:
         if move == "withdrawn":
             await asyncio.sleep(self._rng.uniform(0, 20) * self._council.unit_s)
             await self._takes_back(package, provider)
+
+    async def _killed(self, at: datetime) -> None:
+        await self._run.until(at)
+        if not self._run.calm and self._run.clock.true() - at < timedelta(seconds=1):
+            self._run.outcome.counts["killed at the close"] += 1
+            self._run.killed()
 
     async def _bids(self, package: Package, provider: str, *, days: int) -> None:
         start = datetime.fromisoformat(package.body["start"]) - timedelta(hours=self._rng.choice((0, 2, -30)))

@@ -126,7 +126,7 @@ class Run:
         if self.placings is not None and self.council is not None and desk == self.council.id:
             self.placings.recorded(facts)
         if self._dies_here():
-            self.loop.call_soon(self._killed)
+            self.loop.call_soon(self.killed)
         if any(fact.kind == "RotaBegun" for fact in facts):
             self._in_the_middle_of_an_upload()
 
@@ -173,9 +173,10 @@ class Run:
         """The moment at which a crash leaves a part of it."""
         if "crash" in self.world.faults and not self.calm and self.rng.random() < 0.3:
             self.outcome.counts["cut off"] += 1
-            self.loop.call_later(self.rng.uniform(0, 0.2), self._killed)
+            self.loop.call_later(self.rng.uniform(0, 0.2), self.killed)
 
-    def _killed(self) -> None:
+    def killed(self) -> None:
+        """The process dies, now."""
         self.auditor.note("killed")
         self.machine.kill()
 
