@@ -16,7 +16,7 @@ from monitor.core.messages import SAY_TO_WORDS
 from monitor.core.placing import telling
 from monitor.core.placing.inputs import PackageSaid
 from monitor.core.placing.model import Asked, Award, Bid, Declined, FirstVisit, Placement, RoundRun
-from monitor.core.state import Message, State, Values
+from monitor.core.state import Alert, Message, State, Values, Visit
 from monitor.directory import Directory
 from monitor.wording_file import load_wording
 from monitor.words import Office, Words
@@ -333,3 +333,64 @@ def test_packages_wait_behind_every_visit_of_their_priority_and_a_discharge_befo
         story.state.values.messages[key] = message
     desk = shell(cast(Any, story))
     assert sorted(about, key=desk.rank) == ["m3", "m1", "m2"]
+
+
+# --- beside packages: the alerts about them, and the first visit in the provider's desk ---
+
+
+@pytest.mark.parametrize(
+    ("template", "reason", "said", "spoken"),
+    [
+        ("OC-190", "unplaced", "package k1 is NOT PLACED", "Package k1 is not placed. Its last round"),
+        (
+            "OC-191",
+            "unconfirmed",
+            "package k1 was awarded, and its first visit is NOT",
+            "Package k1 was awarded",
+        ),
+        ("OC-192", "undecided", "package k1 waits for you", "Package k1 waits for you"),
+    ],
+)
+def test_who_is_summoned_hears_which_package_it_is(
+    story: Story, template: str, reason: str, said: str, spoken: str
+) -> None:
+    alert = Alert(
+        ref="a1",
+        kind="placement",
+        due_at=NOW,
+        opened_at=NOW,
+        policy="",
+        placement="k1",
+        reason=reason,
+        time_critical=True,
+    )
+    story.state.values.alerts["a1"] = alert
+    about = {"placement": None, "alert": "a1", "about": None, "at": None}
+    text = story.words.text(structs.replace(story.message("BD-15"), template=template, slot=1, **about), NOW)
+    assert said in text
+    assert text.endswith("https://cw.example/board/hall/alerts/a1")
+    call = structs.replace(story.message("BD-15"), template="OCV-3", channel="call", **about)
+    told = " ".join(story.words.script(call, "tell", NOW).say)
+    assert spoken in told
+    assert "time critical" in told
+
+
+def test_the_providers_office_hears_which_visit_wants_a_name(story: Story) -> None:
+    name = "package-hall-P-1"
+    ref, who = story.directory.ref("visit", name), story.directory.ref("person", name)
+    late = START + timedelta(minutes=30)
+    story.state.values.visits[ref] = Visit(
+        ref=ref,
+        service_user=who,
+        start=START,
+        end=START + timedelta(hours=1),
+        agreed_start=START,
+        late_at=late,
+        missed_at=late,
+        overrun_at=late,
+        places=(),
+    )
+    about = {"placement": None, "visit": ref, "about": None, "at": START}
+    text = story.words.text(structs.replace(story.message("BD-15"), template="OC-193", **about), NOW)
+    assert f"as {name}" in text
+    assert text.endswith("https://cw.example/board/hall")
