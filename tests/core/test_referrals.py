@@ -3,6 +3,7 @@ what was answered, and what becomes of one that nobody answers."""
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,8 +23,9 @@ from monitor.core.referral_facts import (
     ReferralSummoned,
     ReferralTaken,
 )
-from monitor.core.referral_fold import Referral
+from monitor.core.referral_fold import ORDER, Referral, marks
 from monitor.core.state import Message
+from tests.core.days import do
 from tests.core.driver import DUTY, NOWHERE, Desk
 
 MINUTE, HOUR, MOMENT = timedelta(minutes=1), timedelta(hours=1), timedelta(milliseconds=1)
@@ -429,3 +431,22 @@ def test_it_leaves_the_state_some_time_after_it_was_answered_and_its_messages_wi
     desk.tell(DayRolled(day=FRIDAY.date() + timedelta(days=2)))
     assert out(desk) == []
     assert desk.state.values.referrals == {}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_on_a_busy_day_none_outlives_its_time_in_silence(seed: int) -> None:
+    """Whatever happens, in whatever order: at the end of its time a referral is answered, or that is a fact."""
+    rng = random.Random(seed)
+    desk = provider(ask_duty=False)
+    for _ in range(120):
+        name = rng.choice(
+            ("referral", "referral", "wait", "send", "end", "press", "answer", "roll", "policy")
+        )
+        do(desk, (name, rng.randrange(1000), rng.randrange(1000), rng.randrange(1000)))
+        desk.advance()
+        for referral in desk.state.values.referrals.values():
+            assert referral.answer_by > desk.now or not referral.waits
+            due = [mark for mark, at in marks(referral).items() if at <= desk.now]
+            assert not due or not referral.waits or ORDER[referral.mark] >= max(ORDER[mark] for mark in due)
+    assert desk.bodies(ReferralLapsed)
+    assert desk.bodies(ReferralAnswered)

@@ -38,6 +38,7 @@ CONTRACT: dict[str, tuple[str, ...]] = {
     "callwatch_bid_windows_open": ("desk",),
     "callwatch_lease_held": ("desk",),
     "callwatch_rota_rows_unwatched": ("desk",),
+    "callwatch_referrals_open": ("desk",),
     "callwatch_weather_declared": ("desk",),
     "callwatch_dark": ("desk", "cause"),
     "callwatch_deadline_overdue_seconds": ("desk",),
