@@ -278,6 +278,13 @@ def within(row: RegisterRow) -> list[str]:
     ]
 
 
+def after_close(at: datetime, closes_at: datetime, zone: str, now: datetime) -> str:
+    """Of something late. A window that was closed before its time names no moment: it would tell of somebody else."""
+    if at < closes_at:
+        return "after the window had been closed"
+    return f"after the close at {second(closes_at, zone, now)}"
+
+
 def field_value(at: datetime | None, zone: str) -> str:
     """A moment as a browser's field for day and time wants it."""
     return "" if at is None else local(at, zone).strftime("%Y-%m-%dT%H:%M")

@@ -930,6 +930,22 @@ async def test_a_lead_passes_a_package_on_by_its_page_and_its_partner_takes_it_b
         assert "Sea Homecare Ltd asked 08:00: declined, 08:00:00 by their link: no capacity" in text
 
 
+async def test_a_window_that_was_closed_before_its_time_names_no_moment_to_a_rival() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        await edge.bid("ace")
+        edge.wait(minutes=10)
+        await edge.act("award", provider="ace", reason="emergency", note="comes home now")
+        edge.wait(minutes=10)
+        text = plain(await page(client, "/b/bee"))
+        assert "The window is closed. You hear what was decided." in text
+        assert "08:10" not in text
+        form = {"action": "bid", "start": rfc(edge, days=2)}
+        answer = await client.post("/b/bee", data=form)
+        assert answer.status == 409
+        assert "It is awarded already" in plain(await answer.text())
+
+
 async def test_in_a_ranked_round_nobody_sees_who_else_stands_in_line() -> None:
     ranked = Round(name="locality", tiers=("patch",), rule="ranked", order="rate", next="broker")
     async with real_hall(structs.replace(STANDARD, rounds=(ranked,))) as (edge, client):
