@@ -101,6 +101,8 @@ OF_CHECKS = frozenset({"OC-180"})
 
 OF_REFERRAL = referrals.QUESTIONS | {referrals.LAPSED, referrals.ANSWERED}
 """Words about a council's referral."""
+REFERRAL_MAILS = {referrals.LAPSED: "referral_silent", referrals.ANSWERED: "referral_done"}
+"""What a mail in their place says; any other says what the council asks for, and until when."""
 
 
 INBOUND_WHISPER = "INV-1"
@@ -391,6 +393,9 @@ class Words:
             values |= self._duty(message.about or message.person)
         if message.template in OF_REFERRAL:
             values |= self._referral(self._referral_of(message), now)
+        if message.template in OF_REFERRAL and message.channel == "email":
+            phrase = REFERRAL_MAILS.get(message.template, "referral_asked")
+            values["what"] = render_phrase(self._wording, phrase, values)
         if message.unrecorded or message.template == "OC-13":
             # what is meant to be done for the service user waits for the disk: it must not be told as being done
             values |= {"degraded": self._wording.phrase["degraded"], "doing": ""}

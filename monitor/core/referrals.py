@@ -144,17 +144,34 @@ def _go_on(work: Work, ref: str, due_at: datetime | None) -> None:
 def _lapse(work: Work, referral: Referral) -> None:
     """Its time is over: the managers hear it, and who has it."""
     _withdraw(work, referral, "lapsed")
-    told = [person for person in managers(work) if _texts(work, person)]
-    stands_in = notices.on_duty(work, None) if not told else None
-    told = [stands_in.ref] if stands_in is not None else told
+    told = [person for person in managers(work) if _reads(person_for(work, person, None))]
+    told = told or [one.ref for one in chain(work) if _reads(one)][:1]
     lapsed = ReferralLapsed(told=tuple(told), reason="" if told else "nobody_to_tell")
     work.emit(referral.ref, lapsed, due_at=referral.answer_by)
     for person in dict.fromkeys([*told, *([referral.taken_by] if referral.taken_by else [])]):
-        notices.text(work, person, LAPSED, at=referral.answer_by)
+        _tell(work, person, LAPSED, referral)
 
 
-def _texts(work: Work, person: str) -> bool:
-    return person_for(work, person, None).text_line() is not None
+def _reads(person: PersonView) -> bool:
+    return person.mail or person.text_line() is not None
+
+
+def _tell(work: Work, person: str, template: str, referral: Referral, about: str | None = None) -> None:
+    """By text; by mail to who takes none."""
+    if notices.text(work, person, template, at=referral.answer_by, about=about):
+        return
+    if person_for(work, person, None).mail:
+        mail = Contact(
+            person=person,
+            line="",
+            channel="email",
+            purpose="notice",
+            template=template,
+            priority="repeat",
+            about=about,
+            at=referral.answer_by,
+        )
+        intend(work, mail, alert=None)
 
 
 # --- who is summoned ---
@@ -168,10 +185,14 @@ def chain(work: Work) -> tuple[PersonView, ...]:
     return (*views, *(one for one in duty_chain(work, None) if one.ref not in own))
 
 
+def _can_be_told(person: PersonView) -> bool:
+    return person.mail or person.text_line() is not None or bool(person.voice_lines())
+
+
 def _following(work: Work, referral: Referral, mark: ReferralMark, passed: str | None) -> PersonView | None:
     """The first of the chain who was not told yet, else who was not told at this mark; None: nobody is left.
     `passed`: who has passed it on just now."""
-    able = [one for one in chain(work) if (one.text_line() or one.voice_lines()) and one.ref != passed]
+    able = [one for one in chain(work) if _can_be_told(one) and one.ref != passed]
     ever = {one.person for one in referral.summons}
     now = {one.person for one in referral.summons if one.mark == mark}
     new = (one for one in able if one.ref not in ever)
@@ -208,9 +229,11 @@ def _remind(work: Work, referral: Referral, taker: str, due_at: datetime | None)
 
 
 def _reach(work: Work, person: PersonView, template: str, *, rings: bool) -> tuple[str, ...]:
-    """By text; who takes none is rung."""
+    """By text, and by mail beside it; who takes no text is rung."""
     line, voice = person.text_line(), person.voice_lines()
     keys = [_intend(work, person, line.ref, "sms", template)] if line is not None else []
+    if person.mail:
+        keys.append(_intend(work, person, "", "email", template))
     if voice and (rings or line is None):
         keys.append(_intend(work, person, voice[0].ref, "call", RINGS))
     return tuple(keys)
@@ -289,6 +312,8 @@ def on_settled(work: Work, message: Message, result: Result) -> None:
     if message.key not in referral.summons[-1].messages or result in ("delivered", "cancelled"):
         return  # what comes late of an earlier step moves nothing
     mark = referral.summons[-1].mark
+    if message.channel == "email" and person_for(work, message.person, None).lines:
+        return  # a mail goes beside the telephone: what becomes of it moves nothing
     rung = any(_is_call(work, key) for key in referral.summons[-1].messages)
     if message.channel == "call" or (result == "failed" and not rung):
         _summon(work, referral, mark, reason=UNANSWERED)
@@ -363,5 +388,5 @@ def _told(work: Work, referral: Referral, seen: ReferralActed) -> Refusal | None
     _withdraw(work, referral, "answered")
     work.emit(referral.ref, told)
     if referral.taken_by not in (None, seen.by):
-        notices.text(work, referral.taken_by or "", ANSWERED, about=seen.by, at=referral.answer_by)
+        _tell(work, referral.taken_by or "", ANSWERED, referral, about=seen.by)
     return None

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from config.policy import Duty, Policy
 from escalation.people import LineView, PersonView
@@ -71,7 +72,7 @@ def delivered(desk: Desk) -> None:
     """What waits leaves; texts arrive, and nobody picks up a telephone."""
     while sent := desk.send_all():
         for one_ in sent:
-            desk.deliver(one_, "delivered" if one_.channel == "sms" else "no_answer")
+            desk.deliver(one_, "no_answer" if one_.channel == "call" else "delivered")
 
 
 # --- when, and whom ---
@@ -172,6 +173,36 @@ def test_where_nobody_can_be_told_that_is_a_fact_and_it_is_tried_again() -> None
     desk.advance(hours=2)
     assert [body.mark for body in desk.bodies(ReferralSummoned)] == ["arrival", "half", "last"]
     assert desk.bodies(ReferralLapsed) == [ReferralLapsed(reason="nobody_to_tell")]
+
+
+def test_who_has_no_telephone_is_told_by_mail_and_a_mail_beside_a_text_moves_nothing() -> None:
+    desk = provider()
+    for ref in ("reff", "mary"):
+        desk.people.people[ref] = PersonView(ref=ref, role="staff", mail=True)
+    desk.people.people["olga"] = structs.replace(desk.people.people["olga"], mail=True)
+    arrives(desk)
+    ways = [(m.person, m.template, m.channel) for m in desk.messages()]
+    assert ways == [("reff", "RF-1", "email")]
+    delivered(desk)
+    desk.advance(hours=1)
+    told = [(m.channel, m.template) for m in desk.messages(person="olga")]
+    assert told == [("sms", "RF-2"), ("email", "RF-2"), ("call", "RFV-1")]
+    (beside,) = [m for m in desk.messages(person="olga") if m.channel == "email"]
+    desk.send(beside)
+    desk.deliver(beside, "failed")
+    assert len(desk.bodies(ReferralSummoned)) == 2
+    delivered(desk)
+    desk.advance(hours=1)
+    assert [m.channel for m in desk.messages(person="mary") if m.template == "RF-4"] == ["email"]
+
+
+def test_a_mail_that_fails_to_who_has_nothing_else_goes_on_to_the_next() -> None:
+    desk = provider()
+    desk.people.people["reff"] = PersonView(ref="reff", role="staff", mail=True)
+    arrives(desk)
+    desk.send_all()
+    desk.deliver(message(desk, "reff", "RF-1"), "failed")
+    assert out(desk)[1:] == [("olga", "RF-1"), ("olga", "RFV-1")]
 
 
 # --- they answer ---

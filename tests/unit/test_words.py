@@ -14,6 +14,7 @@ from escalation.dialog import DIALOGS
 from escalation.inform import Council
 from escalation.track import Track
 from monitor.core.messages import SayBack
+from monitor.core.referral_fold import Referral, Summons
 from monitor.core.state import Alert, Message, Place, Said, Sent, State, Unwatched, Values, Visit
 from monitor.core.upload import finished
 from monitor.desk_shell import DeskShell
@@ -800,3 +801,83 @@ def test_words_about_refused_rows_count_those_that_are_not_mended_yet(story: Sto
     story.alert(kind="rota", reason="rows_not_watched", visit=None, service_user=None, count=37)
     story.state.values.unwatched["row-1"] = Unwatched(key="row-1", row=1, code="no_time", since=NOW)
     assert "1 row" in story.text("OC-16", "st-1", "summon", count=37, slot=1, visit=None)
+
+
+# --- a council's referral ---
+
+
+def referral(story: Story, *keys: str, **more: Any) -> None:
+    """A discharge that came half an hour ago, to be answered in twenty and a half minutes; asked about by these."""
+    summons = Summons(at=NOW, mark="half", person=story.ref("st-1"), messages=keys)
+    story.state.values.referrals["rf1"] = Referral(
+        ref="rf1",
+        package="discharge",
+        source="email",
+        arrived_at=NOW - timedelta(minutes=30),
+        logged_at=NOW - timedelta(minutes=30),
+        answer_by=NOW + timedelta(minutes=20, seconds=30),
+        half_at=NOW,
+        last_at=NOW + timedelta(minutes=10),
+        summons=(summons,),
+        **more,
+    )
+
+
+REFERRALS = [
+    (
+        "RF-1",
+        "Bright Care 8.12am: a hospital discharge from a council. It expects the answer by 8.32am, 21 min left. "
+        "Reply 21 I deal with it, 22 pass on.",
+    ),
+    (
+        "RF-2",
+        "Bright Care 8.12am: nobody deals with a hospital discharge from a council yet. 21 min left, until 8.32am. "
+        "Reply 21 I deal with it, 22 pass on.",
+    ),
+    (
+        "RF-3",
+        "Bright Care: 21 min left to answer the council on a hospital discharge, until 8.32am. You have it, and no "
+        "answer is recorded. Please answer, then record it. Reply 22 pass on.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("template", "reads"), REFERRALS)
+def test_a_referral_says_until_when_and_how_much_is_left(story: Story, template: str, reads: str) -> None:
+    text = story.message(template, "st-1", alert=None, visit=None, slot=2)
+    referral(story, text.key)
+    assert story.words.text(text, NOW) == reads
+
+
+def test_by_mail_and_by_telephone_a_referral_says_the_same(story: Story) -> None:
+    mail = story.message("RF-1", "st-1", alert=None, visit=None, channel="email")
+    call = story.message("RFV-1", "st-1", alert=None, visit=None, channel="call")
+    referral(story, mail.key, call.key)
+    assert story.words.mail(mail, NOW).splitlines()[0] == (
+        "Bright Care: a hospital discharge from a council, to be answered by 8.32am"
+    )
+    said = " ".join(story.words.script(call, "tell", NOW).say)
+    assert "It is about a hospital discharge. The answer is expected by" in said
+    assert story.words.opening(call) == ""
+    referral(story, call.key, taken_by=story.ref("cw-1"))
+    assert story.words.opening(call) == "gone"
+    story.state.values.referrals.clear()
+    assert story.words.opening(call) == "over"
+
+
+def test_the_manager_hears_of_silence_by_text_or_mail(story: Story) -> None:
+    more: dict[str, Any] = {"alert": None, "visit": None, "at": ETA}
+    assert story.text("RF-4", "st-1", **more).startswith(
+        "Bright Care: a council's referral was to be answered by 8.25am, and no answer is recorded."
+    )
+    mail = story.words.mail(story.message("RF-4", "st-1", channel="email", **more), NOW)
+    assert "was to be answered by 8.25am, and no answer is recorded" in mail
+    assert "Pat has recorded the answer" in story.text("RF-8", "cw-1", about="st-1", **more)
+
+
+def test_who_takes_it_hears_until_when(story: Story) -> None:
+    referral(story, "m1", taken_by=story.ref("st-1"), taken_at=NOW)
+    said = SayBack(template="RF-5", alert=None, person=story.ref("st-1"))
+    assert story.words.say_back(said, "RF-5", None, NOW) == (
+        "Thank you, the referral is yours. Please answer the council by 8.32am, then record what you have answered."
+    )
