@@ -333,9 +333,13 @@ def test_check_config_policy_prints_every_key_with_its_clause_and_value():
     late_after = next(line for line in lines if line.startswith("late_after "))
     assert "30m" in late_after
     assert "21.2" in late_after
-    fields = json.loads(quick("check-config", "--policy", "bromley", "--json").stdout)["policy"]
-    assert len(fields) == len(lines) - 1
-    assert all(field["clause"] and field["meaning"] for field in fields)
+    said = json.loads(quick("check-config", "--policy", "bromley", "--json").stdout)
+    # two tables: how visits are watched, and, of the same name, how packages are placed
+    visits, packages = lines[: lines.index("")], lines[lines.index("") + 1 :]
+    assert len(said["policy"]) == len(visits) - 1
+    assert all(field["clause"] and field["meaning"] for field in said["policy"])
+    assert all(any(line.startswith(row["name"]) for line in packages) for row in said["placing"])
+    assert said["placing"]
 
 
 @pytest.mark.parametrize(
