@@ -50,7 +50,7 @@ def _the_store_is_the_one_that_was_asked_for(
             "a journal of SQLite on the pass of Redis: use the server, or mark it sqlite_alone"
         )
         assert asked or not _whole(request.config), "it uses no store: mark it store_once"
-    elif all(item.get_closest_marker(ONCE) for item in items):
+    elif _whole(request.config) and all(item.get_closest_marker(ONCE) for item in items):
         assert found == [], "it is marked store_once and opens a store: it belongs into the pass of Redis too"
 
 

@@ -5,7 +5,8 @@ ends with the test module. Every test of this folder runs on both, but for two k
 
 - `sqlite_alone(why, instead=…)`: of SQLite's own files, locks and disks. `instead` names what proves the same of
   Redis, a file or `file::test`; None where there is nothing to prove.
-- `store_once(why)`: opens no store, or brings the same one whatever was asked for. A second time proves nothing.
+- `store_once(why)`: opens no store, brings the same one whatever was asked for, or is about pages alone, beside a test
+  of its module that goes the same way on both. A second time proves nothing.
 
 Neither is collected on Redis (never skipped and counted). `tests/system/conftest.py` holds it to be true.
 """
