@@ -158,6 +158,28 @@ def test_a_referral_is_taken_by_text_answered_by_the_api_and_one_that_nobody_ans
         assert lapsed["due_at"] == quick["answer_by"]
 
 
+ANSWER = "./referrals/ONE/answer"
+BAD: list[tuple[str, str, Any, int, str]] = [
+    ("POST", "./referrals", {"kind": "urgent"}, 400, "wrong_type"),
+    ("POST", "./referrals", {"answer_by": "2026-11-23T10:00:00"}, 400, "wrong_type"),
+    ("POST", "./referrals", {"answer_by": "0001-01-01T00:00:00+14:00"}, 400, "wrong_type"),
+    ("POST", "./referrals", {"answer_by": "2020-01-01T00:00:00Z"}, 400, "wrong_type"),
+    ("POST", "./referrals", {"arrived_at": "2199-01-01T00:00:00Z"}, 400, "wrong_type"),
+    ("POST", "./referrals", {"by": "nobody"}, 400, "unknown_person"),
+    ("POST", "./referrals", {"id": ""}, 400, "wrong_type"),
+    ("POST", "./referrals/email?kind=urgent", b"From: a@b\r\n\r\n", 400, "wrong_type"),
+    ("POST", "./referrals/none/take", {"by": "st-1"}, 404, "not_found"),
+    ("GET", "./referrals/none", None, 404, "not_found"),
+    ("POST", "./referrals/ONE/take", {"by": "nobody"}, 400, "unknown_person"),
+    ("POST", ANSWER, {"by": "st-1"}, 400, "missing"),
+    ("POST", ANSWER, {"by": " ", "outcome": "too_late"}, 400, "missing"),
+    ("POST", ANSWER, {"by": "st-1", "outcome": "won"}, 400, "wrong_type"),
+    ("POST", ANSWER, {"by": "st-1", "outcome": "bid"}, 400, "wrong_type"),
+    ("POST", ANSWER, {"by": "st-1", "outcome": "declined"}, 400, "wrong_type"),
+    ("POST", ANSWER, {"by": "st-1", "outcome": "too_late", "at": "2020-01-01T00:00:00Z"}, 400, "wrong_type"),
+]
+
+
 def mail(subject: str, **headers: str) -> bytes:
     """As a council's brokerage sends it."""
     made = EmailMessage()
@@ -186,6 +208,12 @@ def test_a_mail_that_is_handed_on_is_summoned_for_and_the_page_takes_and_answers
         bad = intake.call("POST", "./referrals/email", b"\x00\x01 this is no mail")
         assert (bad.status, bad.body["error"]["code"]) == (400, "bad_body")
         assert w.office.metric("callwatch_quarantine_total", source="http", reason="bad_body") == 1
+        for method, path, body, status, code in BAD:
+            refused = w.office.call(method, path.replace("ONE", one["id"]), body)
+            assert (refused.status, refused.body["error"]["code"]) == (status, code), (path, body, refused)
+        assert [r["id"] for r in w.office.get("./referrals")["referrals"]] == [one["id"]], (
+            "nothing is left of them"
+        )
         for fact in w.office.facts():
             assert "brokerage" not in fact["body"], "the words are evidence"
 
