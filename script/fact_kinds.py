@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "script")]
+
+import in_page  # noqa: E402  the scripts are no package
 
 from monitor.core import facts as f  # noqa: E402  the script is no package: its folder stands first on the path
 
-PAGE = ROOT / "docs" / "interface.md"
 BEGIN = "<!-- fact kinds: written by script/fact-kinds -->"
 END = "<!-- end of fact kinds -->"
 
@@ -34,28 +35,11 @@ def row(kind: type[f.FactBody]) -> str:
 
 
 def written(page: str) -> str:
-    """The page with the present table between its marks. Raises ValueError: a mark is missing."""
-    before, found, rest = page.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not found or not ended:
-        raise ValueError(f"docs/interface.md: expected the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
-def main() -> int:
-    """0 when the page is as it should be (now); 1 with --check when it was not."""
-    page = PAGE.read_text()
-    new = written(page)
-    if new == page:
-        return 0
-    if "--check" in sys.argv[1:]:
-        print(
-            "docs/interface.md: the fact kinds are not those of monitor/core/facts.py: run script/fact-kinds"
-        )
-        return 1
-    PAGE.write_text(new)
-    return 0
+    """The page with the present table. Raises ValueError: a mark is missing."""
+    return in_page.written(page, BEGIN, END, table())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        in_page.run(written, "the fact kinds are not those of monitor/core/facts.py: run script/fact-kinds")
+    )

@@ -6,11 +6,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "script")]
+
+import in_page  # noqa: E402  the scripts are no package
 
 from connectors.http_access import NOT_YET, ROLES, RULES, Role, Rule, Way  # noqa: E402  the script is no package
 
-PAGE = ROOT / "docs" / "interface.md"
 BEGIN = "<!-- routes by role: written by script/route-roles -->"
 END = "<!-- end of routes by role -->"
 
@@ -53,28 +54,11 @@ def cell(rule: Rule, role: Role) -> str:
 
 
 def written(page: str) -> str:
-    """The page with the present table between its marks. Raises ValueError: a mark is missing."""
-    before, found, rest = page.partition(BEGIN)
-    _, ended, after = rest.partition(END)
-    if not found or not ended:
-        raise ValueError(f"docs/interface.md: expected the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
-
-
-def main() -> int:
-    """0 when the page is as it should be (now); 1 with --check when it was not."""
-    page = PAGE.read_text()
-    new = written(page)
-    if new == page:
-        return 0
-    if "--check" in sys.argv[1:]:
-        print(
-            "docs/interface.md: the routes are not those of connectors/http_access.py: run script/route-roles"
-        )
-        return 1
-    PAGE.write_text(new)
-    return 0
+    """The page with the present table. Raises ValueError: a mark is missing."""
+    return in_page.written(page, BEGIN, END, table())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(
+        in_page.run(written, "the routes are not those of connectors/http_access.py: run script/route-roles")
+    )
