@@ -14,6 +14,7 @@ import structlog
 
 from connectors.ports import Degraded
 from monitor.core.placing.inputs import FirstVisitSettled, FirstVisitTold
+from monitor.core.placing.model import FirstVisit, Placement
 from monitor.desk_shell import DeskShell
 from monitor.engine import DecideFailedError
 
@@ -60,8 +61,8 @@ class Landing:
     async def _hand_over(self, desk: str, ref: str) -> None:
         council = self._shells().get(desk)
         placement = council.state.values.placements.get(ref) if council is not None else None
-        visit = placement.first_visit if placement is not None else None
-        if council is None or placement is None or visit is None or visit.landed is not None:
+        visit = _waiting(placement)
+        if council is None or placement is None or visit is None:
             return
         provider = self._shells().get(visit.desk) if visit.desk is not None else None
         if provider is None:
@@ -80,4 +81,15 @@ class Landing:
         )
         ticket = provider.tell(told)
         await provider.engine.durable(ticket.seq, patient=True)
+        now = _waiting(council.state.values.placements.get(ref))
+        if now is None or (now.desk, now.start, now.at) != (visit.desk, visit.start, visit.at):
+            return  # taken back meanwhile: what lands for the next award is told by itself
         council.tell(FirstVisitSettled(placement=ref, desk=provider.id, visit=told.visit))
+
+
+def _waiting(placement: Placement | None) -> FirstVisit | None:
+    """The first visit that is to be planned; None: there is none, or it stands there, or nobody wants it any more."""
+    if placement is None or placement.ended == "withdrawn":
+        return None
+    visit = placement.first_visit
+    return visit if visit is not None and visit.landed is None else None

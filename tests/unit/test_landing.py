@@ -149,3 +149,45 @@ async def test_a_winner_without_a_desk_here_plans_its_visits_elsewhere() -> None
         desks.landing.begin()
         await desks.lands()
         assert (await desks.planned(), await desks.landed()) == ([], 0)
+
+
+async def test_the_visit_of_a_package_that_was_withdrawn_before_it_landed_is_planned_nowhere() -> None:
+    async with two() as desks:
+        await desks.confirm()
+        await desks.edge.act("withdraw", "P-1", reason="died", by="bea")
+        desks.landing.begin()
+        await desks.lands()
+        assert (await desks.planned(), await desks.landed()) == ([], 0)
+
+
+async def test_a_visit_that_lands_after_its_award_was_taken_back_settles_nothing_for_the_next_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with two() as desks:
+        await desks.confirm()
+        durable, gate = desks.office.engine.durable, asyncio.Event()
+
+        async def slow(*said: Any, **more: Any) -> None:
+            await gate.wait()
+            await durable(*said, **more)
+
+        monkeypatch.setattr(desks.office.engine, "durable", slow)
+        desks.landing.begin()
+        running = asyncio.create_task(desks.landing.run())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await desks.edge.act("send_back", "P-1", note="they cannot after all", by="bea")
+        await desks.edge.act("award", "P-1", provider="ace", reason="emergency", by="bea")
+        start, end = rfc(desks.edge, days=2), rfc(desks.edge, days=2, hours=1)
+        await desks.edge.act("confirm_first_visit", "P-1", start=start, end=end, by="bea")
+        gate.set()
+        for _ in range(50):
+            await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait([running])
+        desks.landing.begin()
+        await desks.lands()
+        (placement,) = desks.edge.shell.state.values.placements.values()
+        assert placement.first_visit is not None
+        landed = desks.office.state.values.visits[placement.first_visit.landed or ""]
+        assert landed.start == placement.first_visit.start

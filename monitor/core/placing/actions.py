@@ -32,6 +32,8 @@ def _barred(work: Work, placement: Placement, seen: PlacementActed) -> Refusal |
             return Refusal(code="not_broker")
         if award is None or award.provider != seen.by:
             return Refusal(code="not_winner")
+        if seen.source == "link" and seen.by in placement.revoked:
+            return Refusal(code="link_revoked")  # whoever holds it, it need not be the winner
     if placement.ended is not None:
         first = _first(placement.ended_by, placement.ended_at)
         return Refusal(code="already_ended", detail=first | {"reason": placement.ended})
@@ -109,9 +111,9 @@ def _open_next(work: Work, placement: Placement, seen: PlacementActed) -> Refusa
         return Refusal(code="round_open", detail=_first(run.by, run.opened_at))
     if placement.proposed is not None and seen.note is None:
         return Refusal(code="note", detail={"expected": ["why the proposal is not followed, in words"]})
-    if not rounds.open_next(work, placement.ref, seen.by):
+    if not rounds.open_next(work, placement.ref, seen.by, seen.note):
         return Refusal(code="no_more_rounds")
-    after.over(work, placement.ref, "next_round", seen.by)
+    after.passed_over(work, placement.ref)
     return None
 
 

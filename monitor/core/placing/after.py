@@ -47,6 +47,17 @@ def losers(placement: Placement, index: int, spare: str | None = None) -> tuple[
     return tuple(sorted(found - {winner, spare, *placement.taken_back} - heard))
 
 
+def passed_over(work: Work, ref: str) -> None:
+    """The broker does not follow a proposal: who was spared because of it, when the others of the round were told, is
+    told now."""
+    placement = work.placement(ref)
+    if placement is None:
+        return
+    for index in sorted({run.index for run in placement.rounds if run.told_at is not None}):
+        if losers(placement, index):
+            _tell(work, placement, index)
+
+
 # --- the moments ---
 
 
@@ -57,10 +68,9 @@ def on_lost(work: Work, ref: str) -> None:
     if placement is None:
         return
     policy = work.placing(placement)
-    for run in placement.rounds:
-        waits = run.closed_at is not None and run.told_at is None
-        if waits and losers_at(run, policy) <= work.now:
-            _tell(work, placement, run.index, placement.proposed)
+    waiting = [run for run in placement.rounds if run.closed_at is not None and run.told_at is None]
+    for index in sorted({run.index for run in waiting if losers_at(run, policy) <= work.now}):
+        _tell(work, placement, index, placement.proposed)
     if placement.stage == "proposed":
         telling.undecided(work, ref)
 
@@ -171,6 +181,8 @@ def closed(work: Work, alert: Alert, by: str) -> None:
     """A named person has recorded an outcome: nobody looks for a provider of an unplaced package any more."""
     placement = work.placement(alert.placement) if alert.placement is not None else None
     if placement is not None and placement.stage == "unplaced" and placement.ended is None:
+        for index in sorted({run.index for run in placement.rounds}):
+            _tell(work, placement, index)
         work.emit(placement.ref, p.PlacementEnded(reason="unplaced", by=by), policy=placement.policy)
 
 

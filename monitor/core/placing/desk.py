@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from monitor.core.placing import actions, after, bids, landing, rounds
+from monitor.core.placing import actions, after, bids, landing, rounds, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.clock import moments
 from monitor.core.placing.inputs import (
@@ -47,6 +47,8 @@ def _told(work: Work, seen: ProvidersTold) -> Decision:
 
 def _received(work: Work, seen: PackageReceived) -> Decision:
     """A package is to be placed: its first round opens at once."""
+    if not telling.is_broker(work, seen.by):
+        return Decision(refusal=Refusal(code="not_broker"))
     digest = work.state.values.placing.get(seen.package.kind)
     if digest is None:
         return Decision(refusal=Refusal(code="kind", detail={"expected": sorted(work.state.values.placing)}))

@@ -113,6 +113,8 @@ class RoundOpened(FactBody, frozen=True, kw_only=True):
     """The broker who opened it; None: it opened by itself."""
     reminds_at: tuple[datetime, ...] = ()
     """When whoever has not answered is reminded."""
+    note: Evidence | None = None
+    """Why the broker did not follow the proposal."""
 
 
 class RoundPassedOver(FactBody, frozen=True, kw_only=True):

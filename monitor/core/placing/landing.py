@@ -47,6 +47,8 @@ def settled(work: Work, seen: FirstVisitSettled) -> Decision:
     visit = placement.first_visit if placement is not None else None
     if placement is None or placement.award is None or visit is None:
         return Decision(refusal=Refusal(code="not_found"))
+    if visit.desk != seen.desk:
+        return Decision(refusal=Refusal(code="not_found"))  # of an award that was taken back meanwhile
     if visit.landed is None:
         landed = p.FirstVisitLanded(provider=placement.award.provider, desk=seen.desk, visit=seen.visit)
         work.emit(placement.ref, landed, policy=placement.policy)

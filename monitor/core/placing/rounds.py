@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from config.placing import Round
+from monitor.core.evidence import Evidence
 from monitor.core.placing import after, evaluate, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.model import Declined, Placement, Provider, RoundRun
@@ -17,9 +18,9 @@ from monitor.core.placing.windows import Window, window
 from monitor.core.work import Work
 
 
-def open_next(work: Work, ref: str, by: str | None = None) -> bool:
+def open_next(work: Work, ref: str, by: str | None = None, note: Evidence | None = None) -> bool:
     """Open the next round of the policy that is held for this package and has somebody to ask. Returns whether there
-    was one; a window that runs, an award and an end leave none."""
+    was one; a window that runs, an award and an end leave none. `note`: why the broker passes over a proposal."""
     placement = work.placement(ref)
     if placement is None or placement.running or placement.award is not None or placement.ended is not None:
         return False
@@ -27,12 +28,12 @@ def open_next(work: Work, ref: str, by: str | None = None) -> bool:
     if last is not None and last.line:
         line = tuple(one for one in last.line if _may_be_asked(work, placement, one))
         if line:
-            _open(work, placement, last.index, line, by)
+            _open(work, placement, last.index, line, by, note)
             return True
     for index in range(last.index + 1 if last is not None else 0, len(policy.rounds)):
         found = audience(work, placement, policy.rounds[index])
         if found:
-            _open(work, placement, index, found, by)
+            _open(work, placement, index, found, by, note)
             return True
         if index in placement.passed_over:
             continue  # said before, and nothing has changed
@@ -42,7 +43,14 @@ def open_next(work: Work, ref: str, by: str | None = None) -> bool:
     return False
 
 
-def _open(work: Work, placement: Placement, index: int, found: tuple[str, ...], by: str | None) -> None:
+def _open(
+    work: Work,
+    placement: Placement,
+    index: int,
+    found: tuple[str, ...],
+    by: str | None,
+    note: Evidence | None,
+) -> None:
     held = work.placing(placement).rounds[index]
     asked = found if held.rule == "open" else found[:1]
     opens = _window(work, placement, held)
@@ -54,8 +62,10 @@ def _open(work: Work, placement: Placement, index: int, found: tuple[str, ...], 
         crosses=opens.crosses,
         reminds_at=opens.reminds_at,
         by=by,
+        note=note,
     )
     work.emit(placement.ref, opened, policy=placement.policy)
+    after.over(work, placement.ref, "next_round", by)
     telling.invite(work, placement.ref, asked)
 
 
