@@ -195,7 +195,7 @@ class PlacingReads:
             ),
             line=tuple(out(one) for one in run.line),
             silent=tuple(out(one) for one in run.silent),
-            losers_told_at=run.told_at,
+            losers_told_at=run.told_at if run.told else None,
         )
 
     def _bid(self, bid: Bid, texts: Texts) -> BidView:
@@ -227,6 +227,7 @@ class PlacingReads:
             source=one.source,
             late=one.late,
             note=_text(one.note, texts),
+            pass_to=self._directory.outside(one.pass_to) if one.pass_to is not None else None,
         )
 
     def _row(self, row: Row) -> RowView:
@@ -307,7 +308,20 @@ class PlacingReads:
             telephone=self._telephone,
             bid=_own_bid(known.bid_of(provider), texts),
             late_bid=_own_bid(next((b for b in known.late if b.provider == provider), None), texts),
-            declined=_own_decline(declined, texts),
+            declined=self._own_decline(declined, texts),
+        )
+
+    def _own_decline(self, one: Declined | None, texts: Texts) -> OwnDecline | None:
+        if one is None:
+            return None
+        said = self._declined(one, texts)
+        return OwnDecline(
+            at=said.at,
+            reason=said.reason,
+            source=said.source,
+            late=said.late,
+            note=said.note,
+            pass_to=said.pass_to,
         )
 
     def _partners(self, known: Placement, provider: str) -> tuple[str, ...]:
@@ -409,12 +423,4 @@ def _own_bid(bid: Bid | None, texts: Texts) -> OwnBid | None:
         hours_free=bid.hours_free,
         hours_declared=bid.hours_declared,
         how=_text(bid.how, texts),
-    )
-
-
-def _own_decline(one: Declined | None, texts: Texts) -> OwnDecline | None:
-    if one is None:
-        return None
-    return OwnDecline(
-        at=one.at, reason=one.reason, source=one.source, late=one.late, note=_text(one.note, texts)
     )

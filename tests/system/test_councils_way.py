@@ -447,6 +447,8 @@ async def pages_of_zone(zone: Desk) -> None:
     await zone.awards("pat")
     await winner.reload()
     await zone.begins(winner, "pat")
+    await expect(zone.page.locator("ul.asked")).to_contain_text("no capacity, passed on to Pat Homecare")
+    await expect(zone.page.locator("#papers")).to_be_visible()  # sent or not: it can be said still
 
 
 @pytest.mark.store_once("pages in a browser; the same ways go through the routes on either store")

@@ -923,11 +923,47 @@ async def test_a_lead_passes_a_package_on_by_its_page_and_its_partner_takes_it_b
         form = {"action": "bid", "start": rfc(edge, days=2), "how": "with our night team"}
         assert (await client.post("/b/frame", data=form, allow_redirects=False)).status == 303
         assert await page(client, "/b/sea") == lead, "whoever passed it on does not learn what came of it"
+        assert "no capacity, passed on to Frame Homecare Ltd." in plain(lead)
         await signed_in(client, "broker")
         text = plain(await page(client, f"{LIST}/ref-1"))
         assert "The partner of the locality" in text
         assert "with our night team" in text
-        assert "Sea Homecare Ltd asked 08:00: declined, 08:00:00 by their link: no capacity" in text
+        declined = "Sea Homecare Ltd asked 08:00: declined, 08:00:00 by their link: no capacity"
+        assert f"{declined}, passed on to Frame Homecare Ltd" in text
+
+
+async def test_papers_that_go_after_the_first_visit_is_confirmed_are_recorded_all_the_same() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        await edge.bid("ace")
+        await edge.act("award", provider="ace", reason="emergency", note="comes home now")
+        await edge.act("confirm_first_visit", start=rfc(edge, days=2), end=rfc(edge, days=2, hours=1))
+        await signed_in(client, "broker")
+        assert "papers not sent" in plain(await page(client, LIST))
+        html = await page(client, f"{LIST}/ref-1")
+        assert "The papers are not sent." in plain(html)
+        assert 'id="papers"' in html
+        assert "waits <time" not in html, "nobody waits for it any more"
+        assert (await press(client, f"{LIST}/ref-1", by="bea", action="papers_sent")).status == 303
+        html = await page(client, f"{LIST}/ref-1")
+        assert "The papers were sent" in plain(html)
+        assert 'id="papers"' not in html
+        assert "papers not sent" not in plain(await page(client, LIST))
+
+
+async def test_where_nobody_bid_nobody_is_said_to_be_told_or_proposed() -> None:
+    first = Round(name="patch", tiers=("patch",), closes_early="all_declined")
+    second = Round(name="framework", tiers=("framework",), area="any", next="end")
+    async with real_hall(structs.replace(STANDARD, rounds=(first, second))) as (edge, client):
+        await edge.place(id="ref-1")
+        for name in ("ace", "bee"):
+            await edge.decline(name)
+        await edge.bid("frame")
+        await signed_in(client, "broker")
+        await edge.act("award", provider="frame", reason="emergency", note="comes home now")
+        text = plain(await page(client, f"{LIST}/ref-1"))
+        assert "1. Patch providers of the area" in text
+        assert "were told" not in text
 
 
 async def test_a_window_that_was_closed_before_its_time_names_no_moment_to_a_rival() -> None:

@@ -201,6 +201,8 @@ class DeclineView(Struct, frozen=True, kw_only=True, gc=False):
     source: BidSource
     late: bool
     note: str | None = None
+    pass_to: str | None = None
+    """The partner to whom it was passed on."""
 
 
 class RuleView(Struct, frozen=True, kw_only=True, gc=False):
@@ -360,6 +362,8 @@ class OwnDecline(Struct, frozen=True, kw_only=True, gc=False):
     source: BidSource
     late: bool
     note: str | None = None
+    pass_to: str | None = None
+    """The partner to whom it was passed on."""
 
 
 class OwnPlacement(Struct, frozen=True, kw_only=True, gc=False):
