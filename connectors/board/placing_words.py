@@ -190,7 +190,7 @@ REFUSED = {
     "no_late_bid": "there is no late bid of theirs",
     "not_asked": "they were not asked to bid for it",
     "not_broker": "only a broker of this desk may do that",
-    "not_winner": "the package is not yours",
+    "not_winner": "the package is not with that provider",
     "no_more_rounds": "there is no further round",
     "round_open": "a round is open already",
     "no_note": "write why, in words",

@@ -102,6 +102,24 @@ def test_whoever_holds_a_link_that_was_taken_back_says_nothing_about_the_first_v
     assert desk.confirms("ace", source="api").refusal is None, "with its own credential it may"
 
 
+# --- a page that shows what is over by now ---
+
+
+@pytest.mark.parametrize("action", ["papers_sent", "confirm_first_visit", "send_back"])
+def test_a_press_about_one_winner_does_nothing_to_the_next_one(action: str) -> None:
+    desk = After()
+    desk.sends()
+    desk.bids("ace")
+    desk.bids("bee")
+    desk.acts("award", provider="bee", reason="emergency")
+    before = desk.placement()
+    visit = {"start": desk.now + HOUR, "end": desk.now + 2 * HOUR}
+    refusal = desk.acts(action, provider="ace", note=NOTE, **visit).refusal
+    assert refusal is not None
+    assert (refusal.code, desk.placement()) == ("not_winner", before)
+    assert desk.acts(action, provider="bee", note=NOTE, **visit).refusal is None
+
+
 # --- who may send a package out ---
 
 

@@ -37,10 +37,15 @@ def _barred(work: Work, placement: Placement, seen: PlacementActed) -> Refusal |
     if placement.ended is not None:
         first = _first(placement.ended_by, placement.ended_at)
         return Refusal(code="already_ended", detail=first | {"reason": placement.ended})
+    award = placement.award
+    if seen.action in OF_WINNER and award is not None and seen.provider not in (None, award.provider):
+        return Refusal(code="not_winner")  # the page of two brokers showed another winner by then
     return None
 
 
 BY_WINNER: frozenset[PlacementAction] = frozenset({"confirm_first_visit"})
+OF_WINNER: frozenset[PlacementAction] = frozenset({"papers_sent", "confirm_first_visit", "send_back"})
+"""What is done about the award: a `provider` named with it is who is meant to have it."""
 
 
 def _papers_sent(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
