@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp_jinja2
 import structlog
@@ -17,6 +17,7 @@ from aiohttp import web
 
 from connectors.board import placing_forms
 from connectors.board import placing_words as said
+from connectors.board.forms import read_form
 from connectors.board.times import Times
 from connectors.http_access import opened
 from connectors.links import PATH, Link
@@ -62,8 +63,9 @@ class BidPages:
             link = self._opened(request)
         except ApiProblem as problem:
             return self._closed(request, problem)
-        form: Mapping[str, Any] = await request.post()
+        form: Mapping[str, Any] = {}
         try:
+            form = await read_form(request)
             named = await self._act(link, form)
         except ApiProblem as problem:
             return await self._refused(request, link, form, problem)
@@ -105,9 +107,13 @@ class BidPages:
     async def _refused(
         self, request: web.Request, link: Link, form: Mapping[str, Any], problem: ApiProblem
     ) -> web.StreamResponse:
-        """The page as it is now, with why nothing was taken down, and with what was written."""
+        """The page as it is now, with why nothing was taken down, and with what was written, which is put aside as
+        a body of the API that cannot be read is: whoever closes the page now has said it all the same."""
         try:
             own = await self._own(link)
+            if problem.status == 400 and form:
+                written = urlencode({name: value for name, value in form.items() if isinstance(value, str)})
+                await self._desks.quarantine("http", "bad_body", written.encode(), link.desk)
         except ApiProblem as gone:
             return self._closed(request, gone)
         except EdgeError:

@@ -120,8 +120,12 @@ class PlacingApi:
             raise
 
     async def post_withdraw(self, request: web.Request) -> web.Response:
-        said, at = await self._body(request, TakeBackIn), _at(request)
-        return as_json(await self._desks.take_back(*at, said, speaker_of(request[CREDENTIAL])))
+        at, speaker = _at(request), speaker_of(request[CREDENTIAL])
+
+        async def take_back(raw: bytes) -> BidReceipt:
+            return await self._desks.take_back(*at, decode(raw, TakeBackIn), speaker)
+
+        return await self._kept(request, take_back)
 
     async def post_award(self, request: web.Request) -> web.Response:
         said = await self._body(request, PlacementActionIn)

@@ -117,6 +117,8 @@ class Placing:
         known = shell.directory.known("placement", said.id) if said.id is not None else None
         if known is not None:
             return await self._again(known, print_), False
+        if all(entry.person != by for entry in self._shell.state.values.duty):
+            raise self._refused("not_broker", {})
         package = self._package(said)
         marks = self._marks(said)
         override = (said.override or "").strip()
@@ -230,7 +232,7 @@ class Placing:
         given = BidGiven(
             placement=ref,
             provider=provider,
-            start=self._moment(said.start, "start"),
+            start=self._moment(said.start, "start", of_day=True),
             source=speaker.source,
             by=by,
             how=how,
@@ -331,8 +333,8 @@ class Placing:
             if action == "withdraw"
             else None,
             note=note,
-            start=self._moment(said.start, "start") if said.start is not None else None,
-            end=self._moment(said.end, "end") if said.end is not None else None,
+            start=self._moment(said.start, "start", of_day=True) if said.start is not None else None,
+            end=self._moment(said.end, "end", of_day=True) if said.end is not None else None,
             supervisor=said.supervisor,
         )
         await self._told(acted, rows, speaker)
@@ -480,9 +482,10 @@ class Placing:
             raise ApiProblem(400, "missing", "expected the id of the broker who does it", "by")
         return self._shell.staff(named, "by")
 
-    def _moment(self, text: str, path: str) -> datetime:
+    def _moment(self, text: str, path: str, *, of_day: bool = False) -> datetime:
+        """`of_day`: a day alone will not do; read as its midnight it would be earlier than any honest bid."""
         at = read_moment(text, self._shell.state.calendar).at
-        if at is None:
+        if at is None or (of_day and ":" not in text):
             _bad("bad_time", TIME_EXPECTED, path)
         return at.astimezone(UTC)
 

@@ -22,6 +22,7 @@ from msgspec import Struct
 from config.policy import DeskKind
 from connectors.board import away, referrals, words
 from connectors.board.forms import field as _field
+from connectors.board.forms import read_form
 from connectors.board.placing import READS_PACKAGES, PlacingPages, list_url, one_url
 from connectors.board.sign_in import BoardOptions, SignIn, check
 from connectors.board.times import Times
@@ -339,7 +340,7 @@ class Board:
         )
 
     async def _pressed(self, request: web.Request) -> Action:
-        form = await request.post()
+        form = await read_form(request)
         await self._sign_in.check_token(request, form.get("token"))
         by = await self._who(request, form)
         action, _, of = _field(form, "action", 500).partition(":")
@@ -385,7 +386,7 @@ class Board:
 
     async def _own_form(self, request: web.Request) -> tuple[Mapping[str, Any], str]:
         """A form of ours, and who pressed; they are remembered."""
-        form = await request.post()
+        form = await read_form(request)
         await self._sign_in.check_token(request, form.get("token"))
         by = await self._who(request, form)
         await self._sign_in.remember(request, by)
@@ -461,7 +462,7 @@ class Board:
         return _see(f"{_board_url(desk)}/weather")
 
     async def post_me(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
+        form = await read_form(request)
         await self._sign_in.check_token(request, form.get("token"))
         await self._sign_in.remember(request, await self._who(request, form))
         return _see(_board_url(request.match_info["desk"]))
@@ -483,7 +484,7 @@ class Board:
         )
 
     async def post_sign_in(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
+        form = await read_form(request)
         await self._sign_in.check_token(request, form.get("token"))
         after, shown = _field(form, "next", 500), _field(form, "password", 1000)
         if not await self._sign_in.enter_by_name(request, shown):
@@ -500,7 +501,7 @@ class Board:
         return _see(_own_path(after))
 
     async def post_sign_out(self, request: web.Request) -> web.StreamResponse:
-        form = await request.post()
+        form = await read_form(request)
         await self._sign_in.check_token(request, form.get("token"))
         await self._sign_in.leave(request)
         return _see("/sign-in")

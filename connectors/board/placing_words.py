@@ -195,6 +195,7 @@ REFUSED = {
     "round_open": "a round is open already",
     "no_note": "write why, in words",
     "start_past": "the start lies in the past",
+    "bad_body": "what was sent is no form that can be read",
     "bad_time": "a day and a time cannot be read",
     "off_step": "hours and visits go in steps of a quarter of an hour",
     "pass_to": "it cannot be passed on to them",
