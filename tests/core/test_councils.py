@@ -133,6 +133,16 @@ def test_where_the_lead_cannot_the_broker_says_when_the_others_are_asked() -> No
     assert asked(desk) == [("lead",), ("far",)]
 
 
+def test_where_nobody_is_left_who_could_be_asked_the_broker_is_summoned_at_once_and_not_told_to_open_a_round() -> (
+    None
+):
+    desk = council("example-lewisham", provider("lead", "lead"))
+    desk.sends(start=FIRST)
+    declines(desk, "lead")
+    assert desk.placement().stage == "unplaced"
+    assert [body.reason for body in desk.bodies(p.PlacementUnplaced)] == ["no_more_rounds"]
+
+
 @pytest.mark.parametrize("who", ["lead", "pat"])
 def test_the_locality_partner_delivers_or_passes_on(who: str) -> None:
     desk = council(

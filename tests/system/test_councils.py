@@ -164,11 +164,11 @@ def test_silence_is_reminded_and_passes_on_and_a_reload_is_for_what_comes_after_
 
     patch.until(lambda one: [held["name"] for held in one["rounds"]] == ["patch", "framework"])
     assert of_kind(patch.broker.facts(), "RoundReminded")
-    for package in (before, line):
-        package.until(lambda one: one["stage"] == "waiting")
+    before.until(lambda one: one["stage"] == "waiting")
+    line.until(lambda one: one["stage"] == "unplaced")  # there is nobody of another area
     assert line.rounds() == [("locality", ["ace", "bee"])]
     refused = line.broker.call("POST", "./placements/nobody/actions", {"action": "open_next", "by": "br-1"})
-    assert refused.status == 409  # there is nobody of another area
+    assert refused.status == 409
     patch.until(lambda one: one["stage"] == "unplaced")
     assert after.now["stage"] == "open"
     assert windows_open(daemon) == {"bids": 0.0, "highest": 0.0, "lead": 1.0, "partner": 0.0, DESK: 0.0}

@@ -242,17 +242,20 @@ def close(work: Work, ref: str, reason: p.CloseReason) -> None:
 
 def nothing_placed(work: Work, ref: str) -> None:
     """The round has placed nothing: whoever follows in its line is asked, or the next round opens, by itself or when
-    the broker says; after the last one the broker is summoned."""
+    the broker says; after the last one that has anybody to ask the broker is summoned."""
     placement = work.placement(ref)
     last = placement.round if placement is not None else None
     if placement is None or last is None:
         return
     policy = work.placing(placement)
-    follows = policy.rounds[last.index].next
-    more = last.index + 1 < len(policy.rounds)
-    if (last.line or follows == "by_itself") and open_next(work, ref):
+    later = policy.rounds[last.index + 1 :]
+    more = any(audience(work, placement, held) for held in later)
+    waits = policy.rounds[last.index].next == "broker" and more
+    ends = policy.rounds[last.index].next == "end"
+    # a round with nobody to ask is passed over, and said so, also where the broker would have opened it
+    if (last.line or not (waits or ends)) and open_next(work, ref):
         return
-    if follows == "broker" and more:
+    if waits:
         telling.nothing_bid(work, ref)
     else:
         after.unplaced(work, ref)
