@@ -185,11 +185,12 @@ class Engine:
         buffer of a store that does not answer is full."""
         if self.lost:
             raise NotTaken("fenced", "this process no longer leads the desk")
-        if len(self._pending) > BUFFER_MARK:
-            raise NotTaken(self.reason or "unreachable", "too many facts wait for the store")
+        # the directory has handed them over, and has them no more: kept also where the input is not taken
         self._people += people
         if people:
             self._wake.set()
+        if len(self._pending) > BUFFER_MARK:
+            raise NotTaken(self.reason or "unreachable", "too many facts wait for the store")
         now = self._clock.now()
         ctx = self.context(now)
         try:

@@ -154,3 +154,29 @@ def test_a_visit_that_lands_for_who_had_the_package_before_settles_nothing(desk_
     assert visit.landed == ("v9" if desk_of_it == "bright" else None)
     desk.advance(seconds=timedelta(minutes=10).total_seconds())
     assert desk.told("BD-32") == ([] if desk_of_it == "bright" else ["bea"])
+
+
+# --- when the broker asks for a round that there is not ---
+
+
+def test_a_package_for_which_the_broker_finds_no_further_round_is_unplaced_from_then_on() -> None:
+    waits = structs.replace(STANDARD, rounds=(structs.replace(PATCH, next="broker"), FRAMEWORK))
+    desk = After(placing=waits, providers=(ACE, BEE))
+    desk.sends()
+    desk.advance(hours=2)
+    assert desk.placement().stage == "waiting"
+    refusal = desk.acts("open_next").refusal
+    assert refusal is not None
+    assert (refusal.code, desk.placement().stage) == ("no_more_rounds", "unplaced")
+    desk.acts("open_next")
+    assert [alert.reason for alert in desk.summons()] == ["unplaced"], "once"
+
+
+def test_a_proposal_stands_where_the_broker_finds_no_further_round() -> None:
+    desk = After(placing=WAITS, providers=(ACE, BEE))
+    desk.sends()
+    desk.bids("ace")
+    desk.advance(hours=2)
+    refusal = desk.acts("open_next", note=NOTE).refusal
+    assert refusal is not None
+    assert (refusal.code, desk.placement().stage, desk.summons()) == ("no_more_rounds", "proposed", [])

@@ -13,9 +13,9 @@ import pytest
 
 from config.policy import Policy
 from connectors.memory_store import MemoryStore
-from connectors.ports import Degraded, EdgeError, Leadership, NotTaken, Snapshot, StoreFenced
+from connectors.ports import Degraded, EdgeError, Leadership, NotTaken, PeopleRow, Snapshot, StoreFenced
 from monitor import engine as engine_module
-from monitor.core.inputs import Evidence, Input, PolicyLoaded, RotaEnd, RotaPortion, RotaRow
+from monitor.core.inputs import Evidence, Input, PeopleReceived, PolicyLoaded, RotaEnd, RotaPortion, RotaRow
 from monitor.core.state import Alert
 from monitor.directory import Directory
 from monitor.engine import Engine, Ticket
@@ -175,3 +175,17 @@ async def test_who_waits_patiently_hears_that_the_desk_was_given_up() -> None:
         with pytest.raises(NotTaken):
             plan(engine, 2)
         assert engine.lost
+
+
+async def test_who_was_told_of_while_nothing_was_taken_is_on_disk_with_what_is_taken_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = MemoryStore()
+    row = PeopleRow(ref="p1", kind="person", outside="c-1", rev=1, body=b"{}")
+    async with running(store, Hand()) as engine:
+        with monkeypatch.context() as patched, pytest.raises(NotTaken):
+            patched.setattr("monitor.engine.BUFFER_MARK", -1)
+            engine.submit(PeopleReceived(new=(), changed=(), people_rev=1), people=(row,))
+        plan(engine, 1)
+        await engine.durable()
+        assert [one.ref for one in (await store.load("bright")).people] == ["p1"]

@@ -117,6 +117,8 @@ def _open_next(work: Work, placement: Placement, seen: PlacementActed) -> Refusa
     if placement.proposed is not None and seen.note is None:
         return Refusal(code="note", detail={"expected": ["why the proposal is not followed, in words"]})
     if not rounds.open_next(work, placement.ref, seen.by, seen.note):
+        if placement.proposed is None:
+            after.unplaced(work, placement.ref)  # nobody is left to ask: it waits for no round any more
         return Refusal(code="no_more_rounds")
     after.passed_over(work, placement.ref)
     return None
@@ -147,4 +149,5 @@ ACTIONS: dict[PlacementAction, Act] = {
     "admit_late": bids.admit_late,
     "revoke_link": bids.revoke_link,
 }
-"""What each action does. Changes nothing where it returns a refusal."""
+"""What each action does. Where it returns a refusal nothing changes, but that a package with no round left is then
+unplaced."""
