@@ -161,10 +161,11 @@ def test_a_visit_that_lands_for_who_had_the_package_before_settles_nothing(desk_
 
 def test_a_package_for_which_the_broker_finds_no_further_round_is_unplaced_from_then_on() -> None:
     waits = structs.replace(STANDARD, rounds=(structs.replace(PATCH, next="broker"), FRAMEWORK))
-    desk = After(placing=waits, providers=(ACE, BEE))
+    desk = After(placing=waits, providers=(ACE, BEE, FRAME))
     desk.sends()
     desk.advance(hours=2)
     assert desk.placement().stage == "waiting"
+    desk.changed(FRAME, active=False)
     refusal = desk.acts("open_next").refusal
     assert refusal is not None
     assert (refusal.code, desk.placement().stage) == ("no_more_rounds", "unplaced")
