@@ -204,6 +204,10 @@ class Desk:
     def restart(self, *, snapshot: bool = True) -> None:
         """Go on with what was on disk."""
         self.state = self.restarted() if snapshot else self.replayed()
+        self.hear_anew()
+
+    def hear_anew(self) -> None:
+        """What was heard is in no snapshot: whoever is quiet has the whole of their time again."""
         self.heard = Heard()
         self.heard.begin(self.now)
 
