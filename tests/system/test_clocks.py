@@ -40,6 +40,7 @@ from tests.system.daemon import (
     visit,
     warm_start,
 )
+from tests.system.test_windows_together import BROKERAGE, PROVIDERS, cast, council, sends
 from tests.system.wall_clock import WallClock
 from tests.waiting import until_sync
 
@@ -270,6 +271,34 @@ def test_a_clock_set_back_an_hour_and_right_again_drops_no_deadline_and_fires_no
         assert set(facts) == {"first", "second", "between"}
         assert instant(facts["second"]["due_at"]) == start + timedelta(seconds=6)
         assert chain_break(office.facts()) is None
+
+
+def test_a_clock_set_back_an_hour_in_a_bid_window_loses_no_bid_and_opens_nothing_again(
+    tmp_path: Path, clock: WallClock, warm: WarmStart
+) -> None:
+    with Daemon(tmp_path, warm=warm, desks=[council("3s")], providers=PROVIDERS) as daemon:
+        broker, ace, bee = cast(daemon), *(daemon.api(desk=BROKERAGE, provider=name) for name in PROVIDERS)
+        sends(broker, "pk-1")
+        bid = {"start": rfc(in_s(86_400))}
+        first = ace.post("./placements/pk-1/bids", bid)
+        closes = instant(first["closes_at"])
+        clock.step(-3600)
+        noticed(daemon, 1)
+        # by the clock that is there the window has an hour more, and says so by the receipt
+        second = bee.post("./placements/pk-1/bids", bid)
+        assert (second["late"], second["closes_at"]) == (False, first["closes_at"])
+        until_sync(lambda: now() > closes, 5)
+        clock.is_right()
+        noticed(daemon, 2)
+        until_sync(lambda: broker.get("./placements/pk-1")["stage"] != "open", 5)
+        clock.step(-3600)
+        noticed(daemon, 3)
+        assert bee.post("./placements/pk-1/bids", bid)["late"]
+        seen = broker.get("./placements/pk-1")
+        assert [one["at"] for one in seen["bids"]] == [first["at"], second["at"]]
+        (closed,) = of_kind(broker.facts(), "RoundClosed")
+        assert instant(closed["due_at"]) == closes
+        assert chain_break(broker.facts(), BROKERAGE) is None
 
 
 def noticed(daemon: Daemon, steps: int) -> None:
