@@ -208,6 +208,12 @@ def test_a_confirmation_by_winner_or_broker_ends_what_the_broker_was_summoned_fo
         ("nobody", {}, "not_broker"),
         ("ace", {"start": MONDAY}, "start"),
         ("ace", {"start": None}, "start"),
+        (
+            "ace",
+            {"start": MONDAY + timedelta(days=367), "end": MONDAY + timedelta(days=367, hours=1)},
+            "start",
+        ),
+        ("ace", {"end": MONDAY + timedelta(days=40)}, "end"),
         ("ace", {"end": None}, "end"),
         ("ace", {"end": MONDAY + 24 * HOUR}, "end"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core.placing import after, award, bids, rounds, telling
@@ -43,6 +43,9 @@ def _barred(work: Work, placement: Placement, seen: PlacementActed) -> Refusal |
     return None
 
 
+LATEST, LONGEST = timedelta(days=366), timedelta(days=14)
+"""A first visit in 2062 is a slip of the pen, after which nobody would be asked about the package any more; one of live-in
+care may last for days (ours)."""
 BY_WINNER: frozenset[PlacementAction] = frozenset({"confirm_first_visit"})
 OF_WINNER: frozenset[PlacementAction] = frozenset({"papers_sent", "confirm_first_visit", "send_back"})
 """What is done about the award: a `provider` named with it is who is meant to have it."""
@@ -73,8 +76,10 @@ def _confirm(work: Work, placement: Placement, seen: PlacementActed) -> Refusal 
         return Refusal(code="already_done", detail=_first(known.by or award.provider, known.at))
     if seen.start is None or seen.start <= work.now:
         return Refusal(code="start", detail={"expected": ["a time to come"]})
-    if seen.end is None or seen.end <= seen.start:
-        return Refusal(code="end", detail={"expected": ["a time after the start"]})
+    if seen.start - work.now > LATEST:
+        return Refusal(code="start", detail={"expected": ["a time within a year"]})
+    if seen.end is None or not timedelta() < seen.end - seen.start <= LONGEST:
+        return Refusal(code="end", detail={"expected": ["a time after the start, within two weeks of it"]})
     winner = work.state.values.providers.get(award.provider)
     confirmed = p.FirstVisitConfirmed(
         provider=award.provider,
