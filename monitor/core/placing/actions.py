@@ -44,8 +44,8 @@ def _barred(work: Work, placement: Placement, seen: PlacementActed) -> Refusal |
 
 
 LATEST, LONGEST = timedelta(days=366), timedelta(days=14)
-"""A first visit in 2062 is a slip of the pen, after which nobody would be asked about the package any more; one of live-in
-care may last for days (ours)."""
+"""A first visit in 2062 is a slip of the pen, after which nobody would be asked about the package any more; one of
+live-in care may last for days (ours)."""
 BY_WINNER: frozenset[PlacementAction] = frozenset({"confirm_first_visit"})
 OF_WINNER: frozenset[PlacementAction] = frozenset({"papers_sent", "confirm_first_visit", "send_back"})
 """What is done about the award: a `provider` named with it is who is meant to have it."""
