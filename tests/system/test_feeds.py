@@ -305,8 +305,8 @@ def test_a_feed_that_falls_silent_makes_its_visits_dark_and_comes_back(
 ) -> None:
     feeds = feed("ecm-in", "folder", "ecm", path=str(incoming), fresh_within="2s")
     moved_in(incoming / "ecm.csv", ecm_of())
-    council = {"id": "other", "kind": "council", "name": "Another", "policy": "bromley"}
-    with Daemon(tmp_path, tables=MAPPINGS + feeds, desks=[council], warm=warm) as daemon:
+    another = {"id": "other", "kind": "provider", "name": "Another", "policy": "bromley"}
+    with Daemon(tmp_path, tables=MAPPINGS + feeds, desks=[another], warm=warm) as daemon:
         people(daemon)
         daemon.api().rota(
             {
