@@ -19,6 +19,7 @@ from tests.system.daemon import (
     Daemon,
     Telephones,
     WarmStart,
+    by_day,
     care_worker,
     chain_break,
     of_kind,
@@ -109,7 +110,7 @@ class World:
 
 @contextmanager
 def world(folder: Path, warm: WarmStart, *, speed: float = 20.0, **changes: Any) -> Iterator[World]:
-    overrides = QUICK | changes.pop("overrides", {})
+    overrides = QUICK | by_day() | changes.pop("overrides", {})
     options = {"duty": DUTY, "overrides": overrides, "council_desks": DESKS} | changes
     with Telephones(speed=speed) as phones, Daemon(folder, phones=phones, warm=warm, **options) as daemon:
         made = World(daemon, phones)
