@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Error, Page, expect
 
 from tests.system.daemon import Daemon, Telephones, WarmStart, now, secret_of
 from tests.system.test_alert_page import browser
@@ -101,12 +101,25 @@ async def bids(page: Page, url: str, how: str) -> None:
 async def fits_a_phone(page: Page) -> None:
     """Nothing is wider than a small telephone, and what can be pressed is tall enough for a thumb."""
     await page.set_viewport_size({"width": 360, "height": 740})
-    assert await page.evaluate("document.documentElement.scrollWidth") <= 360, page.url
-    small = await page.evaluate(
+    assert await of_the_page(page, "document.documentElement.scrollWidth") <= 360, page.url
+    small = await of_the_page(
+        page,
         """() => [...document.querySelectorAll('button, select, textarea, summary, a.button, label.tick-box')]
-            .filter(el => el.offsetParent && el.getBoundingClientRect().height < 43.5).map(el => el.outerHTML)"""
+            .filter(el => el.offsetParent && el.getBoundingClientRect().height < 43.5).map(el => el.outerHTML)""",
     )
     assert small == []
+
+
+async def of_the_page(page: Page, script: str) -> Any:
+    """What the script finds; a page of a window asks again by itself, and may do so in the middle of it."""
+    for _ in range(5):
+        try:
+            return await page.evaluate(script)
+        except Error as error:
+            if "context was destroyed" not in error.message:
+                raise
+            await page.wait_for_load_state()
+    raise AssertionError("the page is never at rest")
 
 
 async def test_a_package_goes_from_the_referral_to_its_first_visit_through_the_pages(
