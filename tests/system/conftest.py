@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.journals import journals_below
-from tests.system.daemon import WarmStart, warm_start
+from tests.system.daemon import WarmStart, left_of_day_s, warm_start
 from tests.system.stores import (
     ONCE,
     SQLITE_ALONE,
@@ -60,6 +61,16 @@ def _whole(config: pytest.Config) -> bool:
     return not any(config.getoption(name, None) for name in chosen) and not any(
         "::" in one for one in config.args
     )
+
+
+LONGEST_TEST_S = 90.0
+
+
+@pytest.fixture(autouse=True)
+def _one_day_is_enough() -> None:
+    """Today is one day for a whole test: what is told of tomorrow's visits is nothing once tomorrow has come."""
+    if (left := left_of_day_s()) < LONGEST_TEST_S:
+        time.sleep(left)
 
 
 @pytest.fixture(scope="module")

@@ -77,6 +77,13 @@ def day_of(at: datetime) -> str:
     return at.astimezone(ZoneInfo("Europe/London")).date().isoformat()
 
 
+def left_of_day_s() -> float:
+    """Seconds until the local day ends: a test that lays out today's visits would end with yesterday's."""
+    local = now().astimezone(ZoneInfo("Europe/London"))
+    midnight = (local + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return (midnight.astimezone(UTC) - local.astimezone(UTC)).total_seconds()
+
+
 # --- an HTTP client ---
 
 
