@@ -107,6 +107,7 @@ def _allowed(raw: Table) -> Iterator[Problem]:
         "gender": ("female", "male", "other"),
         "role": ("service_user", "care_worker", "staff", "contact"),
         "public": ("off", "ask", "auto"),
+        "conditional": ("home_confirmed",),
     } | dict.fromkeys(FLAGS, (True, False))
     kinds = {
         "rota": ("visit", "waking_night", "sleep_in", "live_in"),

@@ -26,6 +26,7 @@ FIELDS: dict[What, tuple[str, ...]] = {
         "time_critical",
         "late_after",
         "kind",
+        "conditional",
         "status",
     ),
     "people": (

@@ -61,6 +61,7 @@ _FOOTER = re.compile(
 )
 _YES = frozenset({"yes", "y", "true", "t", "1", "x", "✓"})
 _NO = frozenset({"no", "n", "false", "f", "0"})
+HOME_CONFIRMED = "home_confirmed"
 _PLAIN_NUMBER = re.compile(r"\d{1,4}")
 _IDS = frozenset(
     {
@@ -514,6 +515,17 @@ def _visit_extras(values: _Values, item: dict[str, Any]) -> None:
     kind = values.text("kind")
     if kind is not None:
         item["kind"] = str(kind)
+    if (condition := values.text("conditional")) is not None and (
+        said := _conditional(condition)
+    ) is not None:
+        item["conditional"] = said
+
+
+def _conditional(value: Any) -> str | None:
+    """A plain yes is the one condition that there is; what is neither that nor a no goes on as it stands: the desk
+    names it, and watches the visit from its planned time."""
+    word = plain(str(value))
+    return HOME_CONFIRMED if word in _YES else None if word in _NO else str(value)
 
 
 def _covers(reader: _Reader, days: Sequence[date]) -> tuple[str, str] | None:

@@ -542,6 +542,24 @@ def test_the_kind_of_a_visit_comes_by_file() -> None:
     assert [item.get("kind") for item in read.items] == ["waking_night", None]
 
 
+@pytest.mark.parametrize(
+    ("cell", "condition"),
+    [
+        ("home_confirmed", "home_confirmed"),
+        ("yes", "home_confirmed"),
+        ("D2A", "home_confirmed"),
+        ("no", None),
+        ("", None),
+        ("if the weather holds", "if the weather holds"),
+    ],
+)
+def test_a_first_visit_after_a_discharge_comes_by_file(cell: str, condition: str | None) -> None:
+    values = {"conditional": {"D2A": "home_confirmed"}}
+    listed = mapping(columns=COLUMNS | {"conditional": "Discharge"}, values=values if cell == "D2A" else {})
+    read = rota(f"{GOOD},{cell}", header=f"{HEADER},Discharge", of=listed)
+    assert read.items[0].get("conditional") == condition
+
+
 PINS = {"id": "Ref", "role": "Role", "pin": "PIN", "home_number": "Home no"}
 
 
