@@ -268,11 +268,15 @@ class DeviceName(Struct, frozen=True, kw_only=True):
 
 
 def own_user(device: str | None, claimed: str) -> bool:
-    """Is the claimed user (basic auth, X-Limit-U, `?u=`) this device's own? No device: no name is its own."""
+    """Is the claimed user (basic auth, X-Limit-U, `?u=`) this device's own? No device: no name is its own.
+
+    A device of ours is the same with and without its scheme, in its credential as in the claim.
+    """
     if device is None:
         return False
     name = DeviceName.of(device)
-    return claimed in (name.whole, name.local, name.user)
+    ours = (f"callwatch:{device}",) if ":" not in device else ()
+    return claimed in (name.whole, name.local, name.user, *ours)
 
 
 def own_phone(device: str, claimed: str) -> bool:

@@ -11,7 +11,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, Literal
@@ -135,6 +135,15 @@ class Courier:
     held: dict[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who sends from a number of ours. `base` is where their callbacks are, empty while none is known."""
+
+    account: str
+    token: str
+    base: str = ""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Text:
     """One text message."""
@@ -238,8 +247,9 @@ class Call:
 class TelephoneNetwork:
     """Every phone of the demo or of a test, and the way between them and us.
 
-    `auth_tokens` are the passwords that the REST API takes; webhooks are signed with the one that made the message
-    (the first for what a phone begins). `speed` divides every waiting time. `speech_cps` is how many characters a
+    `auth_tokens` are the passwords that the REST API takes (none: any account's); webhooks are signed with the one that
+    made the message. What a phone begins is signed with the first, or else with the one that last sent from the number
+    it is for, and goes to `sms_url` and `voice_url`, or else to our routes beside that sender's callbacks. `speed` divides every waiting time. `speech_cps` is how many characters a
     second are spoken (None: at once). `calls_per_s` is how fast calls leave (None: at once).
     """
 
@@ -269,6 +279,7 @@ class TelephoneNetwork:
         self.closing = False
         self._speed, self._speech_cps, self._calls_per_s = speed, speech_cps, calls_per_s
         self._opted_out: set[tuple[str, str]] = set()
+        self._senders: dict[str, Sender] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._bell = asyncio.Event()
         self._session: aiohttp.ClientSession | None = None
@@ -292,6 +303,7 @@ class TelephoneNetwork:
         self.recordings.clear()
         self.conferences.clear()
         self._opted_out.clear()
+        self._senders.clear()
         self.faults.clear()
         self._touch()
 
@@ -347,6 +359,7 @@ class TelephoneNetwork:
             courier=_courier(form.get("StatusCallback"), token),
         )
         self._keep(self.texts, text.sid, text)
+        self._remember(text.from_, account, token, form.get("StatusCallback", ""))
         self._spawn(self._deliver(text), f"text {text.sid}")
         return text
 
@@ -374,6 +387,7 @@ class TelephoneNetwork:
             courier=_courier(form.get("StatusCallback"), token),
         )
         self._keep(self.calls, call.sid, call)
+        self._remember(call.from_, account, token, call.url)
         self._spawn(self._place(call), f"call {call.sid}")
         return call
 
@@ -385,6 +399,22 @@ class TelephoneNetwork:
                 call.line.put_nowait(None)
         elif not call.over and not call.pickup.done():
             call.pickup.set_result("canceled" if status == "canceled" else "completed")
+
+    def _remember(self, ours: str, account: str, token: str, callback: str) -> None:
+        base, found, _ = callback.partition("/twilio/")
+        before = self._senders.get(ours)
+        self._senders[ours] = Sender(
+            account=account, token=token, base=base if found else before.base if before else ""
+        )
+
+    def _sender(self, ours: str) -> Sender:
+        known = self._senders.get(ours) or Sender(account=self.account_sid, token="")
+        return replace(known, token=self.auth_tokens[0]) if self.auth_tokens else known
+
+    def _hears(self, given: str, ours: str, route: str) -> str:
+        """Where what a phone begins goes: as configured, else beside the callbacks of who sends from that number."""
+        base = self._sender(ours).base
+        return given or (f"{base}/twilio/{route}" if base else "")
 
     def _check_to(self, to: str, missing: int) -> None:
         if not to:
@@ -443,7 +473,7 @@ class TelephoneNetwork:
         ours = to or self.last_contact(phone)
         text = Text(
             sid=_sid("SM"),
-            account=self.account_sid,
+            account=self._sender(ours).account,
             to=ours,
             from_=phone,
             body=body,
@@ -469,7 +499,8 @@ class TelephoneNetwork:
             "SmsStatus": "received",
             "ApiVersion": "2010-04-01",
         }
-        status, answer = await self._post(self.sms_url, params, self.auth_tokens[0])
+        url = self._hears(self.sms_url, text.to, "sms")
+        status, answer = await self._post(url, params, self._sender(text.to).token)
         if status == 200:
             self._answer(text, answer)
         return status
@@ -512,12 +543,12 @@ class TelephoneNetwork:
         """Somebody rings one of our numbers, with or without saying theirs; we always pick up."""
         call = Call(
             sid=_sid("CA"),
-            account=self.account_sid,
+            account=self._sender(to).account,
             to=to,
             from_=phone,
             direction="inbound",
-            url=self.voice_url,
-            token=self.auth_tokens[0],
+            url=self._hears(self.voice_url, to, "voice"),
+            token=self._sender(to).token,
             status="ringing",
             withheld=withheld,
         )

@@ -268,7 +268,8 @@ class Face:
         if self._net.faults.take("hang"):
             await self._never(request)
         account, token = _basic(request.headers.get("Authorization", ""))
-        known = any(hmac.compare_digest(token, each) for each in self._net.auth_tokens)
+        tokens = self._net.auth_tokens
+        known = any(hmac.compare_digest(token, each) for each in tokens) or bool(token and not tokens)
         if not known or account != request.match_info["account"]:
             raise Refused(401, 20003, "Authenticate")
         return account, token

@@ -14,8 +14,6 @@ from connectors.twilio.standin import run_phones
 from monitor.commands.common import OK, Stop, complain, listen_address, stopped
 from monitor.commands.run import say_ready
 
-DEMO_TOKEN = "demo"  # noqa: S105 - no secret: the stand-in is for loopback, and docs/operations.md names it
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """`callwatch phones --listen H:P [--sms-url U] [--voice-url U] [--auth-token T | --token-file F]… [--speed N]`."""
@@ -31,7 +29,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="T",
-        help=f"a token of the account; the first one signs ({DEMO_TOKEN})",
+        help="a token of the account; the first one signs (any account's own, unless given)",
     )
     parser.add_argument(
         "--token-file", action="append", default=[], type=Path, metavar="FILE", help="the same, from a file"
@@ -45,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """0 after SIGTERM or SIGINT; 2 when it cannot listen, or a token file cannot be read."""
     host, port = args.listen
     try:
-        tokens = [*args.auth_token, *(_token(path) for path in args.token_file)] or [DEMO_TOKEN]
+        tokens = [*args.auth_token, *(_token(path) for path in args.token_file)]
         if not is_loopback(host):
             complain("whoever reaches this address reads every text and answers every call")
         asyncio.run(_serve(args, tokens))

@@ -826,17 +826,26 @@ def text_to(url: str, token: str, number: str = "+447700900001") -> int:
             return error.code
 
 
+def written_by(url: str, number: str, body: str) -> int:
+    """A phone writes back to who last wrote to it; how our webhook answered."""
+    asked = urllib.request.Request(f"{url}/phones/{number}/reply", method="POST")
+    asked.add_header("Content-Type", "application/json")
+    asked.data = json.dumps({"body": body}).encode()
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        return int(json.load(answer)["webhook_status"])
+
+
 def texts_of(url: str, number: str) -> list[str]:
     with urllib.request.urlopen(f"{url}/phones/{number}", timeout=10) as answer:
         return [text["body"] for text in json.load(answer)["texts"]]
 
 
-def test_the_telephones_alone_take_a_text_with_the_demo_token_and_end_with_0(tmp_path: Path):
+def test_the_telephones_alone_take_a_text_of_any_account_and_end_with_0(tmp_path: Path):
     with running(tmp_path, "phones", "--listen", "127.0.0.1:0", "--speed", "50") as phones:
         assert phones.ready is not None
         assert phones.ready["event"] == "ready"
         assert text_to(phones.url, "demo") == 201
-        assert text_to(phones.url, "another") == 401
+        assert text_to(phones.url, "") == 401
         assert texts_of(phones.url, "447700900001") == ["hello"]
         port = phones.url.rsplit(":", 1)[1]
         taken = callwatch(tmp_path, "phones", "--listen", f"127.0.0.1:{port}")
@@ -845,7 +854,7 @@ def test_the_telephones_alone_take_a_text_with_the_demo_token_and_end_with_0(tmp
 
 
 def test_by_commands_alone_a_visit_that_nobody_made_reaches_the_telephone_of_who_is_on_duty(tmp_path: Path):
-    (tmp_path / "twilio.secret").write_text("demo\n")
+    (tmp_path / "twilio.secret").write_text("of my own making\n")
     (tmp_path / "phones").mkdir()
     with running(tmp_path / "phones", "phones", "--listen", "127.0.0.1:0", "--speed", "20") as phones:
         account = f'[twilio]\naccount_sid = "AC1234"\napi_url = "{phones.url}"\n'
@@ -858,6 +867,11 @@ def test_by_commands_alone_a_visit_that_nobody_made_reaches_the_telephone_of_who
             until_sync(lambda: any(texts_of(phones.url, number) for number in duty), 20, what="a summons")
             (alert,) = one.get("/v1/desks/bright/alerts?open=true")["alerts"]
             assert (alert["kind"], alert["visit"]) == ("late_visit", "v-1")
+            # nobody told the telephones where the daemon is, nor which token it has: its own messages did
+            (asked,) = [number for number in duty if texts_of(phones.url, number)]
+            assert written_by(phones.url, asked, "11") == 200
+            (taken,) = one.get("/v1/desks/bright/alerts?open=true")["alerts"]
+            assert taken["state"] == "taken"
             assert one.daemon.ends()[0] == 0
         assert phones.ends()[0] == 0
 

@@ -164,6 +164,8 @@ def test_the_count_of_wrong_tries_ends_with_its_window_and_is_bounded() -> None:
         (PHONE, "", False),
         ("callwatch:phone-17", "phone-17", True),
         ("phone-17", "phone-17", True),
+        ("phone-17", "callwatch:phone-17", True),
+        ("phone-17", "owntracks:phone-17", False),
         (None, "anybody", False),
     ],
 )
