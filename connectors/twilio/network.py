@@ -249,8 +249,9 @@ class TelephoneNetwork:
 
     `auth_tokens` are the passwords that the REST API takes (none: any account's); webhooks are signed with the one that
     made the message. What a phone begins is signed with the first, or else with the one that last sent from the number
-    it is for, and goes to `sms_url` and `voice_url`, or else to our routes beside that sender's callbacks. `speed` divides every waiting time. `speech_cps` is how many characters a
-    second are spoken (None: at once). `calls_per_s` is how fast calls leave (None: at once).
+    it is for, and goes to `sms_url` and `voice_url`, or else to our routes beside that sender's callbacks. `speed`
+    divides every waiting time. `speech_cps` is how many characters a second are spoken (None: at once). `calls_per_s`
+    is how fast calls leave (None: at once).
     """
 
     def __init__(
