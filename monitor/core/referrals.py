@@ -277,7 +277,8 @@ def answered(work: Work, message: Message, answer: Answer, proof: str) -> None:
     work.emit(referral.ref, reached)
     if answer == "take":
         _take(work, referral, message.person, proof)
-    else:
+    elif message.person in (referral.taken_by, referral.summons[-1].person):
+        # who is not the one that is asked any more (they have it twice, or answer late) passes over nobody
         _pass_on(work, referral, message.person, proof)
 
 

@@ -21,6 +21,7 @@ from monitor.core.referral_facts import (
     ReferralForgotten,
     ReferralLapsed,
     ReferralLogged,
+    ReferralPassed,
     ReferralSummoned,
     ReferralTaken,
 )
@@ -242,6 +243,28 @@ def test_whoever_passes_it_on_is_followed_by_the_next_at_once() -> None:
     assert desk.text("reff", "12").answer.template == "RF-6"
     assert out(desk) == [("reff", "RF-1"), ("olga", "RF-1")]
     assert desk.bodies(ReferralSummoned)[-1].reason == "passed_on"
+
+
+def test_who_passes_it_on_twice_passes_over_nobody() -> None:
+    """Their text came to them twice after a crash, and they answered both."""
+    desk = provider()
+    arrives(desk)
+    desk.send_all()
+    for _ in range(2):
+        assert desk.text("reff", "12").answer.template == "RF-6"
+    assert out(desk) == [("reff", "RF-1"), ("olga", "RF-1")]
+    assert len(desk.bodies(ReferralPassed)) == 1
+
+
+def test_who_passes_on_what_somebody_else_is_asked_by_now_passes_over_nobody() -> None:
+    desk = provider()
+    arrives(desk)
+    desk.send_all()
+    desk.advance(hours=1)
+    delivered(desk)
+    told = out(desk)
+    desk.text("reff", "12")
+    assert out(desk) == told
 
 
 def test_who_has_it_may_pass_it_on_when_they_are_reminded() -> None:
