@@ -246,7 +246,6 @@ def test_a_day_on_which_nobody_dies_has_what_it_is_about_and_nothing_wrong(story
     assert (seen.repeated, seen.marked) == ((), frozenset())
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("story", STORIES)
 def test_killed_after_any_decision_the_day_ends_as_it_would_have_ended(story: str) -> None:
     seen, failed = undisturbed(story), []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ LINES = ("l-1", "l-2", "l-3", "l-4", "l-5", "l-6")
 ROLES = {"ned": "contact", "nan": "contact", "dee": "care_worker", "kit": "care_worker"}
 
 
+@cache
 def lines() -> st.SearchStrategy[tuple[LineView, ...]]:
     """Of few lines, so that people share them."""
     line = st.builds(
@@ -39,6 +41,7 @@ def lines() -> st.SearchStrategy[tuple[LineView, ...]]:
     return st.lists(line, max_size=3, unique_by=lambda one: one.ref).map(tuple)
 
 
+@cache
 def plans() -> st.SearchStrategy[PlanView]:
     return st.builds(
         PlanView,

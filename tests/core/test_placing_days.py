@@ -6,7 +6,6 @@ from __future__ import annotations
 from datetime import timedelta
 from random import Random
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
@@ -196,7 +195,6 @@ def test_folding_the_journal_again_gives_an_equal_state(day: list[Op], seed: int
         assert (again.seq, again.next_deadline()) == (desk.state.seq, desk.state.next_deadline())
 
 
-@pytest.mark.timeout(120)
 def test_busy_days_between_them_have_every_kind_of_fact() -> None:
     kinds = {kind.__name__ for kind in PlacingBody.__args__}
     seen: set[str] = set()

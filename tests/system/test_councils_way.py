@@ -274,7 +274,6 @@ def passed_on_to_a_partner(w: Town) -> None:
     assert zone.asked() == [["lee", "pat"]]
 
 
-@pytest.mark.timeout(120)
 def test_each_way_through_the_routes_until_a_first_visit_is_missed_where_it_was_to_be_made(
     tmp_path: Path, warm: WarmStart
 ) -> None:
@@ -452,7 +451,6 @@ async def pages_of_zone(zone: Desk) -> None:
 
 
 @pytest.mark.store_once("pages in a browser; the same ways go through the routes on either store")
-@pytest.mark.timeout(180)
 async def test_each_way_through_the_pages_from_the_form_to_the_confirmed_first_visit(
     tmp_path: Path, warm: WarmStart
 ) -> None:

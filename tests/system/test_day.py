@@ -606,7 +606,6 @@ FORGED = [
 UNSIGNED = ("/twilio/sms", "/twilio/voice", "/twilio/voice/some-key", "/twilio/status/some-key")
 
 
-@pytest.mark.timeout(120)
 def test_a_storm_of_bad_input_stops_nothing_silences_nobody_and_tells_nobodys_name(
     tmp_path: Path, broker: Mosquitto, phones: Telephones, warm: WarmStart
 ) -> None:

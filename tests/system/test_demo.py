@@ -76,7 +76,6 @@ def demo(broker: str, port: int, data: Path) -> Iterator[Demo]:
         running.process.communicate(timeout=10)
 
 
-@pytest.mark.timeout(150)
 @pytest.mark.parametrize("broker", COMMANDS)
 def test_a_live_alert_within_a_minute_then_ctrl_c_and_it_carries_on(
     broker: str, free_port: int, tmp_path: Path

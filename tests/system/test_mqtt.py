@@ -531,7 +531,6 @@ async def test_a_ticket_is_good_on_its_own_connection_only() -> None:
     assert [spy.written for spy in spies] == [[b"\x40\2\0\7\x40\2\0\10"], [b"\x40\2\0\7"]]
 
 
-@pytest.mark.timeout(120)
 async def test_a_commit_blocked_for_sixty_seconds_keeps_the_connection(broker: Mosquitto) -> None:
     desks = OurDesks(hold=True)
     async with watching(desks, broker, keepalive_s=10) as feed:

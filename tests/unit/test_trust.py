@@ -17,7 +17,6 @@ GOOD = Missed(
 )
 
 
-@pytest.mark.timeout(120)
 def test_four_days_of_a_small_office_keep_every_bound() -> None:
     figures = count(play(seed, Habits(), areas=8) for seed in range(1, 5))
     assert (figures.days, figures.visits) == (4, 640)
@@ -28,7 +27,6 @@ def test_four_days_of_a_small_office_keep_every_bound() -> None:
     assert "| days, visits | 4, 640 |" in table(figures)
 
 
-@pytest.mark.timeout(60)
 def test_where_nobody_looks_at_a_telephone_the_bound_is_broken_and_no_missed_visit_waits_longer() -> None:
     nobody = replace(Habits(), notices=0.0, notices_bag=0.0, acts=0.0, picks_up=0.0, remembers_leaving=0.0)
     figures = count([play(1, nobody, areas=4)])
