@@ -145,18 +145,30 @@ def _weigh(work: Work, check: CheckInSeen) -> Seen:
 def _find(work: Work, seen: Seen) -> Match | None:
     """The best of the visits it may belong to: at the right place first, then not yet attended, then nearest."""
     if seen.check.visit is not None:
-        named = work.visit(seen.check.visit)
-        too_soon = (
-            named is not None and seen.at < named.start - work.policy_for(named.service_user).match_before
-        )
-        return None if named is None or named.cancelled or too_soon else _match(work, seen, named)
+        named = _open_at(work, seen, seen.check.visit)
+        return _match(work, seen, named) if named is not None else None
     matches = [match for visit in _candidates(work, seen) if (match := _match(work, seen, visit)) is not None]
+    matches = _without_the_next(work, seen, matches)
     near = [match for match in matches if match.place in ("consistent", "unclear")]
     planned = [match for match in matches if seen.worker in match.visit.involved]
     if seen.check.instead:
         planned = []  # it is not their own visit that they mean
     usable = near or planned or ([] if seen.check.service_user is None else matches)
     return min(usable, key=lambda match: _rank(seen, match), default=None)
+
+
+def _without_the_next(work: Work, seen: Seen, matches: list[Match]) -> list[Match]:
+    """Who is inside and has not had the time to stay too long is still at that visit: another arrival of theirs is no
+    arrival at the next visit there, unless that one begins within its agreed timeframe (KPI 3.6)."""
+    inside = [match for match in matches if _still_there(seen, match)]
+    if seen.check.kind == "leave" or not inside:
+        return matches
+    return [match for match in matches if match in inside or not _early(work, match.visit, seen.at)]
+
+
+def _still_there(seen: Seen, match: Match) -> bool:
+    place = match.visit.places[match.index]
+    return place.inside and place.worker == seen.worker and seen.at < match.visit.overrun_at
 
 
 def _candidates(work: Work, seen: Seen) -> list[Visit]:
@@ -183,11 +195,32 @@ def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
         return None
     begins = visit.start - work.policy_for(visit.service_user).match_before
     ends = max(visit.end, visit.missed_at) + AFTER_END
-    inside = any(p.worker == seen.worker and p.arrived_at is not None and not p.left for p in visit.places)
-    return visit if begins <= seen.at and (inside or seen.at <= ends) else None
+    if any(place.inside and seen.worker in (None, place.worker) for place in visit.places):
+        return visit if min(begins, _came_first(visit)) <= seen.at else None
+    # a visit whose clock has not begun has no end that could have passed
+    return visit if begins <= seen.at and (visit.waits_home or seen.at <= ends) else None
+
+
+def _came_first(visit: Visit) -> datetime:
+    """When the first of those who came did; a plan that was moved meanwhile does not lose who is inside."""
+    return min((p.arrived_at for p in visit.places if p.arrived_at is not None), default=visit.start)
+
+
+def _is_another_home(work: Work, seen: Seen, visit: Visit) -> bool:
+    """It names a visit, and a person who lives elsewhere (also by the tag on their wall)."""
+    named = seen.check.service_user
+    if seen.check.visit is None or named is None or named == visit.service_user:
+        return False
+    homes = work.ctx.people.homes(visit.service_user, seen.at)
+    others = work.ctx.people.homes(named, seen.at)
+    return not any(
+        distance_m(a.lat, a.lon, b.lat, b.lon) <= a.radius_m + b.radius_m for a in homes for b in others
+    )
 
 
 def _place(work: Work, seen: Seen, visit: Visit) -> PlaceVerdict:
+    if _is_another_home(work, seen, visit):
+        return "inconsistent"
     if seen.check.tag and not seen.check.tag_lasts:
         return "none"
     if seen.check.source == "phone":
@@ -470,6 +503,7 @@ def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:
                 )
                 work.emit(ref, depart)
                 leaving.over(work, ref)
+                _very_short(work, ref, seen.worker, gone_by=seen.at)
 
 
 def _leave(work: Work, seen: Seen, match: Match) -> Decision:
@@ -488,8 +522,7 @@ def _leave(work: Work, seen: Seen, match: Match) -> Decision:
     )
     work.emit(visit.ref, depart)
     leaving.over(work, visit.ref)
-    if not seen.doubtful:
-        _very_short(work, visit.ref, seen.worker)
+    _very_short(work, visit.ref, seen.worker)
     return work.decision(outcome=outcome, visit=visit.ref)
 
 
@@ -497,17 +530,19 @@ LEFT_SHORT = "left_short"
 """Reason of the alert that everybody has left before a third of the planned time (spec 21.4)."""
 
 
-def _very_short(work: Work, ref: str, worker: str | None) -> None:
+def _very_short(work: Work, ref: str, worker: str | None, gone_by: datetime | None = None) -> None:
     """Everybody who came has gone, and none of them stayed for the least share of the planned time: the office hears it
-    the same hour, once, and asks why. Where the phone was when it said so is no excuse."""
+    the same hour, once, and asks why. Where the phone was when it said so, and what its clock says, is no excuse.
+    `gone_by`: this worker has arrived elsewhere by then, whenever they left."""
     visit = work.visit(ref)
     if visit is None or visit.kind == "live_in" or not visit.all_left or "very_short" in visit.alerted:
         return
     least = (visit.end - visit.start) * work.policy_for(visit.service_user).short_share
     stays = [
-        place.left_at - place.arrived_at if place.left_at is not None else None
+        left - place.arrived_at if left is not None else None
         for place in visit.places
         if place.arrived_at is not None
+        for left in [place.left_at or (gone_by if place.worker == worker else None)]
     ]
     # who left at a time that is not known may have stayed long enough
     if all(stayed is not None and stayed < least for stayed in stays):
@@ -536,9 +571,12 @@ def _departure_outcome(work: Work, seen: Seen, match: Match) -> tuple[Outcome, t
 def _no_reply(work: Work, seen: Seen, match: Match) -> Decision:
     """Nobody answers the door: its own alert (spec 7.24, appendix E). The care worker is there; nobody was seen."""
     visit = match.visit
+    # from elsewhere it is heard too, and says nothing about who is at that door: the visit goes on being waited for
+    doubt = _place_doubt(work, seen, match) or ""
     _record(work, seen, "no_reply", match)
-    if not any(alert.kind == "no_reply" for alert in work.open_alerts(visit)):
-        raise_alert(work, "no_reply", visit=visit, worker=seen.worker)
+    told = [alert for alert in work.open_alerts(visit) if alert.kind == "no_reply"]
+    if not any(alert.reason == doubt or not alert.reason for alert in told):
+        raise_alert(work, "no_reply", visit=visit, worker=seen.worker, reason=doubt)
     return work.decision(outcome="no_reply", visit=visit.ref)
 
 

@@ -720,7 +720,8 @@ def evolve_visit_for_alert(visit: Visit, fact: Draft, alert: Alert) -> Visit:
             places=places,
             alerts=(*visit.alerts, alert.ref),
             alerted=alerted,
-            at_door=visit.at_door or alert.kind == "no_reply",
+            # said from elsewhere it has a reason: nobody is known to be there, and the visit is waited for
+            at_door=visit.at_door or (alert.kind == "no_reply" and not alert.reason),
         )
     if isinstance(body, f.AlertEnded) and alert.ref in visit.alerts:
         settled = body.by is not None and alert.kind in RESOLVING and body.reason != "merged"
@@ -731,7 +732,7 @@ def evolve_visit_for_alert(visit: Visit, fact: Draft, alert: Alert) -> Visit:
             alerts=tuple(ref for ref in visit.alerts if ref != alert.ref),
             resolved=visit.resolved or settled,
             cancelled=visit.cancelled or (settled and body.reason == "cancelled_confirmed"),
-            at_door=visit.at_door and alert.kind != "no_reply",
+            at_door=visit.at_door and (alert.kind != "no_reply" or bool(alert.reason)),
         )
         done = visit.closes_at is not None or ended.over
         return structs.replace(ended, closes_at=alert.closes_at if done else None)

@@ -309,7 +309,7 @@ def test_a_slot_rests_for_twelve_hours_after_its_question_was_closed(minutes: in
     desk, message = alerted()
     desk.send(message)
     desk.advance(hours=11)
-    desk.check(visit="v1", at=desk.now - timedelta(minutes=10))
+    desk.check(visit="v1", at=MONDAY)
     desk.check("leave", visit="v1")
     assert not [question for question in desk.state.values.questions["l-paul"] if question.open]
     desk.advance(minutes=minutes - 30)
