@@ -59,7 +59,9 @@ def test_fixes_of_a_phone_that_lies_in_the_home_are_no_arrival_at_the_next_visit
 
 
 @pytest.mark.parametrize(
-    ("at_min", "visit"), [(14, "v1"), (15, "v2"), (29, "v2")], ids=["16 min before", "15 min before", "at the end"]
+    ("at_min", "visit"),
+    [(14, "v1"), (15, "v2"), (29, "v2")],
+    ids=["16 min before", "15 min before", "at the end"],
 )
 def test_within_the_agreed_timeframe_the_next_visit_is_meant_though_nobody_checked_out(
     at_min: int, visit: str
@@ -106,7 +108,9 @@ def test_of_two_people_in_one_home_the_tag_of_either_will_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hours", "counts"), [(5.5, True), (5.5001, False), (11, False)], ids=["in time", "too late", "in the evening"]
+    ("hours", "counts"),
+    [(5.5, True), (5.5001, False), (11, False)],
+    ids=["in time", "too late", "in the evening"],
 )
 def test_a_visit_that_is_named_half_a_day_later_was_missed_all_the_same(hours: float, counts: bool) -> None:
     """21.4: as for one that nobody names, four hours after its end or after it was missed."""
