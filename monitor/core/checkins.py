@@ -21,6 +21,7 @@ from monitor.core.inputs import CheckInSeen, Outcome
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
 from monitor.core.shifts import on_shift
 from monitor.core.state import Alert, Sent, Visit
+from monitor.core.times import came_for_another
 from monitor.core.views import AlertKind, EndedReason
 from monitor.core.work import Decision, Work
 
@@ -295,7 +296,8 @@ def _arrive(work: Work, seen: Seen, match: Match) -> Decision:
     if doubt is not None:
         return _record(work, seen, doubt, match)
     if place.arrived_at is not None and place.worker == seen.worker:
-        return _back_again(work, seen, match)
+        anew = _on_its_day(work, seen, match)
+        return _back_again(work, seen, match) if anew is None else _arrive(work, seen, anew)
     if seen.behind and any(alert.kind in ENDED_BY_ARRIVAL for alert in work.open_alerts(visit)):
         # an old time from a clock that is not believed silences nobody: a person looks at it
         return _record(work, seen, "clock_doubtful", match)
@@ -312,6 +314,24 @@ def _at_home(work: Work, match: Match, at: datetime) -> Match:
         return match
     home_confirmed(work, match.visit, None, min(at, work.now), "arrival")
     return structs.replace(match, visit=work.visit(match.visit.ref) or match.visit)
+
+
+def _on_its_day(work: Work, seen: Seen, match: Match) -> Match | None:
+    """Who is still inside since an earlier occasion of the same id, and comes for this one, has left that: the visit as
+    it is planned now. None: they come for the one at which they are."""
+    visit = match.visit
+    policy = work.policy_for(visit.service_user)
+    if not came_for_another(visit, visit.start, policy) or seen.at < visit.start - policy.match_before:
+        return None
+    for index, place in enumerate(visit.places):
+        if place.inside:
+            gone = f.DepartureRecorded(
+                index=index, left_at=None, worker=place.worker, verdicts=("left_time_unknown",)
+            )
+            work.emit(visit.ref, gone)
+    leaving.over(work, visit.ref)
+    leaving.next_occasion(work, visit.ref)
+    return _match(work, seen, work.visit(visit.ref) or visit)
 
 
 def _place_doubt(work: Work, seen: Seen, match: Match) -> Literal["mock_position", "flagged_place"] | None:
@@ -504,6 +524,7 @@ def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:
                 work.emit(ref, depart)
                 leaving.over(work, ref)
                 _very_short(work, ref, seen.worker, gone_by=seen.at)
+                leaving.next_occasion(work, ref)
 
 
 def _leave(work: Work, seen: Seen, match: Match) -> Decision:
@@ -523,6 +544,7 @@ def _leave(work: Work, seen: Seen, match: Match) -> Decision:
     work.emit(visit.ref, depart)
     leaving.over(work, visit.ref)
     _very_short(work, visit.ref, seen.worker)
+    leaving.next_occasion(work, visit.ref)
     return work.decision(outcome=outcome, visit=visit.ref)
 
 

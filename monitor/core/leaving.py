@@ -28,6 +28,7 @@ from monitor.core.alerts import (
 from monitor.core.asking import run_after
 from monitor.core.signals import signal_of_all, silent_workers
 from monitor.core.state import Alert, Message, Place, Visit, check_out_due
+from monitor.core.times import came_for_another, planned_again
 from monitor.core.views import Result
 from monitor.core.work import Work
 
@@ -302,6 +303,7 @@ def _left(work: Work, visit: Visit, index: int, proof: str) -> None:
     )
     work.emit(visit.ref, claimed)
     _found(work, visit, worker, proof, "left")
+    next_occasion(work, visit.ref)
 
 
 def _still_here(work: Work, visit: Visit, index: int, proof: str) -> None:
@@ -380,3 +382,14 @@ def settled(work: Work, alert: Alert, by: str, *, merged: bool) -> None:
             )
             work.emit(visit.ref, closed)
     over(work, visit.ref)
+    next_occasion(work, visit.ref)
+
+
+def next_occasion(work: Work, ref: str) -> None:
+    """Everybody has left, and the rota has moved the visit to a later occasion meanwhile: that one is watched."""
+    visit = work.visit(ref)
+    if visit is None or not visit.all_left or visit.cancelled or visit.resolved:
+        return
+    policy = work.policy_for(visit.service_user)
+    if came_for_another(visit, visit.start, policy):
+        work.emit(ref, planned_again(visit, policy))

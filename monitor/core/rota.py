@@ -25,7 +25,7 @@ from monitor.core.state import (
     Visit,
     rota_deadlines,
 )
-from monitor.core.times import Times, changed, resolve
+from monitor.core.times import Times, came_for_another, changed, resolve
 from monitor.core.upload import droppable, ref_of
 from monitor.core.work import Decision, Work
 
@@ -122,9 +122,25 @@ def _anew(work: Work, old: Visit, row: RotaRow) -> bool:
     now, or a person settled it and it is moved to a time to come. Settled and unmoved, it stays settled."""
     if old.service_user != row.service_user:
         return True
+    to_come = row.start is not None and row.start != old.start and row.start > work.now
     if old.resolved:
-        return row.start is not None and row.start != old.start and row.start > work.now
-    return old.cancelled
+        return to_come
+    return old.cancelled or (to_come and _had_its_time(work, old, row))
+
+
+WAITED_FOR = ("late_visit", "second_worker_missing", "no_reply", "home_unconfirmed")
+"""While one of these is open, a plan that moves does not take the visit away from it."""
+
+
+def _had_its_time(work: Work, old: Visit, row: RotaRow) -> bool:
+    """The id is used again, for another occasion: they have come and gone, or it was missed and nobody is waited for
+    any more. What was says nothing about a time to come: nothing that is a real visit is left unwatched."""
+    if row.start is None or any(alert.kind in WAITED_FOR for alert in work.open_alerts(old)):
+        return False
+    if old.anybody_inside:
+        return False  # `leaving.next_occasion`, as soon as they have left
+    past = came_for_another(old, row.start, work.policy_for(row.service_user or old.service_user))
+    return past if old.anybody_there else old.missed
 
 
 def _plan_new(work: Work, row: RotaRow) -> None:
@@ -201,7 +217,10 @@ def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
         agreed_start=agreed,
         late_at=min(times.late_at, old.late_at) if frozen else times.late_at,
         missed_at=min(times.missed_at, old.missed_at) if frozen else times.missed_at,
-        overrun_at=row.end + policy.overrun_after,
+        # who is inside since an earlier occasion of the same id is looked for at the time of that one
+        overrun_at=old.overrun_at
+        if old.anybody_inside and came_for_another(old, row.start, policy)
+        else row.end + policy.overrun_after,
         workers=row.workers,
         places=places,
         time_critical=row.time_critical,

@@ -69,6 +69,13 @@ def first_look(start: datetime, late_at: datetime, policy: Policy) -> datetime |
     return found[0] if found else None
 
 
+def came_for_another(visit: Visit, start: datetime, policy: Policy) -> bool:
+    """Whether everybody who came did so before an arrival could be one at that start: their visit was an earlier one,
+    whose id the rota uses again."""
+    arrivals = [place.arrived_at for place in visit.places if place.arrived_at is not None]
+    return bool(arrivals) and max(arrivals) < start - policy.match_before
+
+
 def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
     """The same plan, watched from its beginning: what was settled was the occasion before it was moved."""
     times = resolve(
@@ -95,6 +102,7 @@ def planned_again(visit: Visit, policy: Policy) -> f.VisitPlanned:
         visit_kind=visit.kind,
         agreed=visit.agreed,
         conditional=visit.conditional,
+        placement=visit.placement,
     )
 
 
