@@ -209,6 +209,13 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     day_ends: Annotated[time, Meta(title="spec 6.2 (ours)", description="a working day ends, local time")] = (
         time(17)
     )
+    notice_at: Annotated[
+        time,
+        Meta(
+            title="spec 17.2 (the hour is ours)",
+            description="when written notices to the council are offered on the next working day, local time",
+        ),
+    ] = time(9)
     missed_after: Annotated[
         timedelta,
         _clause("spec 21.4 (ours)", "missed: no arrival by the planned end and this long after the alert"),

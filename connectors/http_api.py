@@ -84,6 +84,11 @@ from monitor.core.inputs import REFERRAL_OUTCOMES
 Handlers = Mapping[tuple[str, str], Callable[[web.Request], Awaitable[web.StreamResponse]]]
 _log = structlog.get_logger("callwatch.http")
 
+_MANAGERS = {
+    "check": "answer the manager's check",
+    "send_notice": "send the written notice",
+    "no_notice": "say that no written notice is sent",
+}
 _BY_HAND = frozenset({"office", "on_call", "manager"})
 """Entered by a person of the office: never electronic (spec 21.3)."""
 _NO_BODY = b""
@@ -537,8 +542,17 @@ class _Api:
             raise ApiProblem(
                 400, "wrong_type", "expected open: those that wait for the manager's check", "check"
             )
-        desk = request.match_info["desk"]
-        found = await self._desks.alerts(desk, only_open, unchecked=check is not None)
+        notice = request.query.get("notice")
+        if notice not in (None, "open"):
+            raise ApiProblem(
+                400, "wrong_type", "expected open: those whose written notice to the council waits", "notice"
+            )
+        found = await self._desks.alerts(
+            request.match_info["desk"],
+            only_open,
+            unchecked=check is not None,
+            unwritten=notice is not None,
+        )
         return as_json({"alerts": found})
 
     async def get_alert(self, request: web.Request) -> web.Response:
@@ -575,8 +589,8 @@ class _Api:
         if not action.by.strip():
             raise ApiProblem(400, "missing", "expected the id of the person who did it", "by")
         is_oneself(request[CREDENTIAL], action.by)
-        if action.action == "check" and presented(request) and request[CREDENTIAL].role != "manager":
-            raise ApiProblem(403, "role", "only a manager's credential may answer the manager's check")
+        if action.action in _MANAGERS and presented(request) and request[CREDENTIAL].role != "manager":
+            raise ApiProblem(403, "role", f"only a manager's credential may {_MANAGERS[action.action]}")
         for name in ("at", "next_at", "start", "end"):
             moment = getattr(action, name)
             if moment is not None and moment.tzinfo is None:

@@ -614,6 +614,8 @@ class ActionIn(Struct, frozen=True, kw_only=True):
         "close",
         "check",
         "confirm_home",
+        "send_notice",
+        "no_notice",
     ]
     by: str
     at: datetime | None = None
@@ -835,7 +837,9 @@ class Desks(Protocol):
     async def visits(self, desk: str, day: date | None) -> list[VisitView]:
         """Visits whose local day is `day` (today)."""
 
-    async def alerts(self, desk: str, only_open: bool, *, unchecked: bool = False) -> list[AlertView]:
+    async def alerts(
+        self, desk: str, only_open: bool, *, unchecked: bool = False, unwritten: bool = False
+    ) -> list[AlertView]:
         """Alerts, newest first."""
 
     async def alert(self, desk: str, alert_id: str) -> AlertView | None:

@@ -427,6 +427,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
                 ("spoken", "rung at 11.45am, 11.55am, 12.05pm: NOT ANSWERED", 200),
                 ("rung", "11.45am, 11.55am, 12.05pm", 80),
                 ("mailed", "11.45am", 40),
+                ("later", "1.20pm", 40),
                 ("desk", "Emergency Duty Team", 60),
                 ("ending", "seen by Christopher at 11.45am", 80),
                 ("record", "a1b2c3", 40),

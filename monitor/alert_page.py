@@ -119,6 +119,15 @@ class Page:
         except (KeyError, ValueError):
             return None  # words that cannot be filled in: the page goes on without them
 
+    def notice(self) -> str | None:
+        """The written notice of 17.2 while it waits for a manager; None where none does."""
+        if self._alert.notice is None or not self._alert.notice.waits:
+            return None
+        try:
+            return self._shell.words().notice(self._alert, self._now)
+        except (KeyError, ValueError):
+            return None  # words that cannot be filled in: the page goes on without them
+
     def _on_duty(self) -> str:
         on_duty = listed(self._state.values.duty, self._now, self._state.calendar)
         return on_duty[0].person if on_duty else ""

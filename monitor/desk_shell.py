@@ -120,6 +120,9 @@ FIRST = {
     "not_conditional": "this visit waits for nobody to come home",
     "already_confirmed": "somebody has confirmed that already",
     "already_checked": "it has been checked already",
+    "no_notice_owed": "no written notice to the council is owed for this alert",
+    "already_answered": "somebody has sent the notice already, or said that it is not sent",
+    "died": "it is recorded that this person has died: nothing more is sent about them by itself",
     "package_waits": "the package waits for a decision: it ends with that, and not before",
     "not_open": "nobody is waited for any more: there is no time left to agree",
 }

@@ -10,7 +10,7 @@ from escalation.track import Track
 from monitor.core.alerts import CHECK_OUT_WORDS
 from monitor.core.causes import is_incident, round_of
 from monitor.core.signals import signal_of, silent_workers
-from monitor.core.state import Absence, Alert, Check, Message, Place, State, Visit
+from monitor.core.state import Absence, Alert, Check, Message, Notice, Place, State, Visit
 from monitor.core.views import (
     AbsenceView,
     AlertView,
@@ -24,6 +24,7 @@ from monitor.core.views import (
     DarkView,
     DeathView,
     LineView,
+    NoticeView,
     PlaceView,
     RecordingView,
     Signal,
@@ -101,11 +102,16 @@ class Reads:
 
     # --- alerts ---
 
-    def alerts(self, now: datetime, *, only_open: bool, unchecked: bool = False) -> list[AlertView]:
-        """Newest first. `unchecked`: only those that wait for the manager's check."""
+    def alerts(
+        self, now: datetime, *, only_open: bool, unchecked: bool = False, unwritten: bool = False
+    ) -> list[AlertView]:
+        """Newest first. `unchecked`: only those that wait for the manager's check; `unwritten`: only those of which the
+        written notice to the council waits."""
         found = [a for a in self._state.values.alerts.values() if not only_open or a.state != "ended"]
         if unchecked:
             found = [alert for alert in found if alert.ref in self._state.unchecked]
+        if unwritten:
+            found = [alert for alert in found if alert.ref in self._state.unwritten]
         return [self.alert(alert, now) for alert in sorted(found, key=lambda a: a.opened_at, reverse=True)]
 
     def alert(self, alert: Alert, now: datetime) -> AlertView:
@@ -142,6 +148,7 @@ class Reads:
             visits=self._round(alert, now),
             incident=alert.incident,
             check=self.check(alert.check) if alert.check is not None else None,
+            notice=self.notice(alert.notice) if alert.notice is not None else None,
             recordings=tuple(
                 RecordingView(at=one.at, came=one.came, seconds=one.seconds) for one in alert.recordings
             ),
@@ -164,6 +171,27 @@ class Reads:
             safeguarding=check.safeguarding,
             serious_incident=check.serious_incident,
         )
+
+    def notice(self, notice: Notice) -> NoticeView:
+        """The written notice of 17.2 of an alert."""
+        out, messages = self._directory.outside, self._state.values.messages
+        calls = [messages[key] for key in notice.calls if key in messages]
+        mail = messages.get(notice.message or "")
+        return NoticeView(
+            desk=out(notice.desk),
+            calls=tuple(call.attempted_at or call.intended_at for call in calls),
+            offer_at=notice.offer_at,
+            due_at=notice.due_at,
+            by=out(notice.by) if notice.by else None,
+            at=notice.at,
+            sent=notice.sent,
+            result=mail.result if mail is not None else None,
+        )
+
+    def unwritten(self) -> list[Alert]:
+        """Those of which the written notice waits, the first due first."""
+        found = [self._state.values.alerts[ref] for ref in self._state.unwritten]
+        return sorted(found, key=lambda a: (a.notice.due_at if a.notice else a.opened_at, a.ref))
 
     def unchecked(self) -> list[Alert]:
         """Those that wait for the manager's check, the first due first."""
@@ -348,6 +376,7 @@ class Reads:
             broker=broker,
             telephones=telephones,
             checks=tuple(self.board_alert(alert, now) for alert in self.unchecked()),
+            notices=tuple(self.board_alert(alert, now) for alert in self.unwritten()),
             away=self.board_away(),
             referrals=None if values.placing else sum(one.waits for one in values.referrals.values()),
             **self._weather(now),

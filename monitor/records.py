@@ -273,6 +273,12 @@ class Teller:
                     "safeguarding": body.safeguarding,
                     "serious_incident": body.serious_incident,
                 }
+            case f.NoticeWanted():
+                return {"who": self.who(body.desk), "tries": len(body.calls), "next_at": body.notice_by}
+            case f.NoticeAnswered():
+                return {"who": self.who(body.by), "result": "sent" if body.sent else "not_sent"}
+            case f.NoticeReturned():
+                return {"result": "failed", "next_at": body.offer_at}
             case f.AlertEnded():
                 return {"result": body.reason, "by": self.who(body.by), "reason": body.outcome}
             case f.TrackMoved():

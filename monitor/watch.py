@@ -525,10 +525,15 @@ class Watch:
         await shell.engine.durable()
         return found
 
-    async def alerts(self, desk: str, only_open: bool, *, unchecked: bool = False) -> list[AlertView]:
-        """Alerts, newest first. `unchecked`: only those that wait for the manager's check."""
+    async def alerts(
+        self, desk: str, only_open: bool, *, unchecked: bool = False, unwritten: bool = False
+    ) -> list[AlertView]:
+        """Alerts, newest first. `unchecked`: only those that wait for the manager's check; `unwritten`: only those of
+        which the written notice to the council waits."""
         shell = self._shell(desk)
-        found = shell.reads.alerts(self._clock.now(), only_open=only_open, unchecked=unchecked)
+        found = shell.reads.alerts(
+            self._clock.now(), only_open=only_open, unchecked=unchecked, unwritten=unwritten
+        )
         await shell.engine.durable()
         return found
 
@@ -615,6 +620,7 @@ class Watch:
             telephones=telephones,
             candidates=candidates,
             script=page.script(reader) if page is not None else None,
+            notice=page.notice() if page is not None else None,
             round=() if gone else reads.round(alert, self._clock.now()),
         )
 

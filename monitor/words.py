@@ -31,7 +31,7 @@ from escalation.wording import (
     text_time,
 )
 from monitor import hour_words
-from monitor.core import referrals
+from monitor.core import referrals, written_notice
 from monitor.core.alerts import CANNOT, SPEAK_OF_ABOUT
 from monitor.core.answerphone import newest_words
 from monitor.core.causes import is_incident, round_of
@@ -97,6 +97,8 @@ OF_BOARD = frozenset({"OC-185", FIRST_VISIT})
 """Words about a visit with the way to the board."""
 OF_CHECKS = frozenset({"OC-180"})
 """Words about all alerts that wait for the manager's check."""
+OF_NOTICES = frozenset({written_notice.WORDS, written_notice.FAILED})
+"""Words about written notices to a council."""
 
 
 OF_REFERRAL = referrals.QUESTIONS | {referrals.LAPSED, referrals.ANSWERED}
@@ -184,6 +186,11 @@ class Words:
         """What our person reads to the duty officer (wording.md CO-1). `person`: who reads it."""
         values = self._about(alert, self._visit(alert, None), now) | self._council.values(alert, now)
         return render_page(self._wording, "CO-1", values | {"staff": self._directory.name(person)})
+
+    def notice(self, alert: Alert, now: datetime) -> str:
+        """The written notice of 17.2 as it would go out now, its subject first (wording.md CO-5)."""
+        values = self._about(alert, self._visit(alert, None), now) | self._council.values(alert, now)
+        return render_mail(self._wording, written_notice.NOTICE, values | self._council.notice(alert, now))
 
     def say_back(self, said: SayBack, template: str, alert: Alert | None, now: datetime) -> str:
         """An automatic reply. `template`: the words that are true now, which may not be those first meant."""
@@ -368,6 +375,8 @@ class Words:
             values |= self._for_service_user(message, visit)
         elif audience == "council" and alert is not None:
             values |= self._council.values(alert, now)
+            if message.template == written_notice.NOTICE:
+                values |= self._council.notice(alert, now)
         elif audience == "staff" and message.at is not None:
             values["until"] = text_time(self._state.calendar.local(message.at))
         if audience != "staff":
@@ -385,6 +394,8 @@ class Words:
             values["why"] = hour_words.why(self._wording, alert, hour_words.standing(alert, visit, now), now)
         if message.template in OF_CHECKS:
             values |= self._unchecked()
+        if message.template in OF_NOTICES:
+            values |= self._unwritten(message)
         if message.template in OF_BOARD and self._office.public_url:
             values["link"] = f"{self._office.public_url}/board/{self._office.desk}"
         if message.template == FIRST_VISIT and visit is not None:
@@ -458,6 +469,11 @@ class Words:
             "day": f"{min(days):%A}" if days else "",
             "link": board,
         }
+
+    def _unwritten(self, message: Message) -> dict[str, str]:
+        """How many written notices wait as this leaves, and of whom it speaks, if of one."""
+        board = f"{self._office.public_url}/board/{self._office.desk}" if self._office.public_url else ""
+        return {"n": str(len(self._state.unwritten)), "link": board} | self._person(message.about)
 
     def _spoken_of(self, message: Message, visit: Visit | None) -> dict[str, str]:
         """Of whom it speaks without an alert: who is away or back, or has died, with who recorded that."""

@@ -78,6 +78,28 @@ class CouncilWords:
             "alone": self._alone(person),
         }
 
+    def notice(self, alert: Alert, now: datetime) -> dict[str, str]:
+        """What the written notice of 17.2 says beside that: the calls that nobody answered, by their desks, on the day
+        of the first of them; when somebody was spoken to after all; and how our own procedure has gone on."""
+        owed = alert.notice
+        found = [self._state.values.messages.get(key) for key in (owed.calls if owed is not None else ())]
+        calls = [message for message in found if message is not None]
+        if not calls:
+            return {"later": ""}
+        desks = dict.fromkeys(self._directory.outside(message.person) for message in calls)
+        first = self._state.calendar.local(calls[0].attempted_at or calls[0].intended_at)
+        later = self._spoken_at(alert)
+        over, visit = alert.state == "ended", self._state.values.visits.get(alert.visit or "")
+        return {
+            "date": f"{first:%A} {first.day} {first:%B %Y}",
+            "desk": " and ".join(desks),
+            "rung": ", ".join(self._clock(m.attempted_at or m.intended_at) for m in calls),
+            "later": self._clock(later) if later is not None else "",
+            "sending": self._ending(alert, now)
+            if over
+            else self._sending(alert, standing(alert, visit, now)),
+        }
+
     def told(self, alert: Alert) -> str:
         """Whether the council was spoken to, for the registered manager."""
         at = self._spoken_at(alert)

@@ -544,7 +544,7 @@ def _as_action(pressed: Action) -> ActionIn:
     """The contract's action. Raises ApiProblem(400): this page has no such button, or a field was left empty."""
     by, note, fields = pressed.by, pressed.note, pressed.fields
     match pressed.action:
-        case "take" | "spoke_service_user" | "told_council" | "confirm_home":
+        case "take" | "spoke_service_user" | "told_council" | "confirm_home" | "send_notice":
             return ActionIn(action=pressed.action, by=by, note=note)
         case "take_over":
             return ActionIn(action="hand_over", by=by, note=note, to=by)
@@ -566,6 +566,12 @@ def _as_action(pressed: Action) -> ActionIn:
         case "close" if pressed.reason in words.CLOSE_REASONS:
             return ActionIn(
                 action="close", by=by, note=note, reason=pressed.reason, raised_by=pressed.raised_by
+            )
+        case "no_notice" if note:
+            return ActionIn(action="no_notice", by=by, note=note)
+        case "no_notice":
+            raise ApiProblem(
+                400, "missing", "write into the note why it is not sent, then press again", "note"
             )
         case "note":
             raise ApiProblem(400, "missing", "the note is empty: write it, then press again", "note")

@@ -433,6 +433,9 @@ EVENTS: dict[str, str] = {
     "HomeConfirmed": "Home confirmed",
     "CheckWanted": "Manager's check wanted",
     "CheckRecorded": "Manager's check",
+    "NoticeWanted": "Written notice to the council (17.2) owed",
+    "NoticeAnswered": "Written notice to the council (17.2)",
+    "NoticeReturned": "Written notice to the council could not be mailed",
 }
 UNSHOWN = frozenset({"MessageAccepted", "MessageChased", "AlertClosed"})
 """Steps between us and the network, which tell a person nothing."""
@@ -451,6 +454,8 @@ ACTIONS = {
     "close": "Recorded the outcome",
     "check": "Checked it, and wrote",
     "confirm_home": "Confirmed that they are home",
+    "send_notice": "Sent the written notice to the council",
+    "no_notice": "Said that no written notice is sent",
 }
 ANSWERS = {
     "there": "is there",
@@ -613,6 +618,8 @@ TRIED = {
     "close": "record the outcome",
     "check": "answer the manager's check",
     "confirm_home": "confirm that they are home",
+    "send_notice": "send the written notice to the council",
+    "no_notice": "say that no written notice is sent",
 }
 
 

@@ -124,16 +124,14 @@ def on_deadline(work: Work, due_at: datetime) -> None:
         reminded = f.ChecksReminded(waiting=waiting, told=0, next_at=morning, reason=NIGHT)
         work.emit(CHECKS, reminded, due_at=due_at)
         return
-    recipients = _recipients(work)
+    told = recipients(work)
     again = next_day(work.now, policy.day_ends, calendar) if by_day else work.now + policy.check_within
     work.emit(
         CHECKS,
-        f.ChecksReminded(
-            waiting=waiting, told=len(recipients), next_at=again, reason="" if recipients else NOBODY
-        ),
+        f.ChecksReminded(waiting=waiting, told=len(told), next_at=again, reason="" if told else NOBODY),
         due_at=due_at,
     )
-    for person in recipients:
+    for person in told:
         notices.text(work, person, WORDS, count=waiting)
 
 
@@ -148,8 +146,8 @@ def _morning(now: datetime, ends: time, calendar: Calendar) -> datetime:
     return today if today > now else next_day(now, ends, calendar)
 
 
-def _recipients(work: Work) -> list[str]:
-    """Each manager who takes texts; where none does, the first on duty who does."""
+def recipients(work: Work) -> list[str]:
+    """Each manager who takes texts; where none does, the first on duty who does. Empty: nobody can be told."""
     found = [person for person in managers(work) if person_for(work, person, None).text_line() is not None]
     on_duty = notices.on_duty(work, None) if not found else None
     return found if on_duty is None else [on_duty.ref]

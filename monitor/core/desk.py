@@ -42,6 +42,7 @@ from monitor.core import (
     steering,
     visits,
     weather_desk,
+    written_notice,
 )
 from monitor.core import facts as f
 from monitor.core.asking import eta, missing_workers
@@ -85,7 +86,7 @@ from monitor.core.inputs import (
 )
 from monitor.core.placing import after
 from monitor.core.placing import desk as placing
-from monitor.core.state import AWAY, CHECKS, DUTY, REPLAN, ROTA, STAFF_CHANGES, Alert, State
+from monitor.core.state import AWAY, CHECKS, DUTY, NOTICES, REPLAN, ROTA, STAFF_CHANGES, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
@@ -98,7 +99,7 @@ def decide(state: State, seen: Input, ctx: Ctx) -> Decision:
     """What follows from this input, as facts. Raises only on a programmer's error."""
     work = Work(state, ctx)
     decision = procedure.follow(work, _DECIDE[type(seen)](work, seen))
-    return checks.follow(work, duty.follow(work, decision))
+    return written_notice.follow(work, checks.follow(work, duty.follow(work, decision)))
 
 
 def next_deadline(state: State) -> datetime | None:
@@ -133,6 +134,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         checks.on_deadline(work, seen.due_at)
     elif (device := work.state.values.devices.get(subject)) is not None:
         phones.on_deadline(work, device)
+    elif subject == NOTICES:
+        written_notice.on_deadline(work, seen.due_at)
     elif subject == DUTY:
         duty.on_deadline(work, seen.due_at)
     elif subject == AWAY:
@@ -252,11 +255,15 @@ def _day(work: Work, seen: DayRolled) -> Decision:
 # --- what people do on a page or through the API ---
 
 
+AFTER_THE_END = frozenset({"note", "check", "send_notice", "no_notice"})
+"""What can be done about an alert that is over."""
+
+
 def _action(work: Work, seen: ActionTaken) -> Decision:
     alert = work.alert(seen.alert)
     if alert is None:
         return Decision(refusal=Refusal(code="not_found"))
-    if alert.state == "ended" and seen.action not in ("note", "check"):
+    if alert.state == "ended" and seen.action not in AFTER_THE_END:
         return Decision(
             refusal=Refusal(code="already_ended", detail={"by": alert.taken_by, "at": alert.ended_at})
         )
@@ -510,6 +517,15 @@ def _check(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     return None
 
 
+def _written_notice(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
+    """The written notice of 17.2 goes, or does not."""
+    refusal = written_notice.refused(work, alert, seen)
+    if refusal is None:
+        _recorded(work, alert, seen)
+        written_notice.answer(work, alert, seen)
+    return refusal
+
+
 def _confirm_home(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """Somebody has heard that the person is home: the alert ends, and the visit's clock begins (4.6.4)."""
     visit = work.visit(alert.visit)
@@ -536,6 +552,8 @@ _ACTIONS: dict[str, Callable[[Work, Alert, ActionTaken], Refusal | None]] = {
     "agree_change": _agree_change,
     "close": _close,
     "check": _check,
+    "send_notice": _written_notice,
+    "no_notice": _written_notice,
     "confirm_home": _confirm_home,
 }
 

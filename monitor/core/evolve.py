@@ -34,6 +34,7 @@ from monitor.core.state import (
     DAYS_KEPT,
     DEVICE_MEMORY,
     DUTY,
+    NOTICES,
     REPLAN,
     REVIEW_PASSED,
     ROTA,
@@ -51,6 +52,7 @@ from monitor.core.state import (
     Held,
     Leaving,
     Message,
+    Notice,
     Place,
     Practice,
     Pressed,
@@ -141,6 +143,9 @@ ALERT_FACTS: frozenset[type] = frozenset(
         f.AlertEnded,
         f.CheckWanted,
         f.CheckRecorded,
+        f.NoticeWanted,
+        f.NoticeAnswered,
+        f.NoticeReturned,
         f.AlertClosed,
         f.LineWaits,
         f.LinesJoined,
@@ -473,6 +478,10 @@ OF_CHECK: frozenset[type] = frozenset((f.CheckWanted, f.CheckRecorded))
 """The facts that say whether the manager's check of it waits."""
 
 
+OF_NOTICE: frozenset[type] = frozenset((f.NoticeWanted, f.NoticeAnswered, f.NoticeReturned))
+"""The facts that say whether its written notice to the council waits."""
+
+
 ON_SHELF: frozenset[type] = frozenset((f.AlertRaised, f.AlertEnded, f.AlertGathered))
 """The facts that say among which of the open alerts it stands."""
 
@@ -494,6 +503,8 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
         state.index_alert(new, old)
     if kind in OF_CHECK:
         state.index_check(new)
+    if kind in OF_NOTICE:
+        state.index_notice(new)
     if kind is f.AlertRaised and new.reason == REVIEW_PASSED:
         _note_review_told(state, new)
     if kind is f.AlertRaised and new.kind == "rota":
@@ -542,6 +553,11 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
             return structs.replace(alert, check=Check(reasons=body.reasons, due_at=body.check_by))
         case f.CheckRecorded():
             return _checked_by(alert, fact, body, policy_of(fact.policy).closes_after)
+        case f.NoticeWanted():
+            owed = Notice(desk=body.desk, calls=body.calls, offer_at=body.offer_at, due_at=body.notice_by)
+            return structs.replace(alert, notice=owed)
+        case f.NoticeAnswered() | f.NoticeReturned():
+            return _noticed(alert, fact, body, policy_of(fact.policy).closes_after)
         case f.LineWaits() | f.LinesJoined() | f.LineLeft():
             return structs.replace(alert, lines=_lines(alert, fact, body))
         case f.ReplacementAccepted():
@@ -582,6 +598,21 @@ def _checked_by(alert: Alert, fact: Draft, body: f.CheckRecorded, closes_after: 
         serious_incident=body.serious_incident,
     )
     return structs.replace(alert, check=answered, closes_at=fact.at + closes_after)
+
+
+def _noticed(
+    alert: Alert, fact: Draft, body: f.NoticeAnswered | f.NoticeReturned, closes_after: timedelta
+) -> Alert:
+    """Answered: it stays as long as one that has just ended. What could not be mailed waits again."""
+    notice = alert.notice
+    if notice is None:
+        return alert
+    if isinstance(body, f.NoticeReturned):
+        back = structs.replace(notice, by=None, at=None, sent=False, offer_at=body.offer_at)
+        return structs.replace(alert, notice=back)
+    told = structs.replace(notice, by=body.by, at=fact.at, sent=body.sent, message=body.message)
+    closes_at = fact.at + closes_after if alert.state == "ended" else alert.closes_at
+    return structs.replace(alert, notice=told, closes_at=closes_at)
 
 
 def _recorded(alert: Alert, fact: Draft, body: f.AnswerphoneEnded) -> tuple[Recording, ...]:
@@ -762,6 +793,7 @@ def _forget_alert(state: State, alert: Alert, fact: Happened) -> None:
     state.moved(alert.ref)
     state.index_alert(None, alert)
     state.unchecked.pop(alert.ref, None)
+    state.unwritten.pop(alert.ref, None)
     for key in alert.messages:
         _close_question(state, key, fact)
         if state.values.messages.pop(key, None) is not None:
@@ -1059,6 +1091,9 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
         case f.ChecksReminded() as body:
             values.checks_next_at = body.next_at
             state.moved(CHECKS)
+        case f.NoticesReminded() as body:
+            values.notices_next_at = body.next_at
+            state.moved(NOTICES)
         case f.StaffChangesTold() as body:
             values.changes_told = body.day
             state.moved(STAFF_CHANGES)

@@ -451,6 +451,41 @@ class ChecksReminded(FactBody, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class NoticeWanted(FactBody, frozen=True, kw_only=True):
+    """Calls to a council about the alert were not answered: the written notice of 17.2 is owed to it until `notice_by`,
+    and a manager is offered it from `offer_at` on. `calls` are the keys of those calls."""
+
+    desk: str
+    calls: tuple[str, ...]
+    offer_at: datetime
+    notice_by: datetime
+
+
+class NoticeAnswered(FactBody, frozen=True, kw_only=True):
+    """A manager sent it, in this message; or said that it is not sent (why stands beside the action, as evidence)."""
+
+    by: str
+    sent: bool
+    message: str | None = None
+
+
+class NoticeReturned(FactBody, frozen=True, kw_only=True):
+    """It could not be mailed, and waits again."""
+
+    message: str
+    offer_at: datetime
+
+
+class NoticesReminded(FactBody, frozen=True, kw_only=True):
+    """So many written notices wait for a manager: `told` of them, or who stood in for them, were texted. The desk asks
+    again at `next_at`."""
+
+    waiting: int
+    told: int
+    next_at: datetime
+    reason: str = ""
+
+
 class StaffChangesTold(FactBody, frozen=True, kw_only=True):
     """About the visits of `day` the service users were told who comes whom they do not know (spec 7.10): so many
     messages. `reason` `while_down`: it was too late for that."""
@@ -980,6 +1015,10 @@ AnyBody = (
     | CheckWanted
     | CheckRecorded
     | ChecksReminded
+    | NoticeWanted
+    | NoticeAnswered
+    | NoticeReturned
+    | NoticesReminded
     | StaffChangesTold
     | StaffChangesChecked
     | AlertClosed

@@ -415,6 +415,8 @@ class ActionTaken(Struct, frozen=True, kw_only=True):
         "close",
         "check",
         "confirm_home",
+        "send_notice",
+        "no_notice",
     ]
     by: str
     at: datetime

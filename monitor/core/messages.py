@@ -29,6 +29,7 @@ from monitor.core import (
     replacing,
     staff_changes,
     weather_desk,
+    written_notice,
 )
 from monitor.core import facts as f
 from monitor.core.alerts import (
@@ -230,7 +231,7 @@ def pointless(work: Work, message: Message) -> str | None:
         return staff_changes.pointless(work, message)
     if message.template == homes.ASKS:
         return homes.pointless(work, message)
-    if alert is None or message.purpose == "stand_down":
+    if alert is None or message.purpose == "stand_down" or message.template == written_notice.NOTICE:
         return None
     if message.purpose == "notice":
         # what was said about it before its end is of no use after it; OC-72, said at the end, is
@@ -304,6 +305,7 @@ def _settle(work: Work, message: Message, result: Result, reason: str = "") -> N
         weather_desk.on_settled(work, message, result)
     if message.purpose == "package":
         telling.on_settled(work, message, result)
+    written_notice.on_settled(work, message, result)
     procedure.on_settled(work, message, result)
     leaving.on_settled(work, message, result)
 

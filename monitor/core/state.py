@@ -297,6 +297,25 @@ class Check(Struct, frozen=True, kw_only=True, gc=False):
         return self.by is None
 
 
+class Notice(Struct, frozen=True, kw_only=True, gc=False):
+    """The written notice of 17.2 that is owed to a council for an alert; `by` None: nobody has said whether it goes."""
+
+    desk: str
+    calls: tuple[str, ...]
+    offer_at: datetime
+    due_at: datetime
+    by: str | None = None
+    at: datetime | None = None
+    sent: bool = False
+    message: str | None = None
+    """The mail in which it was sent last."""
+
+    @property
+    def waits(self) -> bool:
+        """Nobody has answered it yet."""
+        return self.by is None
+
+
 class Recording(Struct, frozen=True, kw_only=True, gc=False):
     """What came of an answerphone. `recording`: the id of the evidence that says which recording it is."""
 
@@ -346,6 +365,7 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     council: Council | None = None
     pressed: tuple[Pressed, ...] = ()
     check: Check | None = None
+    notice: Notice | None = None
     answerphone: str | None = None
     """A caller is leaving a message, or nothing was heard of it yet: the id of the evidence that says in which call, or
     ""."""
@@ -614,6 +634,8 @@ class Values(Struct, kw_only=True):
     """Hand-overs of the duty list after this moment are still to come."""
     checks_next_at: datetime | None = None
     """When unanswered checks of managers are told of again."""
+    notices_next_at: datetime | None = None
+    """When written notices that wait are told of again."""
     absences: dict[str, Absence] = {}
     away_alarmed_at: datetime | None = None
     """When it was last an alarm that nobody had answered for those away."""
@@ -654,6 +676,8 @@ class State:
         """Open alerts: by the incident to which they belong, else by their kind."""
         self.unchecked: Refs = {}
         """Ended alerts that wait for the manager's check."""
+        self.unwritten: Refs = {}
+        """Alerts of which the written notice to the council waits for a manager."""
         self._rounds: dict[str, Round] = {}
         """By care worker: made when somebody asks, forgotten when a visit of theirs changes."""
         self.frozen: dict[str, str] = {}
@@ -673,6 +697,7 @@ class State:
         for alert in self.values.alerts.values():
             self.index_alert(alert, None)
             self.index_check(alert)
+            self.index_notice(alert)
         self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
         self._moved |= dict.fromkeys(self.values.devices)
         self._moved |= dict.fromkeys(self.values.weathers)
@@ -801,6 +826,14 @@ class State:
             self.unchecked.pop(alert.ref, None)
         self._moved[CHECKS] = None
 
+    def index_notice(self, alert: Alert) -> None:
+        """Find it while its written notice waits for a manager."""
+        if alert.notice is not None and alert.notice.waits:
+            self.unwritten[alert.ref] = None
+        else:
+            self.unwritten.pop(alert.ref, None)
+        self._moved[NOTICES] = None
+
     def keep_share(self, share: Share) -> None:
         """A line of the ledger, new or changed."""
         self.values.ledger[share.key] = share
@@ -875,6 +908,8 @@ class State:
             at = self._checks_deadline()
         elif (device := values.devices.get(subject)) is not None:
             at = device.look_at
+        elif subject == NOTICES:
+            at = self._notices_deadline()
         elif subject == DUTY:
             at = self._duty_deadline()
         elif subject == STAFF_CHANGES:
@@ -908,6 +943,12 @@ class State:
         """When the first unanswered check is due, or when all of them are told of again."""
         alerts, again = self.values.alerts, self.values.checks_next_at
         first = min((c.due_at for ref in self.unchecked if (c := alerts[ref].check)), default=None)
+        return first if first is None or again is None else max(first, again)
+
+    def _notices_deadline(self) -> datetime | None:
+        """When the first written notice that waits is offered, or when all of them are told of again."""
+        alerts, again = self.values.alerts, self.values.notices_next_at
+        first = min((one.offer_at for ref in self.unwritten if (one := alerts[ref].notice)), default=None)
         return first if first is None or again is None else max(first, again)
 
     def next_asked(self) -> Asked | None:
@@ -1026,9 +1067,11 @@ DUTY = "duty"
 REPLAN = "replan"
 """The subject under which the desk goes on to plan its visits anew after a policy change."""
 CHECKS = "checks"
+"""The subject under which the desk asks about its managers' checks as a whole: thirty are told of in one text."""
+NOTICES = "notices"
+"""The subject under which the desk asks about its written notices to a council as a whole."""
 STAFF_CHANGES = "staff_changes"
 """The subject under which the desk asks about another care worker than the regular ones, once a day."""
-"""The subject under which the desk asks about its managers' checks as a whole: thirty are told of in one text."""
 ROTA_OLD = "rota_old"
 """Reason of the alarm that no rota was uploaded for `rota_old_after`."""
 
@@ -1124,9 +1167,12 @@ def check_out_due(visit: Visit, place: Place) -> datetime | None:
 
 
 def alert_deadline(alert: Alert) -> datetime | None:
-    """The earliest next moment of its tracks; an ended one only waits to leave the state, once it was checked."""
+    """The earliest next moment of its tracks; an ended one only waits to leave the state, once it was checked and its
+    written notice answered."""
     if alert.state == "ended":
-        return alert.closes_at if alert.check is None or not alert.check.waits else None
+        unchecked = alert.check is not None and alert.check.waits
+        unwritten = alert.notice is not None and alert.notice.waits
+        return None if unchecked or unwritten else alert.closes_at
     moments = [track.next_at for track in alert.tracks if track.next_at is not None]
     if alert.council is not None and alert.council.next_at is not None:
         moments.append(alert.council.next_at)

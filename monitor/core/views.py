@@ -200,6 +200,21 @@ class CheckView(Struct, frozen=True, kw_only=True):
     serious_incident: bool | None = None
 
 
+class NoticeView(Struct, frozen=True, kw_only=True):
+    """The written notice of 17.2 that an alert owes the council. `by` is null while no manager has answered it; of one
+    that was sent, `result` says what became of the mail."""
+
+    desk: str
+    calls: tuple[datetime, ...]
+    """When the council was rung in vain."""
+    offer_at: datetime
+    due_at: datetime
+    by: str | None = None
+    at: datetime | None = None
+    sent: bool = False
+    result: Result | None = None
+
+
 class AbsenceView(Struct, frozen=True, kw_only=True):
     """An absence as `…/absences` shows it. It counts while its `state` is `confirmed`; until then the visits stand."""
 
@@ -390,6 +405,8 @@ class AlertView(Struct, frozen=True, kw_only=True):
     """The incident of its cause, for which staff are summoned in its place."""
     check: CheckView | None = None
     """Of an ended alert that needs the manager's check."""
+    notice: NoticeView | None = None
+    """Of an alert about which a council did not answer: the written notice of 17.2."""
     recordings: tuple[RecordingView, ...] = ()
     """What came of the answerphone, oldest first."""
     absences: tuple[AbsenceView, ...] = ()
@@ -617,6 +634,8 @@ class AlertPage(Struct, frozen=True, kw_only=True):
     """What our person reads to the council desk (wording.md CO-1)."""
     round: tuple[BoardVisit, ...] = ()
     """Of an incident: the visits of its cause, time-critical first; when it is over, those that were late for it."""
+    notice: str | None = None
+    """The written notice of 17.2 that waits for a manager, as it would go out now (wording.md CO-5)."""
 
 
 class UnwatchedRow(Struct, frozen=True, kw_only=True):
@@ -710,6 +729,8 @@ class BoardView(Struct, frozen=True, kw_only=True):
     """Numbers to be mended by the office."""
     checks: tuple[BoardAlert, ...] = ()
     """Alerts that are over and wait for the manager's check, the first due first."""
+    notices: tuple[BoardAlert, ...] = ()
+    """Alerts of which the written notice to the council waits for a manager, the first due first."""
     away: tuple[BoardAbsence, ...] = ()
     """Who is away, those first about whom somebody must say something."""
     referrals: int | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import structs
 
 from config.placing import PLACEMENT_KINDS
-from config.policy import Contract
+from config.policy import Contract, CouncilDesk
 from escalation.people import LineView, PersonView
 from escalation.replies import QUESTIONS
 from monitor.core.inputs import (
@@ -109,6 +109,7 @@ OPS = (
     "kin",
     "weather",
     "referral",
+    "council",
 )
 
 
@@ -273,7 +274,7 @@ def _policy(desk: Desk, a: int, b: int, c: int) -> None:
         PolicyLoaded(
             policy=policy,
             duty=DUTY,
-            council_desks=(),
+            council_desks=() if c % 4 == 0 else (CouncilDesk(ref="c1", hours="otherwise"),),
             holidays=holidays,
             public=public,
             contracts=(Contract(id="lbb", policy=terms),) if a % 3 else (),
@@ -403,6 +404,35 @@ def _weather(desk: Desk, a: int, b: int, c: int) -> None:
     )
 
 
+def _council(desk: Desk, a: int, b: int, c: int) -> None:
+    """A council is rung again and again, and nobody is there; a manager writes to it, or the mail does not go."""
+    late = [one for one in desk.alerts("late_visit") if one.state != "ended"]
+    told = [one for one in late if one.council is not None and one.council.step == "trying"]
+    for alert in (told or late)[:1]:
+        desk.act("do_now", "mary", alert=alert, track="inform")
+        for _ in range(5 if b % 2 else 1):
+            desk.act("take", "paul", alert=alert)
+            _rings_council(desk, pick(("no_answer", "busy"), a))
+            desk.advance(minutes=10)
+    for ref in list(desk.state.unwritten)[: c % 2]:
+        owing = desk.state.values.alerts[ref]
+        desk.act("send_notice", "mary", alert=owing)
+        for mail in [m for m in desk.messages() if m.template == "CO-5" and m.phase == "queued"]:
+            desk.tell_turn(mail)
+            desk.tell(SendReported(key=mail.key, result="failed", reason="refused", permanent=True))
+
+
+def _rings_council(desk: Desk, result: Any) -> None:
+    """Who is rung first presses 1; the council's own telephone rings in vain."""
+    for ours in [m for m in desk.messages() if m.template == "OCV-150" and m.phase == "queued"][-1:]:
+        desk.send(ours)
+        desk.press(desk.message(ours.key), "1")
+        for theirs in [m for m in desk.messages() if m.template == "COV-2" and m.phase == "queued"]:
+            desk.send(theirs)
+            desk.deliver(theirs, result)
+        desk.deliver(ours, "completed")
+
+
 def _referral(desk: Desk, a: int, b: int, c: int) -> None:
     """A council's referral comes, or comes again; somebody deals with one, answers one, or nobody does."""
     known = sorted(desk.state.values.referrals)
@@ -461,7 +491,8 @@ def busy_day(seed: int, steps: int = 150, **desk_: Any) -> Desk:
 
 
 def tidy_up(desk: Desk) -> None:
-    """Somebody closes every alert, a manager checks those that need it a day too late, and two days go by."""
+    """Somebody closes every alert, a manager checks those that need it a day too late, writes to no council, and two
+    days go by."""
     for alert in desk.alerts():
         if alert.state != "ended":
             desk.act("close", "mary", alert=alert, reason="outcome_recorded")
@@ -469,6 +500,8 @@ def tidy_up(desk: Desk) -> None:
     for ref in list(desk.state.unchecked):
         alert = desk.state.values.alerts[ref]
         desk.act("check", "mary", alert=alert, adequate=True, safeguarding="raised", serious_incident=False)
+    for ref in list(desk.state.unwritten):
+        desk.act("no_notice", "mary", alert=desk.state.values.alerts[ref], note=NOWHERE)
     desk.advance(hours=48)
 
 

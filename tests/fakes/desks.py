@@ -453,9 +453,12 @@ class FakeDesks:
         self.asked_days.append(day)
         return self.visit_views
 
-    async def alerts(self, desk: str, only_open: bool, *, unchecked: bool = False) -> list[AlertView]:
+    async def alerts(
+        self, desk: str, only_open: bool, *, unchecked: bool = False, unwritten: bool = False
+    ) -> list[AlertView]:
         self._check_desk(desk)
         found = [one for one in self.alert_views.values() if not only_open or one.state != "ended"]
+        found = [one for one in found if not unwritten or (one.notice is not None and one.notice.by is None)]
         return [one for one in found if not unchecked or (one.check is not None and one.check.by is None)]
 
     async def alert(self, desk: str, alert_id: str) -> AlertView | None:

@@ -463,6 +463,8 @@ async def test_every_button_does_what_it_says(desks: FakeDesks, open_board: Clie
         {"action": "stop_track:reassure"},
         {"action": "do_now:locate:2026-11-23T08:05:00+00:00"},
         {"action": "close", "reason": "seen_well"},
+        {"action": "send_notice"},
+        {"action": "no_notice", "note": "they rang us back"},
     ):
         answer = await press(open_board, **form)
         assert answer.status == 303
@@ -487,6 +489,8 @@ async def test_every_button_does_what_it_says(desks: FakeDesks, open_board: Clie
         {"action": "stop_track", "track": "reassure"},
         {"action": "do_now", "track": "locate", "next_at": at},
         {"action": "close", "reason": "seen_well"},
+        {"action": "send_notice"},
+        {"action": "no_notice", "note": "they rang us back"},
     ]
 
 
@@ -497,6 +501,7 @@ async def test_every_button_does_what_it_says(desks: FakeDesks, open_board: Clie
         ({"action": "take", "by": ""}, 400),
         ({"action": "take", "by": "st-99"}, 400),
         ({"action": "note", "note": "  "}, 400),
+        ({"action": "no_notice"}, 400),
         ({"action": "note", "note": "x" * 2001}, 400),
         ({"action": "close", "reason": ""}, 400),
         ({"action": "close", "reason": "because"}, 400),

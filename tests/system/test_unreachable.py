@@ -12,6 +12,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -156,6 +157,12 @@ class World:
             return [one["body"] for one in self.phones.texts(number) if words in one["body"]]
 
         return until_sync(found, 20, what=f"a text to {number[-3:]}: {words}")[0]
+
+    def page(self) -> str:
+        """The page of the alert."""
+        url = f"{self.daemon.url}/board/{DESK}/alerts/{self.alert()['id']}"
+        with urlopen(Request(url, headers={"Accept": "text/html"}), timeout=10) as answer:
+            return str(answer.read().decode())
 
     def act(self, action: str, **more: Any) -> Any:
         path = f"/v1/desks/{DESK}/alerts/{self.alert()['id']}/actions"
@@ -325,6 +332,39 @@ def test_nobody_of_ours_has_it_and_a_desk_that_agreed_is_rung_by_the_machine(
         assert len(of_kind(w.office.facts(), "CouncilMoved", step="reached", reason="noted")) == 1
         opened = instant(w.alert()["opened_at"])
         assert (instant(desk["at"]) - opened).total_seconds() >= 4, "a third of the hour"
+
+
+def test_a_council_that_does_not_answer_is_written_to_when_a_manager_says_so(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    soon = {"replace_within": "6s", "locate_gives_up": "1h"}
+    with world(tmp_path, warm, council_desks=AGREED, overrides=soon) as w:
+        w.lay_out()
+        w.late()
+        not_reached(w)
+        for n in (1, 2, 3):
+            w.does(COUNCIL, "no-answer", n)
+        (waits,) = until_sync(lambda: w.office.get("./alerts?notice=open")["alerts"], 20, what="it is owed")
+        assert (len(waits["notice"]["calls"]), waits["notice"]["by"]) == (3, None)
+        shown = w.page()
+        assert "Send this notice to the council" in shown
+        assert "Under clause 17.2 we inform you of this in writing." in shown
+        manager = w.daemon.api("manager")
+        path = f"./alerts/{waits['id']}/actions"
+        refused = w.office.call("POST", path, {"action": "send_notice", "by": "st-1"})
+        assert (refused.status, refused.body["error"]["code"]) == (403, "role")
+        refused = manager.call("POST", path, {"action": "send_notice", "by": "st-1"})
+        assert (refused.status, refused.body["error"]["code"]) == (403, "not_manager")
+        manager.post(path, {"action": "send_notice", "by": "st-2"})
+        notice = w.mailbox.mail("Notice under 17.2")
+        assert "we rang EDT at" in notice
+        assert "and were not answered." in notice
+        assert not {"Edna", "Quillfeather"} & set(re.split(r"\W+", notice))
+        found = w.office.get(path.removesuffix("/actions"))["notice"]
+        assert (found["by"], found["sent"]) == ("st-2", True)
+        assert w.office.get("./alerts?notice=open")["alerts"] == []
+        again = manager.call("POST", path, {"action": "no_notice", "by": "st-2", "note": "too late"})
+        assert (again.status, again.body["error"]["code"]) == (409, "already_answered")
 
 
 def test_a_menu_at_the_council_tells_nobody_and_it_is_rung_again(tmp_path: Path, warm: WarmStart) -> None:
