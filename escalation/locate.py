@@ -62,9 +62,13 @@ def promised(policy: Policy, eta: datetime, reason: str = "on_my_way", round_: i
     return Move(track=_track("reached", reason, next_at=eta + eta_grace(policy), round_=round_))
 
 
-def claimed(policy: Policy, now: datetime) -> Move:
-    """They say that they are there: a check-in is waited for, and no more than that is believed."""
-    return Move(track=_track("reached", "there", next_at=now + claim_holds(policy)))
+def claimed(policy: Policy, now: datetime, since: datetime, round_: int = 0) -> Move:
+    """They say that they are there: a check-in is waited for, and no more than that is believed. Saying it again does
+    not make the wait any longer: `since` is when they said it first."""
+    until = since + claim_holds(policy)
+    if until <= now:
+        return Move(track=_track("not_reached", "not_checked_in", round_=round_))
+    return Move(track=_track("reached", "there", next_at=until))
 
 
 def cannot(round_: int = 0) -> Move:

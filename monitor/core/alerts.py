@@ -893,6 +893,22 @@ def holding(work: Work, alert: Alert, reason: str) -> Track:
     )
 
 
+def hand_to(work: Work, alert: Alert, to: str, by: str) -> None:
+    """One person of ours gives it to another, who is asked. They have it from then on, and keep it if they answer
+    within `summon_next`: a taking of which the taker knows nothing would end in silence (21.3)."""
+    take(work, alert, to, f"person:{by}")
+    if to == by:
+        return
+    tell_person(work, alert, to, "OC-2")
+    current = _alert(work, alert.ref)
+    asked = structs.replace(
+        holding(work, current, "handed_over"),
+        phase="asked_again",
+        next_at=work.now + work.policy(alert).summon_next,
+    )
+    move(work, current, Move(track=asked))
+
+
 def pass_on(work: Work, alert: Alert, by: str, reason: str) -> None:
     """Who has it, or is being summoned, cannot: the next one, at once. From anybody else it changes nothing, and
     help goes on ringing at the others."""

@@ -317,10 +317,7 @@ def _hand_over(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """To a named person, or back to the chain."""
     _recorded(work, alert, seen)
     if seen.to is not None:
-        alerts.take(work, alert, seen.to, f"person:{seen.by}")
-        if seen.to != seen.by:
-            # they are asked: a taking of which the taker knows nothing would end in silence
-            alerts.tell_person(work, alert, seen.to, "OC-2")
+        alerts.hand_to(work, alert, seen.to, seen.by)
     else:
         alerts.pass_on(work, alert, alert.taken_by or seen.by, "handed_over")
     return None

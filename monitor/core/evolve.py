@@ -298,7 +298,15 @@ def _watched_again(visit: Visit, body: f.VisitBack) -> Visit:
 
 
 def _said(visit: Visit, fact: Draft, body: f.WorkerAnswered) -> Visit:
-    said = Said(worker=body.worker, answer=body.answer, said_at=fact.at, eta_at=body.eta_at)
+    before = next((entry for entry in visit.said if entry.worker == body.worker), None)
+    claimed = before.claimed_at if before is not None and body.answer != "cannot" else None
+    said = Said(
+        worker=body.worker,
+        answer=body.answer,
+        said_at=fact.at,
+        eta_at=body.eta_at,
+        claimed_at=claimed or (fact.at if body.answer == "there" else None),
+    )
     others = tuple(entry for entry in visit.said if entry.worker != body.worker)
     return structs.replace(visit, said=(*others, said))
 

@@ -70,7 +70,7 @@ def _next(work: Work, alert: Alert, visit: Visit, sent: Sent) -> tuple[Next, dat
     missed = sent.eta_at + locate.eta_grace(policy)
     said = said_by(visit, sent.worker)
     if said is not None and said.answer == "there" and (sent.at is None or said.said_at >= sent.at):
-        return "give_up", max(missed, said.said_at + locate.claim_holds(policy))
+        return "give_up", max(missed, (said.claimed_at or said.said_at) + locate.claim_holds(policy))
     asked = _asked(work, alert, sent)
     if not asked:
         return "ask", missed

@@ -138,8 +138,9 @@ def _all_said(work: Work, alert: Alert, visit: Visit, round_: int) -> Move | Non
     said = [entry for w in missing_workers(visit) if (entry := said_by(visit, w)) is not None]
     if not said:
         return None
-    if any(entry.answer == "there" for entry in said):
-        return locate.claimed(work.policy(alert), work.now)
+    claims = [max(e.claimed_at or e.said_at, alert.opened_at) for e in said if e.answer == "there"]
+    if claims:
+        return locate.claimed(work.policy(alert), work.now, max(claims), round_)
     times = [entry.eta_at for entry in said if entry.eta_at is not None and entry.eta_at >= work.now]
     return locate.promised(work.policy(alert), min(times), round_=round_) if times else locate.cannot(round_)
 

@@ -112,6 +112,8 @@ class Said(Struct, frozen=True, kw_only=True, gc=False):
     answer: WorkerAnswer
     said_at: datetime
     eta_at: datetime | None = None
+    claimed_at: datetime | None = None
+    """When they first claimed to be there, and have not said since that they cannot; None: they have not."""
 
 
 class Sent(Struct, frozen=True, kw_only=True, gc=False):

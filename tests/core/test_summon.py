@@ -472,6 +472,21 @@ def test_handed_over_to_a_named_person_who_is_asked_and_back_to_the_chain() -> N
     assert (desk.alert().state, desk.messages("summon")[-1].person) == ("open", "olga")
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_who_is_handed_an_alert_and_says_nothing_for_five_minutes_has_it_no_longer(answers: bool) -> None:
+    desk = taken()
+    desk.act("hand_over", "olga", to="mary")
+    desk.advance(minutes=4, seconds=59)
+    assert desk.alert().taken_by == "mary"
+    question = desk.messages(person="mary")[-1]
+    if answers:
+        desk.send(question)
+        desk.text("mary", f"{question.slot}3")
+    desk.advance(seconds=1)
+    assert desk.alert().taken_by == ("mary" if answers else None)
+    assert desk.messages("summon")[-1].person == ("mary" if answers else "olga")
+
+
 def test_what_was_taken_unrecorded_is_asked_again_after_ten_minutes() -> None:
     desk = raised(NOON)
     desk.unrecorded = True
