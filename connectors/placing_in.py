@@ -130,3 +130,7 @@ class PlacementActionIn(Struct, frozen=True, kw_only=True):
     start: str | None = None
     end: str | None = None
     supervisor: bool = False
+    until: str | None = None
+    """Of `extend`: until when the winner confirms its first visit."""
+    was: str | None = None
+    """Of `extend`: the deadline that it takes the place of; left out: that of the award itself."""

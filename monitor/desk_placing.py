@@ -169,9 +169,11 @@ class Placing:
         if said.id is not None and (not 0 < len(said.id.strip()) <= 64 or said.id in PAGES):
             _bad("bad_id", "expected an id of 1 to 64 characters, other than those of our pages", "id")
         start = self._moment(said.start, "start") if said.start is not None else None
-        if start is not None and start < self._shell.now():
+        if start is not None and self._past(start):
             _bad("start_past", "expected a start that lies ahead", "start")
-        discharge = said.discharge_at
+        discharge = self._moment(said.discharge_at, "discharge_at") if said.discharge_at is not None else None
+        if discharge is not None and self._past(discharge):
+            _bad("discharge_past", "expected a discharge from hospital that lies ahead", "discharge_at")
         return PackageSaid(
             kind=_one_of(said.kind, PLACEMENT_KINDS, "kind", "unknown_kind"),
             area=area.id,
@@ -182,8 +184,12 @@ class Placing:
             time_critical=said.time_critical,
             specialisms=self._specialisms(said.specialisms),
             start=start,
-            discharge_at=self._moment(discharge, "discharge_at") if discharge is not None else None,
+            discharge_at=discharge,
         )
+
+    def _past(self, at: datetime) -> bool:
+        """By the minute: nobody means the seconds."""
+        return at < self._shell.now().replace(second=0, microsecond=0)
 
     def _area(self, name: str) -> Area:
         areas = {area.id: area for area in self._shell.state.values.areas}
@@ -336,6 +342,8 @@ class Placing:
             start=self._moment(said.start, "start", of_day=True) if said.start is not None else None,
             end=self._moment(said.end, "end", of_day=True) if said.end is not None else None,
             supervisor=said.supervisor,
+            until=self._moment(said.until, "until", of_day=True) if said.until is not None else None,
+            was=self._moment(said.was, "was", of_day=True) if said.was is not None else None,
         )
         await self._told(acted, rows, speaker)
         return await self.one(ref)

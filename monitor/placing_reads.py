@@ -1,7 +1,7 @@
 """What the API and the pages show of a council's desk, in the caller's own ids. Reads state and directory only.
 
 `own` is a provider's view. It is built out of what concerns that provider alone: whatever is added here must be the
-same bytes whether or not another provider has bid (tests/unit/test_placing_reads.py).
+same bytes whether or not another provider has bid (tests/unit/test_sealed.py).
 """
 
 from __future__ import annotations
@@ -14,13 +14,25 @@ from msgspec import structs
 from monitor.core.evidence import Evidence
 from monitor.core.placing.facts import Row, RuleResult
 from monitor.core.placing.inputs import ProviderSaid
-from monitor.core.placing.model import Asked, Award, Bid, Declined, FirstVisit, Placement, Provider, RoundRun
+from monitor.core.placing.model import (
+    Asked,
+    Award,
+    Bid,
+    CallOff,
+    Declined,
+    FirstVisit,
+    Placement,
+    Provider,
+    Remark,
+    RoundRun,
+)
 from monitor.core.placing.views import (
     AreasView,
     AreaView,
     AskedView,
     AwardView,
     BidView,
+    CallOffView,
     DeclineView,
     FirstVisitView,
     OwnBid,
@@ -32,6 +44,7 @@ from monitor.core.placing.views import (
     ProviderPhone,
     ProviderView,
     RatingView,
+    RemarkView,
     RoundView,
     RowView,
     RuleView,
@@ -151,6 +164,8 @@ class PlacingReads:
             ended=known.ended,
             withdrawn=known.withdrawn,
             override=_text(known.override, texts),
+            call_offs=tuple(self._call_off(one) for one in known.call_offs),
+            remarks=tuple(self._remark(one, texts) for one in known.remarks),
         )
 
     def _package(self, known: Placement, texts: Texts) -> PackageView:
@@ -262,6 +277,8 @@ class PlacingReads:
             papers_reminded_at=award.papers_reminded_at,
             reminded_at=award.reminded_at,
             note=_text(award.note, texts),
+            extended_at=award.extended_at,
+            extended_by=out(award.extended_by) if award.extended_by else None,
         )
 
     def _first_visit(self, visit: FirstVisit) -> FirstVisitView:
@@ -273,6 +290,26 @@ class PlacingReads:
             supervisor=visit.supervisor,
             by=self._directory.outside(visit.by) if visit.by else None,
             landed=visit.landed is not None,
+        )
+
+    def _remark(self, one: Remark, texts: Texts) -> RemarkView:
+        out = self._directory.outside
+        return RemarkView(
+            action=one.action,
+            at=one.at,
+            by=out(one.by),
+            provider=out(one.provider) if one.provider is not None else None,
+            note=_text(one.note, texts),
+        )
+
+    def _call_off(self, off: CallOff) -> CallOffView:
+        return CallOffView(
+            provider=self._directory.outside(off.provider),
+            start=off.start,
+            at=off.at,
+            outcome=off.outcome,
+            settled_at=off.settled_at,
+            missed_at=off.missed_at,
         )
 
     # --- a provider's own view ---
@@ -358,9 +395,9 @@ def _may_bid(known: Placement, provider: str, now: datetime) -> bool:
 
 def evidence_of(known: Placement) -> list[Evidence]:
     """Everything that was written about it, for the council's own people."""
-    award = [known.award.note] if known.award is not None else []
     said = [bid.how for bid in (*known.bids, *known.late)]
-    found = [known.text, known.override, *said, *(one.note for one in known.declined), *award]
+    declined, remarks = [one.note for one in known.declined], [one.note for one in known.remarks]
+    found = [known.text, known.override, *said, *declined, *remarks]
     return [one for one in found if one is not None]
 
 

@@ -25,6 +25,7 @@ from monitor.core.views import (
     DeathView,
     LineView,
     NoticeView,
+    PackageVisit,
     PlaceView,
     RecordingView,
     Signal,
@@ -78,6 +79,7 @@ class Reads:
             family_cover=cover_view(self._state, self._directory, visit)
             if self._state.values.weathers
             else None,
+            package=package_of(visit),
         )
 
     def _place(self, place: Place) -> PlaceView:
@@ -379,8 +381,14 @@ class Reads:
             notices=tuple(self.board_alert(alert, now) for alert in self.unwritten()),
             away=self.board_away(),
             referrals=None if values.placing else sum(one.waits for one in values.referrals.values()),
+            packages=tuple(self._packages(now)),
             **self._weather(now),
         )
+
+    def _packages(self, now: datetime) -> list[BoardVisit]:
+        found = [visit for visit in self._state.values.visits.values() if package_of(visit) is not None]
+        found.sort(key=lambda visit: (visit.start, visit.ref))
+        return [self._board_visit(self.visit(visit, now)) for visit in found]
 
     def _weather(self, now: datetime) -> dict[str, Any]:
         """With names: while it is declared, and as long as its report is owed."""
@@ -491,6 +499,17 @@ DOING: dict[tuple[str, str], str] = {
     ("skipped", "person_only"): "a person has to ring the service user",
     ("skipped", ""): "the service user is not contacted by us",
 }
+
+
+def package_of(visit: Visit) -> PackageVisit | None:
+    """How the office stands to the first visit of a package; None: there is nothing to be said of it (any more)."""
+    if visit.package_over and visit.cancelled:
+        return "called_off"
+    if visit.over or visit.anybody_there:
+        return None
+    if visit.package_over:
+        return "kept"
+    return "unnamed" if visit.placement is not None else None
 
 
 def stage_of(visit: Visit, now: datetime) -> Stage:

@@ -47,7 +47,7 @@ from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Input, Outcome, SignalChanged, Source
-from monitor.core.placing.facts import FirstVisitConfirmed, PlacementClosed
+from monitor.core.placing.facts import AwardTakenBack, FirstVisitConfirmed, PlacementClosed, PlacementEnded
 from monitor.core.placing.views import (
     AreasView,
     BidReceipt,
@@ -103,6 +103,8 @@ log = structlog.get_logger("watch")
 
 EFFECTS = TELLS | {
     PlacementClosed,
+    PlacementEnded,
+    AwardTakenBack,
     FirstVisitConfirmed,
     f.MessageIntended,
     f.MessageDeferred,
@@ -225,8 +227,8 @@ class Watch:
             return
         elif isinstance(body, PlacementClosed):
             self.links.forget(engine.desk, fact.subject)
-        elif isinstance(body, FirstVisitConfirmed):
-            self.landing.confirmed(engine.desk, fact.subject)
+        elif isinstance(body, FirstVisitConfirmed | AwardTakenBack | PlacementEnded):
+            self.landing.moved(engine.desk, fact.subject)
         elif isinstance(body, f.AnswerphoneEnded):
             if body.came == "unknown" and self._sending:
                 self.answerphones.lost(fact.subject)

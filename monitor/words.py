@@ -38,7 +38,8 @@ from monitor.core.causes import is_incident, round_of
 from monitor.core.council import RING_US
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
-from monitor.core.placing.landing import WORDS as FIRST_VISIT
+from monitor.core.placing.calling_off import CALLED_OFF, KEPT
+from monitor.core.placing.landing import WORDS as LANDED
 from monitor.core.referral_fold import Referral
 from monitor.core.staff_changes import BY_CALL, BY_TEXT
 from monitor.core.state import Alert, Message, Place, State, Visit
@@ -93,7 +94,9 @@ WHY_COUNCIL = frozenset({"OC-61", "OC-150", RING_US})
 
 OF_DUTY = frozenset({"OC-7", "OC-181", "OC-182", "OC-183", "RM-180", "OCV-180"})
 """Words about the start of somebody's duty on call: of {new}, who is told or spoken of."""
-OF_BOARD = frozenset({"OC-185", FIRST_VISIT})
+FIRST_VISIT = frozenset({LANDED, CALLED_OFF, KEPT})
+"""Words about the first visit of a package, which may be days away."""
+OF_BOARD = FIRST_VISIT | {"OC-185"}
 """Words about a visit with the way to the board."""
 OF_CHECKS = frozenset({"OC-180"})
 """Words about all alerts that wait for the manager's check."""
@@ -398,7 +401,7 @@ class Words:
             values |= self._unwritten(message)
         if message.template in OF_BOARD and self._office.public_url:
             values["link"] = f"{self._office.public_url}/board/{self._office.desk}"
-        if message.template == FIRST_VISIT and visit is not None:
+        if message.template in FIRST_VISIT and visit is not None:
             values["day"] = text_day(self._state.calendar.local(visit.start))
         if message.template in OF_DUTY:
             values |= self._duty(message.about or message.person)

@@ -159,7 +159,7 @@ class PackageWords:
         return f"{text_day(there)} {there:%Y, %H:%M:%S}"
 
 
-OF_START = frozenset({"BD-18", "BD-21", "BD-21B", "BD-24", "BD-32"})
+OF_START = frozenset({"BD-18", "BD-21", "BD-21B", "BD-24", "BD-32", "BD-33"})
 """Words whose moment is a start: the bid's, or that of the first visit."""
 OF_ROUND = frozenset({"BD-6"})
 """Words about what came of the round that closed last."""

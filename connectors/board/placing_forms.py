@@ -115,6 +115,9 @@ def action(form: Mapping[str, Any], by: str | None = None) -> PlacementActionIn:
     visit = name == "confirm_first_visit"
     start = field(form, "visit_start", 50) if visit else ""
     end = field(form, "visit_end", 50) if visit else ""
+    until = field(form, "until", 50) if name == "extend" else ""
+    if name == "extend" and not until:
+        raise missing("until", "give day and time until when they may confirm")
     if visit and not (start and end):
         raise missing("visit_start", "give day and time at which the first visit starts and ends")
     return PlacementActionIn(
@@ -126,6 +129,8 @@ def action(form: Mapping[str, Any], by: str | None = None) -> PlacementActionIn:
         start=start or None,
         end=end or None,
         supervisor=bool(field(form, "supervisor", 10)),
+        until=until or None,
+        was=field(form, "was", 50) or None if name == "extend" else None,
     )
 
 

@@ -16,6 +16,7 @@ from monitor.core.placing.views import (
     PackageView,
     PlacementView,
     RegisterRow,
+    RemarkView,
     RoundView,
     RowView,
     RuleView,
@@ -39,6 +40,12 @@ STAGES = {
 }
 CARE_WORKERS = {1: "one care worker", 2: "two care workers together"}
 SOURCES = {"link": "by their link", "api": "by their own system", "broker": "by telephone"}
+CALLED_OFF = {
+    "called_off": "called off there, and their office knows",
+    "kept": "their office had made the visit its own. It stays there until they call it off, and they know",
+    "not_there": "it did not stand there",
+}
+"""What became of a first visit that nobody wants any more."""
 OWN_SOURCES = {"link": "by your link", "api": "by your own system", "broker": "by telephone"}
 DECLINED = {
     "no_capacity": "No capacity",
@@ -165,6 +172,7 @@ TRIED = {
     "admit_late": "have a late bid considered",
     "papers_sent": "record that the papers are sent",
     "confirm_first_visit": "confirm the first visit",
+    "extend": "give them longer to confirm",
     "send_back": "take the award back",
     "revoke_link": "revoke a link",
     "withdraw": "withdraw the package",
@@ -172,6 +180,18 @@ TRIED = {
     "decline": "enter a decline",
     "take_back": "take a bid back",
 }
+REMARKED = {
+    "award": "awarded it",
+    "open_next": "opened the next round",
+    "admit_late": "had a late bid considered",
+    "papers_sent": "recorded that the papers are sent",
+    "confirm_first_visit": "confirmed the first visit",
+    "extend": "gave longer to confirm",
+    "send_back": "took the award back",
+    "revoke_link": "revoked a link",
+    "withdraw": "withdrew the package",
+}
+"""What was done, beside which somebody wrote a word."""
 REFUSED = {
     "not_anonymous": "this may name somebody",
     "already_awarded": "it is awarded already",
@@ -195,6 +215,7 @@ REFUSED = {
     "round_open": "a round is open already",
     "no_note": "write why, in words",
     "start_past": "the start lies in the past",
+    "discharge_past": "the discharge from hospital lies in the past: give the time at which they come home",
     "bad_body": "what was sent is no form that can be read",
     "bad_time": "a day and a time cannot be read",
     "off_step": "hours and visits go in steps of a quarter of an hour",
@@ -207,6 +228,7 @@ MISSING = {
     "note": "write why, in words",
     "start": "the first visit must start at a time to come",
     "end": "the first visit must end after it starts",
+    "until": "give a time to come, later than the present deadline",
 }
 """What an action wanted and did not get, by its field."""
 VISIT_MINUTES = (15, 30, 45, 60, 75, 90, 105, 120, 180, 240)
@@ -346,6 +368,12 @@ def over(placements: Iterable[PlacementView]) -> list[PlacementView]:
     """What is over, the newest first."""
     found = [one for one in placements if one.stage in ("started", "withdrawn")]
     return sorted(found, key=lambda one: (one.received_at, one.id), reverse=True)
+
+
+def remarks(of: PlacementView) -> list[RemarkView]:
+    """What was written beside the steps; without what stands with the award already."""
+    there = of.award.at if of.award is not None else None
+    return [one for one in of.remarks if one.note and (one.action, one.at) != ("award", there)]
 
 
 def answers(run: RoundView, of: PlacementView) -> list[tuple[AskedView, str]]:

@@ -132,6 +132,11 @@ SIGNALS = {
     "dark:broker": "broker away",
     "dark:clock": "clock in doubt",
 }
+PACKAGES = {
+    "unnamed": "nobody is named yet",
+    "called_off": "the council has it back, and the visit is called off",
+    "kept": "the council has it back, and the visit is yours until you call it off",
+}
 VERDICTS = {
     "on_time": "on time",
     "late": "late",
@@ -687,6 +692,8 @@ TO_RING = {
 def remarks(visit: VisitView) -> list[str]:
     """What is to be said of a visit beside its stage."""
     parts = ["time critical"] if visit.time_critical else []
+    if visit.package is not None:
+        parts.append(f"first visit of a package: {PACKAGES[visit.package]}")
     if visit.family_cover is not None:
         parts.append("covered by family, nobody of ours was there")
     if visit.risk is not None:

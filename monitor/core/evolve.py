@@ -117,6 +117,7 @@ VISIT_FACTS: frozenset[type] = frozenset(
         f.VisitReplanned,
         f.HomeConfirmed,
         f.VisitCancelled,
+        f.FirstVisitKept,
         f.VisitAway,
         f.VisitBack,
         f.VisitLooked,
@@ -256,7 +257,11 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
         case f.HomeConfirmed():
             return structs.replace(visit, home_at=body.confirmed_at, home_by=body.by)
         case f.VisitCancelled():
-            return structs.replace(visit, cancelled=True, closes_at=fact.at + closes_after)
+            cancelled = structs.replace(visit, cancelled=True, closes_at=fact.at + closes_after)
+            by_council = body.reason == "called_off_by_council"
+            return structs.replace(cancelled, package_over="called_off") if by_council else cancelled
+        case f.FirstVisitKept():
+            return structs.replace(visit, package_over=body.reason)
         case f.VisitAway():
             leaves = max(visit.end, fact.at) + closes_after
             return structs.replace(visit, away=body.absence, closes_at=leaves, risk=None)
@@ -368,6 +373,7 @@ def _planned(ref: str, body: f.VisitPlanned, old: Visit | None) -> Visit:
         prints=old.prints if old is not None and same else (),
         # what was asked about it before is answered by nobody any more, and leaves with the visit
         asks=old.asks if old is not None else (),
+        package_over=old.package_over if old is not None else "",
     )
 
 

@@ -29,6 +29,7 @@ from monitor.core.inputs import (
     CheckInKind,
     Condition,
     DarkCause,
+    DropReason,
     Outcome,
     RaisedBy,
     RotaProblemCode,
@@ -37,6 +38,7 @@ from monitor.core.inputs import (
     VisitKind,
 )
 from monitor.core.placing.facts import PlacingBody
+from monitor.core.placing.inputs import KeptReason
 from monitor.core.referral_facts import ReferralBody
 from monitor.core.views import (
     AlertKind,
@@ -54,7 +56,7 @@ from monitor.core.views import (
 )
 
 PlaceVerdict = Literal["consistent", "inconsistent", "unclear", "none"]
-CancelReason = Literal["dropped_from_rota", "cancelled_in_rota", "died"]
+CancelReason = Literal[DropReason, "died", "called_off_by_council"]
 Verdict = Literal[
     "on_time",
     "late",
@@ -253,9 +255,17 @@ class HomeConfirmed(FactBody, frozen=True, kw_only=True):
 
 
 class VisitCancelled(FactBody, frozen=True, kw_only=True):
-    """A complete upload no longer has the visit, or a row says that it is called off, in good time."""
+    """A complete upload no longer has the visit, or a row says that it is called off, in good time; or the package of
+    which it is the first visit is the provider's no more, and its office had not made it its own."""
 
     reason: CancelReason
+
+
+class FirstVisitKept(FactBody, frozen=True, kw_only=True):
+    """The package of this first visit is the provider's no more. Its office had made the visit its own, and was told:
+    it stays watched until they call it off."""
+
+    reason: KeptReason
 
 
 class VisitAway(FactBody, frozen=True, kw_only=True):
@@ -990,6 +1000,7 @@ AnyBody = (
     | VisitReplanned
     | HomeConfirmed
     | VisitCancelled
+    | FirstVisitKept
     | VisitLooked
     | WorkerAnswered
     | VisitAway

@@ -168,6 +168,10 @@ class Agreed(Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
 
 
+DropReason = Literal["dropped_from_rota", "cancelled_in_rota"]
+"""Why an upload calls a visit off: it has it no more, or its row says so."""
+
+
 class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
     """One row of an upload, read as far as it can be. `start` and `end` are None when no time could be read."""
 
@@ -259,7 +263,7 @@ class RotaPortion(Struct, frozen=True, kw_only=True):
     plan: tuple[RotaRow, ...] = ()
     mend: tuple[str, ...] = ()
     refuse: tuple[RefusedRow, ...] = ()
-    cancel: tuple[tuple[str, Literal["dropped_from_rota", "cancelled_in_rota", "died"]], ...] = ()
+    cancel: tuple[tuple[str, DropReason], ...] = ()
     ends: RotaEnd | None = None
     before: RotaTaken = RotaTaken()
     """What the portions before this one have come to."""

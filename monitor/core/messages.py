@@ -54,7 +54,7 @@ from monitor.core.alerts import (
     wrong_number,
 )
 from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
-from monitor.core.placing import telling
+from monitor.core.placing import calling_off, landing, telling
 from monitor.core.state import Alert, Message
 from monitor.core.views import Purpose, Result
 from monitor.core.work import Decision, Work
@@ -227,6 +227,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return duty.pointless(work, message)
     if message.template in referrals.QUESTIONS:
         return referrals.pointless(work, message)
+    if message.template == landing.WORDS:
+        return calling_off.pointless(work, message)
     if message.template in (staff_changes.BY_TEXT, staff_changes.BY_CALL):
         return staff_changes.pointless(work, message)
     if message.template == homes.ASKS:

@@ -45,6 +45,7 @@ from monitor.core.facts import (
 )
 from monitor.core.inputs import AwayEnd, AwayReason, Condition, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
 from monitor.core.placing.clock import next_moment
+from monitor.core.placing.inputs import PackageOver
 from monitor.core.placing.model import Ledger, Placement, Provider, Share
 from monitor.core.referral_fold import Referral
 from monitor.core.referral_fold import next_moment as referral_moment
@@ -183,6 +184,8 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """The absence in which it lies: nobody is missed there."""
     placement: str | None = None
     """It is the first visit of this package, and the office has not named the person: no upload drops it."""
+    package_over: PackageOver = ""
+    """The council has said that the package is the provider's no more, and what became of the visit then."""
 
     @property
     def anybody_there(self) -> bool:

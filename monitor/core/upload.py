@@ -16,8 +16,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from config.policy import Policy
-from monitor.core.facts import CancelReason
 from monitor.core.inputs import (
+    DropReason,
     RefusedRow,
     RotaEnd,
     RotaPortion,
@@ -60,7 +60,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     refuse: tuple[RefusedRow, ...]
     mend: tuple[str, ...]
     """What is not watched until now, and is in order with this upload."""
-    cancel: tuple[tuple[str, CancelReason], ...]
+    cancel: tuple[tuple[str, DropReason], ...]
     confirm_needed: bool
     """Nothing may be taken in until somebody has confirmed the cancellations."""
 

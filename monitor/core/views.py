@@ -82,6 +82,11 @@ class PlaceView(Struct, frozen=True, kw_only=True):
     """How far asking for a check-out is that did not come, or what was answered (`state.Leaving`)."""
 
 
+PackageVisit = Literal["unnamed", "called_off", "kept"]
+"""*unnamed*: the office has put nobody to it yet; *called_off*: the package is not this provider's any more, and the
+visit went with it; *kept*: it is not, and the visit stays, because it is the office's own."""
+
+
 class VisitView(Struct, frozen=True, kw_only=True):
     """A visit as `GET …/visits` shows it. `subject` is the minted id under which facts speak of it."""
 
@@ -110,6 +115,8 @@ class VisitView(Struct, frozen=True, kw_only=True):
     """Why it may become late, while nobody is there and no alert is open (`facts.RiskReason`)."""
     family_cover: CoverView | None = None
     """While bad weather is declared, of somebody green and a visit of this weather to which the family sees."""
+    package: PackageVisit | None = None
+    """Of the first visit of a package that a council's desk here has planned."""
 
 
 class TrackView(Struct, frozen=True, kw_only=True):
@@ -741,3 +748,5 @@ class BoardView(Struct, frozen=True, kw_only=True):
     """By the caller's id: everybody of whom it speaks, and the next of kin of those who are to be confirmed."""
     weather_kin: dict[str, tuple[str, ...]] = {}
     """Who may confirm for whom: the next of kin of those who are green, in order."""
+    packages: tuple[BoardVisit, ...] = ()
+    """First visits of packages, of any day, that want a name, or that a council has called off; by their start."""

@@ -40,6 +40,7 @@ from monitor.core.inputs import (
     SignalChanged,
     WeatherSaid,
 )
+from monitor.core.placing.inputs import CallOffTold, FirstVisitTold
 from monitor.core.state import Values
 from tests.core.driver import AWAY, DUTY, MONDAY, NEXT_DOOR, NOWHERE, THERE, Desk
 
@@ -110,6 +111,7 @@ OPS = (
     "weather",
     "referral",
     "council",
+    "first_visit",
 )
 
 
@@ -466,6 +468,20 @@ def _referral(desk: Desk, a: int, b: int, c: int) -> None:
             starts_at=pick((None, desk.now + timedelta(hours=20)), a),
         )
     )
+
+
+def _first_visit(desk: Desk, a: int, b: int, c: int) -> None:
+    """A council's desk has a first visit planned here, or calls it off."""
+    number = a % 4
+    begin = MONDAY + timedelta(hours=4 * number + 2)
+    ref, who = f"v9{number}", f"p9{number}"
+    about: dict[str, Any] = {"visit": ref, "start": begin, "end": begin + timedelta(minutes=30)}
+    if ref not in desk.state.values.visits:
+        desk.tell(FirstVisitTold(placement=f"k{number}", service_user=who, **about))
+    elif c % 2:
+        desk.tell(CallOffTold(placement=f"k{number}", **about))
+    elif b % 2:
+        desk.upload(RotaRow(row=1, key=ref, service_user=who, workers=pick(WORKERS, c), **about))
 
 
 def _refuse(desk: Desk, a: int, b: int, c: int) -> None:

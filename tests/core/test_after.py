@@ -253,6 +253,124 @@ def test_with_the_first_visit_the_package_has_started_and_leaves_a_day_later(won
     assert "k1" not in won.state.values.placements
 
 
+# --- longer to confirm ---
+
+
+def test_the_winner_has_longer_hears_it_and_is_reminded_by_the_new_deadline(won: After) -> None:
+    was, later = won.placement().award.confirm_by, MONDAY + 12 * HOUR  # type: ignore[union-attr]
+    assert won.acts("extend", until=later, note=NOTE).refusal is None
+    (said,) = won.bodies(p.ConfirmationExtended)
+    assert (said.provider, said.confirm_by, said.was, said.by, said.note) == ("ace", later, was, "bea", NOTE)
+    assert won.told("BD-34") == ["ace"]
+    won.until(later - 2 * HOUR - TICK)
+    assert (won.told("BD-10"), won.summons()) == ([], [])
+    won.advance(milliseconds=1)
+    assert won.told("BD-10") == ["ace"]
+    won.until(later - TICK)
+    assert won.summons() == []
+    won.advance(milliseconds=1)
+    assert [alert.reason for alert in won.summons()] == ["unconfirmed"]
+
+
+def test_after_the_deadline_it_ends_the_summons_and_a_short_one_reminds_half_way(won: After) -> None:
+    won.advance(hours=4)
+    assert won.acts("extend", until=won.now + HOUR).refusal is None
+    assert (won.summons(), won.placement().alert) == ([], None)
+    assert won.told("BD-10") == ["ace"], "of the first deadline"
+    won.advance(minutes=30)
+    assert won.told("BD-10") == ["ace", "ace"]
+    won.advance(minutes=30)
+    assert [alert.reason for alert in won.summons()] == ["unconfirmed"]
+    assert won.replayed().next_deadline() == won.restarted().next_deadline() == won.state.next_deadline()
+
+
+def test_of_two_brokers_the_second_hears_who_was_first_and_may_then_move_the_new_deadline(won: After) -> None:
+    was = won.placement().award.confirm_by  # type: ignore[union-attr]
+    assert won.acts("extend", until=was + HOUR, was=was).refusal is None
+    for more in ({"was": was}, {}):
+        refusal = won.acts("extend", until=was + 2 * HOUR, **more).refusal
+        assert refusal is not None
+        assert (refusal.code, refusal.detail) == ("already_done", {"by": "bea", "at": won.now})
+    assert won.acts("extend", until=was + 2 * HOUR, was=was + HOUR).refusal is None
+    assert [body.confirm_by for body in won.bodies(p.ConfirmationExtended)] == [was + HOUR, was + 2 * HOUR]
+
+
+@pytest.mark.parametrize(
+    ("later", "code"),
+    [
+        (None, "until"),
+        (timedelta(0), "until"),
+        (timedelta(days=366), "until"),
+        (TICK, None),
+    ],
+)
+def test_a_deadline_is_moved_to_a_later_time_within_a_year(
+    won: After, later: timedelta | None, code: str | None
+) -> None:
+    was = won.placement().award.confirm_by  # type: ignore[union-attr]
+    refusal = won.acts("extend", until=was + later if later is not None else None).refusal
+    assert (refusal.code if refusal is not None else None) == code
+
+
+def test_a_deadline_that_has_passed_is_moved_to_a_time_to_come(won: After) -> None:
+    won.advance(hours=6)
+    assert won.acts("extend", until=won.now).refusal is not None
+    assert won.acts("extend", until=won.now + TICK).refusal is None
+
+
+def test_there_is_nothing_to_extend_before_the_award_and_after_the_confirmation(desk: After) -> None:
+    later = desk.now + 9 * HOUR
+    before = desk.acts("extend", until=later).refusal
+    desk.award()
+    desk.confirms()
+    afterwards = desk.acts("extend", until=later).refusal
+    assert before is not None
+    assert afterwards is not None
+    assert (before.code, afterwards.code, afterwards.detail["by"]) == ("not_awarded", "already_done", "ace")
+
+
+def test_a_page_that_shows_an_earlier_winner_extends_nothing(won: After) -> None:
+    refusal = won.acts("extend", until=won.now + 9 * HOUR, provider="bee").refusal
+    assert refusal is not None
+    assert refusal.code == "not_winner"
+
+
+def test_a_reminder_of_the_old_deadline_does_not_go_out_any_more(won: After) -> None:
+    won.advance(hours=2)
+    waiting = [message for message in won.messages() if message.template == "BD-10"]
+    won.acts("extend", until=won.now + 9 * HOUR)
+    assert waiting
+    assert [won.send(message) for message in waiting].count("send") == 0
+
+
+# --- what is written beside it ---
+
+
+def test_what_is_written_beside_a_step_stands_in_the_fact_and_with_the_package(won: After) -> None:
+    won.acts("papers_sent", note=NOTE)
+    won.acts("extend", until=won.now + 9 * HOUR, note=NOTE)
+    won.acts("revoke_link", provider="bee", note=NOTE)
+    won.confirms("ace", note=NOTE)
+    won.acts("send_back", note=NOTE)
+    won.acts("withdraw", withdrawn="died", note=NOTE)
+    said = [(one.action, one.by, one.provider) for one in won.placement().remarks]
+    assert said == [
+        ("papers_sent", "bea", None),
+        ("extend", "bea", "ace"),
+        ("revoke_link", "bea", "bee"),
+        ("confirm_first_visit", "ace", "ace"),
+        ("send_back", "bea", "ace"),
+        ("withdraw", "bea", None),
+    ]
+    assert {one.note for one in won.placement().remarks} == {NOTE}
+    assert won.replayed().values.placements == won.restarted().values.placements
+
+
+def test_where_nothing_is_written_there_is_no_remark(won: After) -> None:
+    won.acts("papers_sent")
+    assert won.placement().remarks == ()
+
+
 # --- back to the broker ---
 
 

@@ -18,6 +18,8 @@ from monitor.core.placing.inputs import (
     PLACEMENT_ACTIONS,
     WITHDRAW_REASONS,
     BidTakenBack,
+    CallOffOutcome,
+    CallOffSettled,
     FirstVisitSettled,
     PlacementActed,
 )
@@ -49,9 +51,11 @@ OPS = (
     "wait",
     "change",
     "land",
+    "call_off",
     "roll",
 )
 Op = tuple[str, int, int, int]
+CALL_OFF_OUTCOMES: tuple[CallOffOutcome, ...] = ("called_off", "kept", "not_there")
 NUMBER = st.integers(0, 999)
 DAYS = st.lists(st.tuples(st.sampled_from(OPS), NUMBER, NUMBER, NUMBER), max_size=40)
 WAITS = tuple(timedelta(minutes=minutes) for minutes in (1, 10, 10, 30, 30, 45, 120, 300, 2880))
@@ -107,6 +111,9 @@ def about(desk: Council, what: str, ref: str, provider: str, c: int) -> None:
         desk.tell(BidTakenBack(placement=ref, provider=provider, source="link"))
     elif what == "land":
         desk.tell(FirstVisitSettled(placement=ref, desk="bright", visit=f"v-{ref}"))
+    elif what == "call_off":
+        outcome = CALL_OFF_OUTCOMES[c % len(CALL_OFF_OUTCOMES)]
+        desk.tell(CallOffSettled(placement=ref, index=0, desk="bright", outcome=outcome))
     else:
         acts(desk, ref, provider, c)
 
@@ -152,6 +159,8 @@ def acts(desk: Council, ref: str, provider: str, c: int) -> None:
             note=NOTE if plain or c % 7 else None,
             start=begin,
             end=begin + timedelta(minutes=30),
+            until=begin + timedelta(hours=5),
+            was=award.confirm_by if award is not None and c % 4 else None,
             supervisor=bool(c % 5),
         )
     )

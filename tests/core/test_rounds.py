@@ -356,6 +356,26 @@ def test_in_the_line_who_is_active_no_more_is_passed_over() -> None:
     assert [body.provider for body in desk.bodies(p.ProviderAsked)] == ["last"]
 
 
+@pytest.mark.parametrize(
+    ("follows", "stage"), [("broker", "waiting"), ("end", "unplaced"), ("by_itself", "open")]
+)
+def test_a_line_of_which_nobody_may_be_asked_any_more_leaves_the_next_round_to_the_policy(
+    follows: str, stage: str
+) -> None:
+    held = structs.replace(RANKED, next=follows)
+    after_it = Round(name="framework", tiers=("spare",), area="any")
+    desk = Council(
+        placing=PlacingPolicy(rounds=(held, after_it), fair_share=False),
+        providers=(structs.replace(BEST, rating=POOR), NEXT, LAST, provider("spare", "spare")),
+    )
+    desk.sends()
+    for one in (NEXT, LAST):
+        desk.changed(one, active=False)
+    desk.bids("best")
+    assert desk.placement().stage == stage
+    assert [body.index for body in desk.bodies(p.RoundOpened)] == ([0, 1] if follows == "by_itself" else [0])
+
+
 def test_who_has_no_score_comes_last_and_equals_keep_one_order() -> None:
     desk = ranked(scored("z", None), scored("b", 0), scored("a", 0), scored("y", 100))
     (opened,) = desk.bodies(p.RoundOpened)

@@ -174,13 +174,20 @@ def test_what_came_since_counts_from(_: str, said: Any, bid: Any, since: datetim
 STARTS: list[tuple[str, Any, Any, tuple[str, str, int | None]]] = [
     ("as wanted", {}, {}, ("holds", "in_time", 0)),
     ("before it is wanted", {"start": WANTED - SECOND}, {}, ("holds", "in_time", 0)),
-    ("a second late", {"start": WANTED + SECOND}, {}, ("fails", "too_late", 1)),
+    ("seconds later in the minute", {"start": WANTED + 59 * SECOND}, {}, ("holds", "in_time", 0)),
+    ("a minute late", {"start": WANTED + 60 * SECOND}, {}, ("fails", "too_late", 1)),
+    (
+        "the minute that is wanted, told to the microsecond",
+        {"start": WANTED},
+        {"start": WANTED + timedelta(microseconds=1)},
+        ("holds", "in_time", 0),
+    ),
     ("an hour late", {"start": WANTED + timedelta(hours=1)}, {}, ("fails", "too_late", 60)),
     ("no start is wanted", {}, {"start": None}, ("holds", "any_start", None)),
     ("when they come home", {}, {"start": None, "discharge_at": WANTED}, ("holds", "in_time", 0)),
     (
         "after they come home",
-        {"start": WANTED + SECOND},
+        {"start": WANTED + 60 * SECOND},
         {"start": None, "discharge_at": WANTED},
         ("fails", "too_late", 1),
     ),

@@ -27,6 +27,7 @@ from monitor.core.views import (
     BoardVisit,
     CandidateView,
     DarkView,
+    PackageVisit,
     PlaceView,
     RecordingView,
     RecordLine,
@@ -285,6 +286,26 @@ async def test_a_wrong_number_is_shown_to_be_mended_and_no_number_with_it(
     text = await page(open_board, "/board/dom")
     assert "Wrong numbers" in text
     assert "Ned Quillfeather (c-1): their landline" in text
+
+
+async def test_first_visits_of_packages_say_what_the_office_has_to_do(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    assert "First visits of packages" not in await page(open_board, "/board/dom")
+    said: dict[PackageVisit, str] = {
+        "unnamed": "is planned and watched. Please put the person",
+        "called_off": "is called off: the council has the package back",
+        "kept": "stays and is watched, because you have planned it as your own",
+    }
+    visits = [(visit(f"package-hall-{how}", "planned", 9), how) for how in said]
+    desks.boards["dom"] = board_view(
+        packages=tuple(
+            structs.replace(one, visit=structs.replace(one.visit, package=how)) for one, how in visits
+        )
+    )
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", await page(open_board, "/board/dom")))
+    for how, told in said.items():
+        assert f"package-hall-{how} {told}" in text
 
 
 async def test_the_board_shows_every_section_with_what_belongs_there(

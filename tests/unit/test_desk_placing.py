@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from connectors.placing_in import BidIn, PlacementActionIn, Speaker
 from connectors.ports import Degraded
 from monitor.desk_providers import Providers
+from tests.core.driver import MONDAY
 from tests.unit.council_edge import BROKER, Edge, council, own, provider, rfc
 
 
@@ -59,6 +61,7 @@ async def test_without_an_id_every_package_is_a_new_one() -> None:
         ({"start": "soon"}, "bad_time", "start"),
         ({"start": "2026-11-23T07:59:59Z"}, "start_past", "start"),
         ({"discharge_at": "23/11/2026"}, "bad_time", "discharge_at"),
+        ({"discharge_at": "2026-11-23T07:59:59Z"}, "discharge_past", "discharge_at"),
         ({"id": " "}, "bad_id", "id"),
         ({"id": "new"}, "bad_id", "id"),
         ({"by": "ace"}, "identity", "by"),
@@ -77,6 +80,58 @@ async def test_what_cannot_be_meant_is_refused_with_its_place(
             path,
         )
         assert await edge.kinds() == before
+
+
+async def test_a_start_and_a_discharge_of_this_very_minute_are_not_past() -> None:
+    async with council() as edge:
+        edge.wait(seconds=59)
+        view, _ = await edge.place(start="2026-11-23T08:00:00Z", discharge_at="2026-11-23T08:00:00Z")
+        assert view.package.start == view.package.discharge_at == MONDAY
+        edge.wait(seconds=1)
+        problem = await edge.refused(edge.place(start="2026-11-23T08:00:59Z"))
+        assert problem.code == "start_past"
+
+
+async def test_a_remark_beside_each_step_is_kept_and_shown_to_brokers_alone() -> None:
+    async with council() as edge:
+        view, _ = await edge.place()
+        await edge.bid("ace", view.id)
+        await edge.act("award", view.id, provider="ace", reason="emergency", note="a bed waits", by="bea")
+        steps: dict[str, dict[str, Any]] = {
+            "papers_sent": {},
+            "extend": {"until": rfc(edge, days=1)},
+            "confirm_first_visit": {"start": rfc(edge, days=1), "end": rfc(edge, days=1, hours=1)},
+            "revoke_link": {"provider": "ace"},
+            "withdraw": {"reason": "died"},
+        }
+        for action, more in steps.items():
+            view = await edge.act(action, view.id, note=f"Why: {action}", by="bea", **more)
+        assert [(one.action, one.note, one.by) for one in view.remarks] == [
+            ("award", "a bed waits", "bea"),
+            *((action, f"Why: {action}", "bea") for action in steps),
+        ]
+        assert "Why: " not in msgspec.json.encode(await edge.own("ace", view.id)).decode()
+        facts = [record.body for record in await edge.store.facts("hall", 0)]
+        assert all("Why: " not in body for body in facts)
+
+
+async def test_of_two_brokers_who_give_longer_the_second_is_told_who_was_first() -> None:
+    async with council() as edge:
+        view, _ = await edge.place()
+        await edge.bid("ace", view.id)
+        view = await edge.act("award", view.id, provider="ace", reason="emergency", by="bea")
+        assert view.award is not None
+        was = msgspec.to_builtins(view.award.confirm_by)
+        after = await edge.act("extend", view.id, until=rfc(edge, days=1), was=was, by="bea")
+        assert after.award is not None
+        assert (after.award.confirm_by, after.award.extended_by) == (MONDAY + timedelta(days=1), "bea")
+        problem = await edge.refused(edge.act("extend", view.id, until=rfc(edge, days=2), was=was, by="bea"))
+        assert (problem.status, problem.code, problem.extra["by"]) == (409, "already_done", "bea")
+        for until, code in ((None, "missing"), ("tomorrow", "bad_time"), (rfc(edge, hours=2), "missing")):
+            problem = await edge.refused(
+                edge.act("extend", view.id, until=until, was=rfc(edge, days=1), by="bea")
+            )
+            assert (problem.status, problem.code, problem.path) == (400, code, "until")
 
 
 @pytest.mark.parametrize(

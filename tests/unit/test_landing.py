@@ -14,7 +14,7 @@ import pytest
 from config.load import DeskConfig, DutyEntry
 from config.policy import Policy
 from connectors.memory_store import MemoryStore
-from monitor.core.placing.inputs import FirstVisitSettled
+from monitor.core.placing.inputs import CallOffSettled, FirstVisitSettled
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
 from monitor.engine import Engine
@@ -55,6 +55,9 @@ class Two:
 
     async def landed(self) -> int:
         return (await self.edge.kinds()).count("FirstVisitLanded")
+
+    async def called_off(self) -> int:
+        return (await self.edge.kinds()).count("FirstVisitCalledOff")
 
 
 @asynccontextmanager
@@ -99,7 +102,7 @@ async def test_a_confirmed_first_visit_stands_in_the_providers_desk_and_the_coun
     async with two() as desks:
         await desks.confirm()
         (placement,) = desks.edge.shell.state.values.placements.values()
-        desks.landing.confirmed("hall", placement.ref)
+        desks.landing.moved("hall", placement.ref)
         await desks.lands()
         (visit,) = desks.office.state.values.visits.values()
         assert desks.office.directory.outside(visit.ref) == "package-hall-P-1"
@@ -191,3 +194,106 @@ async def test_a_visit_that_lands_after_its_award_was_taken_back_settles_nothing
         assert placement.first_visit is not None
         landed = desks.office.state.values.visits[placement.first_visit.landed or ""]
         assert landed.start == placement.first_visit.start
+
+
+# --- called off by the same road ---
+
+
+@pytest.mark.parametrize(
+    ("action", "more"), [("withdraw", {"reason": "died"}), ("send_back", {"note": "they cannot after all"})]
+)
+async def test_a_first_visit_that_has_landed_is_called_off_when_the_package_goes(
+    action: str, more: dict[str, str]
+) -> None:
+    async with two() as desks:
+        await desks.confirm()
+        desks.landing.begin()
+        await desks.lands()
+        await desks.edge.act(action, "P-1", by="bea", **more)
+        (placement,) = desks.edge.shell.state.values.placements.values()
+        desks.landing.moved("hall", placement.ref)
+        await desks.lands()
+        (visit,) = desks.office.state.values.visits.values()
+        assert (visit.cancelled, await desks.called_off()) == (True, 1)
+        assert await desks.planned() == ["VisitPlanned", "VisitCancelled"]
+
+
+async def test_a_stop_between_any_two_of_the_disks_calls_it_off_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with two() as desks:
+        await desks.confirm()
+        desks.landing.begin()
+        await desks.lands()
+        await desks.edge.act("withdraw", "P-1", reason="died", by="bea")
+        await desks.lands()
+        assert await desks.planned() == ["VisitPlanned"], "nobody has said a word to the new process"
+        tell = desks.edge.shell.tell
+
+        def stopped(seen: Any, evidence: Any = ()) -> Any:
+            if isinstance(seen, CallOffSettled):
+                raise asyncio.CancelledError
+            return tell(seen, evidence)
+
+        monkeypatch.setattr(desks.edge.shell, "tell", stopped)
+        desks.landing.begin()
+        await desks.lands()
+        assert (await desks.planned(), await desks.called_off()) == (["VisitPlanned", "VisitCancelled"], 0)
+        monkeypatch.undo()
+        for _ in range(2):
+            desks.landing.begin()
+            await desks.lands()
+            assert (await desks.planned(), await desks.called_off()) == (
+                ["VisitPlanned", "VisitCancelled"],
+                1,
+            )
+
+
+async def test_a_landing_that_was_cut_off_before_the_council_knew_of_it_is_called_off_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with two() as desks:
+        await desks.confirm()
+        tell = desks.edge.shell.tell
+
+        def stopped(seen: Any, evidence: Any = ()) -> Any:
+            if isinstance(seen, FirstVisitSettled):
+                raise asyncio.CancelledError
+            return tell(seen, evidence)
+
+        monkeypatch.setattr(desks.edge.shell, "tell", stopped)
+        desks.landing.begin()
+        await desks.lands()
+        monkeypatch.undo()
+        await desks.edge.act("withdraw", "P-1", reason="died", by="bea")
+        desks.landing.begin()
+        await desks.lands()
+        assert (await desks.planned(), await desks.landed()) == (["VisitPlanned", "VisitCancelled"], 0)
+        assert await desks.called_off() == 1
+
+
+async def test_what_never_landed_is_settled_without_a_word_to_the_provider() -> None:
+    async with two() as desks:
+        await desks.confirm()
+        await desks.edge.act("withdraw", "P-1", reason="died", by="bea")
+        desks.landing.begin()
+        await desks.lands()
+        (placement,) = desks.edge.shell.state.values.placements.values()
+        assert [off.outcome for off in placement.call_offs] == ["not_there"]
+        assert await desks.planned() == []
+
+
+async def test_back_with_the_same_provider_the_old_visit_is_off_and_the_new_one_stands() -> None:
+    async with two() as desks:
+        await desks.confirm()
+        desks.landing.begin()
+        await desks.lands()
+        await desks.edge.act("send_back", "P-1", note="they cannot after all", by="bea")
+        await desks.edge.act("award", "P-1", provider="ace", reason="emergency", by="bea")
+        start, end = rfc(desks.edge, days=2), rfc(desks.edge, days=2, hours=1)
+        await desks.edge.act("confirm_first_visit", "P-1", start=start, end=end, by="bea")
+        desks.landing.begin()
+        await desks.lands()
+        stands = {
+            desks.office.directory.outside(visit.ref): not visit.cancelled
+            for visit in desks.office.state.values.visits.values()
+        }
+        assert stands == {"package-hall-P-1": False, "package-hall-P-1-again": True}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from connectors.ports import ApiProblem, Credential
 from escalation.wording import forbidden
 from monitor.core.placing import evaluate, facts, inputs, rules
 from monitor.core.placing import views as v
+from monitor.core.placing.inputs import CallOffSettled
 from tests.core.council import STANDARD
 from tests.fakes.council import (
     LETTERS,
@@ -355,6 +356,8 @@ async def test_a_proposal_shows_who_did_not_bid_what_waits_and_a_rating_that_cam
         (said.OVERRIDES, inputs.OVERRIDE_REASONS),
         (said.WITHDRAWN, inputs.WITHDRAW_REASONS),
         (said.MARKS, inputs.MARK_KINDS),
+        (said.REMARKED, inputs.PLACEMENT_ACTIONS),
+        (said.CALLED_OFF, inputs.CallOffOutcome.__args__),  # type: ignore[attr-defined]
         (said.STAGES, v.Stage.__args__),  # type: ignore[attr-defined]
         (said.SOURCES, inputs.BidSource.__args__),  # type: ignore[attr-defined]
         (said.LEVELS, (*inputs.RATING_LEVELS, rules.NOT_SAID)),
@@ -375,7 +378,7 @@ def test_who_begins_with_the_packages_is_whom_the_table_of_routes_lets_in() -> N
     assert rule.council == READS_PACKAGES
 
 
-AT = f"{LIST}/k1"
+AT, AT_REF = f"{LIST}/k1", f"{LIST}/ref-1"
 
 
 async def test_every_button_of_a_broker_does_what_it_says(hall: FakeCouncil, broker: Client) -> None:
@@ -388,6 +391,12 @@ async def test_every_button_of_a_broker_does_what_it_says(hall: FakeCouncil, bro
         {"action": "admit_late:bee", "note": "their mail was down"},
         {"action": "papers_sent"},
         {"action": "confirm_first_visit", "visit_start": start, "visit_end": end, "supervisor": "yes"},
+        {
+            "action": "extend:ace",
+            "until": end,
+            "was": "2026-11-23T12:00:00.5+00:00",
+            "note": "a bank holiday",
+        },
         {"action": "send_back", "note": "they rang"},
         {"action": "revoke_link", "provider": "bee"},
         {"action": "withdraw", "reason": "not_needed"},
@@ -406,6 +415,14 @@ async def test_every_button_of_a_broker_does_what_it_says(hall: FakeCouncil, bro
         PlacementActionIn(action="admit_late", by="st-1", provider="bee", note="their mail was down"),
         PlacementActionIn(action="papers_sent", by="st-1"),
         PlacementActionIn(action="confirm_first_visit", by="st-1", start=start, end=end, supervisor=True),
+        PlacementActionIn(
+            action="extend",
+            by="st-1",
+            provider="ace",
+            note="a bank holiday",
+            until=end,
+            was="2026-11-23T12:00:00.5+00:00",
+        ),
         PlacementActionIn(action="send_back", by="st-1", note="they rang"),
         PlacementActionIn(action="revoke_link", by="st-1", provider="bee"),
         PlacementActionIn(action="withdraw", by="st-1", reason="not_needed"),
@@ -426,6 +443,7 @@ async def test_every_button_of_a_broker_does_what_it_says(hall: FakeCouncil, bro
         ({"action": "bid", "start": "2026-11-26T08:00"}, 400),
         ({"action": "bid", "provider": "bee", "start": "2026-11-26T08:00", "hours_free": "-1"}, 400),
         ({"action": "decline", "provider": "bee"}, 400),
+        ({"action": "extend:ace"}, 400),
         ({"action": "send_back", "note": "x" * 2001}, 400),
     ],
 )
@@ -949,6 +967,50 @@ async def test_papers_that_go_after_the_first_visit_is_confirmed_are_recorded_al
         assert "The papers were sent" in plain(html)
         assert 'id="papers"' not in html
         assert "papers not sent" not in plain(await page(client, LIST))
+
+
+async def test_longer_to_confirm_is_given_once_by_the_page_and_what_was_written_is_shown() -> None:
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        await edge.bid("ace")
+        await edge.act("award", provider="ace", reason="emergency", note="comes home now")
+        await signed_in(client, "broker")
+        form = dict(
+            re.findall(r'<input type="hidden" name="(was)" value="([^"]+)"', await page(client, AT_REF))
+        )
+        later = {
+            "by": "bea",
+            "action": "extend:ace",
+            "until": "2026-11-24T18:00",
+            "note": "their van is away",
+        }
+        assert (await press(client, AT_REF, **form, **later)).status == 303
+        second = await press(client, AT_REF, **form, **later | {"note": "mine"})
+        assert second.status == 409
+        assert "Beatrice Fernsby" in plain(await second.text())
+        text = plain(await page(client, AT_REF))
+        assert "Beatrice Fernsby gave them longer" in text
+        assert "gave longer to confirm (Ace Homecare Ltd): their van is away" in text
+        assert "mine" not in text
+        assert (await edge.own("ace")).confirm_by == datetime(2026, 11, 24, 18, tzinfo=UTC)
+
+
+async def test_the_award_is_taken_back_by_the_page_also_after_the_first_visit_is_confirmed() -> None:
+    async with real_hall() as (edge, client):
+        await edge.provider("ace", desk="bright")
+        await edge.place(id="ref-1")
+        await edge.bid("ace")
+        await edge.act("award", provider="ace", reason="emergency", note="comes home now")
+        await edge.act("confirm_first_visit", start=rfc(edge, days=2), end=rfc(edge, days=2, hours=1))
+        await signed_in(client, "broker")
+        assert 'id="send-back"' in await page(client, AT_REF)
+        back = {"by": "bea", "action": "send_back:ace", "note": "they cannot after all"}
+        assert (await press(client, AT_REF, **back)).status == 303
+        text = plain(await page(client, AT_REF))
+        assert "in the desk of Ace Homecare Ltd: not called off yet" in text
+        (known,) = edge.shell.state.values.placements.values()
+        edge.shell.tell(CallOffSettled(placement=known.ref, index=0, desk="bright", outcome="kept"))
+        assert "their office had made the visit its own" in plain(await page(client, AT_REF))
 
 
 async def test_where_nobody_bid_nobody_is_said_to_be_told_or_proposed() -> None:

@@ -286,7 +286,21 @@ def test_no_words_are_there_that_nobody_says() -> None:
 
 
 FOR_PROVIDERS = frozenset(
-    {"BD-1", "BD-2", "BD-3", "BD-3B", "BD-4", "BD-5", "BD-7", "BD-8", "BD-9", "BD-10", "BD-11", "BD-12"}
+    {
+        "BD-1",
+        "BD-2",
+        "BD-3",
+        "BD-3B",
+        "BD-4",
+        "BD-5",
+        "BD-7",
+        "BD-8",
+        "BD-9",
+        "BD-10",
+        "BD-11",
+        "BD-12",
+        "BD-34",
+    }
 )
 
 
@@ -375,7 +389,17 @@ def test_who_is_summoned_hears_which_package_it_is(
     assert "time critical" in told
 
 
-def test_the_providers_office_hears_which_visit_wants_a_name(story: Story) -> None:
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("OC-193", "as {name}"),
+        ("OC-194", "{name}. The council has"),
+        ("OC-195", "{name}. You have planned it"),
+    ],
+)
+def test_the_providers_office_hears_which_visit_wants_a_name_or_is_off(
+    story: Story, template: str, said: str
+) -> None:
     name = "package-hall-P-1"
     ref, who = story.directory.ref("visit", name), story.directory.ref("person", name)
     late = START + timedelta(minutes=30)
@@ -391,6 +415,6 @@ def test_the_providers_office_hears_which_visit_wants_a_name(story: Story) -> No
         places=(),
     )
     about = {"placement": None, "visit": ref, "about": None, "at": START}
-    text = story.words.text(structs.replace(story.message("BD-15"), template="OC-193", **about), NOW)
-    assert f"as {name}" in text
+    text = story.words.text(structs.replace(story.message("BD-15"), template=template, **about), NOW)
+    assert said.format(name=name) in text
     assert text.endswith("https://cw.example/board/hall")

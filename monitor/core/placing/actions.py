@@ -47,7 +47,9 @@ LATEST, LONGEST = timedelta(days=366), timedelta(days=14)
 """A first visit in 2062 is a slip of the pen, after which nobody would be asked about the package any more; one of
 live-in care may last for days (ours)."""
 BY_WINNER: frozenset[PlacementAction] = frozenset({"confirm_first_visit"})
-OF_WINNER: frozenset[PlacementAction] = frozenset({"papers_sent", "confirm_first_visit", "send_back"})
+OF_WINNER: frozenset[PlacementAction] = frozenset(
+    {"papers_sent", "confirm_first_visit", "extend", "send_back"}
+)
 """What is done about the award: a `provider` named with it is who is meant to have it."""
 
 
@@ -57,7 +59,7 @@ def _papers_sent(work: Work, placement: Placement, seen: PlacementActed) -> Refu
         return Refusal(code="not_awarded")
     if award.papers_sent_at is not None:
         return Refusal(code="already_done", detail=_first(award.papers_by, award.papers_sent_at))
-    work.emit(placement.ref, p.PapersSent(by=seen.by), policy=placement.policy)
+    work.emit(placement.ref, p.PapersSent(by=seen.by, note=seen.note), policy=placement.policy)
     return None
 
 
@@ -89,10 +91,38 @@ def _confirm(work: Work, placement: Placement, seen: PlacementActed) -> Refusal 
         supervisor=seen.supervisor,
         by=seen.by if seen.by != award.provider else None,
         desk=winner.said.desk if winner is not None else None,
+        note=seen.note,
     )
     work.emit(placement.ref, confirmed, policy=placement.policy)
     after.over(work, placement.ref, "confirmed", seen.by)
     telling.first_visit(work, placement.ref)
+    return None
+
+
+def _extend(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
+    """The winner has longer to confirm. Who names another deadline than the one that holds, or none where one was
+    moved before, has a page before them that somebody else's word has overtaken."""
+    award = placement.award
+    if award is None:
+        return Refusal(code="not_awarded")
+    if placement.first_visit is not None:
+        visit = placement.first_visit
+        return Refusal(code="already_done", detail=_first(visit.by or award.provider, visit.at))
+    overtaken = seen.was != award.confirm_by if seen.was is not None else award.extended_at is not None
+    if overtaken:
+        return Refusal(
+            code="already_done", detail=_first(award.extended_by or award.by, award.extended_at or award.at)
+        )
+    if seen.until is None or seen.until <= max(work.now, award.confirm_by):
+        return Refusal(code="until", detail={"expected": ["a time to come, after the present deadline"]})
+    if seen.until - work.now > LATEST:
+        return Refusal(code="until", detail={"expected": ["a time within a year"]})
+    extended = p.ConfirmationExtended(
+        provider=award.provider, confirm_by=seen.until, was=award.confirm_by, by=seen.by, note=seen.note
+    )
+    work.emit(placement.ref, extended, policy=placement.policy)
+    after.over(work, placement.ref, "extended", seen.by)
+    telling.extended(work, placement.ref)
     return None
 
 
@@ -148,6 +178,7 @@ ACTIONS: dict[PlacementAction, Act] = {
     "award": award.act,
     "papers_sent": _papers_sent,
     "confirm_first_visit": _confirm,
+    "extend": _extend,
     "send_back": _send_back,
     "open_next": _open_next,
     "withdraw": _withdraw,

@@ -40,7 +40,7 @@ def given(work: Work, seen: BidGiven) -> Decision:
     refusal = _not_taken(work, placement, seen)
     if placement is None:
         return Decision(refusal=refusal)
-    if refusal is None and seen.start < work.now:
+    if refusal is None and seen.start < work.now.replace(second=0, microsecond=0):
         refusal = Refusal(code="start_past")
     if refusal is not None:
         return _refused(work, seen, refusal)
@@ -155,7 +155,7 @@ def revoke_link(work: Work, placement: Placement, seen: PlacementActed) -> Refus
     if seen.provider is None or placement.was_asked(seen.provider) is None:
         return Refusal(code="not_asked")
     if seen.provider not in placement.revoked:
-        revoked = p.LinkRevoked(provider=seen.provider, by=seen.by)
+        revoked = p.LinkRevoked(provider=seen.provider, by=seen.by, note=seen.note)
         work.emit(placement.ref, revoked, policy=placement.policy)
     return None
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from config.placing import PlacingPolicy
-from monitor.core.placing.model import Award, Placement, RoundRun
+from monitor.core.placing.model import Award, CallOff, Placement, RoundRun
 
 Moment = Literal[
     "close",
@@ -18,18 +18,20 @@ Moment = Literal[
     "confirm_remind",
     "unconfirmed",
     "not_landed",
+    "not_called_off",
     "started",
     "leave",
 ]
 LEAVES_AFTER = timedelta(days=1)
 """So long an ended placement is still answered from the state (ours); the journal keeps it for ever."""
 LANDS_WITHIN = timedelta(minutes=10)
-"""A first visit that does not stand in the provider's own desk by then is told to the broker (ours)."""
+"""A first visit that does not stand in the provider's own desk by then, or still may where nobody wants it any more, is
+told to the broker (ours)."""
 
 
 def moments(placement: Placement, policy: PlacingPolicy) -> dict[Moment, datetime]:
     """Its moments to come, by what they are for. A moment goes when the fact that answers it is folded."""
-    found: dict[Moment, datetime] = {}
+    found = _of_call_offs(placement)
     if placement.ended_at is not None:
         found["leave"] = placement.ended_at + LEAVES_AFTER
         return found
@@ -48,6 +50,17 @@ def moments(placement: Placement, policy: PlacingPolicy) -> dict[Moment, datetim
     return found
 
 
+def _of_call_offs(placement: Placement) -> dict[Moment, datetime]:
+    waits = [one for one in placement.call_offs if one.outcome is None and one.missed_at is None]
+    return {"not_called_off": min(overdue_at(one) for one in waits)} if waits else {}
+
+
+def overdue_at(off: CallOff) -> datetime:
+    """When a first visit that nobody wants any more, and may still stand in the provider's own desk, is told to the
+    broker: after so long, at the latest when it begins."""
+    return min(off.at + LANDS_WITHIN, max(off.at, off.start))
+
+
 def _of_award(placement: Placement, award: Award, policy: PlacingPolicy) -> dict[Moment, datetime]:
     found: dict[Moment, datetime] = {}
     if award.papers_sent_at is None and award.papers_reminded_at is None:
@@ -59,10 +72,18 @@ def _of_award(placement: Placement, award: Award, policy: PlacingPolicy) -> dict
             found["not_landed"] = min(visit.at + LANDS_WITHIN, visit.start)
         return found
     if award.reminded_at is None:
-        found["confirm_remind"] = min(award.at + policy.confirm_reminder, award.confirm_by)
+        found["confirm_remind"] = _reminds_at(award, policy)
     if award.summoned_at is None:
         found["unconfirmed"] = award.confirm_by
     return found
+
+
+def _reminds_at(award: Award, policy: PlacingPolicy) -> datetime:
+    """Of a deadline that was moved: as long before it as of the first one, but not at once after they heard of it."""
+    if award.extended_at is None:
+        return min(award.at + policy.confirm_reminder, award.confirm_by)
+    half_way = award.extended_at + (award.confirm_by - award.extended_at) / 2
+    return max(award.confirm_by - (policy.confirm_within - policy.confirm_reminder), half_way)
 
 
 def _of_round(run: RoundRun) -> dict[Moment, datetime]:

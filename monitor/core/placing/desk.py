@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from monitor.core.placing import actions, after, bids, landing, rounds, telling
+from monitor.core.placing import actions, after, bids, calling_off, landing, rounds, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.clock import moments
 from monitor.core.placing.inputs import (
     BidGiven,
     BidRefusedByProvider,
     BidTakenBack,
+    CallOffSettled,
+    CallOffTold,
     FirstVisitSettled,
     FirstVisitTold,
     PackageReceived,
@@ -84,6 +86,7 @@ _ON: dict[str, Callable[[Work, str], None]] = {
     "confirm_remind": after.on_confirm_reminder,
     "unconfirmed": after.on_unconfirmed,
     "not_landed": after.on_not_landed,
+    "not_called_off": calling_off.on_not_called_off,
     "started": after.on_started,
     "leave": after.on_leave,
 }
@@ -97,5 +100,7 @@ DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     PlacementActed: actions.acted,
     FirstVisitTold: landing.told,
     FirstVisitSettled: landing.settled,
+    CallOffTold: calling_off.told,
+    CallOffSettled: calling_off.settled,
 }
 """What a council's desk makes of each input."""

@@ -15,6 +15,7 @@ from monitor.core.body import FactBody
 from monitor.core.evidence import Evidence
 from monitor.core.placing.inputs import (
     BidSource,
+    CallOffOutcome,
     DeclineReason,
     MarkKind,
     OverrideReason,
@@ -246,6 +247,7 @@ class PapersSent(FactBody, frozen=True, kw_only=True):
     """A broker says that the full papers are sent."""
 
     by: str
+    note: Evidence | None = None
 
 
 class FirstVisitConfirmed(FactBody, frozen=True, kw_only=True):
@@ -259,12 +261,23 @@ class FirstVisitConfirmed(FactBody, frozen=True, kw_only=True):
     by: str | None = None
     desk: str | None = None
     """The winner's own desk on this installation, where it is to be planned."""
+    note: Evidence | None = None
 
 
 class ConfirmationReminded(FactBody, frozen=True, kw_only=True):
     """The winner was reminded that day and time of the first visit are to be confirmed."""
 
     provider: str
+
+
+class ConfirmationExtended(FactBody, frozen=True, kw_only=True):
+    """A broker gives the winner longer to confirm day and time of the first visit: until `confirm_by`, not `was`."""
+
+    provider: str
+    confirm_by: datetime
+    was: datetime
+    by: str
+    note: Evidence | None = None
 
 
 class AwardTakenBack(FactBody, frozen=True, kw_only=True):
@@ -281,6 +294,7 @@ class LinkRevoked(FactBody, frozen=True, kw_only=True):
 
     provider: str
     by: str
+    note: Evidence | None = None
 
 
 class PlacementUnplaced(FactBody, frozen=True, kw_only=True):
@@ -311,6 +325,24 @@ class LandingMissed(FactBody, frozen=True, kw_only=True):
     """The first visit does not stand in the provider's own desk after so long: the broker was told, who asks them to
     plan it by hand."""
 
+    provider: str
+    desk: str
+
+
+class FirstVisitCalledOff(FactBody, frozen=True, kw_only=True):
+    """What became of a first visit in the provider's own desk, after the package was withdrawn or taken back. `index`:
+    which of the package's first visits that were called off."""
+
+    index: int
+    provider: str
+    desk: str
+    outcome: CallOffOutcome
+
+
+class CallOffMissed(FactBody, frozen=True, kw_only=True):
+    """It could not be called off there after so long: the broker was told, who rings them."""
+
+    index: int
     provider: str
     desk: str
 
@@ -347,12 +379,15 @@ PlacementBody = (
     | PapersSent
     | FirstVisitConfirmed
     | ConfirmationReminded
+    | ConfirmationExtended
     | AwardTakenBack
     | LinkRevoked
     | PlacementUnplaced
     | BrokerSummoned
     | FirstVisitLanded
     | LandingMissed
+    | FirstVisitCalledOff
+    | CallOffMissed
     | PlacementEnded
     | PlacementClosed
 )

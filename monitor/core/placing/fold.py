@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from msgspec import structs
 
 from monitor.core.body import FactBody
 from monitor.core.placing import facts as p
+from monitor.core.placing.inputs import PlacementAction
 from monitor.core.placing.model import (
     Asked,
     Award,
     Bid,
+    CallOff,
     Declined,
     FirstVisit,
     Placement,
+    Remark,
     RoundRun,
 )
 
@@ -23,6 +27,49 @@ def evolve_placement(
     known: Placement | None, ref: str, at: datetime, policy: str, body: FactBody
 ) -> Placement | None:
     """The placement after this fact; None when it is not in the state (any more)."""
+    after = _evolved(known, ref, at, policy, body)
+    return after if after is None else _remarked(after, at, body)
+
+
+Remarked = (
+    p.PlacementAwarded
+    | p.RoundOpened
+    | p.LateBidAdmitted
+    | p.PapersSent
+    | p.FirstVisitConfirmed
+    | p.ConfirmationExtended
+    | p.AwardTakenBack
+    | p.LinkRevoked
+    | p.PlacementEnded
+)
+"""What somebody does, and may write a word beside."""
+ACTIONS: dict[type[FactBody], PlacementAction] = {
+    p.PlacementAwarded: "award",
+    p.RoundOpened: "open_next",
+    p.LateBidAdmitted: "admit_late",
+    p.PapersSent: "papers_sent",
+    p.FirstVisitConfirmed: "confirm_first_visit",
+    p.ConfirmationExtended: "extend",
+    p.AwardTakenBack: "send_back",
+    p.LinkRevoked: "revoke_link",
+    p.PlacementEnded: "withdraw",
+}
+
+
+def _remarked(known: Placement, at: datetime, body: FactBody) -> Placement:
+    if not isinstance(body, Remarked) or body.note is None:
+        return known
+    provider = None if isinstance(body, p.RoundOpened | p.PapersSent | p.PlacementEnded) else body.provider
+    by = body.by or provider  # the winner confirms for itself
+    if by is None:
+        return known
+    remark = Remark(action=ACTIONS[type(body)], at=at, by=by, note=body.note, provider=provider)
+    return structs.replace(known, remarks=(*known.remarks, remark))
+
+
+def _evolved(
+    known: Placement | None, ref: str, at: datetime, policy: str, body: FactBody
+) -> Placement | None:
     if isinstance(body, p.PlacementReceived):
         return Placement(
             ref=ref,
@@ -70,6 +117,8 @@ def _after(known: Placement, at: datetime, body: FactBody) -> Placement:
             return structs.replace(known, rounds=tuple(_told(run, at, body) for run in known.rounds))
         case p.PapersReminded() | p.PapersSent() | p.ConfirmationReminded():
             return _with_award(known, at, body)
+        case p.ConfirmationExtended() if known.award is not None:
+            return structs.replace(known, award=_extended(known.award, at, body), alert=None)
         case p.FirstVisitConfirmed():
             visit = FirstVisit(
                 start=body.start,
@@ -90,6 +139,7 @@ def _after(known: Placement, at: datetime, body: FactBody) -> Placement:
                 first_visit=None,
                 alert=None,
                 taken_back=(*known.taken_back, body.provider),
+                call_offs=_unwanted(known, at),
             )
         case p.LinkRevoked():
             return structs.replace(known, revoked=tuple(sorted({*known.revoked, body.provider})))
@@ -102,12 +152,45 @@ def _after(known: Placement, at: datetime, body: FactBody) -> Placement:
             return structs.replace(known, first_visit=structs.replace(known.first_visit, landed=body.visit))
         case p.LandingMissed() if known.first_visit is not None:
             return structs.replace(known, first_visit=structs.replace(known.first_visit, missed_at=at))
+        case p.FirstVisitCalledOff():
+            return _with_call_off(known, body.index, outcome=body.outcome, settled_at=at)
+        case p.CallOffMissed():
+            return _with_call_off(known, body.index, missed_at=at)
         case p.PlacementEnded():
             return structs.replace(
-                known, ended=body.reason, ended_at=at, ended_by=body.by, withdrawn=body.withdrawn
+                known,
+                ended=body.reason,
+                ended_at=at,
+                ended_by=body.by,
+                withdrawn=body.withdrawn,
+                call_offs=_unwanted(known, at) if body.reason == "withdrawn" else known.call_offs,
             )
         case _:
             return known
+
+
+def _unwanted(known: Placement, at: datetime) -> tuple[CallOff, ...]:
+    """With the first visit that the winner has confirmed, where it has a desk here: it may stand there, also when
+    nobody has said so yet."""
+    visit, award = known.first_visit, known.award
+    if visit is None or visit.desk is None or award is None:
+        return known.call_offs
+    unwanted = CallOff(
+        provider=award.provider,
+        desk=visit.desk,
+        start=visit.start,
+        end=visit.end,
+        at=at,
+        again=known.times_had,
+    )
+    return (*known.call_offs, unwanted)
+
+
+def _with_call_off(known: Placement, index: int, **more: Any) -> Placement:
+    changed = structs.replace(known.call_offs[index], **more)
+    return structs.replace(
+        known, call_offs=(*known.call_offs[:index], changed, *known.call_offs[index + 1 :])
+    )
 
 
 def _told(run: RoundRun, at: datetime, body: p.LosersTold) -> RoundRun:
@@ -127,6 +210,18 @@ def _award(at: datetime, body: p.PlacementAwarded) -> Award:
         reason=body.reason,
         note=body.note,
         proposed=body.proposed,
+    )
+
+
+def _extended(award: Award, at: datetime, body: p.ConfirmationExtended) -> Award:
+    """They are reminded, and the broker is summoned, by the new deadline."""
+    return structs.replace(
+        award,
+        confirm_by=body.confirm_by,
+        extended_at=at,
+        extended_by=body.by,
+        reminded_at=None,
+        summoned_at=None,
     )
 
 

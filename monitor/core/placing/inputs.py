@@ -37,11 +37,23 @@ PlacementAction = Literal[
     "admit_late",
     "papers_sent",
     "confirm_first_visit",
+    "extend",
     "send_back",
     "revoke_link",
     "withdraw",
 ]
 PLACEMENT_ACTIONS: tuple[PlacementAction, ...] = PlacementAction.__args__  # type: ignore[attr-defined]
+CallOffOutcome = Literal["called_off", "kept", "not_there"]
+"""What became of a first visit that nobody wants any more, in the provider's own desk: it is watched no more; its
+office had made it its own, and keeps it until it calls it off itself; it never stood there, or has left."""
+KeptReason = Literal[
+    "in_rota", "person_named", "worker_planned", "changed", "other_visits", "away", "under_way"
+]
+"""Why a first visit is its office's own: its rota has planned it anew; the directory has the person; somebody is to go;
+its time or what belongs to it is another; the person has other visits; somebody has said that they are away; somebody
+came, or was missed."""
+PackageOver = Literal["", "called_off", KeptReason]
+"""Of a first visit: its package is the provider's no more, and the visit was called off for that, or kept."""
 
 
 class Rating(Struct, frozen=True, kw_only=True, gc=False):
@@ -177,7 +189,8 @@ class PlacementActed(Struct, frozen=True, kw_only=True):
     """A broker, or the winner for its first visit, does something about a placement. What each action needs:
     `award`: provider (None: the proposed one), reason and note where it is not the proposed one or before the close;
     `open_next`: nothing; `admit_late`: provider and note; `papers_sent`: nothing; `confirm_first_visit`: start, end;
-    `send_back`: note (the award is taken back, the next round opens); `revoke_link`: provider; `withdraw`: withdrawn.
+    `extend`: until (was: the deadline that it takes the place of); `send_back`: note (the award is taken back, the next
+    round opens); `revoke_link`: provider; `withdraw`: withdrawn. A note beside any of them is kept.
     """
 
     placement: str
@@ -193,6 +206,9 @@ class PlacementActed(Struct, frozen=True, kw_only=True):
     end: datetime | None = None
     supervisor: bool = False
     """The first visit is made by a field supervisor (appendix A)."""
+    until: datetime | None = None
+    was: datetime | None = None
+    """The deadline that the broker had before them; None: that of the award itself."""
 
 
 class FirstVisitTold(Struct, frozen=True, kw_only=True):
@@ -215,6 +231,26 @@ class FirstVisitSettled(Struct, frozen=True, kw_only=True):
     visit: str
 
 
+class CallOffTold(Struct, frozen=True, kw_only=True):
+    """In the provider's own desk: the council's desk wants this first visit no more. `start`, `end`, `time_critical` as
+    it was told once."""
+
+    placement: str
+    visit: str
+    start: datetime
+    end: datetime
+    time_critical: bool = False
+
+
+class CallOffSettled(Struct, frozen=True, kw_only=True):
+    """In the council's desk: what became of it is on the disk of that desk. `index`: which of `Placement.call_offs`."""
+
+    placement: str
+    index: int
+    desk: str
+    outcome: CallOffOutcome
+
+
 PlacingInput = (
     ProvidersTold
     | PlacingLoaded
@@ -225,4 +261,6 @@ PlacingInput = (
     | PlacementActed
     | FirstVisitTold
     | FirstVisitSettled
+    | CallOffTold
+    | CallOffSettled
 )

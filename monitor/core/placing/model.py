@@ -12,10 +12,12 @@ from monitor.core.evidence import Evidence
 from monitor.core.placing.facts import CloseReason, Crosses, EndReason, Row
 from monitor.core.placing.inputs import (
     BidSource,
+    CallOffOutcome,
     DeclineReason,
     MarkKind,
     OverrideReason,
     PackageSaid,
+    PlacementAction,
     ProviderSaid,
     WithdrawReason,
 )
@@ -142,6 +144,9 @@ class Award(Struct, frozen=True, kw_only=True, gc=False):
     """When the winner was reminded to confirm the first visit."""
     summoned_at: datetime | None = None
     """When the broker was summoned because nothing was confirmed in time."""
+    extended_at: datetime | None = None
+    """When the winner was given longer to confirm, last."""
+    extended_by: str | None = None
 
 
 class FirstVisit(Struct, frozen=True, kw_only=True, gc=False):
@@ -159,6 +164,34 @@ class FirstVisit(Struct, frozen=True, kw_only=True, gc=False):
     """When the broker was told that it does not stand there."""
     landed: str | None = None
     """The visit that is planned for it in the provider's own desk, by its minted id there."""
+
+
+class Remark(Struct, frozen=True, kw_only=True, gc=False):
+    """What somebody wrote beside what they did. `provider`: about whom, where it is about one."""
+
+    action: PlacementAction
+    at: datetime
+    by: str
+    note: Evidence
+    provider: str | None = None
+
+
+class CallOff(Struct, frozen=True, kw_only=True, gc=False):
+    """A confirmed first visit in a desk here that nobody wants any more, since `at`: the package was withdrawn, or
+    taken back from the provider."""
+
+    provider: str
+    desk: str
+    start: datetime
+    end: datetime
+    at: datetime
+    again: int = 0
+    """How often the package had been taken back from them before: it belongs to the visit's name there."""
+    outcome: CallOffOutcome | None = None
+    """None: it is not known yet."""
+    settled_at: datetime | None = None
+    missed_at: datetime | None = None
+    """When the broker was told that it is not known."""
 
 
 class Placement(Struct, frozen=True, kw_only=True, gc=False):
@@ -190,6 +223,8 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
     taken_back: tuple[str, ...] = ()
     """Providers to whom it was awarded, and that have it no more."""
     first_visit: FirstVisit | None = None
+    call_offs: tuple[CallOff, ...] = ()
+    """First visits that nobody wants any more, each in its turn."""
     revoked: tuple[str, ...] = ()
     """Providers whose signed link opens nothing any more."""
     messages: tuple[str, ...] = ()
@@ -200,6 +235,8 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
     ended: EndReason | None = None
     ended_by: str | None = None
     withdrawn: WithdrawReason | None = None
+    remarks: tuple[Remark, ...] = ()
+    """What was written beside each step, by brokers and by the winner, in their order."""
 
     @property
     def round(self) -> RoundRun | None:
@@ -237,6 +274,11 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
     def urgent(self) -> bool:
         """It comes before others: a hospital bed waits, or its visits are time-critical."""
         return self.package.kind == "discharge" or self.package.time_critical
+
+    @property
+    def times_had(self) -> int:
+        """How often it was taken back from whoever has it now."""
+        return self.taken_back.count(self.award.provider) if self.award is not None else 0
 
     def bid_of(self, provider: str) -> Bid | None:
         """The bid of the provider that is considered, or was: the last one in time, also when it is withdrawn."""

@@ -252,8 +252,9 @@ def nothing_placed(work: Work, ref: str) -> None:
     more = any(audience(work, placement, held) for held in later)
     waits = policy.rounds[last.index].next == "broker" and more
     ends = policy.rounds[last.index].next == "end"
+    follow = any(_may_be_asked(work, placement, one) for one in last.line)
     # a round with nobody to ask is passed over, and said so, also where the broker would have opened it
-    if (last.line or not (waits or ends)) and open_next(work, ref):
+    if (follow or not (waits or ends)) and open_next(work, ref):
         return
     if waits:
         telling.nothing_bid(work, ref)

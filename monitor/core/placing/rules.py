@@ -151,8 +151,9 @@ def start(case: Case) -> tuple[RuleResult, ...]:
     want, begins = wanted(case.package), case.bid.start
     if want is None:
         return (RuleResult(rule="start", outcome="holds", why="any_start", at=begins),)
-    late = max(begins - want, timedelta())
-    minutes = -(-late // timedelta(minutes=1))
+    # people name minutes: what is seconds later in the same minute is not late
+    late = max(_minute(begins) - _minute(want), timedelta())
+    minutes = late // timedelta(minutes=1)
     outcome: Outcome = "fails" if late else "holds"
     why = "too_late" if late else "in_time"
     found = RuleResult(rule="start", outcome=outcome, why=why, value=minutes, at=begins)
@@ -160,6 +161,10 @@ def start(case: Case) -> tuple[RuleResult, ...]:
     if ends is None or case.asked_at is None or case.asked_at <= ends:
         return (found,)
     return (found, RuleResult(rule="start", outcome="unknown", why="told_after_cutoff", at=ends))
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
 
 
 def cut_off(case: Case, want: datetime) -> datetime | None:

@@ -15,7 +15,7 @@ from config.policy import applying
 from escalation.people import PersonView
 from escalation.track import Contact, ContactChannel
 from monitor.core.alerts import intend, managers, person_for
-from monitor.core.placing.model import Placement
+from monitor.core.placing.model import CallOff, Placement
 from monitor.core.state import Message
 from monitor.core.work import Work
 
@@ -26,7 +26,7 @@ WON, LOST, CONFIRM = "BD-4", "BD-5", "BD-10"
 TAKEN_BACK, PACKAGE_WITHDRAWN = "BD-11", "BD-12"
 NOTHING_BID, PROPOSED, PAPERS = "BD-6", "BD-14", "BD-15"
 UNCONFIRMED, UNPLACED, FIRST_VISIT, UNDECIDED = "BD-16", "BD-17", "BD-18", "BD-30"
-NOT_LANDED = "BD-32"
+NOT_LANDED, NOT_CALLED_OFF, EXTENDED = "BD-32", "BD-33", "BD-34"
 BID_GONE, BID_LATE, NOT_REACHED = "BD-19", "BD-20", "BD-26"
 COPY_BID, COPY_LATE, COPY_WITHDRAWN, COPY_DECLINED = "BD-21", "BD-21B", "BD-22", "BD-23"
 COPY_FIRST_VISIT = "BD-24"
@@ -83,22 +83,20 @@ def late_bid(work: Work, ref: str, provider: str) -> None:
 
 def withdrawn(work: Work, ref: str, provider: str, late: bool) -> None:
     """A bid is taken back: its provider, the mailbox, and after the close the broker, for whom it stood."""
-    placement = work.placement(ref)
-    if placement is None:
-        return
-    to_provider(work, placement, provider, WITHDREW, at=closed_for(placement, provider))
-    to_mailbox(work, ref, COPY_WITHDRAWN, about=provider)
-    if late:
-        to_brokers(work, ref, BID_GONE, about=provider)
+    _not_theirs(work, ref, provider, WITHDREW, COPY_WITHDRAWN, late)
 
 
 def declined(work: Work, ref: str, provider: str, bid_gone: bool) -> None:
     """A provider does not take the package. `bid_gone`: a bid of theirs stood after the close, and stands no more."""
+    _not_theirs(work, ref, provider, DECLINED, COPY_DECLINED, bid_gone)
+
+
+def _not_theirs(work: Work, ref: str, provider: str, receipt: str, copy: str, bid_gone: bool) -> None:
     placement = work.placement(ref)
     if placement is None:
         return
-    to_provider(work, placement, provider, DECLINED, at=closed_for(placement, provider))
-    to_mailbox(work, ref, COPY_DECLINED, about=provider)
+    to_provider(work, placement, provider, receipt, at=closed_for(placement, provider))
+    to_mailbox(work, ref, copy, about=provider)
     if bid_gone:
         to_brokers(work, ref, BID_GONE, about=provider)
 
@@ -126,6 +124,15 @@ def confirm_reminder(work: Work, ref: str) -> None:
     if placement is not None and award is not None:
         until = award.confirm_by
         to_provider(work, placement, award.provider, CONFIRM, at=until, expires_at=until)
+
+
+def extended(work: Work, ref: str) -> None:
+    """The winner has longer to confirm day and time of the first visit."""
+    placement = work.placement(ref)
+    award = placement.award if placement is not None else None
+    if placement is not None and award is not None:
+        until = award.confirm_by
+        to_provider(work, placement, award.provider, EXTENDED, at=until, expires_at=until)
 
 
 def award_taken_back(work: Work, ref: str, provider: str) -> None:
@@ -206,6 +213,11 @@ def not_landed(work: Work, ref: str) -> None:
         to_brokers(work, ref, NOT_LANDED, about=placement.award.provider, at=visit.start)
 
 
+def not_called_off(work: Work, ref: str, off: CallOff) -> None:
+    """A first visit that nobody wants any more may still stand in the provider's own desk: somebody rings them."""
+    to_brokers(work, ref, NOT_CALLED_OFF, about=off.provider, at=off.start)
+
+
 # --- what becomes of it ---
 
 
@@ -244,15 +256,24 @@ def pointless(work: Work, message: Message) -> str | None:
     if message.template in (INVITED, TURN, REMINDED):
         return _not_asked_now(placement, message)
     award = placement.award
-    if message.template in (WON, CONFIRM) and (award is None or award.provider != message.person):
+    if message.template == NOT_CALLED_OFF and _called_off(placement, message):
+        return "called_off"
+    if message.template in (WON, CONFIRM, EXTENDED) and (award is None or award.provider != message.person):
         return "taken_back"
-    if message.template == CONFIRM and placement.first_visit is not None:
+    if message.template in (CONFIRM, EXTENDED) and placement.first_visit is not None:
         return "confirmed"
+    if message.template in (CONFIRM, EXTENDED) and award is not None and award.confirm_by != message.at:
+        return "extended"
     if message.template == PAPERS and (award is None or award.papers_sent_at is not None):
         return "papers_sent"
     if message.template in (PROPOSED, UNDECIDED) and placement.proposed != message.about:
         return "proposed_anew"
     return "awarded" if message.template in (PROPOSED, UNDECIDED) and award is not None else None
+
+
+def _called_off(placement: Placement, message: Message) -> bool:
+    """Whether it is known by now what became of every first visit of theirs that nobody wants any more."""
+    return all(one.outcome is not None for one in placement.call_offs if one.provider == message.about)
 
 
 def _not_asked_now(placement: Placement, message: Message) -> str | None:

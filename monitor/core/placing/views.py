@@ -14,9 +14,11 @@ from msgspec import UNSET, Struct, UnsetType, field
 from config.placing import PlacementKind, Rule
 from monitor.core.placing.inputs import (
     BidSource,
+    CallOffOutcome,
     DeclineReason,
     MarkKind,
     OverrideReason,
+    PlacementAction,
     RatingLevel,
     WithdrawReason,
 )
@@ -256,6 +258,9 @@ class AwardView(Struct, frozen=True, kw_only=True, gc=False):
     papers_reminded_at: datetime | None
     reminded_at: datetime | None
     note: str | None = None
+    extended_at: datetime | None = None
+    """When the winner was given longer to confirm, last."""
+    extended_by: str | None = None
 
 
 class FirstVisitView(Struct, frozen=True, kw_only=True, gc=False):
@@ -269,6 +274,28 @@ class FirstVisitView(Struct, frozen=True, kw_only=True, gc=False):
     by: str | None
     landed: bool = False
     """It is planned in the provider's own desk on this installation, and watched there."""
+
+
+class RemarkView(Struct, frozen=True, kw_only=True, gc=False):
+    """What was written beside an action. `note` None: not read here (lists), or it cannot be had now."""
+
+    action: PlacementAction
+    at: datetime
+    by: str
+    provider: str | None
+    note: str | None = None
+
+
+class CallOffView(Struct, frozen=True, kw_only=True, gc=False):
+    """A first visit in the provider's own desk here that nobody wants any more, since `at`. `outcome` None: it is not
+    known yet what became of it there; `missed_at`: when the broker was told so."""
+
+    provider: str
+    start: datetime
+    at: datetime
+    outcome: CallOffOutcome | None
+    settled_at: datetime | None
+    missed_at: datetime | None
 
 
 class PlacementView(Struct, frozen=True, kw_only=True, gc=False):
@@ -303,6 +330,9 @@ class PlacementView(Struct, frozen=True, kw_only=True, gc=False):
     withdrawn: WithdrawReason | None
     override: str | None = None
     """Why a broker said that the text is anonymous all the same."""
+    call_offs: tuple[CallOffView, ...] = ()
+    remarks: tuple[RemarkView, ...] = ()
+    """What was written beside each step, in their order."""
 
 
 class PlacementsPage(Struct, frozen=True, kw_only=True, gc=False):
