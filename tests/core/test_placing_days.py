@@ -120,7 +120,7 @@ def about(desk: Council, what: str, ref: str, provider: str, c: int) -> None:
 
 def straight(desk: Council, a: int, b: int) -> None:
     """A package that goes the way of most, as far as the numbers say."""
-    steps = ("award", "papers_sent", "confirm_first_visit", "land", "send_back")[: a % 6]
+    steps = ("award", "papers_sent", "extend", "confirm_first_visit", "land", "send_back")[: a % 7]
     desk.sends(ref := f"k{len(desk.facts)}")
     desk.bids("ace", ref)
     desk.advance(hours=2)
@@ -137,7 +137,14 @@ def straight(desk: Council, a: int, b: int) -> None:
         end = begin + timedelta(minutes=30)
         desk.tell(
             PlacementActed(
-                placement=ref, action=step, by=by, start=begin, end=end, note=NOTE, supervisor=True
+                placement=ref,
+                action=step,
+                by=by,
+                start=begin,
+                end=end,
+                until=begin,
+                note=NOTE,
+                supervisor=True,
             )
         )
 
