@@ -37,6 +37,7 @@ COLUMNS = (
     "refused_in_a_row",
     "refused_share",
     "persistent",
+    "not_reached",
 )
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -94,4 +95,5 @@ def _cells(row: RegisterRow) -> Iterable[object]:
         row.in_a_row,
         round(row.refused_share, 3) if row.refused_share is not None else None,
         " ".join(row.persistent),
+        row.not_reached,
     )

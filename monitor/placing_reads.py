@@ -205,11 +205,13 @@ class PlacingReads:
                     at=one.at,
                     closes_at=one.closes_at,
                     answered_at=one.answered_at,
+                    not_reached_at=one.not_reached_at,
                 )
                 for one in run.asked
             ),
             line=tuple(out(one) for one in run.line),
             silent=tuple(out(one) for one in run.silent),
+            not_reached=tuple(out(one) for one in run.not_reached),
             losers_told_at=run.told_at if run.told else None,
         )
 

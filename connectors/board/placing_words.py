@@ -137,6 +137,7 @@ ANSWERS = {
     "declined": "declined",
     "withdrawn": "took the bid back",
     "silent": "no answer",
+    "not_reached": "not reached by us",
 }
 TIES = {
     "hours_held": "holds more hours of packages",
@@ -377,7 +378,8 @@ def remarks(of: PlacementView) -> list[RemarkView]:
 
 
 def answers(run: RoundView, of: PlacementView) -> list[tuple[AskedView, str]]:
-    """Whoever was asked in the round, each with what came of it: `bid`, `declined`, `silent`, or nothing yet."""
+    """Whoever was asked in the round, each with what came of it: `bid`, `declined`, `silent`, `not_reached` or nothing.
+    Whom no text and no mail could reach is not reached while the window is open, too: somebody rings them."""
     declined = {one.provider for one in of.declined if one.round == run.index}
     bid = {one.provider for one in (*of.bids, *of.late_bids) if one.round == run.index}
 
@@ -386,9 +388,18 @@ def answers(run: RoundView, of: PlacementView) -> list[tuple[AskedView, str]]:
             return "declined"
         if one.provider in bid:
             return "bid"
-        return "silent" if one.provider in run.silent else ""
+        if one.provider in run.silent:
+            return "silent"
+        missed = one.not_reached_at is not None and one.answered_at is None
+        return "not_reached" if missed or one.provider in run.not_reached else ""
 
     return [(one, said(one)) for one in run.asked]
+
+
+def not_reached(run: RoundView) -> list[str]:
+    """Whoever is asked in the window that is open and could be told by no text and no mail: a person rings them."""
+    found = [one for one in run.asked if one.not_reached_at is not None and one.answered_at is None]
+    return [one.provider for one in found] if run.closed_at is None else []
 
 
 def result(one: RuleView, zone: str, now: datetime) -> str:

@@ -10,6 +10,8 @@ from msgspec import structs
 from config.placing import Area, PlacementKind, PlacingPolicy, Round, placing_terms
 from config.policy import Duty
 from escalation.people import LineView, PersonView
+from monitor.core import facts as f
+from monitor.core.inputs import DeadlineReached, Input
 from monitor.core.placing.inputs import (
     BidGiven,
     BidRefusedByProvider,
@@ -22,6 +24,7 @@ from monitor.core.placing.inputs import (
     Rating,
 )
 from monitor.core.placing.model import Placement
+from monitor.core.placing.reach import INVITED, TURN
 from monitor.core.work import Decision
 from tests.core.driver import MONDAY, Desk
 
@@ -60,6 +63,7 @@ class Council(Desk):
         providers: tuple[ProviderSaid, ...] = (ACE, BEE, SEA, FRAME),
         **more: Any,
     ) -> None:
+        self.reaches = True
         super().__init__(now, **{"duty": BROKERS, "council_desks": ()} | more)
         self.people.people["bea"] = PersonView(
             ref="bea", role="staff", lines=(LineView(ref="l-bea"),), mail=True
@@ -70,6 +74,27 @@ class Council(Desk):
         terms = placing_terms(dict.fromkeys(kinds, placing))
         self.tell(PlacingLoaded(terms=terms, areas=AREAS, mailbox="mailbox"))
         self.tell(ProvidersTold(providers=providers))
+
+    def advance(self, **by: float) -> list[f.FactBody]:
+        """As of any desk; and unless `reaches` is False, whoever is asked has been told before time passes."""
+        before = len(self.facts)
+        self.reach()
+        super().advance(**by)
+        return [fact.body for fact in self.facts[before:]]
+
+    def tell(self, seen: Input) -> Decision:
+        """As of any desk; who is asked when a deadline has come is told at once."""
+        decision = super().tell(seen)
+        if isinstance(seen, DeadlineReached):
+            self.reach()
+        return decision
+
+    def reach(self) -> None:
+        """The texts and mails that ask providers are delivered."""
+        for message in self.messages("package") if self.reaches else ():
+            if message.phase == "queued" and message.template in (INVITED, TURN):
+                self.send(message)
+                self.deliver(message, "delivered")
 
     def sends(self, ref: str = "k1", **more: Any) -> Decision:
         """The broker sends out a package: an hour a day in the east, unless said otherwise."""

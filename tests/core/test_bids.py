@@ -345,6 +345,7 @@ def test_an_invitation_that_fails_by_text_and_by_mail_is_told_by_a_broker_and_by
 def test_nobody_is_rung_for_an_invitation_that_failed_when_they_have_bid_or_the_window_is_over() -> None:
     for before in (lambda desk: desk.bids("ace", source="broker", by="bea"), after_close):
         desk = Council()
+        desk.reaches = False
         desk.sends()
         messages = [m for m in desk.messages(person="ace") if m.template == "BD-1"]
         before(desk)

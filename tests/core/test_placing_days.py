@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from config.placing import PlacingPolicy, Round
-from monitor.core.inputs import DayRolled, Evidence
+from monitor.core.inputs import DayRolled, Evidence, SendReported
 from monitor.core.placing.facts import PlacingBody
 from monitor.core.placing.inputs import (
     OVERRIDE_REASONS,
@@ -53,6 +53,7 @@ OPS = (
     "land",
     "call_off",
     "roll",
+    "network",
 )
 Op = tuple[str, int, int, int]
 CALL_OFF_OUTCOMES: tuple[CallOffOutcome, ...] = ("called_off", "kept", "not_there")
@@ -78,6 +79,9 @@ def do(desk: Council, op: Op) -> None:
         desk.advance(seconds=WAITS[a % len(WAITS)].total_seconds())
     elif what == "change":
         desk.changed((ACE, BEE, SEA, FRAME)[a % 4], active=bool(b % 3), hours_declared=(900, 3100)[c % 2])
+    elif what == "network":
+        desk.reaches = bool(a % 3)
+        refuse(desk)
     elif what == "roll":
         desk.tell(DayRolled(day=desk.state.calendar.day(desk.now)))
     elif what == "straight":
@@ -94,6 +98,14 @@ def sends(desk: Council, a: int, b: int, c: int) -> None:
         minutes_week=15 * (c % 100 + 1),
         start=desk.now + timedelta(hours=c % 72 + 1),
     )
+
+
+def refuse(desk: Council) -> None:
+    """The telephones and the mail take nothing that waits to go to a provider."""
+    for message in desk.messages("package", "ace"):
+        if message.phase == "queued":
+            desk.tell_turn(message)
+            desk.tell(SendReported(key=message.key, result="failed", reason="refused", permanent=True))
 
 
 def about(desk: Council, what: str, ref: str, provider: str, c: int) -> None:

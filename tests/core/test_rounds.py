@@ -244,6 +244,7 @@ def test_a_bid_before_the_close_is_in_time_and_one_at_the_close_is_late_whicheve
 ) -> None:
     desk = Council()
     desk.sends()
+    desk.reach()
     desk.now = MONDAY + timedelta(milliseconds=after)  # the deadline has not been asked about yet
     desk.bids("ace")
     assert [body.late for body in desk.bodies(p.BidRecorded)] == [late]

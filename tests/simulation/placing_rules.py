@@ -146,7 +146,8 @@ def _deadline(package: Package, opened: Fact, bid: Fact) -> datetime:
 
 
 def silence_is_recorded(r: Placed) -> Iterator[str]:
-    """Who was asked, had the whole of their window and neither bid nor declined in it stands as silent; nobody else."""
+    """Who was asked, had the whole of their window and neither bid nor declined in it stands as silent, or as never
+    reached; nobody else."""
     for package in r.packages.values():
         for opened in package.of("RoundOpened"):
             closed = package.after(opened, "RoundClosed")
@@ -162,7 +163,8 @@ def silence_is_recorded(r: Placed) -> Iterator[str]:
             answers = (fact for fact in meanwhile if fact.kind in ("BidRecorded", "BidDeclined"))
             said = {fact.body["provider"] for fact in answers if not fact.body.get("late")}
             waited = {one for one, at in until.items() if at <= closed.at}
-            if set(closed.body.get("silent", ())) != waited - said:
+            silent, missed = (closed.body.get(name, ()) for name in ("silent", "not_reached"))
+            if sorted((*silent, *missed)) != sorted(waited - said):
                 yield f"{package.ref}: the silent of the round of {opened.at} are others"
 
 

@@ -129,8 +129,10 @@ def _without_bid(
 def _answer(placement: Placement, ref: str) -> p.RowAnswer:
     if any(said.provider == ref and not said.late for said in placement.declined):
         return "declined"
-    bid = placement.bid_of(ref)
-    return "withdrawn" if bid is not None and not bid.stands else "silent"
+    bid, run = placement.bid_of(ref), placement.round
+    if bid is not None and not bid.stands:
+        return "withdrawn"
+    return "not_reached" if run is not None and ref in run.not_reached else "silent"
 
 
 # --- who comes first ---

@@ -25,7 +25,7 @@ from monitor.core.placing.inputs import (
 )
 
 CloseReason = Literal["time", "all_answered", "first_bid", "awarded", "withdrawn", "nobody_asked"]
-AskedReason = Literal["opened", "declined", "silent", "passed_on"]
+AskedReason = Literal["opened", "declined", "silent", "passed_on", "not_reached"]
 PassedReason = Literal["nobody_asked", "other_area"]
 Crosses = Literal["", "runs_on", "paused"]
 """A window that crosses the end of the broker's hours: it runs on, or only minutes within them count."""
@@ -35,7 +35,7 @@ Outcome = Literal["holds", "fails", "unknown"]
 """*unknown* never keeps a provider out by itself: it is shown (not yet rated, not declared)."""
 EndReason = Literal["started", "unplaced", "withdrawn"]
 BackReason = Literal["unconfirmed", "sent_back"]
-RowAnswer = Literal["bid", "declined", "withdrawn", "silent"]
+RowAnswer = Literal["bid", "declined", "withdrawn", "silent", "not_reached"]
 SummonReason = Literal["unconfirmed", "undecided"]
 
 
@@ -144,6 +144,16 @@ class RoundReminded(FactBody, frozen=True, kw_only=True):
     told: tuple[str, ...] = ()
 
 
+class ProviderNotReached(FactBody, frozen=True, kw_only=True):
+    """No text and no mail could tell a provider that it is asked, in the turn that began at `asked_at`: the brokers
+    `told` ring it while its window is open. Whoever was not reached is not silent."""
+
+    index: int
+    provider: str
+    asked_at: datetime
+    told: tuple[str, ...] = ()
+
+
 class BidRecorded(FactBody, frozen=True, kw_only=True):
     """A bid, or the change of one. `change`: how many there were before from this provider for this package."""
 
@@ -206,6 +216,8 @@ class RoundClosed(FactBody, frozen=True, kw_only=True):
     index: int
     reason: CloseReason
     silent: tuple[str, ...] = ()
+    not_reached: tuple[str, ...] = ()
+    """Those whose time was over and whom no invitation had reached."""
 
 
 class ProposalMade(FactBody, frozen=True, kw_only=True):
@@ -366,6 +378,7 @@ PlacementBody = (
     | RoundPassedOver
     | ProviderAsked
     | RoundReminded
+    | ProviderNotReached
     | BidRecorded
     | BidWithdrawn
     | BidDeclined

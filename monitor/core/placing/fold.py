@@ -101,8 +101,9 @@ def _evolved(
         case p.LateBidAdmitted():
             return _admitted(known, body)
         case p.RoundClosed():
-            closed = structs.replace(known.rounds[-1], closed_at=at, reason=body.reason, silent=body.silent)
-            return _with_round(known, closed)
+            return _with_round(known, _closed(known.rounds[-1], at, body))
+        case p.ProviderNotReached():
+            return structs.replace(known, rounds=tuple(_not_reached(run, at, body) for run in known.rounds))
         case p.ProposalMade():
             return structs.replace(known, rows=body.rows, proposed=body.proposed, proposed_at=at)
         case _:
@@ -267,6 +268,24 @@ def _asked_next(run: RoundRun, at: datetime, body: p.ProviderAsked) -> RoundRun:
         reminds_at=body.reminds_at,
         reminded=0,
     )
+
+
+def _closed(run: RoundRun, at: datetime, body: p.RoundClosed) -> RoundRun:
+    return structs.replace(
+        run, closed_at=at, reason=body.reason, silent=body.silent, not_reached=body.not_reached
+    )
+
+
+def _not_reached(run: RoundRun, at: datetime, body: p.ProviderNotReached) -> RoundRun:
+    """The run after the fact: of one that is over, whoever was not reached has not been silent."""
+    mine = [one for one in run.asked if (one.provider, one.at) == (body.provider, body.asked_at)]
+    if run.index != body.index or not mine:
+        return run
+    asked = tuple(structs.replace(one, not_reached_at=at) if one in mine else one for one in run.asked)
+    if body.provider not in run.silent:
+        return structs.replace(run, asked=asked)
+    silent = tuple(one for one in run.silent if one != body.provider)
+    return structs.replace(run, asked=asked, silent=silent, not_reached=(*run.not_reached, body.provider))
 
 
 def _with_round(known: Placement, run: RoundRun) -> Placement:

@@ -83,10 +83,11 @@ def written(
         case p.BidDeclined():
             return _declined(lines, known, at, body)
         case p.LateBidAdmitted():
-            return _said(lines, known, body.provider, bid=True, silent=False)
+            return _said(lines, known, body.provider, bid=True, silent=False, not_reached=False)
         case p.RoundClosed():
-            silent = _silent(known.rounds[-1], at, body)
-            return [share for one in silent for share in _keeps_silent(lines, known, one)]
+            return _unanswered(lines, known, at, body)
+        case p.ProviderNotReached():
+            return _not_reached(lines, known, body)
         case p.PlacementAwarded():
             share = _offered(lines, body.provider, known, at, providers)
             until = max(at, known.package.start or at) + lasts if lasts is not None else None
@@ -142,7 +143,7 @@ def _bid(lines: Ledger, known: Placement, at: datetime, body: p.BidRecorded) -> 
         return _said(lines, known, body.provider, late=True)
     took = _took(known, body.provider, at)
     answer: dict[str, Any] = {"bid": True, "declined": None, "silent": False, "withdrew": False}
-    return _said(lines, known, body.provider, answered_s=took, **answer)
+    return _said(lines, known, body.provider, answered_s=took, not_reached=False, **answer)
 
 
 def _declined(lines: Ledger, known: Placement, at: datetime, body: p.BidDeclined) -> Iterable[Share]:
@@ -154,7 +155,7 @@ def _declined(lines: Ledger, known: Placement, at: datetime, body: p.BidDeclined
         return _said(lines, known, body.provider, late=True)
     took = _took(known, body.provider, at)
     answer: dict[str, Any] = {"bid": False, "declined": body.reason, "silent": False, "withdrew": False}
-    return _said(lines, known, body.provider, answered_s=took, **answer)
+    return _said(lines, known, body.provider, answered_s=took, not_reached=False, **answer)
 
 
 def _took(known: Placement, provider: str, at: datetime) -> int | None:
@@ -163,10 +164,18 @@ def _took(known: Placement, provider: str, at: datetime) -> int | None:
     return int(((asked.answered_at or at) - asked.at).total_seconds()) if asked is not None else None
 
 
-def _silent(run: RoundRun, at: datetime, body: p.RoundClosed) -> list[str]:
-    """Those who said nothing though their own window was over: not who was cut short by an award in an emergency, a
-    withdrawal, or the first bid of another."""
-    return [one.provider for one in run.asked if one.provider in body.silent and one.closes_at <= at]
+def _unanswered(lines: Ledger, known: Placement, at: datetime, body: p.RoundClosed) -> list[Share]:
+    """Who said nothing though its own window was over is silent, or was never reached."""
+    run = known.rounds[-1]
+    silent = [one for ref in _over(run, at, body.silent) for one in _keeps_silent(lines, known, ref)]
+    missed = [one for ref in _over(run, at, body.not_reached) for one in _was_missed(lines, known, ref)]
+    return [*silent, *missed]
+
+
+def _over(run: RoundRun, at: datetime, named: Iterable[str]) -> list[str]:
+    """Those of them whose own window was over: not who was cut short by an award in an emergency, a withdrawal, or the
+    first bid of another."""
+    return [one.provider for one in run.asked if one.provider in named and one.closes_at <= at]
 
 
 def _keeps_silent(lines: Ledger, known: Placement, provider: str) -> Iterable[Share]:
@@ -174,7 +183,24 @@ def _keeps_silent(lines: Ledger, known: Placement, provider: str) -> Iterable[Sh
     line = lines.get(share_key(provider, known.ref))
     if line is None or line.bid or line.refused:
         return ()
-    return (structs.replace(line, silent=True),)
+    return (structs.replace(line, silent=True, not_reached=False),)
+
+
+def _was_missed(lines: Ledger, known: Placement, provider: str) -> Iterable[Share]:
+    """Who has answered, or was silent, in an earlier round was reached there."""
+    line = lines.get(share_key(provider, known.ref))
+    if line is None or line.bid or line.refused:
+        return ()
+    return (structs.replace(line, not_reached=True),)
+
+
+def _not_reached(lines: Ledger, known: Placement, body: p.ProviderNotReached) -> Iterable[Share]:
+    """It came out after the close: what was taken for silence was none, but for another round's."""
+    silent = [run for run in known.rounds if body.provider in run.silent]
+    mine = [run for run in silent if any(one.at == body.asked_at for one in run.asked)]
+    if not mine or len(silent) > 1:
+        return ()
+    return _said(lines, known, body.provider, when="silent", silent=False, not_reached=True)
 
 
 def tidy(state: State, before: datetime) -> None:

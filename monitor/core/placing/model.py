@@ -52,6 +52,8 @@ class Asked(Struct, frozen=True, kw_only=True, gc=False):
     closes_at: datetime
     answered_at: datetime | None = None
     """When it first bid or declined, in time: its response time counts from `at`."""
+    not_reached_at: datetime | None = None
+    """Since when it is known that no text and no mail of this turn could reach it."""
 
 
 class Bid(Struct, frozen=True, kw_only=True, gc=False):
@@ -114,6 +116,8 @@ class RoundRun(Struct, frozen=True, kw_only=True, gc=False):
     closed_at: datetime | None = None
     reason: CloseReason | None = None
     silent: tuple[str, ...] = ()
+    not_reached: tuple[str, ...] = ()
+    """Whom no invitation had reached when their time was over."""
     told_at: datetime | None = None
     """When those who bid and did not win were told."""
     told: tuple[str, ...] = ()
@@ -294,8 +298,8 @@ class Share(Struct, frozen=True, kw_only=True, gc=False):
     """One line of the ledger: one package that one provider was offered, and what came of it. It outlives the package.
 
     `at`: when it was asked first. `minutes_week`, `kind`: of the package; `tier`: the provider's, when it was asked or
-    won. Of `bid`, `declined`, `silent` and `withdrew` at most one holds, what it said last; none: it is still asked, or
-    the window closed before its time was over.
+    won. Of `bid`, `declined`, `silent`, `withdrew` and `not_reached` at most one holds, what it said last; none: it is
+    still asked, or the window closed before its time was over.
     """
 
     provider: str
@@ -308,6 +312,8 @@ class Share(Struct, frozen=True, kw_only=True, gc=False):
     declined: DeclineReason | None = None
     silent: bool = False
     withdrew: bool = False
+    not_reached: bool = False
+    """No invitation could reach it: it has not answered, and has not been silent."""
     late: bool = False
     """It said something after its window."""
     answered_s: int | None = None

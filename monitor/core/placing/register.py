@@ -65,7 +65,7 @@ def _row(
 ) -> RegisterRow:
     said = provider.said
     settled = [one for one in lines if one.bid or one.refused]
-    refused = sum(one.refused for one in settled)
+    refused, missed = sum(one.refused for one in settled), sum(one.not_reached for one in lines)
     span = now - policy.fair_share_span
     declared = said.hours_declared is not None
     return RegisterRow(
@@ -77,8 +77,9 @@ def _row(
         declined=sum(one.declined is not None for one in lines),
         declined_for=dict(sorted(Counter(one.declined for one in lines if one.declined is not None).items())),
         silent=sum(one.silent for one in lines),
+        not_reached=missed,
         withdrew=sum(one.withdrew for one in lines),
-        unanswered=len(lines) - len(settled),
+        unanswered=len(lines) - len(settled) - missed,
         late=sum(one.late for one in lines),
         won=sum(one.won for one in lines),
         taken_back=sum(one.taken_back for one in lines),

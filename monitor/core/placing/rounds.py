@@ -11,7 +11,7 @@ from datetime import datetime
 
 from config.placing import Round
 from monitor.core.evidence import Evidence
-from monitor.core.placing import after, evaluate, telling
+from monitor.core.placing import after, evaluate, reach, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.model import Declined, Placement, Provider, RoundRun
 from monitor.core.placing.windows import Window, window
@@ -144,7 +144,9 @@ def on_turn(work: Work, ref: str) -> None:
     if placement is None or run is None:
         return
     now_asked = run.asked[-1]
-    if _has_bid(placement, run, now_asked.provider) or not _ask_next(work, placement, run, "silent"):
+    missed = reach.unreached(work, placement, now_asked)
+    reason: p.AskedReason = "not_reached" if missed else "silent"
+    if _has_bid(placement, run, now_asked.provider) or not _ask_next(work, placement, run, reason):
         close(work, ref, "time")
 
 
@@ -217,7 +219,7 @@ def _ask(work: Work, placement: Placement, run: RoundRun, provider: str, reason:
         crosses=opens.crosses,
         reminds_at=opens.reminds_at,
     )
-    due_at = run.asked[-1].closes_at if reason == "silent" else None
+    due_at = run.asked[-1].closes_at if reason in ("silent", "not_reached") else None
     work.emit(placement.ref, asked, policy=placement.policy, due_at=due_at)
     telling.invite(work, placement.ref, (provider,))
 
@@ -226,14 +228,21 @@ def _ask(work: Work, placement: Placement, run: RoundRun, provider: str, reason:
 
 
 def close(work: Work, ref: str, reason: p.CloseReason) -> None:
-    """Close the window that runs; who had the whole of it and neither bid nor declined is silent. What the bids come to
-    is evaluated at once, unless the package was awarded before the close, or withdrawn."""
+    """Close the window that runs; who had the whole of it and neither bid nor declined is silent, or was never
+    reached. What the bids come to is evaluated at once, unless the package was awarded before the close, or withdrawn.
+    """
     placement = work.placement(ref)
     run = placement.running if placement is not None else None
     if placement is None or run is None:
         return
-    silent = tuple(one for one in unanswered(placement, run) if _time_was_up(run, one, work.now))
-    closed = p.RoundClosed(index=run.index, reason=reason, silent=silent)
+    over = [one for one in unanswered(placement, run) if _time_was_up(run, one, work.now)]
+    missed = [one for one in over if _was_missed(work, placement, run, one)]
+    closed = p.RoundClosed(
+        index=run.index,
+        reason=reason,
+        silent=tuple(one for one in over if one not in missed),
+        not_reached=tuple(missed),
+    )
     due_at: datetime | None = run.closes_at if reason == "time" else None
     work.emit(ref, closed, policy=placement.policy, due_at=due_at)
     if reason not in ("awarded", "withdrawn"):
@@ -269,6 +278,13 @@ def unanswered(placement: Placement, run: RoundRun) -> tuple[str, ...]:
 
 def _time_was_up(run: RoundRun, provider: str, now: datetime) -> bool:
     return all(one.closes_at <= now for one in run.asked if one.provider == provider)
+
+
+def _was_missed(work: Work, placement: Placement, run: RoundRun, provider: str) -> bool:
+    """Nothing has come to them, and nothing came from them, not even too late."""
+    if any(bid.provider == provider for bid in placement.late):
+        return False
+    return all(reach.unreached(work, placement, one) for one in run.asked if one.provider == provider)
 
 
 def _has_bid(placement: Placement, run: RoundRun, provider: str) -> bool:

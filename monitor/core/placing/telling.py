@@ -15,11 +15,12 @@ from config.policy import applying
 from escalation.people import PersonView
 from escalation.track import Contact, ContactChannel
 from monitor.core.alerts import intend, managers, person_for
+from monitor.core.placing import reach
 from monitor.core.placing.model import CallOff, Placement
+from monitor.core.placing.reach import INVITED, REMINDED, TURN
 from monitor.core.state import Message
 from monitor.core.work import Work
 
-INVITED, TURN, REMINDED = "BD-1", "BD-7", "BD-2"
 RECEIVED, RECEIVED_LATE = "BD-3", "BD-3B"
 WITHDREW, DECLINED = "BD-8", "BD-9"
 WON, LOST, CONFIRM = "BD-4", "BD-5", "BD-10"
@@ -48,7 +49,9 @@ def invite(work: Work, ref: str, providers: Iterable[str]) -> None:
     for provider in providers:
         asked = placement.was_asked(provider)
         until = asked.closes_at if asked is not None else run.closes_at
-        if not to_provider(work, placement, provider, template, at=until, expires_at=until):
+        told = to_provider(work, placement, provider, template, at=until, expires_at=until)
+        if not told and asked is not None:
+            reach.note(work, placement, run, asked, brokers(work))
             to_brokers(work, ref, NOT_REACHED, about=provider, at=until)
 
 
@@ -223,26 +226,18 @@ def not_called_off(work: Work, ref: str, off: CallOff) -> None:
 
 def on_settled(work: Work, message: Message, result: str) -> None:
     """An invitation reached its provider by no way: a broker rings them while the window is open. Whoever was never
-    told is not silent."""
+    told is not silent, also where that comes out after the close."""
     placement = work.placement(message.placement) if message.placement is not None else None
-    if result != "failed" or placement is None or message.template not in (INVITED, TURN):
+    found = reach.turn_of(placement, message) if placement is not None else None
+    if result != "failed" or placement is None or found is None:
         return
-    asked = placement.was_asked(message.person)
-    waits = asked is not None and asked.answered_at is None and work.now < asked.closes_at
-    if asked is not None and waits and _none_left(work, placement, message):
-        to_brokers(work, placement.ref, NOT_REACHED, about=message.person, at=asked.closes_at)
-
-
-def _none_left(work: Work, placement: Placement, message: Message) -> bool:
-    """The invitation went by text and mail, and this was the last of them that could still arrive."""
-    told = (work.message(key) for key in placement.messages)
-    return all(
-        one.phase == "settled" and one.result == "failed"
-        for one in told
-        if one is not None
-        and (one.person, one.template, one.intended_at)
-        == (message.person, message.template, message.intended_at)
-    )
+    run, asked = found
+    if not reach.failed(work, placement, asked):
+        return
+    waits = asked.answered_at is None and work.now < asked.closes_at
+    told = brokers(work) if waits else ()
+    if (waits or asked.provider in run.silent) and reach.note(work, placement, run, asked, told) and waits:
+        to_brokers(work, placement.ref, NOT_REACHED, about=asked.provider, at=asked.closes_at)
 
 
 # --- still wanted, when its turn has come ---

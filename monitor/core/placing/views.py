@@ -153,6 +153,8 @@ class AskedView(Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
     closes_at: datetime
     answered_at: datetime | None
+    not_reached_at: datetime | None = None
+    """Since when it is known that no text and no mail of this turn could reach it."""
 
 
 class RoundView(Struct, frozen=True, kw_only=True, gc=False):
@@ -171,6 +173,8 @@ class RoundView(Struct, frozen=True, kw_only=True, gc=False):
     line: tuple[str, ...]
     silent: tuple[str, ...]
     losers_told_at: datetime | None
+    not_reached: tuple[str, ...] = ()
+    """Whom no invitation had reached when their time was over: they were not silent."""
 
 
 class BidView(Struct, frozen=True, kw_only=True, gc=False):
@@ -236,7 +240,7 @@ class RowView(Struct, frozen=True, kw_only=True, gc=False):
     late: bool
     place: int | None
     decided_by: str
-    answer: Literal["bid", "declined", "withdrawn", "silent"] = "bid"
+    answer: Literal["bid", "declined", "withdrawn", "silent", "not_reached"] = "bid"
     minutes_proposed: int = 0
     """Minutes a week of other packages that are proposed for it and wait for a broker's word."""
     rated_at: datetime | None = None
@@ -461,8 +465,9 @@ class Within(Struct, frozen=True, kw_only=True, gc=False):
 class RegisterRow(Struct, frozen=True, kw_only=True, gc=False):
     """One provider over the span. Each package is counted once, by what the provider said of it last.
 
-    `bid`, `declined`, `silent`, `withdrew` and `unanswered` (still asked, or cut short before its time was over) make
-    up `offered`. `late`: something came after the window. `won`: awarded, and still theirs.
+    `bid`, `declined`, `silent`, `withdrew`, `not_reached` (no invitation could be delivered: no silence) and
+    `unanswered` (still asked, or cut short before its time was over) make up `offered`. `late`: something came after
+    the window. `won`: awarded, and still theirs.
     """
 
     provider: str
@@ -493,6 +498,7 @@ class RegisterRow(Struct, frozen=True, kw_only=True, gc=False):
     refused_share: float | None
     persistent: tuple[Persistent, ...] = ()
     name: str = ""
+    not_reached: int = 0
 
 
 class RegisterView(Struct, frozen=True, kw_only=True, gc=False):
