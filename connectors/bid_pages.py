@@ -62,7 +62,7 @@ class BidPages:
         try:
             link = self._opened(request)
         except ApiProblem as problem:
-            return self._closed(request, problem)
+            return await self._dead(request, problem)
         form: Mapping[str, Any] = {}
         try:
             form = await read_form(request)
@@ -80,15 +80,26 @@ class BidPages:
             raise ApiProblem(404, "unknown_link", "this link is not known, or is over for long")
         return link
 
+    async def _dead(self, request: web.Request, problem: ApiProblem) -> web.StreamResponse:
+        """A press on a link that opens nothing. Of a genuine one whose time is over it is recorded, as of one that was
+        revoked; of what is no link of ours there is nobody of whom it could be."""
+        link = self._desks.link(request.match_info["token"]).link
+        try:
+            if problem.code == "link_expired" and link is not None and link.purpose == "bid":
+                await self._desks.dead_link(link.desk, link.intent, link.person)
+        except EdgeError:
+            return self._closed(request, _away(pressed=True))
+        return self._closed(request, problem)
+
     async def _own(self, link: Link) -> OwnPlacement:
         own = await self._desks.own_placement(link.desk, link.intent, link.person)
-        if own.revoked:
+        if own.revoked or link.serial != own.link_serial:
             raise ApiProblem(403, "link_revoked", "the brokerage has taken this link back")
         return own
 
     async def _act(self, link: Link, form: Mapping[str, Any]) -> bool:
         """Does what was pressed. Returns whether its words look as if they named somebody; they are kept."""
-        speaker = Speaker(source="link", provider=link.person)
+        speaker = Speaker(source="link", provider=link.person, link=link.serial)
         at = link.desk, link.intent
         match placing_forms.pressed(form)[0]:
             case "bid":

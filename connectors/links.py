@@ -41,6 +41,8 @@ class Link(Struct, frozen=True, kw_only=True):
     intent: str
     person: str
     until: datetime
+    serial: int = 0
+    """Of the links for one thing and person: one that was revoked stays so, and the next has the next number."""
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -61,7 +63,8 @@ def sign(key: bytes, link: Link) -> str:
     """The text of a link: 18 letters and digits. Raises ValueError for a key shorter than 32 bytes."""
     if len(key) < KEY_BYTES:
         raise ValueError(f"expected a key of at least {KEY_BYTES} bytes")
-    fields = (link.purpose, link.desk, link.intent, link.person, str(until_s(link)))
+    fields = [link.purpose, link.desk, link.intent, link.person, str(until_s(link))]
+    fields += [str(link.serial)] if link.serial else []
     # each with its length before it: no two links are the same bytes
     signed = b"".join(len(text.encode()).to_bytes(4, "big") + text.encode() for text in fields)
     number = int.from_bytes(hmac.digest(key, b"callwatch link 1\0" + signed, "sha256"), "big")
@@ -87,6 +90,8 @@ class Links:
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._known: dict[bytes, Link] = {}
         self._out: dict[Link, None] = {}
+        self._about: dict[tuple[str, str], list[Link]] = {}
+        """By desk and what they are about: a package that leaves looks at its own links alone."""
         self._keys = tuple(keys)
 
     def replace_keys(self, keys: Sequence[bytes]) -> None:
@@ -110,11 +115,12 @@ class Links:
         for link in links:
             if link not in self._out:
                 self._out[link] = None
+                self._about.setdefault((link.desk, link.intent), []).append(link)
                 self._known |= dict.fromkeys(self._digests(link), link)
 
     def forget(self, desk: str, intent: str) -> None:
         """What these were about has left the state. Shown now they are as good as forged."""
-        for link in [link for link in self._out if (link.desk, link.intent) == (desk, intent)]:
+        for link in self._about.pop((desk, intent), ()):
             del self._out[link]
             for digest in self._digests(link):
                 del self._known[digest]

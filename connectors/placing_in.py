@@ -24,6 +24,8 @@ class Speaker(Struct, frozen=True, kw_only=True):
     source: BidSource
     provider: str | None = None
     by: str | None = None
+    link: int = 0
+    """The number of the signed link by which they came."""
 
 
 class ProviderPhoneIn(Struct, frozen=True, kw_only=True):

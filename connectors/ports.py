@@ -955,6 +955,9 @@ class Desks(Protocol):
     async def take_back(self, desk: str, placement: str, said: TakeBackIn, speaker: Speaker) -> BidReceipt:
         """A provider withdraws its bid."""
 
+    async def dead_link(self, desk: str, placement: str, provider: str) -> None:
+        """Somebody has pressed on a provider's genuine link whose time is over: that it was so is recorded."""
+
     async def act_on_placement(
         self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
     ) -> PlacementView:

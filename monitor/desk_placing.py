@@ -31,6 +31,7 @@ from monitor.core.placing.inputs import (
     BidGiven,
     BidRefusedByProvider,
     BidTakenBack,
+    DeadLinkPressed,
     PackageReceived,
     PackageSaid,
     PlacementActed,
@@ -75,6 +76,7 @@ SAID: dict[str, tuple[int, str, str | None]] = {
     # bids
     "not_asked": (409, "this provider was not asked", "provider"),
     "link_revoked": (403, "this link was taken back", None),
+    "link_expired": (403, "this link has ended", None),
     "start_past": (400, "expected a start that lies ahead", "start"),
     "pass_to": (400, "expected a partner to whom it may be passed on in this round, in time", "pass_to"),
     "no_bid": (409, "no bid of this provider stands", None),
@@ -244,6 +246,7 @@ class Placing:
             how=how,
             hours_free=_in_range(said.hours_free, "hours_free"),
             hours_declared=_in_range(said.hours_declared, "hours_declared"),
+            link=speaker.link,
         )
         receipt = await self._told(given, rows, speaker)
         warnings = self.marks_of(said.how, "how")
@@ -264,6 +267,7 @@ class Placing:
             by=by,
             note=note,
             pass_to=self._provider(said.pass_to, "pass_to") if said.pass_to is not None else None,
+            link=speaker.link,
         )
         receipt = await self._told(declined, rows, speaker)
         return self._receipt(ref, provider, "declined", receipt, warnings=self.marks_of(said.note, "note"))
@@ -272,8 +276,13 @@ class Placing:
         """A provider withdraws its bid. Raises ApiProblem 403, 404, 409."""
         provider, by = self._bidder(said.provider, said.by, speaker)
         ref = await self._asked(placement, provider, speaker)
-        gone = BidTakenBack(placement=ref, provider=provider, source=speaker.source, by=by)
+        gone = BidTakenBack(placement=ref, provider=provider, source=speaker.source, by=by, link=speaker.link)
         return self._receipt(ref, provider, "withdrawn", await self._told(gone, (), speaker))
+
+    async def dead_link(self, placement: str, provider: str) -> None:
+        """Somebody has pressed on a provider's link whose time is over. On disk when it returns."""
+        ticket = self._shell.tell(DeadLinkPressed(placement=placement, provider=provider))
+        await self._shell.engine.durable(ticket.seq)
 
     def _bidder(self, provider: str | None, by: str | None, speaker: Speaker) -> tuple[str, str | None]:
         """For whom it counts, and which broker entered it."""
@@ -344,6 +353,7 @@ class Placing:
             supervisor=said.supervisor,
             until=self._moment(said.until, "until", of_day=True) if said.until is not None else None,
             was=self._moment(said.was, "was", of_day=True) if said.was is not None else None,
+            link=speaker.link,
         )
         await self._told(acted, rows, speaker)
         return await self.one(ref)

@@ -344,6 +344,7 @@ class PlacingReads:
             partners=tuple(self.names(self._partners(known, provider))),
             partner_names=self.names(self._partners(known, provider)),
             revoked=provider in known.revoked,
+            link_serial=known.link_serial(provider),
             telephone=self._telephone,
             bid=_own_bid(known.bid_of(provider), texts),
             late_bid=_own_bid(next((b for b in known.late if b.provider == provider), None), texts),

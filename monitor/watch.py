@@ -794,6 +794,10 @@ class Watch:
         """A provider withdraws its bid."""
         return await self._placing(desk).take_back(placement, said, speaker)
 
+    async def dead_link(self, desk: str, placement: str, provider: str) -> None:
+        """Somebody has pressed on a provider's link whose time is over."""
+        await self._placing(desk).dead_link(placement, provider)
+
     async def act_on_placement(
         self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
     ) -> PlacementView:

@@ -15,7 +15,14 @@ from monitor.core import facts as f
 from monitor.core.evidence import Evidence
 from monitor.core.inputs import SendReported
 from monitor.core.placing import facts as p
-from monitor.core.placing.inputs import BidGiven, BidRefusedByProvider, BidTakenBack, PlacementActed
+from monitor.core.placing.bids import MOST_DEAD
+from monitor.core.placing.inputs import (
+    BidGiven,
+    BidRefusedByProvider,
+    BidTakenBack,
+    DeadLinkPressed,
+    PlacementActed,
+)
 from monitor.core.state import Message
 from monitor.core.work import Decision
 from tests.core.council import FRAMEWORK, PATCH, Council, provider
@@ -251,6 +258,68 @@ def test_a_revoked_link_opens_nothing_and_their_own_system_still_does() -> None:
     assert refused.code == "link_revoked"
     assert desk.bids("ace", source="api").refusal is None
     assert desk.bids("ace", source="broker", by="bea").refusal is None
+
+
+def code_of(decision: Decision) -> str | None:
+    return decision.refusal.code if decision.refusal is not None else None
+
+
+@pytest.mark.parametrize("rule", ["open", "ranked"])
+def test_who_is_asked_again_after_a_link_was_revoked_has_a_new_one_and_the_old_one_stays_revoked(
+    rule: str,
+) -> None:
+    again = structs.replace(PATCH, name="again", rule=rule)
+    desk = Council(placing=PlacingPolicy(rounds=(PATCH, again)), providers=(provider("ace"),))
+    desk.sends()
+    assert acts(desk, "revoke_link", provider="ace") is None
+    after_close(desk)
+    assert desk.bodies(p.RoundOpened)[-1].renewed == ("ace",)
+    assert desk.placement().revoked == ()
+    assert code_of(desk.bids("ace")) == "link_revoked"
+    assert code_of(desk.bids("ace", link=1)) is None
+    assert acts(desk, "revoke_link", provider="ace") is None
+    assert [code_of(desk.bids("ace", link=number)) for number in (0, 1)] == ["link_revoked"] * 2
+    assert desk.replayed().values.placements == desk.state.values.placements
+
+
+def test_who_is_next_in_line_and_lost_a_link_before_is_given_a_new_one() -> None:
+    ranked = structs.replace(PATCH, name="ranked", rule="ranked")
+    desk = Council(
+        placing=PlacingPolicy(rounds=(PATCH, ranked)), providers=(provider("ace"), provider("bee"))
+    )
+    desk.sends()
+    assert acts(desk, "revoke_link", provider="bee") is None
+    after_close(desk)
+    assert (desk.bodies(p.RoundOpened)[-1].asked, desk.placement().revoked) == (("ace",), ("bee",))
+    desk.advance(hours=2)
+    assert [(body.provider, body.renewed) for body in desk.bodies(p.ProviderAsked)] == [("bee", True)]
+    assert [code_of(desk.bids("bee", link=number)) for number in (0, 1)] == ["link_revoked", None]
+
+
+@pytest.mark.parametrize("why", ["link_revoked", "link_expired"])
+def test_presses_on_a_link_that_opens_nothing_are_recorded_and_cannot_fill_the_journal(why: str) -> None:
+    desk = Council()
+    desk.sends()
+    if why == "link_revoked":
+        acts(desk, "revoke_link", provider="ace")
+    for _ in range(MOST_DEAD + 5):
+        pressed = DeadLinkPressed(placement="k1", provider="ace")
+        found = desk.bids("ace") if why == "link_revoked" else desk.tell(pressed)
+        assert code_of(found) == why
+    refused = desk.bodies(p.BidRefused)
+    assert [(body.provider, body.why) for body in refused] == [("ace", why)] * MOST_DEAD
+    assert [body.last for body in refused] == [False] * (MOST_DEAD - 1) + [True]
+    desk.tell(DeadLinkPressed(placement="k1", provider="bee"))
+    assert desk.bodies(p.BidRefused)[-1].provider == "bee"
+
+
+def test_a_dead_link_of_somebody_who_was_never_asked_leaves_no_trace() -> None:
+    desk = Council()
+    desk.sends()
+    before = len(desk.facts)
+    for placement, who in (("k1", "sea"), ("k9", "ace")):
+        assert code_of(desk.tell(DeadLinkPressed(placement=placement, provider=who))) == "not_found"
+    assert len(desk.facts) == before
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,7 @@ STRINGS: dict[str, str] = {
     "RoundOpened.asked": MINTED,
     "RoundOpened.by": MINTED,
     "RoundOpened.line": MINTED,
+    "RoundOpened.renewed": MINTED,
     "RoundReminded.told": MINTED,
     "Row.decided_by": OURS,
     "Row.provider": MINTED,

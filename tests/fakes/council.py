@@ -158,9 +158,12 @@ class FakeCouncil(FakeDesks):
     def link(self, shown: str) -> Shown:
         return self.links.get(shown, Shown(verdict="forged"))
 
-    def give_link(self, text: str = LETTERS, *, ended: bool = False, provider: str = "ace") -> None:
+    def give_link(
+        self, text: str = LETTERS, *, ended: bool = False, provider: str = "ace", serial: int = 0
+    ) -> None:
         """A link of ours to the package `k1`."""
-        link = Link(purpose="bid", desk="hall", intent="k1", person=provider, until=NOW + timedelta(hours=4))
+        until = NOW + timedelta(hours=4)
+        link = Link(purpose="bid", desk="hall", intent="k1", person=provider, until=until, serial=serial)
         self.links[text] = Shown(verdict="expired" if ended else "genuine", link=link)
 
     async def placements_page(self, desk: str) -> PlacementsPage:
@@ -227,6 +230,9 @@ class FakeCouncil(FakeDesks):
     async def take_back(self, desk: str, placement: str, said: TakeBackIn, speaker: Speaker) -> BidReceipt:
         self._heard("take_back", placement, said, speaker)
         return self._receipt(placement, "withdrawn")
+
+    async def dead_link(self, desk: str, placement: str, provider: str) -> None:
+        self._heard("dead_link", placement, provider, Speaker(source="link", provider=provider))
 
     async def act_on_placement(
         self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker

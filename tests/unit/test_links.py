@@ -25,6 +25,7 @@ links = st.builds(
     intent=texts,
     person=texts,
     until=st.integers(0, 4_000_000_000).map(lambda s: datetime.fromtimestamp(s, UTC)),
+    serial=st.integers(0, 3),
 )
 
 

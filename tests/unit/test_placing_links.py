@@ -12,6 +12,7 @@ from msgspec import structs
 from connectors.links import Link, Links
 from monitor.core import facts as f
 from monitor.core.placing.facts import PlacementClosed
+from monitor.core.placing.inputs import PlacementActed
 from monitor.metrics import Metrics
 from monitor.placing_links import link_of, links_of
 from monitor.watch import Watch
@@ -57,6 +58,22 @@ def test_the_links_of_a_start_are_those_that_were_sent_before_it() -> None:
         shown = again.look(text, MONDAY + LASTS - timedelta(seconds=1))
         assert (shown.verdict, shown.link) == ("genuine", link(who))
         assert again.look(text, MONDAY + LASTS).verdict == "expired"
+
+
+def test_after_a_revoked_link_a_new_invitation_has_another_one_and_both_are_known() -> None:
+    twice = (STANDARD.rounds[0], structs.replace(STANDARD.rounds[0], name="again"))
+    desk = Council(placing=structs.replace(STANDARD, rounds=twice))
+    desk.sends()
+    old = link_of("hall", desk.state, desk.placement(), "ace")
+    desk.tell(PlacementActed(placement="k1", action="revoke_link", by="bea", provider="ace"))
+    assert link_of("hall", desk.state, desk.placement(), "ace") == old
+    desk.advance(hours=2)
+    new = link_of("hall", desk.state, desk.placement(), "ace")
+    assert (old.serial, new.serial) == (0, 1)
+    assert {one for one in links_of("hall", desk.restarted()) if one.person == "ace"} == {old, new}
+    out = Links([KEY])
+    assert out.text(old) != out.text(new)
+    assert link_of("hall", desk.state, desk.placement(), "bee").serial == 0
 
 
 @pytest.mark.parametrize(("durable", "verdict"), [(False, "genuine"), (True, "forged")])

@@ -705,20 +705,47 @@ async def test_links_that_open_nothing_say_so_each_with_its_status(
     )
     hall.give_link("revoked", provider="cee")
     hall.owned["k1", "cee"] = own_view(revoked=True)
+    hall.give_link("older", provider="dee")
+    hall.owned["k1", "dee"] = own_view(link_serial=1)
     for text, status, words in (
         ("forged", 404, "This link is not known"),
         ("other", 404, "This link is not known"),
         ("foreign", 404, "This link is not known"),
         ("ended", 403, "Its time is over"),
         ("revoked", 403, "The brokerage has taken this link back"),
+        ("older", 403, "The brokerage has taken this link back"),
     ):
         html = await page(anybody, f"/b/{text}", status)
+        assert "dead_link" not in [one[0] for one in hall.placing] or text != "ended"
         assert words in html
         assert "ring the brokerage" in html
         assert "k1" not in html
         answer = await anybody.post(f"/b/{text}", data={"action": "bid", "start": "2026-11-26T08:00"})
-        assert answer.status == (status if text not in ("foreign", "revoked") else answer.status)
-    assert [one[0] for one in hall.placing if one[3].provider == "ace"] == []
+        assert answer.status == (status if text not in ("foreign", "revoked", "older") else answer.status)
+    assert [one[0] for one in hall.placing if one[3].provider == "ace"] == ["dead_link"]
+
+
+async def test_a_press_comes_with_the_number_of_its_link(hall: FakeCouncil, anybody: Client) -> None:
+    hall.give_link("second", serial=2)
+    hall.owned["k1", "ace"] = own_view(link_serial=2)
+    await page(anybody, "/b/second")
+    answer = await anybody.post("/b/second", data={"action": "bid", "start": "2026-11-26T08:00"})
+    assert answer.status == 200
+    assert [one[3].link for one in hall.placing] == [2]
+
+
+async def test_whom_no_text_and_no_mail_could_reach_is_named_to_the_broker(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    missed = structs.replace(asked("bee"), not_reached_at=NOW - timedelta(minutes=20))
+    hall.show(placement_view(rounds=(round_view(asked("ace", answered=True), missed),)))
+    assert "Beech Homecare could not be told by text or e-mail" in plain(await page(broker, LIST))
+    one = plain(await page(broker, f"{LIST}/k1"))
+    assert "not reached by text or e-mail" in one
+    assert "please ring them before" in one
+    over = round_view(missed, not_reached=("bee",), closed_at=NOW, reason="time")
+    hall.show(placement_view(stage="waiting", rounds=(over,), bids=(), closes_at=None))
+    assert "please ring them" not in plain(await page(broker, f"{LIST}/k1"))
 
 
 async def test_a_refused_bid_keeps_what_was_written(hall: FakeCouncil, anybody: Client) -> None:

@@ -32,7 +32,8 @@ def _barred(work: Work, placement: Placement, seen: PlacementActed) -> Refusal |
             return Refusal(code="not_broker")
         if award is None or award.provider != seen.by:
             return Refusal(code="not_winner")
-        if seen.source == "link" and seen.by in placement.revoked:
+        if seen.source == "link" and not placement.link_opens(seen.by, seen.link):
+            bids.record_refusal(work, placement, seen.by, "link_revoked", "link")
             return Refusal(code="link_revoked")  # whoever holds it, it need not be the winner
     if placement.ended is not None:
         first = _first(placement.ended_by, placement.ended_at)

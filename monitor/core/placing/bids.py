@@ -16,12 +16,16 @@ from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import (
     BidGiven,
     BidRefusedByProvider,
+    BidSource,
     BidTakenBack,
+    DeadLinkPressed,
     PlacementActed,
 )
 from monitor.core.placing.model import Bid, Placement, RoundRun
 from monitor.core.work import Decision, Refusal, Work
 
+MOST_DEAD = 20
+"""So many presses on links of one provider's that open nothing are recorded of each package (ours)."""
 Said = BidGiven | BidTakenBack | BidRefusedByProvider
 
 
@@ -202,7 +206,7 @@ def _not_taken(work: Work, placement: Placement | None, seen: Said) -> Refusal |
         return Refusal(code="unknown_provider")
     if placement.was_asked(seen.provider) is None:
         return Refusal(code="not_asked")
-    if seen.source == "link" and seen.provider in placement.revoked:
+    if seen.source == "link" and not placement.link_opens(seen.provider, seen.link):
         return Refusal(code="link_revoked")
     if seen.source == "broker" and not telling.is_broker(work, seen.by):
         return Refusal(code="not_broker")
@@ -220,9 +224,28 @@ def _refused(work: Work, seen: Said, refusal: Refusal) -> Decision:
     placement = work.placement(seen.placement)
     assert placement is not None
     known = seen.provider if seen.provider in work.state.values.providers else None
-    refused = p.BidRefused(provider=known, why=refusal.code, source=seen.source)
-    work.emit(placement.ref, refused, policy=placement.policy)
+    record_refusal(work, placement, known, refusal.code, seen.source)
     return work.decision(refusal=refusal)
+
+
+def record_refusal(
+    work: Work, placement: Placement, provider: str | None, why: str, source: BidSource
+) -> None:
+    """That somebody tried is recorded; of presses on a link that opens nothing, so many of each provider's: whoever
+    has found it in an old mail must not fill the journal."""
+    before = placement.dead_presses.count(provider or "") if why in p.DEAD_LINK else 0
+    if before < MOST_DEAD:
+        refused = p.BidRefused(provider=provider, why=why, source=source, last=before + 1 == MOST_DEAD)
+        work.emit(placement.ref, refused, policy=placement.policy)
+
+
+def dead_link_pressed(work: Work, seen: DeadLinkPressed) -> Decision:
+    """A press on a link whose time is over: it does nothing, and is recorded as any other that was refused."""
+    placement = work.placement(seen.placement)
+    if placement is None or placement.was_asked(seen.provider) is None:
+        return Decision(refusal=Refusal(code="not_found"))
+    record_refusal(work, placement, seen.provider, "link_expired", "link")
+    return work.decision(refusal=Refusal(code="link_expired"))
 
 
 def _answer(work: Work, placement: Placement, provider: str, late: bool, change: int = 0) -> Decision:

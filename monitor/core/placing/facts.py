@@ -36,6 +36,8 @@ Outcome = Literal["holds", "fails", "unknown"]
 EndReason = Literal["started", "unplaced", "withdrawn"]
 BackReason = Literal["unconfirmed", "sent_back"]
 RowAnswer = Literal["bid", "declined", "withdrawn", "silent", "not_reached"]
+DEAD_LINK = frozenset({"link_revoked", "link_expired"})
+"""Why a press on a genuine link did nothing: whoever holds it may be nobody of the provider's any more."""
 SummonReason = Literal["unconfirmed", "undecided"]
 
 
@@ -116,6 +118,8 @@ class RoundOpened(FactBody, frozen=True, kw_only=True):
     """When whoever has not answered is reminded."""
     note: Evidence | None = None
     """Why the broker did not follow the proposal."""
+    renewed: tuple[str, ...] = ()
+    """Those asked whose link was revoked: they are given a new one, and the old one stays revoked."""
 
 
 class RoundPassedOver(FactBody, frozen=True, kw_only=True):
@@ -134,6 +138,8 @@ class ProviderAsked(FactBody, frozen=True, kw_only=True):
     reason: AskedReason
     crosses: Crosses = ""
     reminds_at: tuple[datetime, ...] = ()
+    renewed: bool = False
+    """Its link was revoked: it is given a new one."""
 
 
 class RoundReminded(FactBody, frozen=True, kw_only=True):
@@ -194,11 +200,13 @@ class BidDeclined(FactBody, frozen=True, kw_only=True):
 
 class BidRefused(FactBody, frozen=True, kw_only=True):
     """Somebody tried to bid and was told why not: a start in the past, a round that never asked them, a link that was
-    revoked. Nothing else changed."""
+    revoked or has ended. Nothing else changed."""
 
     provider: str | None
     why: str
     source: BidSource
+    last: bool = False
+    """So many presses on links of theirs that open nothing stand here now; of more there is no record but the log."""
 
 
 class LateBidAdmitted(FactBody, frozen=True, kw_only=True):
@@ -302,7 +310,7 @@ class AwardTakenBack(FactBody, frozen=True, kw_only=True):
 
 
 class LinkRevoked(FactBody, frozen=True, kw_only=True):
-    """The signed link of this provider for this package opens nothing any more."""
+    """The signed link of this provider for this package opens nothing any more. Asked again it is given a new one."""
 
     provider: str
     by: str

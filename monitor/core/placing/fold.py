@@ -85,11 +85,12 @@ def _evolved(
         return None
     match body:
         case p.RoundOpened():
-            return _opened(known, at, body)
+            return _renewed(_opened(known, at, body), body.renewed)
         case p.RoundPassedOver():
             return structs.replace(known, passed_over=tuple(sorted({*known.passed_over, body.index})))
         case p.ProviderAsked():
-            return _with_round(known, _asked_next(known.rounds[-1], at, body))
+            renewed = (body.provider,) if body.renewed else ()
+            return _renewed(_with_round(known, _asked_next(known.rounds[-1], at, body)), renewed)
         case p.RoundReminded():
             return _with_round(known, structs.replace(known.rounds[-1], reminded=body.step + 1))
         case p.BidRecorded():
@@ -98,6 +99,8 @@ def _evolved(
             return _withdrawn(known, at, body.provider)
         case p.BidDeclined():
             return _answered(_with_declined(known, at, body), body.provider, at, body.late)
+        case p.BidRefused() if body.provider is not None and body.why in p.DEAD_LINK:
+            return structs.replace(known, dead_presses=(*known.dead_presses, body.provider))
         case p.LateBidAdmitted():
             return _admitted(known, body)
         case p.RoundClosed():
@@ -253,6 +256,13 @@ def _opened(known: Placement, at: datetime, body: p.RoundOpened) -> Placement:
     return structs.replace(
         known, rounds=(*known.rounds, run), rows=(), proposed=None, unplaced_at=None, alert=None
     )
+
+
+def _renewed(known: Placement, providers: tuple[str, ...]) -> Placement:
+    if not providers:
+        return known
+    revoked = tuple(one for one in known.revoked if one not in providers)
+    return structs.replace(known, revoked=revoked, renewed=(*known.renewed, *providers))
 
 
 def _asked_next(run: RoundRun, at: datetime, body: p.ProviderAsked) -> RoundRun:

@@ -161,6 +161,8 @@ class BidGiven(Struct, frozen=True, kw_only=True):
     """Capacity: hours a week that they have free."""
     hours_declared: int | None = None
     """Private and allocated hours a week as they declare them with the bid."""
+    link: int = 0
+    """The number of the signed link, where it came by one."""
 
 
 class BidTakenBack(Struct, frozen=True, kw_only=True):
@@ -170,6 +172,8 @@ class BidTakenBack(Struct, frozen=True, kw_only=True):
     provider: str
     source: BidSource
     by: str | None = None
+    link: int = 0
+    """The number of the signed link, where it came by one."""
 
 
 class BidRefusedByProvider(Struct, frozen=True, kw_only=True):
@@ -183,6 +187,15 @@ class BidRefusedByProvider(Struct, frozen=True, kw_only=True):
     by: str | None = None
     note: Evidence | None = None
     pass_to: str | None = None
+    link: int = 0
+    """The number of the signed link, where it came by one."""
+
+
+class DeadLinkPressed(Struct, frozen=True, kw_only=True):
+    """Somebody presses on a provider's genuine link whose time is over."""
+
+    placement: str
+    provider: str
 
 
 class PlacementActed(Struct, frozen=True, kw_only=True):
@@ -209,6 +222,8 @@ class PlacementActed(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     was: datetime | None = None
     """The deadline that the broker had before them; None: that of the award itself."""
+    link: int = 0
+    """The number of the signed link, where it came by one."""
 
 
 class FirstVisitTold(Struct, frozen=True, kw_only=True):
@@ -258,6 +273,7 @@ PlacingInput = (
     | BidGiven
     | BidTakenBack
     | BidRefusedByProvider
+    | DeadLinkPressed
     | PlacementActed
     | FirstVisitTold
     | FirstVisitSettled

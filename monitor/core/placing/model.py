@@ -230,7 +230,11 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
     call_offs: tuple[CallOff, ...] = ()
     """First visits that nobody wants any more, each in its turn."""
     revoked: tuple[str, ...] = ()
-    """Providers whose signed link opens nothing any more."""
+    """Providers whose signed link opens nothing any more, until they are asked again and given a new one."""
+    renewed: tuple[str, ...] = ()
+    """Providers that were given a new link, once for each time."""
+    dead_presses: tuple[str, ...] = ()
+    """Providers on whose ended or revoked link somebody has pressed, once for each press on record."""
     messages: tuple[str, ...] = ()
     alert: str | None = None
     """The alert that summoned the broker."""
@@ -287,6 +291,14 @@ class Placement(Struct, frozen=True, kw_only=True, gc=False):
     def bid_of(self, provider: str) -> Bid | None:
         """The bid of the provider that is considered, or was: the last one in time, also when it is withdrawn."""
         return next((bid for bid in self.bids if bid.provider == provider), None)
+
+    def link_serial(self, provider: str) -> int:
+        """The number of the signed link that the provider was given last."""
+        return self.renewed.count(provider)
+
+    def link_opens(self, provider: str, serial: int) -> bool:
+        """Whether the link of that number was not revoked."""
+        return provider not in self.revoked and serial == self.link_serial(provider)
 
     def was_asked(self, provider: str) -> Asked | None:
         """When the provider was asked last; None: never."""

@@ -63,6 +63,7 @@ def _open(
         reminds_at=opens.reminds_at,
         by=by,
         note=note,
+        renewed=tuple(one for one in asked if one in placement.revoked),
     )
     work.emit(placement.ref, opened, policy=placement.policy)
     after.over(work, placement.ref, "next_round", by)
@@ -218,6 +219,7 @@ def _ask(work: Work, placement: Placement, run: RoundRun, provider: str, reason:
         reason=reason,
         crosses=opens.crosses,
         reminds_at=opens.reminds_at,
+        renewed=provider in placement.revoked,
     )
     due_at = run.asked[-1].closes_at if reason in ("silent", "not_reached") else None
     work.emit(placement.ref, asked, policy=placement.policy, due_at=due_at)

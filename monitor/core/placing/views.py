@@ -422,6 +422,8 @@ class OwnPlacement(Struct, frozen=True, kw_only=True, gc=False):
     partner_names: dict[str, str] = {}
     revoked: bool = False
     """Its signed link opens nothing any more."""
+    link_serial: int = 0
+    """The number of the link that it was given last: one of before opens nothing."""
     telephone: str | None = None
     """Of the brokerage, for any question."""
     bid: OwnBid | None = None
