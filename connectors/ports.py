@@ -741,14 +741,14 @@ class PracticeIn(Struct, frozen=True, kw_only=True):
 class WeatherIn(Struct, frozen=True, kw_only=True):
     """The body of `POST …/weather`."""
 
-    action: Literal["declare", "change", "end", "report", "cover", "uncover"]
+    action: Literal["declare", "change", "end", "report", "cover", "uncover", "rung", "unrung"]
     by: str
     until: datetime | None = None
     """Of `declare` and `change`: when it ends by itself."""
     at: datetime | None = None
-    """Of `report` and `cover`: when it was said; now unless given."""
+    """Of `report`, `cover` and `rung`: when it was said; now unless given."""
     service_user: str | None = None
-    """Of `cover` and `uncover`."""
+    """Of `cover`, `uncover`, `rung` and `unrung`."""
     next_of_kin: str | None = None
     """Of `cover`: who said that the family sees to it."""
     note: str | None = None

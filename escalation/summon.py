@@ -94,6 +94,18 @@ def waits_for_words(case: SummonCase, until: datetime) -> Move:
     return Move(track=_track(case, "joining", 0, 1, ANSWERPHONE, until))
 
 
+GATHERS = "gathers"
+"""The phase of a bundle that waits for those that become late with its first one, before anybody is told."""
+
+
+def gathers(case: SummonCase) -> Move:
+    """Nobody yet: a text that says *1 visit* is followed by as many as there are. It waits as long as staff have a text
+    and no call yet, and never longer than half a rung, or a minute of the hour."""
+    policy = case.policy
+    moment = min(policy.summon_call_after, policy.summon_next / 2, policy.replace_within / 60)
+    return Move(track=_track(case, "gathering", 0, 1, GATHERS, case.now + moment))
+
+
 def begin_joining(case: SummonCase, *, text: bool) -> Move:
     """A caller is being put through to those on duty, one after the other: a call of ours would find their telephone
     engaged. Whoever is not joined in `JOINED_WITHIN` is rung about by everybody's; `text` tells the chain at once."""
@@ -119,6 +131,8 @@ def on_deadline(case: SummonCase, track: Track) -> Move:
     """The moment that the track asked for has come."""
     if track.phase == ANSWERPHONE:
         return begin(case, "no_words")
+    if track.phase == GATHERS:
+        return begin(case, "gathered")
     if track.reason == "nobody_on_duty" and not case.help:
         return _rung(case, 0, track.round, "unanswered")
     if case.help or not case.chain:

@@ -135,6 +135,8 @@ WEATHER = {
     "already_declared": "bad weather is declared already: change its end",
     "already_reported": "the report to the council is recorded already",
     "no_weather": "no bad weather is declared",
+    "not_listed": "nobody with this id is on today's list of whom a person is to ring",
+    "already_rung": "somebody has rung them already, or they have been heard of",
     "not_green": "only somebody ranked green is seen to by the family",
     "not_covered": "nobody has confirmed that the family sees to this person",
 }

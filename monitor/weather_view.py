@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from msgspec import structs
+
+from monitor.core.facts import Newly
 from monitor.core.state import State, Visit, Weather
 from monitor.core.views import CoverView, SituationView, ToRingView, WeatherView
 from monitor.core.weather import cover_in, is_eased, to_come
+from monitor.core.weather_list import left
 from monitor.directory import Directory
 
 
@@ -48,14 +52,23 @@ def weather_view(state: State, directory: Directory, now: datetime) -> WeatherVi
             for cover in weather.covers
         ),
         told=sum(1 for one in told if one.how != "by_person"),
-        to_ring=tuple(
-            ToRingView(service_user=out(one.person), reason=one.reason)
-            for one in told
-            if one.how == "by_person"
-        ),
+        to_ring=_to_ring(directory, weather, told),
+        to_ring_left=len(left(weather, today)),
         left_out=dict(weather.left_out),
         reports=_reports(state, directory, weather),
     )
+
+
+def _to_ring(directory: Directory, weather: Weather, told: list[Newly]) -> tuple[ToRingView, ...]:
+    found = []
+    for one in (each for each in told if each.how == "by_person"):
+        done = weather.rung_of(one.person, one.day)
+        view = ToRingView(service_user=directory.outside(one.person), reason=one.reason)
+        if done is not None:
+            by = directory.outside(done.by) if done.by is not None else None
+            view = structs.replace(view, done=done.how, done_at=done.at, done_by=by)
+        found.append(view)
+    return tuple(sorted(found, key=lambda one: one.done is not None))
 
 
 def present(state: State) -> Weather | None:

@@ -680,6 +680,12 @@ LEFT_OUT = {
     "council_breach": "mails to the council about one visit",
 }
 """What declared bad weather leaves out, as a count is read."""
+RUNG = {
+    "rung": "spoken to",
+    "answered": "has answered us",
+    "visited": "somebody of ours has been there",
+}
+"""How it is known of somebody on that list that they need not be rung any more."""
 TO_RING = {
     "person_only": "by plan a person rings",
     "nobody_speaks": "nobody speaks for them",

@@ -174,6 +174,7 @@ def raise_alert(
     line: str | None = None,
     joining: bool = False,
     tell_now: bool = True,
+    gathers: bool = False,
     incident: str | None = None,
     in_incident: bool = False,
     placement: str | None = None,
@@ -182,6 +183,7 @@ def raise_alert(
     """Raise it and start its tracks. `too_old`: it goes to staff in one digest, by the incident it belongs to.
     `incident`: that of its cause; `in_incident`: it is that which summons staff, and not this alert.
     `time_critical`: of an alert without a visit.
+    `gathers`: a bundle, which tells staff in a moment of all that there are by then.
     `joining`: a caller is being put through about it, so nobody is rung yet; `tell_now`: texted they are."""
     ref = work.ctx.mint("a")
     about = service_user or (visit.service_user if visit else None)
@@ -210,6 +212,8 @@ def raise_alert(
         move(work, alert, Move(track=skip))
     elif joining:
         move(work, alert, summon.begin_joining(summon_case(work, alert), text=tell_now))
+    elif gathers:
+        move(work, alert, summon.gathers(summon_case(work, alert)))
     else:
         move(work, alert, summon.begin(summon_case(work, alert)))
     if kind in WITH_REASSURE:

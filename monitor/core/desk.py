@@ -42,6 +42,7 @@ from monitor.core import (
     steering,
     visits,
     weather_desk,
+    weather_list,
     written_notice,
 )
 from monitor.core import facts as f
@@ -99,7 +100,8 @@ def decide(state: State, seen: Input, ctx: Ctx) -> Decision:
     """What follows from this input, as facts. Raises only on a programmer's error."""
     work = Work(state, ctx)
     decision = procedure.follow(work, _DECIDE[type(seen)](work, seen))
-    return written_notice.follow(work, checks.follow(work, duty.follow(work, decision)))
+    decision = written_notice.follow(work, checks.follow(work, duty.follow(work, decision)))
+    return weather_list.follow(work, decision)
 
 
 def next_deadline(state: State) -> datetime | None:

@@ -870,6 +870,8 @@ LeftOut = Literal["summons", "offers", "hour_warning", "council_breach"]
 LEFT_OUT: tuple[LeftOut, ...] = LeftOut.__args__  # type: ignore[attr-defined]
 ToldHow = Literal["text", "call", "same_line", "by_person"]
 """How somebody was told of the bad weather; `by_person`: no machine may or can, so a person is to ring them."""
+RingHow = Literal["rung", "answered", "visited"]
+"""How it is known of somebody who is to be rung that they need not be any more."""
 
 
 class WeatherDeclared(FactBody, frozen=True, kw_only=True):
@@ -926,6 +928,23 @@ class WeatherTold(FactBody, frozen=True, kw_only=True):
 
     told: tuple[Newly, ...] = ()
     next_at: datetime | None = None
+
+
+class RingDone(FactBody, frozen=True, kw_only=True):
+    """Somebody on the list of whom a person is to ring has been heard of: `rung` by a member of staff who says so,
+    `answered` themselves, or `visited`. `said_at`: when. The subject is the weather."""
+
+    person: str
+    how: RingHow
+    said_at: datetime
+    by: str | None = None
+
+
+class RingUndone(FactBody, frozen=True, kw_only=True):
+    """A member of staff takes it back: they are still to be rung."""
+
+    person: str
+    by: str
 
 
 class SituationReported(FactBody, frozen=True, kw_only=True):
@@ -1073,6 +1092,8 @@ AnyBody = (
     | WeatherEnded
     | WeatherReported
     | WeatherTold
+    | RingDone
+    | RingUndone
     | SituationReported
     | SituationDue
     | FamilyCoverConfirmed

@@ -91,13 +91,13 @@ def _incident_for(work: Work, visit: Visit) -> Alert | None:
 
 
 def _bundle_of_weather(work: Work) -> Alert:
-    """In declared bad weather staff are told of those who are not red in bundles, from the first one on: what becomes
-    late while nobody has taken the bundle, and it is still on its first rung, joins it."""
+    """In declared bad weather staff are told of those who are not red in bundles, in a moment from the first one on:
+    what becomes late while nobody has taken the bundle, and it is still on its first rung, joins it."""
     since = work.now - work.policy().summon_next
     for alert in work.open_of("incident"):
         if alert.reason == BAD_WEATHER and alert.state == "open" and alert.opened_at >= since:
             return alert
-    return raise_alert(work, "incident", reason=BAD_WEATHER, count=1)
+    return raise_alert(work, "incident", reason=BAD_WEATHER, count=1, gathers=True)
 
 
 def _bundle_for(work: Work) -> Alert | None:

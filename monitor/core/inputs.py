@@ -502,12 +502,13 @@ class DeathTold(Struct, frozen=True, kw_only=True):
 
 
 class WeatherSaid(Struct, frozen=True, kw_only=True):
-    """A named person declares bad weather, moves its end, ends it, reports it, or records what a family sees to."""
+    """A named person declares bad weather, moves its end, ends it, reports it, records what a family sees to, or that
+    they have rung somebody on the list."""
 
-    action: Literal["declare", "change", "end", "report", "cover", "uncover"]
+    action: Literal["declare", "change", "end", "report", "cover", "uncover", "rung", "unrung"]
     by: str
     at: datetime
-    """Of `report` and `cover`: when it was said."""
+    """Of `report`, `cover` and `rung`: when it was said."""
     until: datetime | None = None
     service_user: str | None = None
     next_of_kin: str | None = None

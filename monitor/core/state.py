@@ -38,6 +38,7 @@ from monitor.core.facts import (
     LeftOut,
     Newly,
     PracticeResult,
+    RingHow,
     RiskReason,
     Verdict,
     WatchReason,
@@ -441,6 +442,16 @@ class FamilyCover(Struct, frozen=True, kw_only=True, gc=False):
     confirmed_at: datetime
 
 
+class Rung(Struct, frozen=True, kw_only=True, gc=False):
+    """Somebody on that day's list of whom a person is to ring need not be rung any more."""
+
+    person: str
+    day: date
+    how: RingHow
+    at: datetime
+    by: str | None = None
+
+
 class Weather(Struct, frozen=True, kw_only=True, gc=False):
     """Bad weather that a manager has declared. Over once `ended_at` is set; the report may be owed longer."""
 
@@ -462,9 +473,20 @@ class Weather(Struct, frozen=True, kw_only=True, gc=False):
     covers: tuple[FamilyCover, ...] = ()
     told: tuple[Newly, ...] = ()
     """The last word on each person and day."""
+    rung: tuple[Rung, ...] = ()
+    """Who of those that a person is to ring has been heard of, each once a day."""
     left_out: tuple[tuple[LeftOut, int], ...] = ()
     reports: tuple[SituationSent, ...] = ()
     """The last two days of them."""
+
+    def to_ring(self, person: str, day: date) -> Newly | None:
+        """Why a person is to ring them on that day, if so and nobody has yet."""
+        listed = (one for one in self.told if (one.person, one.day, one.how) == (person, day, "by_person"))
+        return next(listed, None) if self.rung_of(person, day) is None else None
+
+    def rung_of(self, person: str, day: date) -> Rung | None:
+        """How it is known that they need not be rung any more on that day."""
+        return next((one for one in self.rung if (one.person, one.day) == (person, day)), None)
 
     def cover_of(self, person: str) -> FamilyCover | None:
         """What the family said of them."""

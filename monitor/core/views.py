@@ -337,11 +337,15 @@ class CoverView(Struct, frozen=True, kw_only=True):
     confirmed_at: datetime
 
 
-class ToRingView(Struct, frozen=True, kw_only=True):
-    """Somebody whom a person is to ring about the weather today, and why no machine does."""
+class ToRingView(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Somebody whom a person is to ring about the weather today, and why no machine does. `done`, with when and by
+    whom, once they need not be rung any more (`facts.RingHow`)."""
 
     service_user: str
     reason: str
+    done: str | None = None
+    done_at: datetime | None = None
+    done_by: str | None = None
 
 
 class SituationView(Struct, frozen=True, kw_only=True):
@@ -380,6 +384,9 @@ class WeatherView(Struct, frozen=True, kw_only=True):
     told: int = 0
     """How many were told today that times may change."""
     to_ring: tuple[ToRingView, ...] = ()
+    """Those who are still to be rung first."""
+    to_ring_left: int = 0
+    """So many of them are still to be rung."""
     left_out: dict[str, int] = {}
     """What was left out so far, by step (`facts.LeftOut`)."""
     reports: tuple[SituationView, ...] = ()

@@ -16,7 +16,7 @@ from escalation.people import LineView, PersonView, is_quiet, speaker_of, unders
 from escalation.replies import Answer
 from escalation.track import Contact, ContactChannel
 from monitor.core import facts as f
-from monitor.core import notices
+from monitor.core import notices, weather_list
 from monitor.core.alerts import (
     cancel,
     duty_chain,
@@ -55,7 +55,7 @@ LOOKS = 4
 
 def said(work: Work, seen: WeatherSaid) -> Decision:
     """A named person said something about the weather. Refused: `not_manager`, `already_declared`, `no_weather`,
-    `until`, `not_green`, `next_of_kin`, `already_reported`."""
+    `until`, `not_green`, `next_of_kin`, `already_reported`, and those of `monitor.core.weather_list`."""
     refusal = _SAID[seen.action](work, seen)
     return Decision(refusal=refusal) if refusal is not None else work.decision()
 
@@ -174,6 +174,8 @@ _SAID: dict[str, Callable[[Work, WeatherSaid], Refusal | None]] = {
     "report": _report,
     "cover": _cover,
     "uncover": _uncover,
+    "rung": weather_list.rung,
+    "unrung": weather_list.unrung,
 }
 
 

@@ -6,7 +6,7 @@ from msgspec import structs
 
 from monitor.core import facts as f
 from monitor.core.facts import Draft
-from monitor.core.state import FamilyCover, SituationSent, Weather
+from monitor.core.state import FamilyCover, Rung, SituationSent, Weather
 
 REPORTS_KEPT = 100
 """So many of the hourly reports are remembered beside the journal."""
@@ -57,7 +57,12 @@ def _within(known: Weather, fact: Draft) -> Weather:
         case f.WeatherTold() as body:
             newly = {(one.person, one.day) for one in body.told}
             kept = tuple(one for one in known.told if (one.person, one.day) not in newly)
-            return structs.replace(known, told=(*kept, *body.told), tell_at=body.next_at or known.tell_at)
+            # whoever comes onto the list again is to be rung again
+            rung = tuple(one for one in known.rung if (one.person, one.day) not in newly)
+            told = (*kept, *body.told)
+            return structs.replace(known, told=told, rung=rung, tell_at=body.next_at or known.tell_at)
+        case f.RingDone() | f.RingUndone() as body:
+            return structs.replace(known, rung=_rung(known, body))
         case f.SituationReported() as body:
             sent = SituationSent(
                 at=fact.at,
@@ -89,6 +94,15 @@ def _within(known: Weather, fact: Draft) -> Weather:
             return known
 
 
+def _rung(known: Weather, body: f.RingDone | f.RingUndone) -> tuple[Rung, ...]:
+    """Of the newest day on which they are on the list: the zone is not the fold's to know."""
+    day = max((one.day for one in known.told if one.person == body.person), default=None)
+    others = tuple(one for one in known.rung if (one.person, one.day) != (body.person, day))
+    if isinstance(body, f.RingUndone) or day is None:
+        return others
+    return (*others, Rung(person=body.person, day=day, how=body.how, at=body.said_at, by=body.by))
+
+
 def _without(known: Weather, person: str) -> tuple[FamilyCover, ...]:
     return tuple(cover for cover in known.covers if cover.person != person)
 
@@ -106,6 +120,8 @@ WEATHER_FACTS: frozenset[type] = frozenset(
         f.WeatherEnded,
         f.WeatherReported,
         f.WeatherTold,
+        f.RingDone,
+        f.RingUndone,
         f.SituationReported,
         f.SituationDue,
         f.FamilyCoverConfirmed,

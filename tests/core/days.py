@@ -79,6 +79,8 @@ WEATHER: tuple[Any, ...] = (
     "cover",
     "cover",
     "uncover",
+    "rung",
+    "unrung",
 )
 STAFF = ("olga", "paul", "mary")
 OPS = (

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from config.policy import CouncilDesk
 from escalation.people import LineView, PersonView, PlanView, WeatherRank
 from escalation.replies import QUESTIONS
+from monitor.core import causes
 from monitor.core import facts as f
 from monitor.core.desk import Decision
 from monitor.core.inputs import WeatherSaid
 from monitor.core.state import Alert, Message, Weather
+from monitor.core.weather_list import left
 from tests.core.driver import MONDAY, Desk
 
 HOUR = timedelta(hours=1)
@@ -426,6 +428,128 @@ def test_the_public_mode_holds_for_the_news(public: str, result: list[str]) -> N
     assert [m.result for m in desk.messages("weather")] == result
     desk.advance(minutes=20)
     assert len(desk.messages("weather")) == 1
+
+
+# --- the list of whom a person rings ---
+
+
+def listed() -> Desk:
+    """ed is on today's list of whom a person is to ring, and has a visit at MONDAY."""
+    desk = snow()
+    ranked(desk, "ed", "amber", channels=("person",))
+    desk.plan()
+    declare(desk)
+    assert [one.how for one in weather(desk).told] == ["by_person"]
+    assert left(weather(desk), desk.now.date()) != []
+    return desk
+
+
+def test_whom_a_member_of_staff_has_spoken_to_is_ticked_off_and_the_second_hears_who_it_was() -> None:
+    desk = listed()
+    assert say(desk, "rung", "paul", service_user="ed").refusal is None
+    assert left(weather(desk), desk.now.date()) == []
+    (done,) = weather(desk).rung
+    assert (done.how, done.by, done.at) == ("rung", "paul", desk.now)
+    refusal = say(desk, "rung", "mary", service_user="ed").refusal
+    assert refusal is not None
+    assert (refusal.code, refusal.detail["by"]) == ("already_rung", "paul")
+
+
+def test_a_tick_can_be_taken_back() -> None:
+    desk = listed()
+    say(desk, "rung", "paul", service_user="ed")
+    assert say(desk, "unrung", "paul", service_user="ed").refusal is None
+    assert [one.person for one in left(weather(desk), desk.now.date())] == ["ed"]
+    refusal = say(desk, "unrung", "paul", service_user="ed").refusal
+    assert refusal is not None
+    assert refusal.code == "not_listed"
+
+
+@pytest.mark.parametrize(("person", "code"), [("fay", "not_listed"), ("nobody", "not_listed")])
+def test_who_is_not_on_the_list_is_not_ticked_off(person: str, code: str) -> None:
+    refusal = say(listed(), "rung", "paul", service_user=person).refusal
+    assert refusal is not None
+    assert refusal.code == code
+
+
+def test_without_weather_nobody_is_on_any_list() -> None:
+    refusals = [say(snow(), action, "paul", service_user="ed").refusal for action in ("rung", "unrung")]
+    assert [one.code for one in refusals if one is not None] == ["no_weather"] * 2
+
+
+def test_who_must_not_hear_of_them_has_not_rung_them() -> None:
+    desk = listed()
+    ranked(desk, "ed", "amber", channels=("person",), never_tell=frozenset({"paul"}))
+    refusal = say(desk, "rung", "paul", service_user="ed").refusal
+    assert refusal is not None
+    assert refusal.code == "never_told"
+
+
+def test_who_was_visited_need_not_be_rung() -> None:
+    desk = listed()
+    desk.check(service_user="ed", visit="v1")
+    assert [(b.person, b.how, b.by) for b in desk.bodies(f.RingDone)] == [("ed", "visited", None)]
+    assert left(weather(desk), desk.now.date()) == []
+
+
+def test_of_whom_a_member_of_staff_records_a_conversation_need_not_be_rung_again() -> None:
+    desk = listed()
+    late(desk)
+    desk.act("spoke_service_user", "paul")
+    assert [(b.person, b.how) for b in desk.bodies(f.RingDone)] == [("ed", "answered")]
+
+
+def test_who_is_not_reached_after_a_visit_is_to_be_rung_again() -> None:
+    desk = listed()
+    desk.check(service_user="ed", visit="v1")
+    again = f.WeatherTold(told=(msgspec.structs.replace(weather(desk).told[0], reason="not_reached"),))
+    desk._fold(f.Draft(at=desk.now, subject=weather(desk).ref, body=again))
+    assert [one.person for one in left(weather(desk), desk.now.date())] == ["ed"]
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_a_restart_keeps_who_was_ticked_off(snapshot: bool) -> None:
+    desk = listed()
+    say(desk, "rung", "paul", service_user="ed")
+    desk.restart(snapshot=snapshot)
+    assert left(weather(desk), desk.now.date()) == []
+
+
+# --- a bundle gathers before it tells ---
+
+
+def test_the_first_text_of_a_bundle_is_a_minute_later_and_speaks_of_all_that_there_are() -> None:
+    desk = snow()
+    ranked(desk, "fay", "amber")
+    desk.plan()
+    desk.plan("v2", service_user="fay", workers=("kit",), start=desk.now + timedelta(seconds=50))
+    declare(desk)
+    desk.advance(minutes=30, seconds=58)
+    bundle = desk.alert("incident")
+    assert desk.messages("summon") == []
+    desk.advance(seconds=1)
+    assert [m.template for m in desk.messages("summon")][:1] == ["OC-120"]
+    assert len(causes.round_of(desk.state, bundle, desk.now)) == 2
+
+
+def test_of_a_bundle_that_is_over_before_it_has_gathered_nobody_is_told() -> None:
+    desk = snow()
+    desk.plan()
+    declare(desk)
+    desk.advance(minutes=30, seconds=10)
+    desk.check(service_user="ed", visit="v1")
+    assert desk.alert("incident").state == "ended"
+    desk.advance(minutes=10)
+    assert desk.messages("summon") == []
+
+
+def test_help_and_red_visits_wait_for_no_bundle() -> None:
+    desk = snow("red")
+    desk.plan()
+    declare(desk)
+    desk.advance(minutes=30)
+    assert desk.alerts("incident") == []
+    assert desk.messages("summon") != []
 
 
 def test_who_must_not_be_told_hears_nothing_on_a_shared_line() -> None:
