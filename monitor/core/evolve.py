@@ -117,6 +117,7 @@ VISIT_FACTS: frozenset[type] = frozenset(
         f.VisitReplanned,
         f.HomeConfirmed,
         f.VisitCancelled,
+        f.FirstVisitAdopted,
         f.FirstVisitKept,
         f.VisitAway,
         f.VisitBack,
@@ -260,6 +261,8 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             cancelled = structs.replace(visit, cancelled=True, closes_at=fact.at + closes_after)
             by_council = body.reason == "called_off_by_council"
             return structs.replace(cancelled, package_over="called_off") if by_council else cancelled
+        case f.FirstVisitAdopted():
+            return structs.replace(visit, adopted=True)
         case f.FirstVisitKept():
             return structs.replace(visit, package_over=body.reason)
         case f.VisitAway():
@@ -393,6 +396,7 @@ def _replanned(visit: Visit, body: f.VisitReplanned) -> Visit:
         kind=body.visit_kind,
         conditional=body.conditional,
         agreed=visit.agreed or body.reason == "agreed",
+        adopted=visit.adopted or (visit.placement is not None and body.reason in ("rota", "agreed")),
     )
 
 

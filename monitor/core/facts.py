@@ -261,6 +261,11 @@ class VisitCancelled(FactBody, frozen=True, kw_only=True):
     reason: CancelReason
 
 
+class FirstVisitAdopted(FactBody, frozen=True, kw_only=True):
+    """The office has put the first visit of a package into its own rota, exactly as it came: it is its own from here
+    on."""
+
+
 class FirstVisitKept(FactBody, frozen=True, kw_only=True):
     """The package of this first visit is the provider's no more. Its office had made the visit its own, and was told:
     it stays watched until they call it off."""
@@ -1019,6 +1024,7 @@ AnyBody = (
     | VisitReplanned
     | HomeConfirmed
     | VisitCancelled
+    | FirstVisitAdopted
     | FirstVisitKept
     | VisitLooked
     | WorkerAnswered

@@ -107,6 +107,8 @@ def plan(work: Work, row: RotaRow) -> Literal["new", "changed", "unchanged"]:
         return "new"
     new = _replanned(work, old, row)
     if new is None:
+        if old.placement is not None and not old.adopted:
+            work.emit(old.ref, f.FirstVisitAdopted())
         return "unchanged"
     work.emit(ref_of(row), new)
     if new.workers != old.workers:

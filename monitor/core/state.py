@@ -185,6 +185,8 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """The absence in which it lies: nobody is missed there."""
     placement: str | None = None
     """It is the first visit of this package, and the office has not named the person: no upload drops it."""
+    adopted: bool = False
+    """Of a first visit: the office's own rota has it, or had it."""
     package_over: PackageOver = ""
     """The council has said that the package is the provider's no more, and what became of the visit then."""
 

@@ -483,7 +483,7 @@ def _first_visit(desk: Desk, a: int, b: int, c: int) -> None:
     elif c % 2:
         desk.tell(CallOffTold(placement=f"k{number}", **about))
     elif b % 2:
-        desk.upload(RotaRow(row=1, key=ref, service_user=who, workers=pick(WORKERS, c), **about))
+        desk.upload(RotaRow(row=1, key=ref, service_user=who, workers=pick(WORKERS, c // 2), **about))
 
 
 def _refuse(desk: Desk, a: int, b: int, c: int) -> None:

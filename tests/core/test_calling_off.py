@@ -9,13 +9,16 @@ from datetime import datetime, timedelta
 import pytest
 from msgspec import structs
 
+from config.policy import Policy
 from escalation.people import PersonView
 from monitor.core import facts as f
+from monitor.core.inputs import PolicyLoaded
 from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import CallOffSettled, CallOffTold
 from monitor.core.state import Visit
 from monitor.core.work import Decision
 from tests.core.council import ACE, BEE, FRAME, SEA
+from tests.core.driver import DUTY
 from tests.core.test_after import NOTE, After
 from tests.core.test_landing import HALF_HOUR, TEN, Provider, row, settled
 
@@ -77,6 +80,15 @@ def plans_two_places(desk: Office) -> None:
     desk.rota(row("v9", "p9", workers=(), places=2))
 
 
+def has_it_as_it_came(desk: Office) -> None:
+    desk.rota(row("v9", "p9", workers=()))
+
+
+def moves_it_and_moves_it_back(desk: Office) -> None:
+    moves_it(desk)
+    has_it_as_it_came(desk)
+
+
 def lists_the_person(desk: Office) -> None:
     desk.people.people["p9"] = PersonView(ref="p9", role="service_user")
 
@@ -99,6 +111,8 @@ OWN: list[tuple[Callable[[Office], None], str]] = [
     (names_the_one_who_goes, "worker_planned"),
     (moves_it, "changed"),
     (plans_two_places, "changed"),
+    (has_it_as_it_came, "in_rota"),
+    (moves_it_and_moves_it_back, "in_rota"),
     (lists_the_person, "person_named"),
     (plans_the_next_visit, "other_visits"),
     (is_there, "under_way"),
@@ -120,6 +134,24 @@ def test_a_visit_that_the_office_has_made_its_own_stays_watched_and_the_office_i
     office.restart()
     assert office.off().answer == "kept"
     assert (len(office.bodies(f.FirstVisitKept)), office.texts().count("OC-195")) == (1, 1)
+
+
+def test_that_the_rota_has_it_is_a_fact_once(office: Office) -> None:
+    for _ in range(2):
+        has_it_as_it_came(office)
+    assert len(office.bodies(f.FirstVisitAdopted)) == 1
+    names_the_one_who_goes(office)
+    has_it_as_it_came(office)
+    assert len(office.bodies(f.FirstVisitAdopted)) == 1
+
+
+def test_a_policy_that_moves_its_deadline_makes_it_nobodys_own(office: Office) -> None:
+    before = office.visit("v9").late_at
+    sooner = Policy(late_after=timedelta(minutes=20))
+    office.tell(PolicyLoaded(policy=sooner, duty=DUTY, council_desks=(), holidays=(), public="auto"))
+    office.advance(seconds=1)
+    assert office.visit("v9").late_at < before
+    assert office.off().answer == "called_off"
 
 
 def test_what_is_late_the_moment_before_is_still_called_off(office: Office) -> None:

@@ -57,8 +57,9 @@ def own(work: Work, visit: Visit, came: CallOffTold) -> KeptReason | None:
         return "worker_planned"
     if not _as_it_came(visit, came):
         return "changed"
-    alone = set(work.state.by_service_user.get(visit.service_user, ())) <= {visit.ref}
-    return None if alone else "other_visits"
+    if not set(work.state.by_service_user.get(visit.service_user, ())) <= {visit.ref}:
+        return "other_visits"
+    return "in_rota" if visit.adopted else None
 
 
 def _as_it_came(visit: Visit, came: CallOffTold) -> bool:

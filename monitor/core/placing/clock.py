@@ -83,7 +83,8 @@ def _reminds_at(award: Award, policy: PlacingPolicy) -> datetime:
     if award.extended_at is None:
         return min(award.at + policy.confirm_reminder, award.confirm_by)
     half_way = award.extended_at + (award.confirm_by - award.extended_at) / 2
-    return max(award.confirm_by - (policy.confirm_within - policy.confirm_reminder), half_way)
+    before = max(policy.confirm_within - policy.confirm_reminder, timedelta())
+    return max(award.confirm_by - before, half_way)
 
 
 def _of_round(run: RoundRun) -> dict[Moment, datetime]:

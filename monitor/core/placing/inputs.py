@@ -49,9 +49,9 @@ office had made it its own, and keeps it until it calls it off itself; it never 
 KeptReason = Literal[
     "in_rota", "person_named", "worker_planned", "changed", "other_visits", "away", "under_way"
 ]
-"""Why a first visit is its office's own: its rota has planned it anew; the directory has the person; somebody is to go;
-its time or what belongs to it is another; the person has other visits; somebody has said that they are away; somebody
-came, or was missed."""
+"""Why a first visit is its office's own: its rota has it, or planned it anew; the directory has the person; somebody is
+to go; its time or what belongs to it is another; the person has other visits; somebody has said that they are away;
+somebody came, or was missed."""
 PackageOver = Literal["", "called_off", KeptReason]
 """Of a first visit: its package is the provider's no more, and the visit was called off for that, or kept."""
 
