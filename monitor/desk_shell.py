@@ -464,7 +464,8 @@ class DeskShell:
         return taken, seq
 
     def _confirm_needed(self, plan: Plan) -> ApiProblem:
-        cancels = [self.directory.outside(ref) for ref, _ in plan.cancel]
+        refs = (*(ref for ref, _ in plan.cancel), *plan.given_away)
+        cancels = [self.directory.outside(ref) for ref in refs]
         return ApiProblem(
             409,
             "confirm_needed",

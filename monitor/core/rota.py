@@ -7,7 +7,7 @@ cancel, is `monitor.core.upload`; here its portions are decided, each against th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from config.policy import Policy, agreed_with
@@ -332,18 +332,22 @@ def replan_for_people(work: Work, people: Iterable[str]) -> None:
 def replan(work: Work, visits: Iterable[Visit], policy_for: Callable[[str], Policy]) -> None:
     """Their deadlines by another policy, as far as they are not yet due."""
     for visit in visits:
-        if visit.over or visit.anybody_there or visit.alerts or visit.start <= work.now:
+        due = min(visit.start, visit.agreed_start) <= work.now
+        if visit.over or visit.anybody_there or visit.alerts or due:
             continue
+        # what the freeze has held back stays held back: a wider tolerance, and an end that moved with its start
+        own = None if visit.late_after is None else visit.late_at - visit.agreed_start
         times = resolve(
             visit.agreed_start,
-            visit.end,
-            visit.late_after,
+            visit.end - max(visit.start - visit.agreed_start, timedelta()),
+            own,
             time_critical=visit.time_critical,
             policy=policy_for(visit.service_user),
             kind=visit.kind,
             waits_home=visit.waits_home,
         )
         new = {name: getattr(times, name) for name in Times.__struct_fields__}
+        new["overrun_at"] = visit.end + policy_for(visit.service_user).overrun_after
         if any(getattr(visit, name) != value for name, value in new.items()):
             work.emit(visit.ref, changed(visit, "policy", **new))
 

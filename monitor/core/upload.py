@@ -61,6 +61,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     mend: tuple[str, ...]
     """What is not watched until now, and is in order with this upload."""
     cancel: tuple[tuple[str, DropReason], ...]
+    given_away: tuple[str, ...] = ()
+    """Visits soon to come whose id is somebody else's in this upload: nobody would be watched for in that home."""
     confirm_needed: bool
     """Nothing may be taken in until somebody has confirmed the cancellations."""
 
@@ -104,6 +106,7 @@ def prepared(state: State, upload: RotaReceived, now: datetime) -> Steps[Plan]:
     usable, problems = yield from _judged(upload, state.values.policy, state.values.died)
     kept = {ref_of(row) for row in upload.rows if not row.cancelled}
     dropped, remaining = yield from _compared(state, upload, now, kept)
+    given_away = yield from _given_away(state, usable, now)
     called_off = {ref_of(row) for row in upload.rows if row.cancelled}
     refused = {problem.row: problem.code for problem in problems if problem.error}
     return Plan(
@@ -120,7 +123,9 @@ def prepared(state: State, upload: RotaReceived, now: datetime) -> Steps[Plan]:
             (visit.ref, "cancelled_in_rota" if visit.ref in called_off else "dropped_from_rota")
             for visit in dropped
         ),
-        confirm_needed=not upload.confirm and _needs_confirmation(dropped, remaining, now),
+        given_away=given_away,
+        confirm_needed=not upload.confirm
+        and (bool(given_away) or _needs_confirmation(dropped, remaining, now)),
     )
 
 
@@ -259,6 +264,22 @@ def _compared(
     return dropped, remaining
 
 
+def _given_away(state: State, rows: Sequence[RotaRow], now: datetime) -> Steps[tuple[str, ...]]:
+    """Visits of the next hours that nobody has come to and nobody misses yet, and whose id names another person now:
+    as much a visit that is dropped as one that is absent."""
+    visits, found = state.values.visits, []
+    for at, row in enumerate(rows):
+        if at and at % AT_ONCE == 0:
+            yield
+        visit = visits.get(ref_of(row))
+        if visit is None or visit.service_user == row.service_user:
+            continue
+        waited_for = visit.late_at > now and not (visit.over or visit.anybody_there)
+        if _is_soon(visit, now) and waited_for:
+            found.append(visit.ref)
+    return tuple(found)
+
+
 def droppable(visit: Visit, now: datetime) -> bool:
     """Whether an upload may cancel the visit: nobody came, nobody is missed, nothing is open about it."""
     return (
@@ -274,10 +295,15 @@ def _within(visit: Visit, begin: datetime | None, end: datetime | None) -> bool:
     return (begin is None or begin <= visit.start) and (end is None or visit.start < end)
 
 
+def _is_soon(visit: Visit, now: datetime) -> bool:
+    """By what was agreed too: a visit is not called off by moving it to tomorrow first."""
+    return min(visit.start, visit.agreed_start) < now + SOON
+
+
 def _needs_confirmation(dropped: Sequence[Visit], remaining: int, now: datetime) -> bool:
     if not dropped:
         return False
-    soon = any(visit.start < now + SOON for visit in dropped)
+    soon = any(_is_soon(visit, now) for visit in dropped)
     return soon or len(dropped) > MANY * remaining
 
 

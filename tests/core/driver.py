@@ -225,7 +225,7 @@ class Desk:
         given = RotaReceived(upload=self.mint("u"), evidence=NOWHERE, rows=rows, **upload)
         plan = finished(prepared(self.state, given, self.now))
         if plan.confirm_needed:
-            cancels = [ref for ref, _ in plan.cancel]
+            cancels = [*(ref for ref, _ in plan.cancel), *plan.given_away]
             return Decision(refusal=Refusal(code="confirm_needed", detail={"cancels": cancels}))
         decision = self.portions(plan, portion)
         return msgspec.structs.replace(decision, answer=outcome(plan, decision.answer))

@@ -4,10 +4,13 @@ tomorrow (domain.md: nothing that is a real visit is left unwatched)."""
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from tests.core.driver import MONDAY, Desk
+from config.policy import Policy
+from monitor.core.inputs import PolicyLoaded
+from tests.core.driver import DUTY, MONDAY, Desk
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -143,3 +146,57 @@ def test_who_comes_tomorrow_and_never_checked_out_today_has_come_tomorrow() -> N
     assert desk.check().outcome == "arrived"
     assert [place.arrived_at for place in desk.visit().places] == [TOMORROW]
     assert [alert.ended_reason for alert in desk.alerts("lone_worker")] == ["late_evidence"]
+
+
+# --- an id that is somebody else's now, before anybody is missed ---
+
+
+@pytest.mark.parametrize(("hours", "asks"), [(3.99, True), (4, False)])
+def test_a_visit_soon_to_come_is_not_given_to_somebody_else_without_a_confirmation(
+    hours: float, asks: bool
+) -> None:
+    """It is dropped for whom it was, as much as one that is absent from the upload."""
+    desk = Desk()
+    desk.plan(start=MONDAY + hours * HOUR)
+    said = desk.plan(start=MONDAY + hours * HOUR, service_user="fay")
+    assert (said.refusal is not None) is asks
+    assert desk.visit().service_user == ("ed" if asks else "fay")
+    if said.refusal is not None:
+        assert said.refusal.detail == {"cancels": ["v1"]}
+
+
+@pytest.mark.parametrize("then", [{"service_user": "fay"}, {"cancelled": True}])
+def test_nor_is_one_that_was_moved_to_tomorrow_first(then: dict[str, Any]) -> None:
+    desk = Desk()
+    desk.plan(start=MONDAY + HOUR)
+    desk.plan(start=TOMORROW)
+    assert desk.plan(start=TOMORROW, **then).refusal is not None
+    assert desk.visit().late_at == MONDAY + 90 * MINUTE
+
+
+def test_what_an_upload_could_not_widen_a_reload_of_the_policy_does_not_widen_either() -> None:
+    desk = Desk()
+    desk.plan(start=MONDAY + HOUR)
+    desk.plan(start=TOMORROW, late_after=4 * HOUR)
+    before = desk.visit()
+    desk.tell(
+        PolicyLoaded(
+            policy=Policy(summon_next=MINUTE), duty=DUTY, council_desks=(), holidays=(), public="ask"
+        )
+    )
+    after = desk.visit()
+    assert (after.late_at, after.missed_at) == (before.late_at, before.missed_at)
+    assert after.late_at == MONDAY + 90 * MINUTE
+
+
+def test_a_policy_moves_no_deadline_of_a_visit_that_was_due_before_it_was_moved() -> None:
+    desk = Desk()
+    desk.plan(start=MONDAY + HOUR)
+    desk.plan(start=TOMORROW)
+    desk.advance(hours=1)
+    desk.tell(
+        PolicyLoaded(
+            policy=Policy(late_after=4 * HOUR), duty=DUTY, council_desks=(), holidays=(), public="auto"
+        )
+    )
+    assert desk.visit().late_at == MONDAY + 90 * MINUTE
