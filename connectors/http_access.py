@@ -137,6 +137,8 @@ RULES: tuple[Rule, ...] = (
     _council("POST", "/v1/desks/{desk}/placements/{id}/withdraw", "token_or_session", "broker", "provider"),
     _council("POST", "/v1/desks/{desk}/placements/{id}/award", "token_or_session", "broker"),
     _council("POST", "/v1/desks/{desk}/placements/{id}/actions", "token_or_session", "broker", "provider"),
+    _council("POST", "/v1/desks/{desk}/placements/{id}/care-ended", "token_or_session", "broker"),
+    _council("GET", "/v1/desks/{desk}/register/held", "token_or_session", "broker", "auditor"),
     _council("GET", "/v1/desks/{desk}/register", "token_or_session", "broker", "auditor"),
     _council("GET", "/v1/desks/{desk}/register.csv", "token_or_session", "broker", "auditor"),
     _council("GET", "/desks/{desk}/placements", "session", "broker", "auditor"),
@@ -147,6 +149,8 @@ RULES: tuple[Rule, ...] = (
     _council("GET", "/desks/{desk}/placements/{id}", "session", "broker", "auditor"),
     _council("POST", "/desks/{desk}/placements/{id}/actions", "session", "broker"),
     _council("GET", "/desks/{desk}/register", "session", "broker", "auditor"),
+    _council("GET", "/desks/{desk}/register/held", "session", "broker", "auditor"),
+    _council("POST", "/desks/{desk}/register/held", "session", "broker"),
     _rule("GET", "/b/{token}", "link"),
     _rule("POST", "/b/{token}", "link"),
     # the telephone network, which signs what it sends

@@ -13,7 +13,15 @@ from msgspec import Struct
 
 from connectors.http_access import CREDENTIAL
 from connectors.http_wire import Limits, as_json, day, decode, flag, put_aside, read_whole
-from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
+from connectors.placing_in import (
+    BidIn,
+    CareEndedIn,
+    DeclineIn,
+    PlacementActionIn,
+    PlacementIn,
+    Speaker,
+    TakeBackIn,
+)
 from connectors.ports import ApiProblem, Credential, Desks
 from connectors.register_csv import register_csv
 from monitor.core.placing.views import BidReceipt, RegisterView
@@ -55,6 +63,8 @@ class PlacingApi:
             ("POST", f"{one}/withdraw"): self.post_withdraw,
             ("POST", f"{one}/award"): self.post_award,
             ("POST", f"{one}/actions"): self.post_action,
+            ("POST", f"{one}/care-ended"): self.post_care_ended,
+            ("GET", f"{desk}/register/held"): self.get_held,
             ("GET", f"{desk}/register"): self.get_register,
             ("GET", f"{desk}/register.csv"): self.get_register_csv,
         }
@@ -143,6 +153,13 @@ class PlacingApi:
         if who.role == "provider":
             return as_json(await self._desks.own_placement(desk, name, who.provider or ""))
         return as_json(view)
+
+    async def post_care_ended(self, request: web.Request) -> web.Response:
+        said = await self._body(request, CareEndedIn)
+        return as_json(await self._desks.care_ended(*_at(request), said, speaker_of(request[CREDENTIAL])))
+
+    async def get_held(self, request: web.Request) -> web.Response:
+        return as_json({"held": await self._desks.held(request.match_info["desk"])})
 
     async def get_register(self, request: web.Request) -> web.Response:
         """`?since=` a local day."""

@@ -120,6 +120,13 @@ class TakeBackIn(Struct, frozen=True, kw_only=True):
     by: str | None = None
 
 
+class CareEndedIn(Struct, frozen=True, kw_only=True):
+    """The body of `POST …/placements/{id}/care-ended`. `on`: a local day; null: the care goes on after all."""
+
+    on: date | None
+    by: str | None = None
+
+
 class PlacementActionIn(Struct, frozen=True, kw_only=True):
     """The body of `POST …/placements/{id}/actions`; of `…/award` without `action`."""
 

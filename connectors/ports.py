@@ -21,6 +21,7 @@ from config.policy import Calendar, DeskKind
 from connectors.links import Shown
 from connectors.placing_in import (
     BidIn,
+    CareEndedIn,
     DeclineIn,
     PlacementActionIn,
     PlacementIn,
@@ -44,6 +45,8 @@ from monitor.core.inputs import (
 from monitor.core.placing.views import (
     AreasView,
     BidReceipt,
+    HeldPage,
+    HeldView,
     OwnPlacement,
     PlacementPage,
     PlacementsPage,
@@ -962,6 +965,15 @@ class Desks(Protocol):
         self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
     ) -> PlacementView:
         """A broker, or the winner for its first visit, does something about it."""
+
+    async def held(self, desk: str) -> list[HeldView]:
+        """The packages that providers were awarded in the span of the ledger and have, with names."""
+
+    async def care_ended(self, desk: str, placement: str, said: CareEndedIn, speaker: Speaker) -> HeldView:
+        """A broker says on which local day the care of a package ends, or that it goes on after all."""
+
+    async def held_page(self, desk: str) -> HeldPage:
+        """Everything that the page of those shows, now (in degraded mode too)."""
 
     async def register(self, desk: str, since: date | None) -> RegisterView:
         """How each provider has answered from that local day on (None: over the span of the fair share), for the

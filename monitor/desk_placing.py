@@ -18,8 +18,17 @@ import structlog
 from msgspec import structs
 
 from config.placing import PLACEMENT_KINDS, Area
-from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
+from connectors.placing_in import (
+    BidIn,
+    CareEndedIn,
+    DeclineIn,
+    PlacementActionIn,
+    PlacementIn,
+    Speaker,
+    TakeBackIn,
+)
 from connectors.ports import ApiProblem, EdgeError, EvidenceRow
+from monitor import held_packages
 from monitor.core.evidence import Evidence
 from monitor.core.inputs import PeopleReceived
 from monitor.core.placing import anonymous, bids
@@ -31,6 +40,7 @@ from monitor.core.placing.inputs import (
     BidGiven,
     BidRefusedByProvider,
     BidTakenBack,
+    CareEndSaid,
     DeadLinkPressed,
     PackageReceived,
     PackageSaid,
@@ -41,6 +51,8 @@ from monitor.core.placing.register import register
 from monitor.core.placing.views import (
     AreasView,
     BidReceipt,
+    HeldPage,
+    HeldView,
     MarkView,
     OwnPlacement,
     PlacementPage,
@@ -96,6 +108,7 @@ SAID: dict[str, tuple[int, str, str | None]] = {
     "already_done": (409, "somebody has done that already", None),
     "already_ended": (409, "nothing is waited for any more", None),
     "round_open": (409, "a round is open", None),
+    "not_held": (409, "nobody has this package", None),
     "no_more_rounds": (409, "there is no other round", None),
 }
 """Why nothing changed, by the core's reason: status, words, path."""
@@ -407,6 +420,24 @@ class Placing:
         await self._shell.engine.durable()
         texts = await self._texts(own_evidence(known, own))
         return self._reads().own(known, own, now, texts)
+
+    async def held(self) -> list[HeldView]:
+        """The packages that providers hold, with names."""
+        found = held_packages.held(self._shell)
+        await self._shell.engine.durable()
+        return list(found)
+
+    def held_page(self) -> HeldPage:
+        """What the page of those shows."""
+        return held_packages.page(self._shell, self._reads().names(self._shell.state.values.providers))
+
+    async def care_ended(self, placement: str, said: CareEndedIn, speaker: Speaker) -> HeldView:
+        """On which day the care of a package ends. Raises ApiProblem 400, 403, 404, 409."""
+        shell = self._shell
+        ref = shell.directory.known("placement", placement) or placement
+        seen = CareEndSaid(placement=ref, by=self._broker(said.by, speaker), on=said.on)
+        line = await self._told(seen, (), speaker)
+        return held_packages.view(shell, shell.state.values.ledger[line])
 
     async def register(self, since: date | None) -> RegisterView:
         """How each provider has answered from that local day on, with names. Raises ApiProblem 404."""

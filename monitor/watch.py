@@ -20,7 +20,15 @@ from config.policy import Calendar, DeskKind
 from config.settings import Token
 from config.tokens import check_hash, hash_token
 from connectors.links import Links, Shown
-from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
+from connectors.placing_in import (
+    BidIn,
+    CareEndedIn,
+    DeclineIn,
+    PlacementActionIn,
+    PlacementIn,
+    Speaker,
+    TakeBackIn,
+)
 from connectors.ports import (
     AbsenceActionIn,
     AbsenceIn,
@@ -51,6 +59,8 @@ from monitor.core.placing.facts import AwardTakenBack, FirstVisitConfirmed, Plac
 from monitor.core.placing.views import (
     AreasView,
     BidReceipt,
+    HeldPage,
+    HeldView,
     OwnPlacement,
     PlacementPage,
     PlacementsPage,
@@ -803,6 +813,18 @@ class Watch:
     ) -> PlacementView:
         """A broker, or the winner for its first visit, does something about it."""
         return await self._placing(desk).act(placement, said, speaker)
+
+    async def held(self, desk: str) -> list[HeldView]:
+        """The packages that providers hold, with names."""
+        return await self._placing(desk).held()
+
+    async def care_ended(self, desk: str, placement: str, said: CareEndedIn, speaker: Speaker) -> HeldView:
+        """On which day the care of a package ends, as a broker says."""
+        return await self._placing(desk).care_ended(placement, said, speaker)
+
+    async def held_page(self, desk: str) -> HeldPage:
+        """Everything that the page of those shows."""
+        return self._placing(desk).held_page()
 
     async def register(self, desk: str, since: date | None) -> RegisterView:
         """How each provider has answered, for the contract meetings."""

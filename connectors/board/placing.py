@@ -17,7 +17,7 @@ from connectors.http_access import CREDENTIAL
 from connectors.http_wire import day
 from connectors.placing_in import Speaker
 from connectors.ports import ApiProblem, Desks
-from monitor.core.placing.views import PlacementPage, PlacementsPage
+from monitor.core.placing.views import HeldPage, PlacementPage, PlacementsPage
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _MAY_ACT = "broker"
@@ -53,6 +53,8 @@ class PlacingPages:
             ("GET", f"{all_of_them}/{{id}}"): self.get_one,
             ("POST", f"{all_of_them}/{{id}}/actions"): self.post_action,
             ("GET", "/desks/{desk}/register"): self.get_register,
+            ("GET", "/desks/{desk}/register/held"): self.get_held,
+            ("POST", "/desks/{desk}/register/held"): self.post_held,
         }
 
     # what is to be seen
@@ -82,7 +84,9 @@ class PlacingPages:
             "open": len(waiting) + len(others),
         }
 
-    async def _of_page(self, request: web.Request, page: PlacementsPage | PlacementPage) -> dict[str, Any]:
+    async def _of_page(
+        self, request: web.Request, page: PlacementsPage | PlacementPage | HeldPage
+    ) -> dict[str, Any]:
         zone = self._desks.calendar(page.desk).zone
         form = await self._context(request)
         return {
@@ -94,6 +98,7 @@ class PlacingPages:
             "said": said,
             "here": list_url(page.desk),
             "register": register_url(page.desk),
+            "held_page": held_url(page.desk),
             "board": f"/board/{quote(page.desk, safe='')}",
             "may_act": request[CREDENTIAL].role == _MAY_ACT,
         }
@@ -122,6 +127,42 @@ class PlacingPages:
             listed=listed,
             csv=f"{csv}?{urlencode({'since': asked})}" if asked else csv,
             **context,
+        )
+
+    # what providers hold, and that care has ended
+
+    async def get_held(self, request: web.Request) -> web.StreamResponse:
+        return await self._held(request, request.query.get("package", ""))
+
+    async def post_held(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        form, by = await self._form(request)
+        package = placing_forms.pressed(form)[1]
+        try:
+            package, ended = placing_forms.care_ended(form, by)
+            await self._desks.care_ended(desk, package, ended, Speaker(source="broker", by=by))
+        except ApiProblem as problem:
+            if problem.status != 400:
+                raise
+            return await self._held(request, package, problem)
+        return see(f"{held_url(desk)}#h-{quote(package, safe='')}")
+
+    async def _held(
+        self, request: web.Request, chosen: str, problem: ApiProblem | None = None
+    ) -> web.StreamResponse:
+        """All of them, with the form of the one that was chosen."""
+        page = await self._desks.held_page(request.match_info["desk"])
+        one = next((one for one in page.held if one.placement == chosen), None)
+        return self._render(
+            request,
+            "held.html",
+            200 if problem is None else 400,
+            chosen=one,
+            problem=problem,
+            holders=said.holders(page.held),
+            over=[one for one in page.held if not one.held],
+            held=held_url(page.desk),
+            **await self._of_page(request, page),
         )
 
     # a package is sent out
@@ -222,6 +263,11 @@ def one_url(desk: str, placement: str) -> str:
 def register_url(desk: str) -> str:
     """The page of a council's register."""
     return f"/desks/{quote(desk, safe='')}/register"
+
+
+def held_url(desk: str) -> str:
+    """The page of the packages that providers hold."""
+    return f"{register_url(desk)}/held"
 
 
 def see(path: str) -> web.Response:

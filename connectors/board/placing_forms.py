@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 from connectors.board.forms import field
-from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, TakeBackIn
+from connectors.placing_in import BidIn, CareEndedIn, DeclineIn, PlacementActionIn, PlacementIn, TakeBackIn
 from connectors.ports import ApiProblem
 from monitor.core.placing.inputs import PLACEMENT_ACTIONS
 
@@ -100,6 +101,20 @@ def decline(form: Mapping[str, Any], by: str | None = None) -> DeclineIn:
         provider=provider,
         by=by,
     )
+
+
+def care_ended(form: Mapping[str, Any], by: str) -> tuple[str, CareEndedIn]:
+    """The package whose care ends, and on which day; or that it goes on. Raises ApiProblem(400)."""
+    name, of = pressed(form)
+    if name == "goes_on":
+        return of, CareEndedIn(on=None, by=by)
+    if name != "care_ended":
+        raise ApiProblem(400, "wrong_type", "this page has no such button", "action")
+    try:
+        on = date.fromisoformat(field(form, "on", 20))
+    except ValueError as error:
+        raise missing("on", "give the day on which the care ends") from error
+    return of, CareEndedIn(on=on, by=by)
 
 
 def take_back(form: Mapping[str, Any], by: str) -> TakeBackIn:

@@ -5,6 +5,7 @@ Pure. A page of a provider uses only what its own view holds: nothing here count
 
 from __future__ import annotations
 
+import datetime as dates
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from connectors.board.words import clock, local, span
 from connectors.ports import ApiProblem
 from monitor.core.placing.views import (
     AskedView,
+    HeldView,
     PackageView,
     PlacementView,
     RegisterRow,
@@ -220,6 +222,7 @@ REFUSED = {
     "bad_body": "what was sent is no form that can be read",
     "bad_time": "a day and a time cannot be read",
     "off_step": "hours and visits go in steps of a quarter of an hour",
+    "not_held": "nobody has this package",
     "pass_to": "it cannot be passed on to them",
     "link_revoked": "the brokerage has taken this link back",
 }
@@ -228,6 +231,7 @@ MISSING = {
     "reason": "choose why",
     "note": "write why, in words",
     "start": "the first visit must start at a time to come",
+    "on": "the day must not lie before the award, nor more than a year ahead",
     "end": "the first visit must end after it starts",
     "until": "give a time to come, later than the present deadline",
 }
@@ -396,6 +400,15 @@ def answers(run: RoundView, of: PlacementView) -> list[tuple[AskedView, str]]:
     return [(one, said(one)) for one in run.asked]
 
 
+def holders(held: Iterable[HeldView]) -> list[tuple[str, list[HeldView], int]]:
+    """Whoever holds packages, by name: what they hold now, the oldest first, and how many minutes a week together."""
+    found: dict[tuple[str, str], list[HeldView]] = {}
+    for one in held:
+        if one.held:
+            found.setdefault((one.name or one.provider, one.provider), []).append(one)
+    return [(name, mine, sum(one.minutes_week for one in mine)) for (name, _), mine in sorted(found.items())]
+
+
 def not_reached(run: RoundView) -> list[str]:
     """Whoever is asked in the window that is open and could be told by no text and no mail: a person rings them."""
     found = [one for one in run.asked if one.not_reached_at is not None and one.answered_at is None]
@@ -411,6 +424,11 @@ def result(one: RuleView, zone: str, now: datetime) -> str:
 def day(at: datetime, zone: str) -> str:
     """`23 Nov 2026`, on the council's own calendar."""
     return local(at, zone).strftime("%-d %b %Y")
+
+
+def date(day: dates.date) -> str:
+    """`23 Nov 2026`: a day that somebody named."""
+    return day.strftime("%-d %b %Y")
 
 
 def newly_rated(row: RowView, of: PlacementView) -> bool:

@@ -180,6 +180,8 @@ STRINGS: dict[str, str] = {
     "AwardTakenBack.by": MINTED,
     "AwardTakenBack.provider": MINTED,
     "BrokerSummoned.alert": MINTED,
+    "CareEnded.by": MINTED,
+    "CareEnded.provider": MINTED,
     "BidDeclined.by": MINTED,
     "BidDeclined.pass_to": MINTED,
     "BidDeclined.provider": MINTED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from msgspec import structs
 from monitor.core import facts as f
 from monitor.core.placing import award, evaluate, ledger
 from monitor.core.placing import facts as p
-from monitor.core.placing.inputs import PackageSaid
+from monitor.core.placing.inputs import CareEndSaid, PackageSaid, PlacementActed
 from monitor.core.placing.model import Share, share_key
 from monitor.core.work import Ctx, Work
 from tests.core.council import STANDARD, Council, provider
@@ -141,6 +141,102 @@ def test_hours_of_a_discharge_are_held_for_its_six_weeks_and_the_package_is_coun
     assert ledger.held(desk.state, "ann", desk.now, since) == ledger.Held(minutes=600, packages=1)
     desk.now = until
     assert ledger.held(desk.state, "ann", desk.now, since) == ledger.Held(minutes=0, packages=1)
+
+
+def test_six_weeks_begin_with_the_first_visit_else_when_it_is_wanted_else_with_the_discharge() -> None:
+    six_weeks = structs.replace(BY_ITSELF, at_most=timedelta(weeks=6))
+    desk = Council(placing=six_weeks, providers=ALIKE[:1])
+    home = MONDAY + timedelta(days=3)
+    desk.sends(kind="discharge", start=None, discharge_at=home)
+    desk.bids("ann", start=home)
+    desk.advance(hours=2)
+    assert line(desk, "ann").until == home + timedelta(weeks=6)
+    begin = home + timedelta(days=1)
+    visit = {"start": begin, "end": begin + timedelta(minutes=30), "supervisor": True}
+    desk.tell(PlacementActed(placement="k1", action="confirm_first_visit", by="bea", **visit))
+    assert line(desk, "ann").until == begin + timedelta(weeks=6)
+    assert ledger.held(desk.state, "ann", desk.now, MONDAY).minutes == 420
+
+
+# --- a broker says that care has ended ---
+
+
+def ends(desk: Council, on: date | None, ref: str = "k1", by: str = "bea") -> str | None:
+    refusal = desk.tell(CareEndSaid(placement=ref, by=by, on=on)).refusal
+    return refusal.code if refusal is not None else None
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["in the state", "long gone"])
+def test_care_that_has_ended_frees_its_hours_from_the_beginning_of_that_day(gone: bool) -> None:
+    desk = Council(placing=BY_ITSELF, providers=ALIKE[:2])
+    comes(desk, "k1", 600, ["ann"])
+    decides(desk, "k1")
+    if gone:
+        leaves(desk, "k1")
+    day = desk.state.calendar.day(desk.now) + timedelta(days=3)
+    assert ends(desk, day) is None
+    frees = desk.state.calendar.at_local(day, time())
+    desk.now = frees - timedelta(milliseconds=1)
+    assert minutes(desk, ["ann"]) == [600]
+    desk.now = frees
+    assert minutes(desk, ["ann"]) == [0]
+    assert ledger.held(desk.state, "ann", desk.now, MONDAY).packages == 1
+    assert (line(desk, "ann").won, line(desk, "ann").ended_on) == (True, day)
+    assert desk.replayed().values.ledger == desk.restarted().values.ledger == desk.state.values.ledger
+
+
+def test_an_end_is_mended_by_another_day_and_taken_back_and_said_twice_it_is_one() -> None:
+    desk = Council(placing=BY_ITSELF, providers=ALIKE[:1])
+    comes(desk, "k1", 600, ["ann"])
+    decides(desk, "k1")
+    today = desk.state.calendar.day(desk.now)
+    for on in (today, today, None, None):
+        assert ends(desk, on) is None
+    assert [body.on for body in desk.bodies(p.CareEnded)] == [today, None]
+    assert (minutes(desk, ["ann"]), line(desk, "ann").ended_at) == ([600], None)
+
+
+def test_care_of_a_discharge_ends_with_its_six_weeks_also_where_somebody_names_a_later_day() -> None:
+    six_weeks = structs.replace(BY_ITSELF, at_most=timedelta(weeks=6))
+    desk = Council(placing=six_weeks, providers=ALIKE[:1])
+    comes(desk, "k1", 600, ["ann"], kind="discharge")
+    decides(desk, "k1")
+    until = line(desk, "ann").until
+    assert until is not None
+    for on, expected in ((until.date() + timedelta(days=9), until), (MONDAY.date(), None)):
+        assert ends(desk, on) is None
+        held_until = line(desk, "ann").held_until
+        assert held_until == (expected or desk.state.calendar.at_local(on, time()))
+
+
+def test_what_is_no_end_of_care_is_refused_by_name_and_leaves_no_fact() -> None:
+    desk = Council(placing=BY_HAND, providers=ALIKE[:1])
+    comes(desk, "k1", 600, ["ann"])
+    today = desk.state.calendar.day(desk.now)
+    assert [ends(desk, today), ends(desk, today, "k9")] == ["not_held", "not_found"]
+    decides(desk, "k1")
+    work = Work(desk.state, Ctx(now=desk.now, mint=desk.mint, people=desk.people))
+    award.give(work, "k1", "ann", by="bea")
+    for draft in work.drafts:
+        desk._fold(draft)
+    assert ends(desk, today, by="ann") == "not_broker"
+    assert ends(desk, today - timedelta(days=1)) == "on"
+    assert ends(desk, today + timedelta(days=367)) == "on"
+    assert ends(desk, today + timedelta(days=366)) is None
+    assert len(desk.bodies(p.CareEnded)) == 1
+
+
+def test_where_care_ends_meanwhile_whoever_holds_less_has_the_next_package() -> None:
+    desk = Council(placing=BY_ITSELF, providers=ALIKE[:2])
+    comes(desk, "k1", 900, ["ann"])
+    decides(desk, "k1")
+    comes(desk, "k2", 300, ["bob"])
+    decides(desk, "k2")
+    comes(desk, "k3", 60, ["ann", "bob"])
+    assert decides(desk, "k3") == "bob"
+    assert ends(desk, desk.state.calendar.day(desk.now)) is None
+    comes(desk, "k4", 60, ["ann", "bob"])
+    assert decides(desk, "k4") == "ann"
 
 
 def test_hours_are_held_through_the_span_and_not_longer() -> None:

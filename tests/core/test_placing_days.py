@@ -20,6 +20,7 @@ from monitor.core.placing.inputs import (
     BidTakenBack,
     CallOffOutcome,
     CallOffSettled,
+    CareEndSaid,
     FirstVisitSettled,
     PlacementActed,
 )
@@ -51,6 +52,7 @@ OPS = (
     "wait",
     "change",
     "land",
+    "end",
     "call_off",
     "roll",
     "network",
@@ -121,6 +123,9 @@ def about(desk: Council, what: str, ref: str, provider: str, c: int) -> None:
         desk.declines(provider, ref)
     elif what == "withdraw":
         desk.tell(BidTakenBack(placement=ref, provider=provider, source="link"))
+    elif what == "end":
+        today = desk.state.calendar.day(desk.now)
+        desk.tell(CareEndSaid(placement=ref, by="bea", on=today if c % 3 else None))
     elif what == "land":
         desk.tell(FirstVisitSettled(placement=ref, desk="bright", visit=f"v-{ref}"))
     elif what == "call_off":

@@ -8,7 +8,15 @@ from typing import Any
 from msgspec import structs
 
 from connectors.links import Link, Shown
-from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
+from connectors.placing_in import (
+    BidIn,
+    CareEndedIn,
+    DeclineIn,
+    PlacementActionIn,
+    PlacementIn,
+    Speaker,
+    TakeBackIn,
+)
 from connectors.ports import ApiProblem, Credential, Degraded
 from monitor.core.placing.views import (
     AreasView,
@@ -16,6 +24,8 @@ from monitor.core.placing.views import (
     AskedView,
     BidReceipt,
     BidView,
+    HeldPage,
+    HeldView,
     OwnPlacement,
     PackageView,
     PlacementPage,
@@ -152,6 +162,7 @@ class FakeCouncil(FakeDesks):
         self.links: dict[str, Shown] = {}
         self.placing: list[tuple[str, str, Any, Speaker]] = []
         self.says_no: ApiProblem | None = None
+        self.holding: tuple[HeldView, ...] = ()
         self.kept: RegisterView | None = None
         self.asked_since: list[date | None] = []
 
@@ -230,6 +241,18 @@ class FakeCouncil(FakeDesks):
     async def take_back(self, desk: str, placement: str, said: TakeBackIn, speaker: Speaker) -> BidReceipt:
         self._heard("take_back", placement, said, speaker)
         return self._receipt(placement, "withdrawn")
+
+    async def held(self, desk: str) -> list[HeldView]:
+        return list(self.holding)
+
+    async def care_ended(self, desk: str, placement: str, said: CareEndedIn, speaker: Speaker) -> HeldView:
+        self._heard("care_ended", placement, said, speaker)
+        return self.holding[0]
+
+    async def held_page(self, desk: str) -> HeldPage:
+        page = await self.placements_page(desk)
+        shared = {name: getattr(page, name) for name in ("desk", "name", "now", "degraded", "names")}
+        return HeldPage(**shared, held=self.holding)
 
     async def dead_link(self, desk: str, placement: str, provider: str) -> None:
         self._heard("dead_link", placement, provider, Speaker(source="link", provider=provider))

@@ -26,7 +26,15 @@ from connectors.board.placing import READS_PACKAGES
 from connectors.http_access import RULES
 from connectors.http_api import build_app
 from connectors.links import Link, Shown
-from connectors.placing_in import BidIn, DeclineIn, PlacementActionIn, PlacementIn, Speaker, TakeBackIn
+from connectors.placing_in import (
+    BidIn,
+    CareEndedIn,
+    DeclineIn,
+    PlacementActionIn,
+    PlacementIn,
+    Speaker,
+    TakeBackIn,
+)
 from connectors.ports import ApiProblem, Credential
 from escalation.wording import forbidden
 from monitor.core.placing import evaluate, facts, inputs, rules
@@ -649,6 +657,75 @@ async def test_a_real_desk_s_register_has_names_and_the_callers_own_ids() -> Non
         assert [row["provider"] for row in body["rows"]] == ["frame", "ace", "bee", "sea"]
 
 
+async def test_a_broker_says_that_care_has_ended_and_mends_it_on_the_page_and_by_the_api() -> None:
+    held = "/desks/hall/register/held"
+    async with real_hall() as (edge, client):
+        await edge.place(id="ref-1")
+        await edge.bid("ace")
+        edge.wait(hours=2)
+        await edge.act("award")
+        await signed_in(client, "broker")
+        assert held in await page(client, "/desks/hall/register")
+        listed = plain(await page(client, held))
+        assert "Ace Homecare Ltd 7 h a week" in listed
+        assert "The care has ended" in listed
+        form = {"token": await token_of(client, f"{held}?package=ref-1"), "by": "bea"}
+        for on, status in (("", 400), ("2026-11-22", 400), ("2026-11-23", 303)):
+            pressed = form | {"action": "care_ended:ref-1", "on": on}
+            answer = await client.post(held, data=pressed, headers=HTML, allow_redirects=False)
+            assert answer.status == status, await answer.text()
+        assert "care ended 23 Nov 2026" in plain(await page(client, held))
+        (row,) = (await (await client.get("/v1/desks/hall/register/held")).json())["held"]
+        assert (row["provider"], row["ended_on"], row["held"]) == ("ace", "2026-11-23", False)
+        answer = await client.post(held, data=form | {"action": "goes_on:ref-1"}, headers=HTML)
+        assert answer.status == 200
+        (again,) = await edge.placing.held()
+        assert (again.ended_on, again.held) == (None, True)
+        assert (await edge.kinds()).count("CareEnded") == 2
+
+
+async def test_an_end_of_care_is_said_by_the_packages_own_id_long_after_it_has_left_the_state() -> None:
+    async with real_hall() as (edge, _):
+        await edge.place(id="ref-1")
+        await edge.bid("ace")
+        edge.wait(hours=2)
+        await edge.act("award")
+        begin = rfc(edge, days=2)
+        await edge.act("confirm_first_visit", start=begin, end=rfc(edge, days=2, minutes=30), supervisor=True)
+        edge.wait(days=4)
+        assert edge.shell.state.values.placements == {}
+        said = CareEndedIn(on=date(2026, 11, 26), by="bea")
+        found = await edge.placing.care_ended("ref-1", said, Speaker(source="broker", by="bea"))
+        assert (found.placement, found.provider, found.held) == ("ref-1", "ace", False)
+        problem = await edge.refused(
+            edge.placing.care_ended("ref-9", said, Speaker(source="broker", by="bea"))
+        )
+        assert (problem.status, problem.code) == (404, "not_found")
+
+
+async def test_an_auditor_reads_what_is_held_and_presses_nothing(hall: FakeCouncil) -> None:
+    hall.holding = (
+        v.HeldView(
+            placement="k1",
+            provider="ace",
+            kind="discharge",
+            minutes_week=600,
+            hours_week=10.0,
+            won_at=NOW,
+            until=NOW + timedelta(weeks=6),
+            ended_on=None,
+            held=True,
+            name="Acorn Care",
+        ),
+    )
+    async with browser(hall) as client:
+        await signed_in(client, "auditor")
+        html = await page(client, "/desks/hall/register/held?package=k1")
+        assert "at most until" in plain(html)
+        assert '<form class="press"' not in html
+        assert "The care has ended" not in html
+
+
 # --- the bid page ---
 
 
@@ -873,6 +950,15 @@ class RealHall(FakeCouncil):
 
     async def placement_page(self, desk: str, placement: str) -> v.PlacementPage:
         return await self.edge.placing.one_page(placement)
+
+    async def held(self, desk: str) -> list[v.HeldView]:
+        return await self.edge.placing.held()
+
+    async def held_page(self, desk: str) -> v.HeldPage:
+        return self.edge.placing.held_page()
+
+    async def care_ended(self, desk: str, placement: str, said: CareEndedIn, speaker: Speaker) -> v.HeldView:
+        return await self.edge.placing.care_ended(placement, said, speaker)
 
     async def register(self, desk: str, since: date | None) -> v.RegisterView:
         return await self.edge.placing.register(since)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from monitor.core.placing import actions, after, bids, calling_off, landing, rounds, telling
+from monitor.core.placing import actions, after, bids, calling_off, care, landing, rounds, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.clock import moments
 from monitor.core.placing.inputs import (
@@ -18,6 +18,7 @@ from monitor.core.placing.inputs import (
     BidTakenBack,
     CallOffSettled,
     CallOffTold,
+    CareEndSaid,
     DeadLinkPressed,
     FirstVisitSettled,
     FirstVisitTold,
@@ -99,6 +100,7 @@ DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     BidTakenBack: bids.taken_back,
     BidRefusedByProvider: bids.refused_by_provider,
     DeadLinkPressed: bids.dead_link_pressed,
+    CareEndSaid: care.end_said,
     PlacementActed: actions.acted,
     FirstVisitTold: landing.told,
     FirstVisitSettled: landing.settled,

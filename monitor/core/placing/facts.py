@@ -5,7 +5,7 @@ The subject is the placement, but where another one is named. Ids, counts, hours
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -376,6 +376,16 @@ class PlacementEnded(FactBody, frozen=True, kw_only=True):
     note: Evidence | None = None
 
 
+class CareEnded(FactBody, frozen=True, kw_only=True):
+    """A broker says on which local day the care of the package ends: from its beginning, `frees_at`, its hours are
+    held no more. None: it goes on after all. The package itself may have left the state long ago."""
+
+    provider: str
+    by: str
+    on: date | None = None
+    frees_at: datetime | None = None
+
+
 class PlacementClosed(FactBody, frozen=True, kw_only=True):
     """It has left the state; the register and the ledger keep what they need."""
 
@@ -410,6 +420,7 @@ PlacementBody = (
     | FirstVisitCalledOff
     | CallOffMissed
     | PlacementEnded
+    | CareEnded
     | PlacementClosed
 )
 PLACEMENT_FACTS: frozenset[type] = frozenset(PlacementBody.__args__)

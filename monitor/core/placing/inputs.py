@@ -226,6 +226,14 @@ class PlacementActed(Struct, frozen=True, kw_only=True):
     """The number of the signed link, where it came by one."""
 
 
+class CareEndSaid(Struct, frozen=True, kw_only=True):
+    """A broker says on which local day the care of an awarded package ends, or has ended; None: it goes on."""
+
+    placement: str
+    by: str
+    on: date | None = None
+
+
 class FirstVisitTold(Struct, frozen=True, kw_only=True):
     """In the provider's own desk: a council's desk here has a first visit confirmed. `placement` is its id there; visit
     and service user are ids of this desk, made of it: nobody's name is known."""
@@ -274,6 +282,7 @@ PlacingInput = (
     | BidTakenBack
     | BidRefusedByProvider
     | DeadLinkPressed
+    | CareEndSaid
     | PlacementActed
     | FirstVisitTold
     | FirstVisitSettled

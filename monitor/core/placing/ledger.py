@@ -1,8 +1,9 @@
 """The ledger: what each provider was offered in the span, what came of it, and what it holds (fair share, appendix A).
 
 A line stands for one provider and one package, and outlives the package. Hours are held from the award until the award
-is taken back or the package withdrawn; of a package with a longest time (discharge: six weeks) until that is over,
-counted from the wanted start (ours: nobody tells us when care ends).
+is taken back, the package withdrawn, or a broker says that care has ended (`care`); of a package with a longest time
+(discharge: six weeks, 4.6.1) at most until that is over: counted from the first visit as confirmed, before that from
+the wanted start, else from the discharge.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from msgspec import Struct, structs
 from monitor.core.body import Draft
 from monitor.core.placing import facts as p
 from monitor.core.placing.model import Ledger, Placement, Provider, RoundRun, Share, share_key
+from monitor.core.placing.rules import wanted
 from monitor.core.state import State
 
 
@@ -32,8 +34,14 @@ def held(state: State, provider: str, now: datetime, since: datetime) -> Held:
     lines = state.values.ledger
     won = [lines[key] for key in state.won.get(provider, ())]
     won = [one for one in won if one.won_at is not None and one.won_at >= since]
-    minutes = sum(one.minutes_week for one in won if one.until is None or one.until > now)
+    minutes = sum(one.minutes_week for one in won if holds(one, now))
     return Held(minutes=minutes, packages=len(won))
+
+
+def holds(share: Share, now: datetime) -> bool:
+    """Whether a package that was won is held still."""
+    ends = share.held_until
+    return ends is None or ends > now
 
 
 def proposed(state: State, *, without: str) -> dict[str, int]:
@@ -55,11 +63,20 @@ def _waits(one: Placement) -> bool:
 
 def fold(state: State, known: Placement | None, fact: Draft) -> None:
     """Write the fact into the ledger. `known`: the package before it."""
+    if isinstance(fact.body, p.CareEnded):
+        _care_ended(state, fact.subject, fact.body)
     if known is None:
         return
     lasts = state.placing_of(known).at_most
     for share in written(state.values.ledger, known, fact, state.values.providers, lasts):
         state.keep_share(share)
+
+
+def _care_ended(state: State, ref: str, body: p.CareEnded) -> None:
+    """Also of a package that has left the state: its line is here."""
+    line = state.values.ledger.get(share_key(body.provider, ref))
+    if line is not None:
+        state.keep_share(structs.replace(line, ended_on=body.on, ended_at=body.frees_at))
 
 
 def written(
@@ -90,7 +107,7 @@ def written(
             return _not_reached(lines, known, body)
         case p.PlacementAwarded():
             share = _offered(lines, body.provider, known, at, providers)
-            until = max(at, known.package.start or at) + lasts if lasts is not None else None
+            until = max(at, wanted(known.package) or at) + lasts if lasts is not None else None
             won = structs.replace(
                 share,
                 won=True,
@@ -98,8 +115,12 @@ def written(
                 until=until,
                 tier=_tier(providers, body.provider),
                 taken_back=False,
+                ended_on=None,
+                ended_at=None,
             )
             return [won]
+        case p.FirstVisitConfirmed() if lasts is not None:
+            return _said(lines, known, body.provider, when="won", until=body.start + lasts)
         case p.AwardTakenBack():
             return _said(lines, known, body.provider, won=False, taken_back=True)
         case p.PlacementEnded() if body.reason == "withdrawn" and known.award is not None:

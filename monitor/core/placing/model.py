@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -334,7 +334,11 @@ class Share(Struct, frozen=True, kw_only=True, gc=False):
     """It was awarded the package, and has it."""
     won_at: datetime | None = None
     until: datetime | None = None
-    """Its hours are held until then; None: no end is known."""
+    """Of a package with a longest time: when that is over; None: it has none."""
+    ended_on: date | None = None
+    """On which local day the care ends, as a broker says."""
+    ended_at: datetime | None = None
+    """The beginning of that day."""
     taken_back: bool = False
     """It was awarded the package and has it no more."""
 
@@ -342,6 +346,11 @@ class Share(Struct, frozen=True, kw_only=True, gc=False):
     def key(self) -> str:
         """Under which the line stands."""
         return share_key(self.provider, self.placement)
+
+    @property
+    def held_until(self) -> datetime | None:
+        """Its hours are held until then; None: no end is known."""
+        return min((at for at in (self.until, self.ended_at) if at is not None), default=None)
 
     @property
     def refused(self) -> bool:

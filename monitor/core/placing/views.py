@@ -449,6 +449,35 @@ class BidReceipt(Struct, frozen=True, kw_only=True, gc=False):
 
 # --- the register ---
 
+
+class HeldView(Struct, frozen=True, kw_only=True, gc=False):
+    """A package that a provider was awarded and has, in the span of the ledger, with names. `until`: when its longest
+    time is over (discharge: six weeks); `ended_on`: the local day on which the care ends, as a broker said; `held`:
+    its hours count now."""
+
+    placement: str
+    provider: str
+    kind: PlacementKind
+    minutes_week: int
+    hours_week: float
+    won_at: datetime
+    until: datetime | None
+    ended_on: date | None
+    held: bool
+    name: str = ""
+
+
+class HeldPage(Struct, frozen=True, kw_only=True, gc=False):
+    """What the page of the packages that providers hold shows, the oldest first."""
+
+    desk: str
+    name: str
+    now: datetime
+    degraded: bool
+    held: tuple[HeldView, ...]
+    names: dict[str, str]
+
+
 Persistent = Literal["in_a_row", "share"]
 """Why a provider is listed for the contract meeting: so many declines and silences in a row, or too large a share."""
 Target = Literal["below", "within", "above", "none_placed"]
