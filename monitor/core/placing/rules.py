@@ -93,8 +93,8 @@ def hours_limit(case: Case) -> RuleResult:
     """Private and allocated hours together, as declared, with this package: one that would take the provider over the
     limit is not given to it (ours; appendix A: "have not exceed").
 
-    What came since the declaration may have ended, and perhaps nobody has told us: where it would make the difference, that is
-    shown, and keeps nobody out."""
+    What came since the declaration may have ended, and perhaps nobody has told us: where it would make the difference,
+    that is shown, and keeps nobody out."""
     limit, (hours, at) = case.policy.hours_limit, declared(case)
     if limit is None:
         return RuleResult(rule="hours_limit", outcome="holds", why="no_limit", value=hours, at=at)
