@@ -108,6 +108,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-17": _SUMMON,
         "OC-18": _SUMMON,
         "OC-21": _SUMMON,
+        "OC-220": _SUMMON,
         "OC-23": _SUMMON,
         "OC-27": _SUMMON,
         "OC-31": _SUMMON,

@@ -391,6 +391,8 @@ class Words:
         if alert is not None and alert.kind == "very_short":
             # of a visit that was refused at the door nobody says how long it lasted
             values["min"] = str(alert.count) if alert.reason == "left_short" else ""
+        if alert is not None and alert.kind == "very_early":
+            values["min"] = str(alert.count)
         if alert is not None and message.template in HOUR_WORDS:
             values |= self._hour(alert, visit, now, message.template)
         if alert is not None and message.template in WHY_COUNCIL:

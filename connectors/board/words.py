@@ -40,6 +40,7 @@ KINDS: dict[AlertKind, str] = {
     "help_asked": "asked for help",
     "lone_worker": "care worker not checked out",
     "very_short": "left very early",
+    "very_early": "came too early",
     "unknown_visit": "visit not known",
     "home_unconfirmed": "home from hospital not confirmed",
     "incident": "several visits, one cause",

@@ -53,6 +53,7 @@ SUMMON_WORDS: dict[AlertKind, tuple[str, str]] = {
     "lone_worker": ("OC-11", "OCV-3"),
     "help_asked": ("OC-12", "OCV-2"),
     "very_short": ("OC-21", "OCV-3"),
+    "very_early": ("OC-220", "OCV-3"),
     "unknown_visit": ("OC-31", "OCV-3"),
     "home_unconfirmed": ("OC-186", "OCV-3"),
     "watch_fault": ("OC-14", "OCV-3"),

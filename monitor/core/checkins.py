@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 from monitor.core import absence, asking, leaving, phones
 from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
+from monitor.core.early import very_early
 from monitor.core.homes import confirm as home_confirmed
 from monitor.core.incidents import raise_late
 from monitor.core.inputs import CheckInSeen, Outcome
@@ -436,6 +437,8 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
         asking.foresee(work, visit, seen.worker, at)
     if visit.alerts or len(visit.places) > 1:
         _end_alerts(work, seen, visit.ref, at)
+    if visit.time_critical and _early(work, visit, at):
+        very_early(work, visit.ref, seen.worker, at)
 
 
 def _overrun_at(work: Work, visit: Visit, at: datetime) -> datetime | None:

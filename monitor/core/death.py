@@ -16,7 +16,7 @@ from monitor.core.state import Alert, Visit
 from monitor.core.times import planned_again
 from monitor.core.work import Decision, Refusal, Work
 
-ABOUT_WORKER = frozenset({"lone_worker", "very_short", "unknown_visit"})
+ABOUT_WORKER = frozenset({"lone_worker", "very_short", "very_early", "unknown_visit"})
 """Alerts that are about a care worker, whoever lives there: they go on."""
 RING_OFFICE, OFFICE_TOLD, OFFICE_UNDONE = "CW-172", "OC-170", "OC-174"
 

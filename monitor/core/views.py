@@ -35,6 +35,7 @@ AlertKind = Literal[
     "message",
     "away",
     "placement",
+    "very_early",
 ]
 ALERT_KINDS: tuple[AlertKind, ...] = AlertKind.__args__  # type: ignore[attr-defined]
 AlertState = Literal["open", "taken", "ended"]
