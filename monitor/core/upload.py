@@ -62,7 +62,8 @@ class Plan(Struct, frozen=True, kw_only=True):
     """What is not watched until now, and is in order with this upload."""
     cancel: tuple[tuple[str, DropReason], ...]
     given_away: tuple[str, ...] = ()
-    """Visits soon to come whose id is somebody else's in this upload: nobody would be watched for in that home."""
+    """Visits soon to come, or late, whose id is somebody else's in this upload: nobody would be waited for in that
+    home."""
     confirm_needed: bool
     """Nothing may be taken in until somebody has confirmed the cancellations."""
 
@@ -265,8 +266,8 @@ def _compared(
 
 
 def _given_away(state: State, rows: Sequence[RotaRow], now: datetime) -> Steps[tuple[str, ...]]:
-    """Visits of the next hours that nobody has come to and nobody misses yet, and whose id names another person now:
-    as much a visit that is dropped as one that is absent."""
+    """Visits of the next hours, and those that are late, to which nobody has come, and whose id names another person
+    now: as much a visit that is dropped as one that is absent, and nobody could be sent to it any more."""
     visits, found = state.values.visits, []
     for at, row in enumerate(rows):
         if at and at % AT_ONCE == 0:
@@ -274,7 +275,7 @@ def _given_away(state: State, rows: Sequence[RotaRow], now: datetime) -> Steps[t
         visit = visits.get(ref_of(row))
         if visit is None or visit.service_user == row.service_user:
             continue
-        waited_for = visit.late_at > now and not (visit.over or visit.anybody_there)
+        waited_for = not (visit.over or visit.anybody_there or visit.missed)
         if _is_soon(visit, now) and waited_for:
             found.append(visit.ref)
     return tuple(found)

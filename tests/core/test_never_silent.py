@@ -146,9 +146,6 @@ def _check(desk: Desk, data: st.DataObject) -> None:
 def _rota(desk: Desk, data: st.DataObject) -> None:
     """An upload that nobody has confirmed; of some of these nothing is applied."""
     change = dict(data.draw(st.sampled_from(ROTA)))
-    if desk.now >= LATE:
-        # the alert stays and staff are summoned, but there is no visit of his any more to send somebody to
-        change.pop("service_user", None)
     start = change.pop("start", START)
     if change.pop("drop", False):
         rows: tuple[RotaRow, ...] = ()

@@ -236,7 +236,8 @@ def test_a_visit_that_is_somebody_else_s_now_is_watched_for_them_and_the_old_ale
     desk = Desk()
     desk.upload(row(1, start=MONDAY))
     desk.advance(minutes=31)
-    desk.upload(row(1, service_user="fay"))
+    assert desk.upload(row(1, service_user="fay")).refusal is not None
+    desk.upload(row(1, service_user="fay"), confirm=True)
     assert set(desk.state.by_service_user) == {"fay"}
     desk.act("close", "mary", reason="outcome_recorded")
     desk.advance(hours=6)

@@ -200,3 +200,13 @@ def test_a_policy_moves_no_deadline_of_a_visit_that_was_due_before_it_was_moved(
         )
     )
     assert desk.visit().late_at == MONDAY + 90 * MINUTE
+
+
+@pytest.mark.parametrize(("minutes", "asks"), [(31, True), (89.99, True), (90, False)])
+def test_nor_is_one_that_is_late_until_it_is_missed(minutes: float, asks: bool) -> None:
+    """There would be no visit of theirs any more to which somebody could be sent (22.4)."""
+    desk = Desk()
+    desk.plan()
+    desk.advance(minutes=minutes)
+    assert (desk.plan(service_user="fay").refusal is not None) is asks
+    assert desk.alert().state == "open"
