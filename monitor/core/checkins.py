@@ -213,8 +213,16 @@ def _is_another_home(work: Work, seen: Seen, visit: Visit) -> bool:
     named = seen.check.service_user
     if seen.check.visit is None or named is None or named == visit.service_user:
         return False
-    homes = work.ctx.people.homes(visit.service_user, seen.at)
-    others = work.ctx.people.homes(named, seen.at)
+    return _live_apart(work, visit.service_user, named, seen.at)
+
+
+def _live_apart(work: Work, one: str, other: str, at: datetime) -> bool:
+    """Whether who is at the one's home is not at the other's: they share neither a home nor a line, as couples do."""
+    people = work.ctx.people
+    known = people.person(one)
+    if one == other or any(other in people.on_line(line.ref) for line in (known.lines if known else ())):
+        return False
+    homes, others = people.homes(one, at), people.homes(other, at)
     return not any(
         distance_m(a.lat, a.lon, b.lat, b.lon) <= a.radius_m + b.radius_m for a in homes for b in others
     )
@@ -526,7 +534,8 @@ def _leave_elsewhere(work: Work, seen: Seen, here: Visit) -> None:
                 )
                 work.emit(ref, depart)
                 leaving.over(work, ref)
-                _very_short(work, ref, seen.worker, gone_by=seen.at)
+                if visit is not None and _live_apart(work, visit.service_user, here.service_user, seen.at):
+                    _very_short(work, ref, seen.worker, gone_by=seen.at)
                 leaving.next_occasion(work, ref)
 
 

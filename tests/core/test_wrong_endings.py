@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from monitor.core import facts as f
 from tests.core.driver import AWAY, HOME, MONDAY, NEXT_DOOR, THERE, Desk
@@ -145,6 +146,24 @@ def test_who_is_elsewhere_before_a_third_of_the_time_has_left_too_soon_also_with
     desk.advance(minutes=minutes)
     desk.check(position=NEXT_DOOR)
     assert [(a.visit, a.count) for a in desk.alerts("very_short")] == [("v1", minutes)] * told
+
+
+@pytest.mark.parametrize("shares", ["home", "line"])
+def test_who_checks_in_with_both_of_a_couple_at_once_has_left_neither(shares: str) -> None:
+    desk = Desk()
+    if shares == "home":
+        desk.people.home["fay"] = (HOME,)
+    else:
+        desk.people.home["fay"] = ()
+        desk.people.people["fay"] = structs.replace(
+            desk.people.people["fay"], lines=desk.people.people["ed"].lines
+        )
+    desk.plan("v1")
+    desk.plan("v2", start=MONDAY + 30 * MINUTE, service_user="fay")
+    desk.check(service_user="ed", tag=True)
+    desk.advance(minutes=1)
+    desk.check(service_user="fay", tag=True)
+    assert desk.alerts("very_short") == []
 
 
 def test_a_clock_that_runs_ahead_hides_no_very_short_visit() -> None:
