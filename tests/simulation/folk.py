@@ -20,6 +20,7 @@ from tests.simulation.telephones import (
     ASKED,
     ASKED_WHERE,
     CODE,
+    DEALS,
     GIVE_BACK,
     HOLDER,
     NOT_LEFT,
@@ -162,7 +163,7 @@ class Folk(Network):
         return None
 
     def _staff(self, made: Made, someone: Someone, about: About, stale: str) -> str | None:
-        for pattern in (CODE, HOLDER, HOLDS_ALL):
+        for pattern in (CODE, HOLDER, HOLDS_ALL, DEALS):
             found = pattern.search(made.message.body)
             if found is not None:
                 return found[2] if self.rng.random() < someone.passes_on else found[1]

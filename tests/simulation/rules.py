@@ -164,7 +164,7 @@ def rung_apart(r: Reading) -> Iterator[str]:
     for line, rung in rings.items():
         rung.sort(key=lambda one: one[0].seq)
         for (first, before), (second, after) in pairwise(rung):
-            if before is after or before.answered or not _rang(before):
+            if before is after or before.answered or not _rang(before, first):
                 continue
             alert = r.alerts.get(after.intended.body["alert"] or "")
             gap = r.duration(alert, "reassure_retry") if alert else timedelta()
@@ -595,9 +595,12 @@ def _about(r: Reading, message: MessageRead) -> Person | None:
     return r.person(planned.body["service_user"]) if plan and planned else None
 
 
-def _rang(message: MessageRead) -> bool:
-    """It may have rung: nobody has said that it could not."""
-    return message.result not in ("failed", "cancelled") and bool(message.accepted)
+def _rang(message: MessageRead, attempt: Fact) -> bool:
+    """It may have rung: the provider had this attempt, and nobody has said that it could not. One that nobody knows
+    of is none: a second ring is better than silence (design)."""
+    again = min((one.seq for one in message.attempts if one.seq > attempt.seq), default=None)
+    had = [one for one in message.accepted if one.seq > attempt.seq and (again is None or one.seq < again)]
+    return message.result not in ("failed", "cancelled") and bool(had)
 
 
 def _going(alert: AlertRead, before: int) -> set[str]:

@@ -22,7 +22,7 @@ from config.load import DeskConfig
 from connectors.ports import ActionIn, ApiProblem, Head, Loaded, OutboundMessage, Record
 from monitor import desk_shell, scheduler
 from monitor.engine import fold
-from tests.simulation import placing_rules
+from tests.simulation import placing_rules, referral_rules
 from tests.simulation.auditor import Auditor, Book, Violation, duty_at
 from tests.simulation.broker import Broker, Stored
 from tests.simulation.council import with_council
@@ -32,6 +32,7 @@ from tests.simulation.handsets import Handset, body_of
 from tests.simulation.journal import Reading, read
 from tests.simulation.machine import Machine, SimApp, is_down
 from tests.simulation.placings import Placings
+from tests.simulation.referrals import Referrals, with_referrals
 from tests.simulation.rules import broken
 from tests.simulation.virtual_time import (
     SimClock,
@@ -40,7 +41,17 @@ from tests.simulation.virtual_time import (
     run_virtually,
     virtual_apscheduler,
 )
-from tests.simulation.world import CheckIn, Desk, Someone, Story, Visit, World, last_visits, make_world
+from tests.simulation.world import (
+    CheckIn,
+    Desk,
+    Shift,
+    Someone,
+    Story,
+    Visit,
+    World,
+    last_visits,
+    make_world,
+)
 
 CALM = timedelta(minutes=18)
 """How long the liveness phase lasts."""
@@ -85,6 +96,8 @@ class Run:
         self.broker = Broker(self.loop, Random(f"broker:{seed}"))
         self.council = with_council(seed, self.world.style, self.world.epoch, self.world.lasts)
         self.placings = Placings(self, self.council) if self.council is not None else None
+        inbox = with_referrals(seed, self.world)
+        self.referrals = Referrals(self, inbox) if inbox is not None else None
         configs = self.configs()
         self.machine = Machine(self.loop, self.clock, seed, configs, self.broker)
         self.network = Folk(self.machine, self.world, seed, self)
@@ -197,8 +210,9 @@ class Run:
         for desk, book in self.auditor.books.items():
             if key in book.messages:
                 self.auditor.told_taken(key, desk)
-                if self.rng.random() < 0.7:
-                    self.go(self._sees_to_it(desk, book.messages[key].alert or "", person))
+                alert = book.messages[key].alert
+                if alert is not None and self.rng.random() < 0.7:
+                    self.go(self._sees_to_it(desk, alert, person))
 
     async def _sees_to_it(self, desk: str, alert: str, person: str) -> None:
         for _ in range(self.rng.choice((0, 0, 1, 2))):
@@ -287,6 +301,8 @@ class Run:
         self.go(self._rounds())
         if self.placings is not None:
             self.go(self.placings.begin())
+        if self.referrals is not None:
+            self.referrals.begin()
         for desk in self.world.desks.values():
             self._people_act(desk)
         self.faults.begin()
@@ -321,7 +337,7 @@ class Run:
             self.auditor.books[desk.id] = Book(
                 zone=policy.zone,
                 staff={one.number: one.id for one in desk.people.values() if one.role == "staff"},
-                on_duty=_duty(desk),
+                on_duty=self.on_duty(desk, desk.shifts),
                 late_after=policy.late_after,
                 critical_late_after=policy.time_critical_late_after,
                 plan_freeze=policy.plan_freeze,
@@ -334,6 +350,11 @@ class Run:
                 care_workers={one.number: one.id for one in desk.people.values() if one.role == "care_worker"}
                 | (self.council.professionals() if desk is self.council else {}),
             )
+
+    def on_duty(self, desk: Desk, shifts: Sequence[Shift]) -> Callable[[datetime], frozenset[str]]:
+        """Whose turn it is by these hours, by the auditor's own reckoning."""
+        zone = desk.config.policy.zone
+        return lambda at: duty_at(shifts, zone, HOLIDAYS, at)
 
     async def until(self, at: datetime) -> None:
         await asyncio.sleep(max(0.0, (at - self.clock.true()).total_seconds()))
@@ -505,6 +526,9 @@ class Run:
         if self.placings is not None:
             for rule, text in placing_rules.broken(self.placings.placed()):
                 self.auditor.fail(rule, text)
+        if self.referrals is not None:
+            for rule, text in referral_rules.broken(self.referrals.told()):
+                self.auditor.fail(rule, text)
 
     def reading(self, desk: str) -> Reading:
         """The desk's journal as the rules read it."""
@@ -533,11 +557,6 @@ def _loaded(facts: tuple[Record, ...]) -> Loaded:
     return Loaded(
         head=Head(), snapshots=(), tail=facts, people=(), people_rev=0, input_position=None, secret=b""
     )
-
-
-def _duty(desk: Desk) -> Callable[[datetime], frozenset[str]]:
-    zone = desk.config.policy.zone
-    return lambda at: duty_at(desk.shifts, zone, HOLIDAYS, at)
 
 
 def _plain(desk: Desk) -> Iterator[str]:

@@ -22,6 +22,7 @@ from tests.simulation.machine import Machine, is_down
 from tests.simulation.world import Someone, World
 
 CODE = re.compile(r"Reply (\d+) I have it, (\d+) pass on")
+DEALS = re.compile(r"Reply (\d+) I deal with it, (\d+) pass on")
 HOLDER = re.compile(r"Reply (\d+) still mine, (\d+) pass on")
 ASKED_WHERE = re.compile(r"Reply (\d+) (?:I am )?there, (\d+) \+ minutes.*, (\d+) cannot")
 OFFERED = re.compile(r"Reply (\d+) I will go, (\d+) no")

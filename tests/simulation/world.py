@@ -258,6 +258,9 @@ def policy_of(rng: Random, style: str) -> Policy:
         missed_after=timedelta(minutes=2),
         overrun_after=timedelta(minutes=2),
         plan_freeze=timedelta(minutes=10),
+        referral_within=timedelta(minutes=4),
+        referral_discharge_within=timedelta(minutes=1),
+        referral_last=timedelta(seconds=20),
     )
 
 
