@@ -8,6 +8,7 @@ itself when a visit is late, who is on duty, and what the chain's hashes must be
 - `rewritten`: what was on disk stays on disk as it was; every fact's hash is right (`chain`);
 - `no_alert`: a visit without an arrival has its alert soon after `late_at`, down-time excepted;
 - `false_alert`: no alert for an arrival that was recorded before; no alert before its time (`early_alert`);
+- `unwatched`: a visit is left unwatched only while its person is confirmed to be away, and is watched at once after;
 - `hasty_alert`: what already waits to be read is read before an alert is raised;
 - `not_retracted`: an acknowledged arrival leaves no late-visit alert open;
 - `unrecorded_send`: nothing leaves before its attempt is on disk, summonses to staff excepted while the store is away;
@@ -125,6 +126,8 @@ class Watched:
     """One says that they cannot get there: the alert need not wait (5.1)."""
     excused: bool = False
     """Somebody stands at its closed door: it has another alert."""
+    away: bool = False
+    """Its person is away."""
 
 
 @dataclass(kw_only=True)
@@ -207,6 +210,14 @@ class Book:
     """Kind, visit and care worker of every check-in that is recorded."""
     hashes: list[bytes] = field(default_factory=list)
     taken: set[str] = field(default_factory=set)
+    absent: dict[str, str] = field(default_factory=dict)
+    """Whose absence each of them is."""
+    counts: set[str] = field(default_factory=set)
+    """Who is away, as somebody has confirmed."""
+    dead: set[str] = field(default_factory=set)
+    """Who has died, as somebody has reported."""
+    back: dict[str, datetime] = field(default_factory=dict)
+    """Since when they are not, by the product's clock."""
 
 
 @dataclass(kw_only=True)
@@ -327,6 +338,8 @@ class Auditor:
         """The upload was answered with 200: every row of it is in force."""
         book = self.books[desk]
         for given in rows:
+            if given["service_user"] in book.dead:
+                continue  # no visit is made to who has died
             seen = book.visits.get(given["id"])
             if seen is None or seen.row.cancelled or not seen.row.says(given):
                 self.fail(
@@ -425,6 +438,8 @@ class Auditor:
     def _kept(self, desk: str, given: Given) -> None:
         book = self.books[desk]
         key = (given.visit, given.worker)
+        if given.kind == "arrive" and book.visits[given.visit].row.cancelled and given.id in book.recorded:
+            return  # somebody came all the same: it stands in the journal, and there is no visit to make
         if given.kind == "arrive":
             others = {worker for visit, worker in book.arrived if visit == given.visit} - {given.worker}
             covered = len(others) >= len(book.visits[given.visit].row.workers)
@@ -593,6 +608,39 @@ class Auditor:
         if at < seen.row.late_at and not seen.excused and not seen.cannot:
             self.fail("early_alert", f"{seen.row.id}: raised at {at}, late at {seen.row.late_at}")
 
+    def _AbsenceReported(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        book.absent[fact.subject] = self._name(desk, body["service_user"])
+
+    def _AbsenceConfirmed(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        book.counts.add(book.absent[fact.subject])
+
+    def _AbsenceEnded(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        person = book.absent[fact.subject]
+        book.counts.discard(person)
+        book.back[person] = datetime.fromisoformat(fact.at)
+
+    def _PersonDied(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        book.dead.add(self._name(desk, fact.subject))
+
+    def _DeathWithdrawn(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        book.dead.discard(self._name(desk, fact.subject))
+
+    def _VisitAway(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        """Nobody is missed there; only while somebody on the duty list has confirmed that they are away."""
+        seen = book.visits[self._name(desk, fact.subject)]
+        if seen.row.service_user not in book.counts:
+            self.fail("unwatched", f"{seen.row.id} is not watched, and {seen.row.service_user} is not away")
+        seen.away = True
+
+    def _VisitBack(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
+        """It is watched again: no later than its tolerance from now on."""
+        seen = book.visits[self._name(desk, fact.subject)]
+        at, late_at = datetime.fromisoformat(fact.at), datetime.fromisoformat(body["late_at"])
+        if late_at > max(seen.row.late_at, at + (seen.row.late_at - seen.row.agreed)):
+            self.fail("unwatched", f"{seen.row.id} is back, and would be late at {late_at} only")
+        seen.row.late_at = late_at
+        seen.away, seen.counted_from = False, self._now()
+
     def _AlertTaken(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         self._alert_is(book, fact.subject, "taken")
 
@@ -677,7 +725,9 @@ class Auditor:
 
     def _in_time(self, seen: Watched) -> None:
         """Up to now the visit was not without its alert for longer than it may be."""
-        if seen.excused or seen.row.cancelled or seen.arrived_seq is not None or seen.handed_in is not None:
+        if seen.excused or seen.away or seen.row.cancelled:
+            return
+        if seen.arrived_seq is not None or seen.handed_in is not None:
             return
         open_for = self._able_time(seen.row.late_at, seen.counted_from, self._now())
         if open_for > BOUND:
@@ -696,14 +746,23 @@ class Auditor:
                 if not self._has_alert(seen, "late_visit"):
                     self._in_time(seen)
                 self._second_in_time(book, seen)
+                self._back_again(book, seen)
             if self._able_for(BOUND):
                 self._ladders(desk, book)
+
+    def _back_again(self, book: Book, seen: Watched) -> None:
+        """Who is not away any more is missed at every visit that is still to be made."""
+        row, back = seen.row, book.back.get(seen.row.service_user)
+        if not seen.away or row.cancelled or row.service_user in book.counts or back is None:
+            return
+        if row.end > back:
+            self.fail("unwatched", f"{row.id}: {row.service_user} is not away, and nobody is missed there")
 
     def _second_in_time(self, book: Book, seen: Watched) -> None:
         """With one of two there, the missing one is an alert of its own."""
         row = seen.row
         arrived = sum(1 for visit, _ in book.arrived if visit == row.id)
-        if not 0 < arrived < len(row.workers) or seen.excused or seen.settled or row.cancelled:
+        if not 0 < arrived < len(row.workers) or seen.excused or seen.settled or row.cancelled or seen.away:
             return
         waited = self._able_time(
             row.late_at, max(seen.counted_from, seen.arrived_at or self._now()), self._now()

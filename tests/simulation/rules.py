@@ -571,6 +571,21 @@ def one_of_two_rings_nobody(r: Reading) -> Iterator[str]:
             yield f"{alert.ref}: who is there alone is not told not to hoist"
 
 
+def nothing_to_the_dead(r: Reading) -> Iterator[str]:
+    """Domain, "Absence and return": who has died is sent nothing from then on, and is missed by nobody, unless a
+    manager takes it back."""
+    for died in (fact for fact in r.facts if fact.kind == "PersonDied"):
+        back = (f.seq for f in r.facts if f.kind == "DeathWithdrawn" and f.subject == died.subject)
+        until = next((seq for seq in back if seq > died.seq), r.facts[-1].seq + 1)
+        name = r.name(died.subject)
+        for message in (m for m in r.messages.values() if m.person == died.subject):
+            if any(died.seq < attempt.seq < until for attempt in message.attempts):
+                yield f"{message.key} ({message.template}) goes to {name}, who has died"
+        for alert in (a for a in r.alerts.values() if a.kind == "late_visit"):
+            if alert.service_user == died.subject and died.seq < alert.raised.seq < until:
+                yield f"{alert.ref}: {name} has died, and is missed"
+
+
 # --- what several rules look at ---
 
 
@@ -668,6 +683,7 @@ RULES: tuple[Rule, ...] = (
     the_record_answers,
     stale_means_nothing,
     one_of_two_rings_nobody,
+    nothing_to_the_dead,
 )
 
 

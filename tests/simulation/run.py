@@ -31,6 +31,7 @@ from tests.simulation.folk import About, Folk
 from tests.simulation.handsets import Handset, body_of
 from tests.simulation.journal import Reading, read
 from tests.simulation.machine import Machine, SimApp, is_down
+from tests.simulation.office import OFFICES, Office
 from tests.simulation.placings import Placings
 from tests.simulation.referrals import Referrals, with_referrals
 from tests.simulation.rules import broken
@@ -98,6 +99,7 @@ class Run:
         self.placings = Placings(self, self.council) if self.council is not None else None
         inbox = with_referrals(seed, self.world)
         self.referrals = Referrals(self, inbox) if inbox is not None else None
+        self.office = Office(self) if Random(f"offices:{seed}").random() < OFFICES else None
         configs = self.configs()
         self.machine = Machine(self.loop, self.clock, seed, configs, self.broker)
         self.network = Folk(self.machine, self.world, seed, self)
@@ -138,6 +140,8 @@ class Run:
         self._note_messages(desk, facts)
         if self.placings is not None and self.council is not None and desk == self.council.id:
             self.placings.recorded(facts)
+        if self.office is not None and desk == self.office.desk:
+            self.office.recorded(facts)
         if self._dies_here():
             self.loop.call_soon(self.killed)
         if any(fact.kind == "RotaBegun" for fact in facts):
@@ -303,6 +307,8 @@ class Run:
             self.go(self.placings.begin())
         if self.referrals is not None:
             self.referrals.begin()
+        if self.office is not None:
+            self.office.begin()
         for desk in self.world.desks.values():
             self._people_act(desk)
         self.faults.begin()
@@ -500,7 +506,8 @@ class Run:
         self.auditor.all_offered(healed_at)
 
     async def _last_visits(self, desk: Desk) -> None:
-        visits = last_visits(self.rng, desk, self.clock.true())
+        gone = self.office.gone if self.office is not None and desk.id == self.office.desk else ()
+        visits = last_visits(self.rng, desk, self.clock.true(), gone)
         for visit in visits:
             desk.visits[visit.id] = visit
             self.tell_stories(desk, visit)

@@ -5,6 +5,7 @@ Everything is drawn from one `random.Random(seed)`, in a fixed order, so that a 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -482,11 +483,12 @@ def _person(one: Someone) -> dict[str, Any]:
 # --- the rota and the truth ---
 
 
-def last_visits(rng: Random, desk: Desk, now: datetime) -> list[Visit]:
-    """Three visits that fall due when the faults have ended: nobody comes to two of them, somebody to the third."""
+def last_visits(rng: Random, desk: Desk, now: datetime, gone: Collection[str] = ()) -> list[Visit]:
+    """Three visits that fall due when the faults have ended: nobody comes to two of them, somebody to the third.
+    `gone`: who is away, or has died."""
     start = (now + timedelta(seconds=60)).replace(microsecond=0)
     workers = [one.id for one in desk.people.values() if one.role == "care_worker"]
-    users = [one.id for one in desk.people.values() if one.role == "service_user"]
+    users = [one.id for one in desk.people.values() if one.role == "service_user" and one.id not in gone]
     visits = []
     for number, worker in enumerate(workers[:3]):
         comes = start + timedelta(seconds=20) if number == 2 else None

@@ -181,6 +181,15 @@ def earlier(journal: Journal, kind: str, subject: str, at: datetime) -> Journal:
     )
 
 
+def _died_before(journal: Journal, kind: str, of: str = "", **body: Any) -> Journal:
+    """ed is reported dead right before the first such fact: in the place of the fact that was there."""
+    subject = one(journal, of, **body).subject if of else None
+    first = next(f for f in journal if f.kind == kind and subject in (None, f.subject))
+    at = journal.index(first) - 1
+    died = replace(journal[at], kind="PersonDied", subject="ed", body={"by": "paul"})
+    return (*journal[:at], died, *journal[at + 1 :])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Broken:
     """A rule, a journal that is right, and what is done to it."""
@@ -411,6 +420,16 @@ BROKEN = (
         rule="one_of_two_rings_nobody",
         story="two",
         breaks=lambda journal: without(journal, "MessageIntended", template="CW-13"),
+    ),
+    Broken(
+        rule="nothing_to_the_dead", story="alone", breaks=lambda journal: _died_before(journal, "AlertRaised")
+    ),
+    Broken(
+        rule="nothing_to_the_dead",
+        story="alone",
+        breaks=lambda journal: _died_before(
+            journal, "MessageAttempted", "MessageIntended", purpose="reassure"
+        ),
     ),
 )
 
