@@ -180,6 +180,8 @@ class VisitRead:
     cancelled: list[Fact] = field(default_factory=list)
     said: list[Fact] = field(default_factory=list)
     looked: list[Fact] = field(default_factory=list)
+    away: list[Fact] = field(default_factory=list)
+    """That its person is away, and that they are not."""
 
     def plan(self, seq: int) -> Fact | None:
         """What was planned when that fact was written."""
@@ -324,6 +326,8 @@ _TAKES: dict[str, Callable[[Reading, Fact], None]] = {
     "VisitReplanned": _kept("plans", "_of_visit"),
     "VisitCancelled": _kept("cancelled", "_of_visit"),
     "VisitLooked": _kept("looked", "_of_visit"),
+    "VisitAway": _kept("away", "_of_visit"),
+    "VisitBack": _kept("away", "_of_visit"),
     "WorkerAnswered": _kept("said", "_of_visit"),
     "ArrivalRecorded": _kept("arrivals", "_of_visit"),
     "DepartureRecorded": _kept("departures", "_of_visit"),

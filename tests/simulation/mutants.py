@@ -19,7 +19,7 @@ from msgspec import structs
 from escalation import reassure, summon
 from escalation.track import Move, Track
 from monitor import outbox, scheduler, watch
-from monitor.core import checkins, desk
+from monitor.core import absence, checkins, desk
 from monitor.core.inputs import SendTurn
 from monitor.core.state import State
 from monitor.desk_shell import DeskShell
@@ -143,6 +143,10 @@ def _forgets_deadlines_at_a_restart() -> Iterator[None]:
         yield
 
 
+def _leaves_who_is_back_unwatched() -> AbstractContextManager[Any]:
+    return patch.object(absence, "_again", lambda work, visit, seen: None)
+
+
 def _mutant(
     breaks: Callable[[], AbstractContextManager[Any]], rules: str, faults: str, seed: int = 1
 ) -> Mutant:
@@ -166,9 +170,10 @@ MUTANTS = (
     _mutant(_speaks_to_the_public_unasked, "public_off", "", seed=2),
     _mutant(_ticks_before_it_has_read, "hasty_alert", "crash"),
     _mutant(_fires_after_a_stall_without_reading, "hasty_alert", "stall", seed=4),
-    _mutant(_keeps_quiet_about_its_disk, "silent_store", "store", seed=6),
+    _mutant(_keeps_quiet_about_its_disk, "silent_store", "store", seed=13),
     _mutant(_hides_that_it_could_not_record, "unmarked_send", "store", seed=2),
     _mutant(_says_it_is_yours_to_everybody, "untrue_answer", "", seed=3),
     _mutant(_repeats_without_saying_so, "unmarked_repeat", "provider"),
+    _mutant(_leaves_who_is_back_unwatched, "unwatched", "", seed=3),
     _mutant(_forgets_deadlines_at_a_restart, "no_alert silent_ladder", "crash"),
 )

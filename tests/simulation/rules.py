@@ -55,11 +55,17 @@ def one_alert(r: Reading) -> Iterator[str]:
     for ref, visit in r.visits.items():
         found = alerts[ref]
         for before, after in pairwise(found):
-            again = any(before.raised.seq < plan.seq < after.raised.seq for plan in visit.plans)
+            planned = (*visit.plans, *visit.away)
+            again = any(before.raised.seq < fact.seq < after.raised.seq for fact in planned)
             if before.open_at(after.raised) or not again:
                 yield f"{r.name(ref)} has two: {before.ref} and {after.ref}"
         plan = visit.plans[-1] if visit.plans else None
         late_at = plan.moment("late_at") if plan else None
+        if visit.away and visit.away[-1].kind == "VisitAway":
+            continue  # nobody is missed there: whether that is so is the auditor's `unwatched`
+        if visit.away and plan is not None and visit.away[-1].seq > plan.seq:
+            plan = visit.away[-1]
+            late_at = plan.moment("late_at")
         if plan is None or late_at is None or found or visit.cancelled or visit.arrivals or ref in door:
             continue
         waited = r.able(max(late_at, plan.at), r.ends_at)
@@ -451,9 +457,15 @@ def over_is_told(r: Reading) -> Iterator[str]:
         places = visit.places(end.seq) if visit is not None else 1
         wanted = 0 < len(there) < places
         for worker in sorted(_going(alert, end.seq) - {w for w in there if w}):
-            staff = any(m.template == "OC-72" for m in after)
+            staff = any(m.template == "OC-72" for m in after) or _to_ring_the_office(r, worker, end)
             if worker not in told and not staff and not wanted:
                 yield f"{alert.ref}: {r.name(worker)} was sent, and does not hear that it is over"
+
+
+def _to_ring_the_office(r: Reading, worker: str, end: Fact) -> bool:
+    """They are asked to ring the office instead, for who is to be visited has died."""
+    notices = (m for m in r.messages.values() if (m.person, m.template) == (worker, "CW-172"))
+    return any(m.intended.seq > end.seq for m in notices)
 
 
 def _outside_told(r: Reading, alert: AlertRead, end: Fact, told: set[str]) -> Iterator[str]:
