@@ -8,9 +8,10 @@ is made again until it is answered, as a browser's would be.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -42,19 +43,19 @@ class Office:
         users = [one for one in self._desk.people.values() if one.role == "service_user"]
         away = self._rng.sample(users, min(5, len(users)))
         for one in away[:3]:
-            self._at(self._is_away(one))
+            self._at(partial(self._is_away, one))
         for one in away[3 : 3 + self._rng.choice((0, 1, 1))]:
-            self._at(self._has_died(one))
+            self._at(partial(self._has_died, one))
         for _ in range(2):
-            self._at(self._edits_a_plan(self._rng.choice(users)))
-        self._at(self._mends_a_row(self._rng.choice(users)))
+            self._at(partial(self._edits_a_plan, self._rng.choice(users)))
+        self._at(partial(self._mends_a_row, self._rng.choice(users)))
 
-    def _at(self, work: Any) -> None:
+    def _at(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._run.go(self._at_some_time(work))
 
-    async def _at_some_time(self, work: Any) -> None:
+    async def _at_some_time(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await asyncio.sleep(self._rng.uniform(0.05, 0.75) * self._run.world.lasts.total_seconds())
-        await work
+        await work()
 
     async def _rests(self, least: float, most: float) -> None:
         """So many minutes, or what people call minutes here."""

@@ -192,7 +192,7 @@ def silence_is_told(r: Told) -> Iterator[str]:
     """Without an answer at the end of its time the managers are told, at that moment and not before: silence is never
     success."""
     for one in r.referrals.values():
-        ends = one.moment("answer_by")
+        ends = max(one.moment("answer_by"), one.logged.at)
         over = next(iter(one.of(*OVER)), None)
         if over is None or over.kind == "ReferralAnswered":
             if (over is None or over.at > ends) and r.overdue(ends, over.at if over else r.ends_at):

@@ -5,6 +5,7 @@ Everything is drawn from a `Random` of its own, and half of the worlds have none
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -162,7 +163,7 @@ class Referrals:
         await self._run.until(asked.at)
         if asked.doubled:
             self._run.go(self._again(asked))
-        view = await self._run.insist(lambda app: self._log(app, asked))
+        view = await self._hands_in(asked)
         self._logged.append(view.id)
         window = view.answer_by - view.arrived_at
         if "crash" in self._run.world.faults and self._rng.random() < KILLED:
@@ -179,13 +180,24 @@ class Referrals:
             await self._answers(asked, view.id)
 
     async def _again(self, asked: Asked) -> None:
-        await self._run.insist(lambda app: self._log(app, asked))
+        await self._hands_in(asked)
+
+    async def _hands_in(self, asked: Asked) -> Any:
+        """Whoever forwards it keeps it while our clock says that it has not come yet."""
+        while True:
+            try:
+                return await self._run.insist(lambda app: self._log(app, asked))
+            except ApiProblem as problem:
+                self._run.auditor.note(f"{asked.id}: refused: {problem.code}")
+                await asyncio.sleep(60)
 
     def _log(self, app: Any, asked: Asked) -> Any:
         if not asked.mail:
             given = ReferralIn(
                 id=asked.id,
                 kind=asked.kind,  # type: ignore[arg-type]
+                # when it reached whoever forwards it: we may hear of it when its time is over
+                arrived_at=asked.at if asked.answer_by is not None else None,
                 answer_by=asked.answer_by,
                 text="Help with washing and dressing.",
             )
