@@ -161,16 +161,27 @@ def _find(work: Work, seen: Seen) -> Match | None:
 
 def _without_the_next(work: Work, seen: Seen, matches: list[Match]) -> list[Match]:
     """Who is inside and has not had the time to stay too long is still at that visit: another arrival of theirs is no
-    arrival at the next visit there, unless that one begins within its agreed timeframe (KPI 3.6)."""
-    inside = [match for match in matches if _still_there(seen, match)]
-    if seen.check.kind == "leave" or not inside:
+    arrival at the next visit there, unless that one begins within its agreed timeframe (KPI 3.6). Who has left that
+    home is back there: a telephone that lost its position for a minute says both."""
+    own = [match for match in matches if _still_there(seen, match)]
+    inside = [match for match in own if match.visit.places[match.index].inside]
+    left = {match.visit.service_user for match in own if match not in inside}
+    if seen.check.kind == "leave" or not own:
         return matches
-    return [match for match in matches if match in inside or not _early(work, match.visit, seen.at)]
+    return [
+        match
+        for match in matches
+        if match in own
+        or not (inside or match.visit.service_user in left)
+        or not _early(work, match.visit, seen.at)
+    ]
 
 
 def _still_there(seen: Seen, match: Match) -> bool:
+    """They have come, whether or not they have left, and nobody would ask yet why they do not check out."""
     place = match.visit.places[match.index]
-    return place.inside and place.worker == seen.worker and seen.at < match.visit.overrun_at
+    came = place.arrived_at is not None and place.worker == seen.worker
+    return came and seen.at < match.visit.overrun_at
 
 
 def _candidates(work: Work, seen: Seen) -> list[Visit]:

@@ -50,6 +50,22 @@ def test_an_arrival_said_again_inside_the_home_leaves_the_next_visit_there_watch
     assert desk.alert().visit == "v2"
 
 
+@pytest.mark.parametrize("how", ARRIVES)
+@pytest.mark.parametrize(("after_min", "visit"), [(2, "v1"), (44, "v1"), (45, "v2")])
+def test_who_left_and_comes_back_is_back_there_and_not_yet_at_the_next_visit(
+    how: dict[str, Any], after_min: int, visit: str
+) -> None:
+    """A phone that loses its position for a minute leaves its region and enters it again."""
+    desk = two_visits(100 * MINUTE)
+    desk.check(**how)
+    desk.advance(minutes=30)
+    assert desk.check("leave", **how).visit == "v1"
+    desk.advance(minutes=after_min)
+    assert desk.check(**how).visit == visit
+    assert desk.visit("v1").places[0].left is (visit == "v2")
+    assert desk.visit("v2").anybody_there is (visit == "v2")
+
+
 def test_fixes_of_a_phone_that_lies_in_the_home_are_no_arrival_at_the_next_visit() -> None:
     desk = two_visits(90 * MINUTE)
     for _ in range(6):
