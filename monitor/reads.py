@@ -10,7 +10,7 @@ from escalation.track import Track
 from monitor.core.alerts import CHECK_OUT_WORDS
 from monitor.core.causes import is_incident, round_of
 from monitor.core.signals import signal_of, silent_workers
-from monitor.core.state import Absence, Alert, Check, Message, Notice, Place, State, Visit
+from monitor.core.state import Absence, Alert, Check, Message, Notice, Place, Spoken, State, Visit
 from monitor.core.views import (
     AbsenceView,
     AlertView,
@@ -131,7 +131,7 @@ class Reads:
             ended_reason=alert.ended_reason,
             ended_at=alert.ended_at,
             tracks=tuple(self._track(track) for track in alert.tracks),
-            contacts=tuple(self._contact(m) for m in (*self._asked_before(alert), *self._messages(alert))),
+            contacts=self._contacts(alert),
             taken_by=out(alert.taken_by) if alert.taken_by else None,
             taken_at=alert.taken_at,
             time_critical=alert.time_critical,
@@ -245,6 +245,26 @@ class Reads:
             and (m.template in CHECK_OUT_WORDS) == leaving
             and (not leaving or m.person == alert.worker)
         ]
+
+    def _contacts(self, alert: Alert) -> tuple[ContactView, ...]:
+        sent = [self._contact(m) for m in (*self._asked_before(alert), *self._messages(alert))]
+        return (*sent, *(self._spoken(one) for one in alert.spoken))
+
+    def _spoken(self, one: Spoken) -> ContactView:
+        """Who spoke to somebody by themselves, or took it on the page."""
+        out = self._directory.outside
+        return ContactView(
+            key=one.key,
+            person=out(one.person) if one.person else None,
+            purpose=one.purpose,
+            channel="page" if one.person == one.by else "person",
+            intended_at=one.at,
+            attempted_at=one.at,
+            settled_at=one.at,
+            result="answered",
+            proof=f"person:{out(one.by)}",
+            possibly_repeated=False,
+        )
 
     def _contact(self, message: Message) -> ContactView:
         return ContactView(

@@ -277,7 +277,8 @@ def _action(work: Work, seen: ActionTaken) -> Decision:
     return work.decision()
 
 
-def _recorded(work: Work, alert: Alert, seen: ActionTaken) -> None:
+def _recorded(work: Work, alert: Alert, seen: ActionTaken, to: str | None = None) -> None:
+    # `to`: whom they mean when they name nobody
     # what somebody writes is evidence, never a fact: only a known code stands here
     known = seen.reason in CLOSE_REASONS or seen.reason in SAID or seen.reason in leaving.SAID
     reason = seen.reason if known else None
@@ -288,7 +289,7 @@ def _recorded(work: Work, alert: Alert, seen: ActionTaken) -> None:
             by=seen.by,
             done_at=seen.at,
             reason=reason,
-            to=seen.to,
+            to=seen.to or to,
             minutes=seen.minutes,
             note=seen.note,
             track=seen.track,
@@ -327,7 +328,7 @@ def _hand_over(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
 
 def _spoke_service_user(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """A named member of staff spoke to them: contact, whichever telephone it was."""
-    _recorded(work, alert, seen)
+    _recorded(work, alert, seen, alert.service_user)
     if alert.service_user is not None:
         alerts.reassured(work, alert, alert.service_user, f"person:{seen.by}", "spoke", None)
     return None
@@ -345,9 +346,9 @@ def _spoke_care_worker(work: Work, alert: Alert, seen: ActionTaken) -> Refusal |
     answer = SAID.get(seen.reason or ("on_my_way" if seen.minutes is not None else ""))
     if seen.reason is not None and answer is None:
         return Refusal(code="reason", detail={"expected": sorted(SAID)})
-    _recorded(work, alert, seen)
     missing = missing_workers(visit) if visit is not None else ()
     worker = seen.to or (missing[0] if missing else None)
+    _recorded(work, alert, seen, worker or alert.worker)
     if answer is not None and visit is not None and worker is not None:
         procedure.say(work, visit, worker, answer, f"person:{seen.by}", seen.minutes, None)
     return None
@@ -358,7 +359,7 @@ def _spoke_of_leaving(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | 
     visit, answer = work.visit(alert.visit), leaving.SAID.get(seen.reason or "")
     if answer is None or visit is None or alert.worker is None:
         return Refusal(code="reason", detail={"expected": sorted(leaving.SAID)})
-    _recorded(work, alert, seen)
+    _recorded(work, alert, seen, alert.worker)
     leaving.say(work, visit, seen.to or alert.worker, answer, f"person:{seen.by}", None)
     return None
 
@@ -382,14 +383,15 @@ def _assign_replacement(work: Work, alert: Alert, seen: ActionTaken) -> Refusal 
 
 def _told_next_of_kin(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """A person of ours spoke to a next of kin."""
-    _recorded(work, alert, seen)
+    kin = informing.kin_of(work, alert)
+    _recorded(work, alert, seen, kin[0].ref if kin else None)
     informing.kin_told(work, alert, seen.by, seen.to)
     return None
 
 
 def _told_council(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     """A person of ours spoke to the council desk; the officer's name and reference are in the note."""
-    _recorded(work, alert, seen)
+    _recorded(work, alert, seen, council.council_desk(work, alert))
     council.council_told(work, alert, seen.by)
     return None
 

@@ -60,6 +60,7 @@ from monitor.core.state import (
     RotaInPart,
     Said,
     Sent,
+    Spoken,
     State,
     TextSeen,
     Unwatched,
@@ -67,7 +68,7 @@ from monitor.core.state import (
     Visit,
     WrongNumber,
 )
-from monitor.core.views import Result
+from monitor.core.views import Purpose, Result
 from monitor.core.weather_fold import WEATHER_FACTS, evolve_weather, weather_ref
 
 T = TypeVar("T")
@@ -600,8 +601,30 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
             pressed = Pressed(action=body.action, track=name, by=body.by, at=fact.at)
             before = tuple(one for one in alert.pressed if one.track != name)
             return structs.replace(alert, pressed=(*before, pressed))
+        case f.ActionRecorded(action=action) if action in SPOKEN:
+            return structs.replace(alert, spoken=(*alert.spoken, _spoke(alert, body)))
         case _:
             return alert
+
+
+SPOKEN: dict[str, Purpose] = {
+    "take": "summon",
+    "spoke_service_user": "reassure",
+    "spoke_care_worker": "locate",
+    "told_next_of_kin": "inform_next_of_kin",
+    "told_council": "inform_council",
+}
+"""What a person of ours does by themselves that the machine would send a message for."""
+
+
+def _spoke(alert: Alert, body: f.ActionRecorded) -> Spoken:
+    return Spoken(
+        key=f"{alert.ref}-{len(alert.spoken) + 1}",
+        purpose=SPOKEN[body.action],
+        by=body.by,
+        person=body.by if body.action == "take" else body.to,
+        at=body.done_at,
+    )
 
 
 def _checked_by(alert: Alert, fact: Draft, body: f.CheckRecorded, closes_after: timedelta) -> Alert:

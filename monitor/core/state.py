@@ -137,6 +137,17 @@ class Pressed(Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
 
 
+class Spoken(Struct, frozen=True, kw_only=True, gc=False):
+    """A named person of ours says that they spoke to somebody, or has the alert by the page: contact without a message.
+    `person` None: the council, of which no desk answers now."""
+
+    key: str
+    purpose: Purpose
+    by: str
+    person: str | None
+    at: datetime
+
+
 class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """A visit that is watched. `stage` here knows nothing of the clock: *due* is *planned* after the start."""
 
@@ -372,6 +383,7 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     """The incident of its cause, which staff are summoned for in its place."""
     council: Council | None = None
     pressed: tuple[Pressed, ...] = ()
+    spoken: tuple[Spoken, ...] = ()
     check: Check | None = None
     notice: Notice | None = None
     answerphone: str | None = None

@@ -247,7 +247,17 @@ def test_what_staff_do_by_hand_is_recorded_and_the_second_is_told_who_was_first(
         assert second.status == 409
         assert "st-1" in json.dumps(second.body)
         office.post(path, {"action": "spoke_service_user", "by": "st-1", "note": "she is in the garden"})
+        office.post(path, {"action": "spoke_care_worker", "by": "st-2"})
         office.post(path, {"action": "told_next_of_kin", "by": "st-1"})
+        contacts = office.get(f"./alerts/{alert['id']}")["contacts"]
+        by_hand = [c for c in contacts if c["channel"] in ("page", "person")]
+        assert [(c["purpose"], c["channel"], c["person"], c["result"], c["proof"]) for c in by_hand] == [
+            ("summon", "page", "st-1", "answered", "person:st-1"),
+            ("reassure", "person", "su-1", "answered", "person:st-1"),
+            ("locate", "person", "cw-1", "answered", "person:st-2"),
+            ("inform_next_of_kin", "person", None, "answered", "person:st-1"),
+        ]
+        assert len({c["key"] for c in contacts}) == len(contacts)
         office.post(path, {"action": "note", "by": "st-1", "note": "rang twice"})
         facts = office.facts()
         assert len(of_kind(facts, "ActionRecorded")) >= 3
