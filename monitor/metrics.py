@@ -98,6 +98,10 @@ class Tally(Collector):
         yield HistogramMetricFamily(self._name, self._text, buckets=buckets, sum_value=self._sum)
 
 
+NOBODYS = frozenset(product(("mqtt", "owntracks"), ("unknown_device", "retained")))
+"""Source and outcome of what the broker may hand over from a device that is no desk's."""
+
+
 class Metrics:
     """One process's metrics, on a registry of their own. Never raises on a label it does not know.
 
@@ -264,8 +268,11 @@ class Metrics:
     # --- what the desks do ---
 
     def checkin(self, desk: str, source: str, outcome: str) -> None:
-        """A check-in was decided, or refused before it reached a desk's decision."""
-        self._count(self._checkins, desk, source, outcome)
+        """A check-in was decided, or refused before it reached a desk's decision. `desk` "": it is no desk's device."""
+        if not desk and (source, outcome) in NOBODYS:
+            self._checkins.labels("", source, outcome).inc()
+        else:
+            self._count(self._checkins, desk, source, outcome)
 
     def visits(self, desk: str, counts: Mapping[tuple[str, str], int]) -> None:
         """All visits of a desk by (stage, signal); what is not named is 0."""

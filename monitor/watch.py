@@ -472,8 +472,9 @@ class Watch:
         return self._shell(desk).plan_rev
 
     def counted(self, desk: str, source: Source, outcome: Outcome) -> None:
-        """A check-in that reached no desk's decision."""
-        self._metrics.checkin(desk, source, outcome)
+        """A check-in that reached no desk's decision. `desk` "": nobody's, or the one that there is."""
+        (only,) = self.shells if len(self.shells) == 1 else ("",)
+        self._metrics.checkin(desk or only, source, outcome)
 
     def signal(
         self, cause: Literal["feed", "broker", "clock"], subject: str, *, dark: bool, desk: str | None = None

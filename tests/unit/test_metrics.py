@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from math import prod
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -145,6 +145,20 @@ def test_nothing_personal_becomes_a_label_whatever_the_caller_hands_in(metrics: 
     refused = len(views.STAGES) * len(views.SIGNALS) + 10
     assert series["callwatch_labels_refused_total", frozenset()] == refused
     assert sum(series.values()) == refused
+
+
+@pytest.mark.parametrize("outcome", ["unknown_device", "retained"])
+@pytest.mark.parametrize(("desks", "counted"), [(("ealing",), "ealing"), (("ealing", "kew"), "")])
+def test_what_no_desks_device_has_sent_counts_for_the_one_desk_or_for_none(
+    metrics: Metrics, desks: tuple[str, ...], counted: str, outcome: Literal["unknown_device", "retained"]
+) -> None:
+    unused: Any = None
+    watch = Watch(unused, unused, metrics, unused, unused, unused, unused)
+    watch.shells.update(dict.fromkeys(desks, unused))
+    watch.counted("", "owntracks", outcome)
+    labels = {"desk": counted, "source": "owntracks", "outcome": outcome}
+    assert value(metrics, "callwatch_checkins_total", **labels) == 1
+    assert value(metrics, "callwatch_labels_refused_total") == 0
 
 
 def test_what_is_counted_is_shown_under_its_own_labels_only(metrics: Metrics) -> None:
