@@ -377,8 +377,9 @@ def _open_board(raw: Table) -> Iterator[Problem]:
         yield Problem(
             path="http.password_hash",
             code="password_needed",
-            message="everybody in the network could read the board",
+            message="others can reach the board, and without a password only secrets of their own open it",
             expected="an argon2id hash, or a listen address on loopback",
+            severity="warning",
         )
 
 

@@ -665,8 +665,7 @@ def build_app(
     """The whole HTTP side: contract, board, and `extra_routes`, which must verify who speaks by themselves.
 
     `keys` open what phones encrypt; `loopback` says that the listener can be reached from this machine only. Raises
-    ValueError when the board has no password and the listener is not on loopback, or when the board's key or hash is
-    malformed.
+    ValueError when the board's key or hash is malformed.
     """
     limits = limits or Limits()
     pages = Board(desks, board, loopback=loopback, now=now)

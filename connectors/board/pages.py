@@ -80,9 +80,9 @@ class Board:
     def __init__(
         self, desks: Desks, options: BoardOptions, *, loopback: bool, now: Callable[[], datetime]
     ) -> None:
-        check(options, loopback=loopback)
+        check(options)
         self._desks, self._options = desks, options
-        self._sign_in = SignIn(options, desks, now=now)
+        self._sign_in = SignIn(options, desks, loopback=loopback, now=now)
         self._streams: set[EventSourceResponse] = set()
         self._placing = PlacingPages(
             desks, context=self._form_context, form=self._own_form, events=self.get_events, times=Times

@@ -1,7 +1,8 @@
 """One password, a session in an encrypted cookie, a token on every form, wrong tries slowed down.
 
-Without a password the board opens to anybody who can reach the listener, so it must be on loopback, and the page
-must have been asked for under a loopback name: another site's page cannot borrow the browser to read it.
+Without a password the board opens to anybody who can reach a listener on loopback, and there the page must have been
+asked for under a loopback name: another site's page cannot borrow the browser to read it. On any other listener it is
+entered with a secret of one's own alone.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def nobody(_: str) -> Mapping[str, str]:
 class BoardOptions(Struct, frozen=True, kw_only=True):
     """What the composition root decides about the board. `staff`: a desk's people who may act, id to name.
 
-    `password_hash` is argon2's encoded text; None opens the board without one, on loopback only.
+    `password_hash` is argon2's encoded text; None opens the board without one, on loopback only: elsewhere it is
+    entered with one's own secret alone.
     """
 
     session_key: bytes
@@ -59,12 +61,10 @@ class BoardOptions(Struct, frozen=True, kw_only=True):
     staff: Callable[[str], Mapping[str, str]] = nobody
 
 
-def check(options: BoardOptions, *, loopback: bool) -> None:
+def check(options: BoardOptions) -> None:
     """Raises ValueError for options with which the board must not start."""
     if len(options.session_key) != 32:
         raise ValueError("the board's session key: expected 32 bytes")
-    if options.password_hash is None and not loopback:
-        raise ValueError("the board needs a password when it listens beyond this machine")
     if options.password_hash is not None:
         try:
             argon2.extract_parameters(options.password_hash)
@@ -131,10 +131,12 @@ def _loopback_name(host: str) -> bool:
 class SignIn:
     """Who has signed in, and whether a form was ours."""
 
-    def __init__(self, options: BoardOptions, desks: Desks, *, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, options: BoardOptions, desks: Desks, *, loopback: bool, now: Callable[[], datetime]
+    ) -> None:
         self.sessions = Sessions(options)
         self._desks = desks
-        self._hash, self._now = options.password_hash, now
+        self._hash, self._loopback, self._now = options.password_hash, loopback, now
         self._hasher = argon2.PasswordHasher()
         # argon2 takes 64 MiB a time on purpose: a crowd at the door must not take the machine
         self._at_once = asyncio.Semaphore(_AT_ONCE)
@@ -142,8 +144,8 @@ class SignIn:
 
     @property
     def needed(self) -> bool:
-        """Is there a password at all?"""
-        return self._hash is not None
+        """Must somebody sign in? Not where there is no password and the listener is for this machine alone."""
+        return self._hash is not None or not self._loopback
 
     async def credential(self, request: web.Request) -> Credential | None:
         """Who is at this screen: as `entered`, or, where there is no password, the office; None: nobody signed in.
@@ -167,7 +169,7 @@ class SignIn:
         own = _text(session.get(_OWN))
         if own:
             return await self._holder(request, own)
-        if not self.needed or session.get(_WITH) != self._password_mark():
+        if self._hash is None or session.get(_WITH) != self._password_mark():
             return None
         return await self._office(request)
 

@@ -600,8 +600,13 @@ def test_a_council_desk_of_ours_needs_no_duty_list() -> None:
         ('listen = "localhost:0"', []),
     ],
 )
-def test_a_board_that_others_can_reach_needs_a_password(http: str, expected: list[tuple[str, str]]) -> None:
-    assert found(read(f"{SMALL}[http]\n{http}")) == expected
+def test_a_board_that_others_can_reach_without_a_password_is_warned_about(
+    http: str, expected: list[tuple[str, str]]
+) -> None:
+    loaded = read(f"{SMALL}[http]\n{http}")
+    assert found(loaded) == expected
+    assert loaded.settings is not None
+    assert {problem.severity for problem in loaded.problems} <= {"warning"}
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,19 @@ def staff(desk: str) -> Mapping[str, str]:
 
 @asynccontextmanager
 async def board(
-    desks: FakeDesks, *, password: str | None = HASH, moment: list[datetime] | None = None
+    desks: FakeDesks,
+    *,
+    password: str | None = HASH,
+    moment: list[datetime] | None = None,
+    loopback: bool | None = None,
 ) -> AsyncIterator[Client]:
     async def metrics() -> bytes:
         return b""
 
     options = BoardOptions(session_key=b"k" * 32, password_hash=password, staff=staff)
     clock = moment or [NOW]
-    app = build_app(desks, metrics=metrics, loopback=password is None, board=options, now=lambda: clock[0])
+    own = password is None if loopback is None else loopback
+    app = build_app(desks, metrics=metrics, loopback=own, board=options, now=lambda: clock[0])
     async with TestClient(TestServer(app), cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
         yield client
 
@@ -112,6 +117,18 @@ async def test_ones_own_secret_opens_ones_own_desk_and_goes_where_one_was_going(
         assert await leads_to(client, "/sign-in") == (303, "/")
         for other in ("eve", "hall"):
             assert "another desk" in await text_of(client, f"/board/{other}", 403)
+
+
+@pytest.mark.parametrize("shown", ["", "anything"])
+async def test_without_a_password_a_board_that_others_can_reach_opens_by_ones_own_secret_alone(
+    desks: FakeDesks, shown: str
+) -> None:
+    async with board(desks, password=None, loopback=False) as client:
+        assert await leads_to(client, "/board/dom") == (303, "/sign-in?next=/board/dom")
+        assert (await sign_in(client, shown, "/board/dom"))[0] == 403
+        assert await leads_to(client, "/board/dom") == (303, "/sign-in?next=/board/dom")
+        assert await sign_in(client, "cw_alice", "/board/dom") == (303, "/board/dom")
+        await text_of(client, "/board/eve", 403)
 
 
 async def test_a_page_that_is_not_ones_own_leads_to_ones_own_desk_or_to_another_sign_in(
