@@ -396,6 +396,9 @@ def _weather(desk: Desk, a: int, b: int, c: int) -> None:
         if isinstance(known, PersonView):
             plan = structs.replace(known.plan, weather_rank=pick(("red", "amber", "green"), b + n))
             desk.people.people[ref] = structs.replace(known, plan=plan, next_of_kin=("ned",))
+    for weather in [one for one in desk.state.values.weathers.values() if one.ended_at is None]:
+        for cover in weather.covers[: a % 2]:
+            desk.tell(WeatherSaid(action="uncover", by="paul", at=desk.now, service_user=cover.person))
     desk.tell(
         WeatherSaid(
             action=pick(WEATHER, a),
