@@ -658,6 +658,12 @@ class AbsenceIn(Struct, frozen=True, kw_only=True):
     """Now, unless said."""
     spoke_to: SpokeTo | None = None
     """With whom `by` has confirmed it; without it the absence is unconfirmed, and the visits stand."""
+    return_at: datetime | None = None
+    """They are expected back then; of an absence of every week: it ends then."""
+    home_from: SpokeTo | None = None
+    """Who is asked then whether they are home; without it the return is certain."""
+    weekly: str | None = None
+    """Hours of every week, such as `Tue 10:00-15:00, Thu 09:00-12:00`: a day centre."""
 
 
 class AbsenceActionIn(Struct, frozen=True, kw_only=True):
@@ -672,6 +678,12 @@ class AbsenceActionIn(Struct, frozen=True, kw_only=True):
     """Of `change_review`; of `asked`, if the answer names another day."""
     outcome: AwayEnd | None = None
     """Of `end`."""
+    return_at: datetime | None = None
+    """Of `change_return`: the new one; without it none is known any more."""
+    home_from: SpokeTo | None = None
+    """Of `change_return`, as in `AbsenceIn`."""
+    day: date | None = None
+    """Of `at_home`: on this local day they are at home, whatever the hours of every week say."""
     note: str | None = None
 
 

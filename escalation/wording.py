@@ -397,6 +397,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "len": _row("45", _OURS),
         "drive": _row("25", _OURS),
         "away": _row("day centre", _STAFF),
+        "whom": _row("the place where they are", _STAFF),
         "flags": _row("", _STAFF, 60),
         "doing": _row("", _STAFF, 80),
         "degraded": _row("", _STAFF, 90),

@@ -53,6 +53,9 @@ class Absences:
             note=note,
             spoke_to=said.spoke_to,
             at=now,
+            return_at=said.return_at.astimezone(UTC) if said.return_at is not None else None,
+            home_from=said.home_from,
+            weekly=said.weekly,
         )
         ref = await self._told(told, rows)
         return self._view(ref)
@@ -69,6 +72,9 @@ class Absences:
             spoke_to=action.spoke_to,
             review_at=action.review_at.astimezone(UTC) if action.review_at is not None else None,
             outcome=action.outcome,
+            return_at=action.return_at.astimezone(UTC) if action.return_at is not None else None,
+            home_from=action.home_from,
+            day=action.day,
             note=note,
         )
         return self._view(await self._told(acted, rows))

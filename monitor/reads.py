@@ -73,7 +73,7 @@ class Reads:
             planned=tuple(out(worker) for worker in visit.workers),
             kind=visit.kind,
             agreed_start=visit.agreed_start,
-            conditional=visit.conditional,
+            conditional=visit.conditional or ("home_confirmed" if visit.returns is not None else None),
             home_confirmed_at=visit.home_at,
             risk=None if visit.all_there or visit.over or visit.alerted else visit.risk,
             family_cover=cover_view(self._state, self._directory, visit)
@@ -328,6 +328,11 @@ class Reads:
             ended_as=absence.ended_as,
             visits=tuple(out(v.ref) for v in visits if v.away == absence.ref),
             came=tuple(out(v.ref) for v in visits if "while_away" in v.verdicts and v.end > absence.from_at),
+            return_at=absence.return_at,
+            home_from=absence.home_from,
+            first_visit=next((out(v.ref) for v in visits if v.returns == absence.ref), None),
+            weekly=absence.weekly,
+            at_home=absence.at_home,
         )
 
     def death(self, person: str, *, visits: int | None = None) -> DeathView:

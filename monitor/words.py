@@ -98,6 +98,8 @@ FIRST_VISIT = frozenset({LANDED, CALLED_OFF, KEPT})
 """Words about the first visit of a package, which may be days away."""
 OF_BOARD = FIRST_VISIT | {"OC-185"}
 """Words about a visit with the way to the board."""
+OF_HOME = frozenset({"OC-185", "OC-186"})
+"""Words about somebody who is to come home: they say who is asked whether they are."""
 OF_CHECKS = frozenset({"OC-180"})
 """Words about all alerts that wait for the manager's check."""
 OF_NOTICES = frozenset({written_notice.WORDS, written_notice.FAILED})
@@ -401,6 +403,8 @@ class Words:
             values |= self._unchecked()
         if message.template in OF_NOTICES:
             values |= self._unwritten(message)
+        if message.template in OF_HOME:
+            values["whom"] = self._asked_home(visit)
         if message.template in OF_BOARD and self._office.public_url:
             values["link"] = f"{self._office.public_url}/board/{self._office.desk}"
         if message.template in FIRST_VISIT and visit is not None:
@@ -505,6 +509,13 @@ class Words:
             return {"away": "", "day": ""}
         why = render_phrase(self._wording, f"away_{absence.reason}", {})
         return {"away": why, "day": text_day(self._state.calendar.local(absence.from_at))}
+
+    def _asked_home(self, visit: Visit | None) -> str:
+        """Who is asked whether they are home: as their absence says, else the ward."""
+        absence = self._state.values.absences.get(visit.returns or "") if visit is not None else None
+        asked = absence.home_from if absence is not None else None
+        ward = absence is None or (absence.reason == "hospital" and asked == "place")
+        return render_phrase(self._wording, "home_from_ward" if ward else f"home_from_{asked or 'place'}", {})
 
     def _of_desk(self, message: Message, audience: Audience | None) -> dict[str, str]:
         """Of a message that is about no one visit: the declared weather, and the board as a whole."""

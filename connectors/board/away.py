@@ -39,6 +39,9 @@ def report(form: Mapping[str, Any], by: str, zone: str) -> AbsenceIn:
             "by": by,
             "note": field(form, "note", _NOTE_CHARS),
             "spoke_to": field(form, "spoke_to", 50) or None,
+            "return_at": moment(form, "return_at", zone),
+            "home_from": field(form, "home_from", 50) or None,
+            "weekly": field(form, "weekly", 200) or None,
         },
     )
 
@@ -55,6 +58,9 @@ def action(form: Mapping[str, Any], by: str, zone: str) -> AbsenceActionIn:
             "spoke_to": spoke or None,
             "review_at": moment(form, "review_at", zone) if name in ("change_review", "asked") else None,
             "outcome": outcome or None,
+            "return_at": moment(form, "return_at", zone) if name == "change_return" else None,
+            "home_from": (field(form, "home_from", 50) or None) if name == "change_return" else None,
+            "day": (field(form, "day", 50) or None) if name == "at_home" else None,
             "note": field(form, "note", _NOTE_CHARS) or None,
         },
     )

@@ -8,14 +8,19 @@ the next of kin (4.6.8).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from datetime import datetime
 
+from msgspec import structs
+
+from config.policy import parse_hours
 from escalation import reassure
 from escalation.people import PersonView, is_quiet
 from escalation.track import Contact, Priority
 from monitor.core import facts as f
 from monitor.core import homes, notices
 from monitor.core.alerts import duty_chain, end_alert, intend, may_hear, person_for, raise_alert
+from monitor.core.away_span import first_on_return, lies_in
 from monitor.core.evolve import BY_ABSENCE, ENDED_AWAY, evolve_absence
 from monitor.core.inputs import SPOKE_TO, AbsenceActed, AbsenceTold, AwayEnd
 from monitor.core.state import (
@@ -26,6 +31,7 @@ from monitor.core.state import (
     Message,
     Visit,
     away_moments,
+    review_due,
 )
 from monitor.core.times import first_look
 from monitor.core.work import Decision, Refusal, Work
@@ -39,12 +45,11 @@ def supervises(work: Work, person: str, roles: Collection[str] = ("office", "on_
     return any(entry.person == person and entry.role in roles for entry in work.state.values.duty)
 
 
-def absence_of(work: Work, service_user: str | None) -> Absence | None:
-    """Their absence that is not over, confirmed or not; there is one at most."""
-    for absence in work.state.values.absences.values():
-        if absence.service_user == service_user and absence.ended_at is None:
-            return absence
-    return None
+def absences_of(work: Work, service_user: str | None) -> list[Absence]:
+    """Their absences that are not over, confirmed or not: one at most, beside one of every week. That one last."""
+    known = work.state.values.absences.values()
+    found = [one for one in known if one.service_user == service_user and one.ended_at is None]
+    return sorted(found, key=lambda one: one.weekly is not None)
 
 
 # --- reported, confirmed ---
@@ -53,15 +58,19 @@ def absence_of(work: Work, service_user: str | None) -> Absence | None:
 def told(work: Work, seen: AbsenceTold) -> Decision:
     """Somebody is away, as a member of staff has heard. Answers the absence's id.
 
-    Refused: `died`, `already_away` (with who recorded it), `review_at`, `not_supervisor`.
+    Refused: `died`, `already_away` (with who recorded it), `review_at`, `return_at`, `weekly`, `not_supervisor`.
     """
-    before = absence_of(work, seen.service_user)
+    same = (one for one in absences_of(work, seen.service_user) if bool(one.weekly) == bool(seen.weekly))
+    before = next(same, None)
     if work.has_died(seen.service_user):
         return _no("died")
     if before is not None:
         return _no("already_away", absence=before.ref, by=before.by, at=before.said_at)
     if seen.review_at <= max(seen.from_at, work.now):
         return _no("review_at", expected=["a time to come, after `from`"])
+    refusal = _odd_plan(work, seen)
+    if refusal is not None:
+        return Decision(refusal=refusal)
     if seen.spoke_to is not None and not supervises(work, seen.by):
         return _no("not_supervisor")
     ref = work.ctx.mint("b")
@@ -73,11 +82,33 @@ def told(work: Work, seen: AbsenceTold) -> Decision:
         raised_by=seen.raised_by,
         by=seen.by,
         note=seen.note,
+        return_at=seen.return_at,
+        home_from=seen.home_from,
+        weekly=seen.weekly,
     )
     absence = _emit(work, None, reported, ref)
     if seen.spoke_to is not None:
         _confirmed(work, absence, f.AbsenceConfirmed(by=seen.by, spoke_to=seen.spoke_to, said_at=seen.at))
     return work.decision(answer=ref)
+
+
+def _odd_plan(work: Work, seen: AbsenceTold) -> Refusal | None:
+    """What is wrong with a planned return, or with the hours of every week."""
+    if seen.return_at is not None and seen.return_at <= max(seen.from_at, work.now):
+        return Refusal(code="return_at", detail={"expected": ["a time to come, after `from`"]})
+    if seen.home_from is not None and (seen.return_at is None or seen.weekly is not None):
+        return Refusal(code="home_from", detail={"expected": ["a planned return, of one absence, beside it"]})
+    if seen.weekly is None:
+        return None
+    try:
+        hours = parse_hours(seen.weekly)
+    except ValueError:
+        hours = None
+    if hours is None or hours.otherwise:
+        return Refusal(
+            code="weekly", detail={"expected": ['hours such as "Tue 10:00-15:00, Thu 09:00-12:00"']}
+        )
+    return None
 
 
 def _no(code: str, **detail: object) -> Decision:
@@ -93,13 +124,7 @@ def _emit(work: Work, absence: Absence | None, body: f.FactBody, ref: str = "") 
 def _confirmed(work: Work, absence: Absence, body: f.AbsenceConfirmed) -> None:
     """It counts: nobody is missed at its visits, and late alerts about them are over."""
     absence = _emit(work, absence, body)
-    for visit in _visits(work, absence.service_user):
-        if visit.end <= absence.from_at:
-            continue
-        for alert in work.open_alerts(visit):
-            if alert.kind in BY_ABSENCE:
-                end_alert(work, alert, "cancelled_confirmed", by=body.by, outcome=ENDED_AWAY)
-        review(work, visit.ref, absence)
+    _line_up(work, absence, body.by)
     going = [v for v in _visits(work, absence.service_user) if v.away == absence.ref and v.end > work.now]
     if going:
         _tell_workers(work, going[0], IS_AWAY)
@@ -111,27 +136,54 @@ def _visits(work: Work, service_user: str) -> list[Visit]:
     return sorted((visit for visit in found if visit is not None), key=lambda v: (v.start, v.ref))
 
 
-def review(work: Work, ref: str, absence: Absence | None = None) -> None:
-    """The visit was planned, or moved, or an absence counts from now on: is anybody missed there?"""
+def review(work: Work, ref: str) -> None:
+    """The visit was planned, or moved: is anybody missed there? On a planned return another one may be the first."""
     visit = work.visit(ref)
-    if visit is None or (absence is None and not work.state.values.absences):
+    if visit is None or not work.state.values.absences:
         return
-    known = absence or absence_of(work, visit.service_user)
-    if known is None or not known.counts:
-        return
-    inside = visit.end > known.from_at
-    if visit.away is None and inside and not (visit.over or visit.anybody_there or visit.missed):
-        work.emit(ref, f.VisitAway(absence=known.ref))
-    elif visit.away == known.ref and not inside:
-        work.emit(ref, _as_planned(visit))
+    for absence in absences_of(work, visit.service_user):
+        if absence.counts:
+            _line_up(work, absence, absence.by, just=visit)
 
 
-def _as_planned(visit: Visit) -> f.VisitBack:
+def _line_up(work: Work, absence: Absence, by: str, *, just: Visit | None = None) -> None:
+    """Each of their visits as the absence has it: away, the first on the return, or watched. `by`: who said so; `just`:
+    this one was planned just now, and moves no other unless it may be the first."""
+    calendar = work.state.calendar
+    visits = [just] if just is not None else _visits(work, absence.service_user)
+    if just is not None and absence.home_from is not None:
+        visits = [*(v for v in _visits(work, absence.service_user) if v.ref != just.ref), just]
+    first = first_on_return(absence, visits)
+    for visit in visits:
+        of_it = absence.ref in (visit.away, visit.returns)
+        if first is not None and visit.ref == first.ref:
+            if visit.returns != absence.ref:
+                work.emit(visit.ref, _as_planned(visit, returns=absence.ref))
+        elif lies_in(absence, visit, calendar):
+            _away(work, absence, visit, by)
+        elif of_it and not (visit.anybody_there or visit.missed):
+            work.emit(visit.ref, _as_planned(visit))
+
+
+def _away(work: Work, absence: Absence, visit: Visit, by: str) -> None:
+    """Nobody is missed there from here on; what was raised because nobody came is over."""
+    for alert in work.open_alerts(visit):
+        if alert.kind in BY_ABSENCE or (alert.kind == homes.KIND and visit.returns == absence.ref):
+            end_alert(work, alert, "cancelled_confirmed", by=by, outcome=ENDED_AWAY)
+    current = work.visit(visit.ref)
+    if current is None or current.away is not None:
+        return
+    if not (current.over or current.anybody_there or current.missed):
+        work.emit(visit.ref, f.VisitAway(absence=absence.ref))
+
+
+def _as_planned(visit: Visit, returns: str | None = None) -> f.VisitBack:
     return f.VisitBack(
         late_at=visit.late_at,
         missed_at=visit.missed_at,
         overrun_at=visit.overrun_at,
-        look_at=visit.look_at,
+        look_at=visit.start if returns is not None else visit.look_at,
+        returns=returns,
     )
 
 
@@ -172,6 +224,12 @@ def _refused(work: Work, absence: Absence, seen: AbsenceActed) -> Refusal | None
         return Refusal(code="not_confirmed")
     if seen.action == "end" and seen.outcome is None:
         return Refusal(code="outcome", detail={"expected": list(AwayEnd.__args__)})  # type: ignore[attr-defined]
+    if seen.action == "change_return" and seen.return_at is not None and seen.return_at <= work.now:
+        return Refusal(code="return_at", detail={"expected": ["a time to come"]})
+    if seen.action == "change_return" and seen.home_from and (seen.return_at is None or absence.weekly):
+        return Refusal(code="home_from", detail={"expected": ["a planned return, of one absence, beside it"]})
+    if seen.action == "at_home" and (seen.day is None or absence.weekly is None):
+        return Refusal(code="day", detail={"expected": ["a local day, of an absence of every week"]})
     wanted = seen.action == "change_review"
     if (wanted and seen.review_at is None) or (seen.review_at is not None and seen.review_at <= work.now):
         return Refusal(code="review_at", detail={"expected": ["a time to come"]})
@@ -201,9 +259,27 @@ def _change_review(work: Work, absence: Absence, seen: AbsenceActed) -> None:
     _end_alerts(work, absence, (REVIEW_PASSED,), seen.by)
 
 
-def _end(work: Work, absence: Absence, seen: AbsenceActed) -> None:
-    """They are back, or never were away."""
+def _change_return(work: Work, absence: Absence, seen: AbsenceActed) -> None:
+    """A discharge slips, or is brought forward: another visit is the first one, and what waits is asked about then."""
+    moved = f.ReturnMoved(return_at=seen.return_at, home_from=seen.home_from, by=seen.by, note=seen.note)
+    absence = _emit(work, absence, moved)
+    _end_alerts(work, absence, (REVIEW_PASSED,), seen.by)
+    if absence.counts:
+        _line_up(work, absence, seen.by)
+
+
+def _at_home(work: Work, absence: Absence, seen: AbsenceActed) -> None:
+    """The centre is closed that day, or they do not go: the visits are watched."""
+    assert seen.day is not None
+    absence = _emit(work, absence, f.DayAtHome(day=seen.day, by=seen.by, note=seen.note))
+    if absence.counts:
+        _line_up(work, absence, seen.by)
+
+
+def _end(work: Work, absence: Absence, seen: AbsenceActed, *, tell: bool = True) -> None:
+    """They are back, or never were away. `tell`: somebody has said that they are."""
     assert seen.outcome is not None
+    first = next((v for v in _visits(work, absence.service_user) if v.returns == absence.ref), None)
     again = [
         (visit, body)
         for visit in _visits(work, absence.service_user)
@@ -219,13 +295,53 @@ def _end(work: Work, absence: Absence, seen: AbsenceActed) -> None:
         if seen.outcome == "returned" and back is not None and back.waits_home:
             # who has come back is home: the clock of a first visit after a discharge begins
             homes.confirm(work, back, seen.by, min(seen.at, work.now), f"person:{seen.by}")
+    if first is not None:
+        _first_is_due(work, first, seen)
     _end_alerts(work, over, (REVIEW_PASSED, CAME_WHILE_AWAY), seen.by)
     _end_alarm(work, over, seen.by)
-    following = next((visit for visit, _ in again if visit.end > work.now), None)
-    if absence.counts and seen.outcome == "returned":
+    for other in absences_of(work, absence.service_user):
+        if other.counts and other.ref != absence.ref:
+            _line_up(work, other, seen.by)  # their day centre goes on
+    to_come = [visit for visit in (first, *(visit for visit, _ in again)) if visit is not None]
+    following = next((visit for visit in to_come if visit.end > work.now), None)
+    if absence.counts and seen.outcome == "returned" and tell:
         _tell_kin(work, over, following)
-    if following is not None:
+    if following is not None and tell:
         _tell_workers(work, following, IS_BACK)
+
+
+def _first_is_due(work: Work, first: Visit, seen: AbsenceActed) -> None:
+    """The absence is over: the clock of its first visit begins with the return; of one that never was, by the plan."""
+    if first.waits_home and seen.outcome == "returned":
+        homes.confirm(work, first, seen.by, min(seen.at, work.now), f"person:{seen.by}")
+    elif first.waits_home:
+        for alert in work.open_alerts(first):
+            if alert.kind == homes.KIND:
+                end_alert(work, alert, "cancelled_confirmed", by=seen.by, outcome=ENDED_AWAY)
+        work.emit(first.ref, _as_planned(first))
+
+
+def follow(work: Work, decision: Decision) -> Decision:
+    """Somebody was confirmed home in this decision, whose return was planned: they are back. Returns the decision with
+    what follows."""
+    homes_of = [draft for draft in work.drafts if type(draft.body) is f.HomeConfirmed]
+    before = len(work.drafts)
+    for draft in homes_of:
+        visit, body = work.visit(draft.subject), draft.body
+        assert isinstance(body, f.HomeConfirmed)
+        absence = work.state.values.absences.get(visit.returns or "") if visit is not None else None
+        ended = any(type(one.body) is f.AbsenceEnded for one in work.drafts)
+        if absence is not None and absence.counts and not ended:
+            by = body.by or absence.confirmed_by or absence.by
+            _end(work, absence, _back(absence, by, body.confirmed_at))
+    if len(work.drafts) == before:
+        return decision
+    whole = work.decision()
+    return structs.replace(decision, drafts=whole.drafts, folds=whole.folds)
+
+
+def _back(absence: Absence, by: str, at: datetime) -> AbsenceActed:
+    return AbsenceActed(absence=absence.ref, action="end", by=by, at=at, outcome="returned")
 
 
 def _again(work: Work, visit: Visit, seen: AbsenceActed) -> f.VisitBack | None:
@@ -248,7 +364,14 @@ def _again(work: Work, visit: Visit, seen: AbsenceActed) -> f.VisitBack | None:
     )
 
 
-_ACTIONS = {"confirm": _confirm, "asked": _asked, "change_review": _change_review, "end": _end}
+_ACTIONS: dict[str, Callable[[Work, Absence, AbsenceActed], None]] = {
+    "confirm": _confirm,
+    "asked": _asked,
+    "change_review": _change_review,
+    "change_return": _change_return,
+    "at_home": _at_home,
+    "end": _end,
+}
 
 
 # --- who hears of it ---
@@ -340,7 +463,7 @@ def _tell_duty(work: Work, about: str | None, template: str) -> None:
 
 def on_deadline(work: Work) -> None:
     """What has become due about those who are away: the morning's question, its alarm, a review date."""
-    due: dict[str, list[Absence]] = {"question": [], "alarm": [], "review": []}
+    due: dict[str, list[Absence]] = {"question": [], "alarm": [], "review": [], "return": []}
     for _, absence in sorted(work.state.values.absences.items()):
         for what, at in away_moments(work.state.values, work.state.calendar, absence).items():
             if at <= work.now:
@@ -349,12 +472,16 @@ def on_deadline(work: Work) -> None:
         _alarm(work, due["alarm"])
     if due["question"]:
         _question(work, due["question"])
-    for absence in due["review"]:
+    for absence in due["return"]:
+        # a return that is certain is told to nobody as one that somebody has seen
+        at = absence.return_at or work.now
+        _end(work, absence, _back(absence, absence.confirmed_by or absence.by, at), tell=False)
+    for absence in (one for one in due["review"] if one not in due["return"]):
         raise_alert(
             work,
             "away",
             service_user=absence.service_user,
-            due_at=absence.review_at,
+            due_at=review_due(absence, work.policy()),
             reason=REVIEW_PASSED,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from monitor.core import facts as f
 from monitor.core import notices, practice
-from monitor.core.absence import absence_of, supervises
+from monitor.core.absence import absences_of, supervises
 from monitor.core.alerts import DIED, at_rest, cancel, end_alert
 from monitor.core.inputs import DeathTold
 from monitor.core.state import Alert, Visit
@@ -84,8 +84,7 @@ def _coming(work: Work, visits: list[Visit], alerts: list[Alert]) -> dict[str, V
 
 
 def _end_absence(work: Work, seen: DeathTold) -> None:
-    absence = absence_of(work, seen.service_user)
-    if absence is not None:
+    for absence in absences_of(work, seen.service_user):
         work.emit(absence.ref, f.AbsenceEnded(reason="died", by=seen.by, ended_at=work.now))
 
 

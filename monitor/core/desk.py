@@ -99,7 +99,7 @@ JOURNAL_FORMAT = 1
 def decide(state: State, seen: Input, ctx: Ctx) -> Decision:
     """What follows from this input, as facts. Raises only on a programmer's error."""
     work = Work(state, ctx)
-    decision = procedure.follow(work, _DECIDE[type(seen)](work, seen))
+    decision = procedure.follow(work, absence.follow(work, _DECIDE[type(seen)](work, seen)))
     decision = written_notice.follow(work, checks.follow(work, duty.follow(work, decision)))
     return weather_list.follow(work, decision)
 

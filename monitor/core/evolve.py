@@ -268,7 +268,7 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
             return structs.replace(visit, package_over=body.reason)
         case f.VisitAway():
             leaves = max(visit.end, fact.at) + closes_after
-            return structs.replace(visit, away=body.absence, closes_at=leaves, risk=None)
+            return structs.replace(visit, away=body.absence, returns=None, closes_at=leaves, risk=None)
         case f.VisitBack():
             return _watched_again(visit, body)
         case f.VisitMissed():
@@ -297,12 +297,13 @@ def _watched_again(visit: Visit, body: f.VisitBack) -> Visit:
     return structs.replace(
         visit,
         away=None,
+        returns=body.returns,
         closes_at=None,
         late_at=body.late_at,
         missed_at=body.missed_at,
         overrun_at=body.overrun_at,
         look_at=body.look_at,
-        alerted=tuple(kind for kind in visit.alerted if kind not in BY_ABSENCE),
+        alerted=tuple(kind for kind in visit.alerted if kind not in (*BY_ABSENCE, "home_unconfirmed")),
     )
 
 
@@ -1088,6 +1089,8 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             | f.AbsenceConfirmed()
             | f.AwayAnswered()
             | f.ReviewMoved()
+            | f.ReturnMoved()
+            | f.DayAtHome()
             | f.AbsenceEnded()
             | f.AwayQuestioned()
         ):
@@ -1181,6 +1184,9 @@ def evolve_absence(absence: Absence | None, fact: Draft) -> Absence:
             raised_by=body.raised_by,
             by=body.by,
             said_at=fact.at,
+            return_at=body.return_at,
+            home_from=body.home_from,
+            weekly=body.weekly,
         )
     assert absence is not None
     match body:
@@ -1199,6 +1205,11 @@ def evolve_absence(absence: Absence | None, fact: Draft) -> Absence:
             return structs.replace(absence, asked_by=body.by, asked_at=body.said_at, asked_whom=body.spoke_to)
         case f.ReviewMoved():
             return structs.replace(absence, review_at=body.review_at, review_told=False)
+        case f.ReturnMoved():
+            planned = {"return_at": body.return_at, "home_from": body.home_from}
+            return structs.replace(absence, review_told=False, **planned)
+        case f.DayAtHome():
+            return structs.replace(absence, at_home=(*absence.at_home, body.day))
         case f.AbsenceEnded():
             return structs.replace(absence, ended_at=body.ended_at, ended_by=body.by, ended_as=body.reason)
         case _:

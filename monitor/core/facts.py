@@ -286,6 +286,8 @@ class VisitBack(FactBody, frozen=True, kw_only=True):
     missed_at: datetime
     overrun_at: datetime
     look_at: datetime | None = None
+    returns: str | None = None
+    """It is the first visit on the planned return from this absence, and waits for *home confirmed*."""
 
 
 class VisitMissed(FactBody, frozen=True, kw_only=True):
@@ -776,6 +778,12 @@ class AbsenceReported(FactBody, frozen=True, kw_only=True):
     raised_by: RaisedBy
     by: str
     note: Evidence
+    return_at: datetime | None = None
+    """They are expected back then; of an absence of every week: the arrangement ends."""
+    home_from: SpokeTo | None = None
+    """Who is asked then whether they are home; None: nobody, the return is certain."""
+    weekly: str | None = None
+    """Hours of every week, in the notation of `config.policy`: a day centre."""
 
 
 class AbsenceConfirmed(FactBody, frozen=True, kw_only=True):
@@ -815,6 +823,23 @@ class ReviewMoved(FactBody, frozen=True, kw_only=True):
     """Another review date. The subject is the absence."""
 
     review_at: datetime
+    by: str
+    note: Evidence | None = None
+
+
+class ReturnMoved(FactBody, frozen=True, kw_only=True):
+    """Another planned return, or none that is known: a discharge slips. The subject is the absence."""
+
+    return_at: datetime | None
+    home_from: SpokeTo | None
+    by: str
+    note: Evidence | None = None
+
+
+class DayAtHome(FactBody, frozen=True, kw_only=True):
+    """On that local day they are at home, whatever the hours of every week say. The subject is the absence."""
+
+    day: date
     by: str
     note: Evidence | None = None
 
@@ -1088,6 +1113,8 @@ AnyBody = (
     | AwayUnanswered
     | AwayAnswered
     | ReviewMoved
+    | ReturnMoved
+    | DayAtHome
     | AbsenceEnded
     | KinNotTold
     | PersonDied

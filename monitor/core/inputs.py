@@ -146,7 +146,7 @@ SpokeTo = Literal["service_user", "next_of_kin", "place"]
 """With whom a member of staff has spoken about an absence: they themselves, a next of kin, or where they are: the ward,
 the respite home, the day centre."""
 SPOKE_TO: tuple[SpokeTo, ...] = SpokeTo.__args__  # type: ignore[attr-defined]
-AwayAction = Literal["confirm", "asked", "change_review", "end"]
+AwayAction = Literal["confirm", "asked", "change_review", "change_return", "at_home", "end"]
 AwayEnd = Literal["returned", "withdrawn"]
 """How an absence ends by a person: they are back, or it was never true."""
 
@@ -473,6 +473,12 @@ class AbsenceTold(Struct, frozen=True, kw_only=True):
     spoke_to: SpokeTo | None = None
     """With whom `by` has confirmed it; None: nobody has, and the visits stand (7.26-7.27)."""
     at: datetime
+    return_at: datetime | None = None
+    """They are expected back then; of an absence of every week: the arrangement ends."""
+    home_from: SpokeTo | None = None
+    """Who is asked then whether they are home; None: nobody, the return is certain."""
+    weekly: str | None = None
+    """Hours of every week, in the notation of `config.policy`."""
 
 
 class AbsenceActed(Struct, frozen=True, kw_only=True):
@@ -488,6 +494,12 @@ class AbsenceActed(Struct, frozen=True, kw_only=True):
     """Of `change_review`; of `asked`, if the answer names another day."""
     outcome: AwayEnd | None = None
     """Of `end`."""
+    return_at: datetime | None = None
+    """Of `change_return`: the new one; None: none is known any more."""
+    home_from: SpokeTo | None = None
+    """Of `change_return`, as in `AbsenceTold`."""
+    day: date | None = None
+    """Of `at_home`: the local day on which they are at home."""
     note: Evidence | None = None
 
 

@@ -201,7 +201,7 @@ def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
     frozen = bool(old.alerts) or old.missed or old.agreed or old.agreed_start - work.now < policy.plan_freeze
     spoken = _spoken_about(old, row)
     # what waits for *home confirmed* has no clock yet that a change could put back
-    waits = old.waits_home and row.conditional is not None
+    waits = old.waits_home and (row.conditional is not None or old.returns is not None)
     frozen = frozen and not spoken and not waits
     agreed = old.agreed_start if frozen else row.start
     times = resolve(

@@ -194,6 +194,8 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     """Keys of the questions that were put to them before any alert."""
     away: str | None = None
     """The absence in which it lies: nobody is missed there."""
+    returns: str | None = None
+    """The absence from which they come back with it: it waits for *home confirmed*."""
     placement: str | None = None
     """It is the first visit of this package, and the office has not named the person: no upload drops it."""
     adopted: bool = False
@@ -213,7 +215,8 @@ class Visit(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def waits_home(self) -> bool:
         """Its clock has not begun: nobody knows yet whether the person is home from hospital."""
-        return self.conditional is not None and self.home_at is None and not self.anybody_there
+        waits = self.conditional is not None or self.returns is not None
+        return waits and self.home_at is None and not self.anybody_there
 
     @property
     def clock_from(self) -> datetime:
@@ -593,6 +596,14 @@ class Absence(Struct, frozen=True, kw_only=True, gc=False):
     ended_at: datetime | None = None
     ended_by: str | None = None
     ended_as: AwayEnd | Literal["died"] | None = None
+    return_at: datetime | None = None
+    """They are expected back then; of an absence of every week: it ends then."""
+    home_from: SpokeTo | None = None
+    """Who is asked whether they are home; None: the return is certain."""
+    weekly: str | None = None
+    """Hours of every week (`config.policy.parse_hours`)."""
+    at_home: tuple[date, ...] = ()
+    """Days on which they are at home all the same."""
 
     @property
     def counts(self) -> bool:
@@ -1059,7 +1070,7 @@ def away_deadline(values: Values, calendar: Calendar) -> datetime | None:
     return min((at for moments in found for at in moments.values()), default=None)
 
 
-AwayMoment = Literal["question", "alarm", "review"]
+AwayMoment = Literal["question", "alarm", "review", "return"]
 
 
 def away_moments(values: Values, calendar: Calendar, absence: Absence) -> dict[AwayMoment, datetime]:
@@ -1068,13 +1079,25 @@ def away_moments(values: Values, calendar: Calendar, absence: Absence) -> dict[A
     if not absence.counts:
         return {}
     policy, asked = values.policy, absence.questioned_at
-    moments: dict[AwayMoment, datetime] = {"question": _morning(absence, calendar, policy.away_ask_at)}
+    moments: dict[AwayMoment, datetime] = {}
+    if absence.weekly is None:
+        # where they are every Tuesday nobody has to ask each morning: the arrangement has its review date
+        moments["question"] = _morning(absence, calendar, policy.away_ask_at)
+    if absence.return_at is not None and absence.home_from is None:
+        moments["return"] = absence.return_at
     told = values.away_alarmed_at
     if absence.waits and asked is not None and (told is None or told < asked):
         moments["alarm"] = asked + unanswered_after(policy)
     if not absence.review_told:
-        moments["review"] = absence.review_at
+        moments["review"] = review_due(absence, policy)
     return moments
+
+
+def review_due(absence: Absence, policy: Policy) -> datetime:
+    """The review date; a day after a planned return that nobody has confirmed, if that is sooner (4.6.4: 24 h)."""
+    if absence.return_at is None or absence.home_from is None:
+        return absence.review_at
+    return min(absence.review_at, absence.return_at + policy.home_start_within)
 
 
 def _morning(absence: Absence, calendar: Calendar, ask_at: time) -> datetime:

@@ -5,7 +5,7 @@ Ids here are the caller's own; the shell has translated them from minted ids.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType, field
@@ -250,6 +250,16 @@ class AbsenceView(Struct, frozen=True, kw_only=True):
     """The visits at which nobody is missed for it."""
     came: tuple[str, ...] = ()
     """Visits at which a care worker has arrived all the same."""
+    return_at: datetime | None = None
+    """They are expected back then; of an absence of every week: it ends then."""
+    home_from: SpokeTo | None = None
+    """Who is asked then whether they are home; null: the return is certain, or none is planned."""
+    first_visit: str | None = None
+    """The visit on the planned return that waits for *home confirmed*."""
+    weekly: str | None = None
+    """Hours of every week."""
+    at_home: tuple[date, ...] = ()
+    """Days on which they are at home all the same."""
 
 
 class SummonsView(Struct, frozen=True, kw_only=True):

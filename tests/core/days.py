@@ -42,6 +42,7 @@ from monitor.core.inputs import (
 )
 from monitor.core.placing.inputs import CallOffTold, FirstVisitTold
 from monitor.core.state import Values
+from monitor.core.weather_list import left
 from tests.core.driver import AWAY, DUTY, MONDAY, NEXT_DOOR, NOWHERE, THERE, Desk
 
 Op = tuple[str, int, int, int]
@@ -79,8 +80,6 @@ WEATHER: tuple[Any, ...] = (
     "cover",
     "cover",
     "uncover",
-    "rung",
-    "unrung",
 )
 STAFF = ("olga", "paul", "mary")
 OPS = (
@@ -331,6 +330,9 @@ def _forget(desk: Desk, a: int, b: int, c: int) -> None:
             desk.text(message.person, f"{message.slot}{pick((4, 5, 6), b)}", line=message.line)
 
 
+AWAY_ACTS = ("confirm", "end", "asked", "change_return", "change_review", "at_home", "confirm")
+
+
 def _away(desk: Desk, a: int, b: int, c: int) -> None:
     """Somebody is away; or the absence is confirmed, answered for, moved or ended."""
     person, by = pick(PEOPLE, a), pick(STAFF, b)
@@ -348,17 +350,23 @@ def _away(desk: Desk, a: int, b: int, c: int) -> None:
                     note=NOWHERE,
                     spoke_to=pick((None, *SPOKE_TO), c // 3),
                     at=desk.now,
+                    return_at=pick((None, desk.now + timedelta(hours=1 + a % 9)), b),
+                    home_from=pick((None, *SPOKE_TO), a) if b % 2 and c % 2 else None,
+                    weekly="daily 10:00-15:00" if c % 2 == 0 else None,
                 )
             )
         return
     desk.tell(
         AbsenceActed(
             absence=pick(known, a).ref,
-            action=pick(("confirm", "end", "asked", "end", "change_review"), c),
+            action=pick(AWAY_ACTS, c),
             by=by,
             at=desk.now - timedelta(minutes=a % 60),
             spoke_to=pick(SPOKE_TO, b),
             review_at=desk.now + timedelta(hours=1 + a % 40),
+            return_at=pick((None, desk.now + timedelta(hours=1 + b % 9)), a),
+            home_from=pick((None, "place"), b) if a % 2 else None,
+            day=desk.now.date(),
             outcome=pick(("returned", "withdrawn"), c // 5),
         )
     )
@@ -399,6 +407,9 @@ def _weather(desk: Desk, a: int, b: int, c: int) -> None:
     for weather in [one for one in desk.state.values.weathers.values() if one.ended_at is None]:
         for cover in weather.covers[: a % 2]:
             desk.tell(WeatherSaid(action="uncover", by="paul", at=desk.now, service_user=cover.person))
+        for one in left(weather, desk.now.date())[:1]:
+            for action in ("rung", "unrung")[: 1 + a % 2]:
+                desk.tell(WeatherSaid(action=action, by="paul", at=desk.now, service_user=one.person))
     desk.tell(
         WeatherSaid(
             action=pick(WEATHER, a),
@@ -417,7 +428,7 @@ def _council(desk: Desk, a: int, b: int, c: int) -> None:
     told = [one for one in late if one.council is not None and one.council.step == "trying"]
     for alert in (told or late)[:1]:
         desk.act("do_now", "mary", alert=alert, track="inform")
-        for _ in range(5 if b % 2 else 1):
+        for _ in range(4 if b % 3 == 0 else 1):
             desk.act("take", "paul", alert=alert)
             _rings_council(desk, pick(("no_answer", "busy"), a))
             desk.advance(minutes=10)

@@ -146,7 +146,7 @@ def test_unconfirmed_at_half_past_eight_staff_are_summoned_and_a_person_decides(
         if w.start < HALF_PAST_EIGHT - timedelta(seconds=1):
             assert "At 8.30pm somebody has to decide" in w.told(OFFICE, "ring the ward")
         summons = w.told(OFFICE, "Please ring the ward and decide")
-        assert "Edna su-1 was to come home from hospital" in summons
+        assert "Edna su-1 was to come home, first visit" in summons
         alert = w.office.alert("v-1")
         assert alert["kind"] == "home_unconfirmed"
         assert instant(alert["due_at"]) == max(HALF_PAST_EIGHT, w.start)
