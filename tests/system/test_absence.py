@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 from tests.system.daemon import (
     DAVE,
+    DESK,
     EDNA,
     OFFICE,
     ON_CALL,
@@ -172,3 +174,43 @@ def test_a_death_ends_everything_and_nothing_is_sent_there_again(tmp_path: Path,
         assert len(w.phones.calls(EDNA)) == 1, "the one that rang when we heard"
         assert w.phones.texts(NED) == []
         assert w.phones.calls(NED) == []
+
+
+def test_a_planned_return_waits_for_a_word_at_its_first_visit_and_a_day_centre_runs_beside_it(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    with world(tmp_path, warm) as w:
+        soon, review = now() + timedelta(hours=2), rfc(now() + timedelta(days=30))
+        weekly = w.away(reason="day_centre", weekly="daily 00:00-24:00", review_at=review, spoke_to="place")
+        assert w.stage("v-2") == "away"
+        w.act(weekly, "end", outcome="withdrawn")
+        absence = w.away(return_at=rfc(soon), home_from="place", spoke_to="place")
+        assert (absence["first_visit"], absence["home_from"]) == ("v-2", "place")
+        assert w.stage("v-2") == "planned"
+        first = w.office.visit("v-2", (now() + timedelta(days=1)).date().isoformat())
+        assert first is not None
+        assert first["conditional"] == "home_confirmed"
+        url = f"{w.daemon.url}/board/{DESK}/away"
+        with urlopen(Request(url, headers={"Accept": "text/html"}), timeout=10) as page:
+            assert "to be confirmed by" in page.read().decode()
+        slipped = w.act(absence, "change_return", return_at=rfc(now() + timedelta(days=2)), home_from="place")
+        assert (slipped["first_visit"], w.stage("v-2")) == (None, "away")
+        w.act(absence, "change_return", return_at=rfc(soon), home_from="next_of_kin")
+        w.office.post("./visits/v-2/home-confirmed", {"by": "st-1"})
+        ended = w.office.get(f"./absences/{absence['id']}")
+        assert (ended["state"], ended["ended_as"]) == ("ended", "returned")
+        w.heard(NED, "Edna is back")
+        refused = w.office.call(
+            "POST",
+            "./absences",
+            {
+                "service_user": "su-1",
+                "reason": "day_centre",
+                "review_at": review,
+                "raised_by": "family",
+                "by": "st-1",
+                "note": "her daughter",
+                "weekly": "every Tuesday",
+            },
+        )
+        assert (refused.status, refused.body["error"]["path"]) == (400, "weekly")
