@@ -357,7 +357,7 @@ class Auditor:
                 )
 
     def _VisitPlanned(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
-        given = book.sent[self._name(desk, fact.subject)]
+        given = self._of_rota_or_council(book, self._name(desk, fact.subject), body)
         tolerance = self._tolerance(
             book, _seconds(given.get("late_after")), given.get("time_critical", False)
         )
@@ -366,6 +366,13 @@ class Auditor:
         for worker in [worker for visit, worker in book.arrived if visit == row.id]:
             # it was settled or dropped, and is watched from the beginning again
             del book.arrived[(row.id, worker)]
+
+    def _of_rota_or_council(self, book: Book, name: str, body: dict[str, Any]) -> dict[str, Any]:
+        """What was uploaded. The first visit of a package stands in no upload, and is watched as any other: that it
+        had to land is for `placing_rules`."""
+        if body.get("placement") is None:
+            return book.sent[name]
+        return {"id": name, "service_user": name, "start": body["start"], "end": body["end"], "workers": ()}
 
     def _VisitReplanned(self, book: Book, desk: str, fact: Any, body: dict[str, Any]) -> None:  # noqa: N802
         """Within `plan_freeze` of its start, or once disturbed, a plan may move but not what was agreed."""

@@ -5,6 +5,7 @@ Data only, drawn from a `Random` of its own: a world without a council is the wo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -46,6 +47,8 @@ class Package:
     """`confirms`, `forgets`, `overrides`, `early`, `withdraws`."""
     winner: str
     """`confirms`, `silent`."""
+    afterwards: str = "stays"
+    """What the broker does about a first visit that is confirmed: `stays`, `withdraw`, `send_back`."""
 
 
 @dataclass(kw_only=True)
@@ -64,8 +67,10 @@ class Council(Desk):
         return addresses | numbers | {self.config.mailbox or "": "mailbox"}
 
 
-def with_council(seed: int, style: str, epoch: datetime, lasts: timedelta) -> Council | None:
-    """The council of this seed, in the worlds that have one."""
+def with_council(
+    seed: int, style: str, epoch: datetime, lasts: timedelta, desks: Sequence[str] = ()
+) -> Council | None:
+    """The council of this seed, in the worlds that have one. Some of its providers have one of the `desks`."""
     rng = Random(f"council:{seed}")
     if rng.random() >= COUNCILS:
         return None
@@ -102,7 +107,18 @@ def with_council(seed: int, style: str, epoch: datetime, lasts: timedelta) -> Co
     )
     council.unit_s = unit
     council.packages = [_package(rng, n, council, epoch, lasts) for n in range(rng.choice((4, 8, 12)))]
+    _share_the_installation(Random(f"landing:{seed}"), council, desks)
     return council
+
+
+def _share_the_installation(rng: Random, council: Council, desks: Sequence[str]) -> None:
+    """First visits land in the providers' own desks, and some are not wanted any more. Drawn apart: all else is as it
+    was."""
+    for one in council.providers:
+        if desks and rng.random() < 0.7:
+            one["desk"] = rng.choice(desks)
+    for package in council.packages:
+        package.afterwards = rng.choice(("stays", "stays", "withdraw", "send_back"))
 
 
 def _summons(style: str) -> Policy:

@@ -16,6 +16,8 @@ from tests.simulation.journal import Fact, span
 
 BOUND = timedelta(seconds=10)
 """So much able time a step may be behind its moment."""
+SETTLED = timedelta(minutes=2)
+"""And what goes on between two desks, which is tried again with pauses."""
 BY_A_PERSON = frozenset({"awarded", "withdrawn"})
 LOST, WON = "lost", "won"
 
@@ -48,6 +50,8 @@ class Placed:
     ends_at: datetime
     able: Callable[[datetime, datetime], timedelta]
     answered: Sequence[tuple[str, str, str]] = ()
+    offices: Sequence[Fact] = ()
+    """The journals of the providers' own desks."""
 
 
 Rule = Callable[[Placed], Iterator[str]]
@@ -58,6 +62,7 @@ def gather(
     able: Callable[[datetime, datetime], timedelta],
     ends_at: datetime,
     answered: Sequence[tuple[str, str, str]] = (),
+    offices: Sequence[Fact] = (),
 ) -> Placed:
     """The journal by packages."""
     policies: dict[str, Mapping[str, Any]] = {}
@@ -74,7 +79,9 @@ def gather(
             packages[fact.body["placement"]].messages.append(fact)
         if fact.kind == "AlertRaised" and fact.body["kind"] == "placement":
             alerts.append(fact)
-    return Placed(packages=packages, alerts=alerts, ends_at=ends_at, able=able, answered=answered)
+    return Placed(
+        packages=packages, alerts=alerts, ends_at=ends_at, able=able, answered=answered, offices=offices
+    )
 
 
 # --- windows ---
@@ -299,6 +306,64 @@ def rounds_in_order(r: Placed) -> Iterator[str]:
             yield f"{package.ref}: rounds {held}"
 
 
+# --- first visits in the providers' own desks ---
+
+
+def _unwanted(package: Package) -> list[Fact]:
+    """The facts by which nobody wants a first visit any more that was confirmed in a desk here."""
+    found: list[Fact] = []
+    stands = False
+    for fact in package.of("FirstVisitConfirmed", "AwardTakenBack", "PlacementEnded"):
+        if fact.kind == "FirstVisitConfirmed":
+            stands = fact.body.get("desk") is not None
+        elif stands and fact.body["reason"] != "started":
+            found.append(fact)
+            stands = False
+    return found
+
+
+def what_is_confirmed_lands(r: Placed) -> Iterator[str]:
+    """Issue 5: the first visit lands in the provider's own desk: once, and as long as somebody wants it."""
+    planned = Counter(fact.subject for fact in r.offices if _is_first_visit(fact))
+    for visit, times in sorted(planned.items()):
+        if times > 1:
+            yield f"{visit}: planned {times} times"
+    for package in r.packages.values():
+        confirmed = [fact for fact in package.of("FirstVisitConfirmed") if fact.body.get("desk") is not None]
+        if not confirmed or len(_unwanted(package)) == len(confirmed):
+            continue
+        landed = package.after(confirmed[-1], "FirstVisitLanded")
+        if landed is None and r.able(confirmed[-1].at, r.ends_at) > SETTLED:
+            yield f"{package.ref}: its first visit never landed"
+
+
+def what_nobody_wants_is_called_off(r: Placed) -> Iterator[str]:
+    """Decision 39: a first visit of a package that went is watched no more where it was to be made; whatever the
+    council was told is so there; and nothing else is called off."""
+    off = {
+        fact.subject
+        for fact in r.offices
+        if fact.kind == "VisitCancelled" and fact.body["reason"] == "called_off_by_council"
+    }
+    for package in r.packages.values():
+        unwanted, settled = _unwanted(package), package.of("FirstVisitCalledOff")
+        known = [fact.body["index"] for fact in settled]
+        visits = {fact.subject for fact in r.offices if _is_first_visit(fact, package.ref)}
+        if sorted(set(known)) != sorted(known) or any(index >= len(unwanted) for index in known):
+            yield f"{package.ref}: settled {known} of {len(unwanted)}"
+        for index, fact in enumerate(unwanted):
+            if index not in known and r.able(fact.at, r.ends_at) > SETTLED:
+                yield f"{package.ref}: what nobody wanted since {fact.at} was never called off"
+        said = sum(1 for fact in settled if fact.body["outcome"] == "called_off")
+        if not said <= len(visits & off) <= len(unwanted):
+            yield f"{package.ref}: {len(visits & off)} visits are off, and the council was told of {said}"
+
+
+def _is_first_visit(fact: Fact, package: str | None = None) -> bool:
+    of = fact.body.get("placement") if fact.kind == "VisitPlanned" else None
+    return of is not None and package in (None, of)
+
+
 RULES: tuple[Rule, ...] = (
     every_window_closes,
     late_is_late,
@@ -311,6 +376,8 @@ RULES: tuple[Rule, ...] = (
     unplaced_summons,
     no_quiet_end,
     rounds_in_order,
+    what_is_confirmed_lands,
+    what_nobody_wants_is_called_off,
 )
 
 

@@ -46,7 +46,8 @@ class Placings:
         names = run.machine.outside("brokerage")
         known = [one for one in self.answered if one[0] in set(names.values())]
         facts = read(run.machine.journal("brokerage"))
-        return gather(facts, run.auditor.able_for, run.clock.true(), by_ref(known, names))
+        offices = [fact for desk in run.world.desks for fact in read(run.machine.journal(desk))]
+        return gather(facts, run.auditor.able_for, run.clock.true(), by_ref(known, names), offices)
 
     # --- what the journal shows ---
 
@@ -92,6 +93,10 @@ class Placings:
     def _PlacementAwarded(self, package: Package, fact: Fact) -> None:  # noqa: N802
         if package.winner == "confirms":
             self._run.go(self._confirms(package, self._name(fact.body["provider"])))
+
+    def _FirstVisitConfirmed(self, package: Package, fact: Fact) -> None:  # noqa: N802
+        if package.afterwards != "stays":
+            self._run.go(self._thinks_again(package))
 
     def _PlacementUnplaced(self, package: Package, fact: Fact) -> None:  # noqa: N802
         self._run.go(self._act(package, 4, action="withdraw", reason="placed_elsewhere"))
@@ -181,6 +186,13 @@ class Placings:
         await self._act(
             package, 0, action="award", provider=provider, reason="emergency", note="the ward closes"
         )
+
+    async def _thinks_again(self, package: Package) -> None:
+        """Nobody wants the first visit any more: sometimes at once, while it is still landing."""
+        said = (
+            {"reason": "died"} if package.afterwards == "withdraw" else {"note": "they cannot go after all"}
+        )
+        await self._act(package, self._rng.choice((0.0, 0.001, 5.0)), action=package.afterwards, **said)
 
     async def _opens_next(self, package: Package) -> None:
         await self._act(package, 10, action="open_next")

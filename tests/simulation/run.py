@@ -95,7 +95,9 @@ class Run:
         self.loop = VirtualLoop(real_limit_s)
         self.clock = SimClock(self.loop, self.world.epoch)
         self.broker = Broker(self.loop, Random(f"broker:{seed}"))
-        self.council = with_council(seed, self.world.style, self.world.epoch, self.world.lasts)
+        self.council = with_council(
+            seed, self.world.style, self.world.epoch, self.world.lasts, tuple(self.world.desks)
+        )
         self.placings = Placings(self, self.council) if self.council is not None else None
         inbox = with_referrals(seed, self.world)
         self.referrals = Referrals(self, inbox) if inbox is not None else None

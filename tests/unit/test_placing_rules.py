@@ -64,11 +64,23 @@ def unplaced() -> Journal:
     ]
 
 
+def landed() -> Journal:
+    """The first visit has landed in the winner's own desk, and is called off there with the package."""
+    later = CLOSE + timedelta(hours=2)
+    return [
+        *put(whole(), 15, desk="acorn"),
+        fact(16, later, "VisitPlanned", "v9", placement="g1"),
+        fact(17, later, "FirstVisitLanded", provider="bee", desk="acorn", visit="v9"),
+        fact(18, later, "PlacementEnded", reason="withdrawn"),
+        fact(19, later, "VisitCancelled", "v9", reason="called_off_by_council"),
+        fact(20, later, "FirstVisitCalledOff", index=0, provider="bee", desk="acorn", outcome="called_off"),
+    ]
+
+
 def placed(facts: Journal) -> Placed:
     answered = [("g1", "ace", "bid"), ("g1", "bee", "bid"), ("g1", "ace", "bid")] if len(facts) > 10 else []
-    return gather(
-        facts, lambda since, until: max(until - since, timedelta()), NINE + timedelta(hours=9), answered
-    )
+    able = lambda since, until: max(until - since, timedelta())  # noqa: E731
+    return gather(facts, able, NINE + timedelta(hours=9), answered, offices=facts)
 
 
 def put(journal: Journal, seq: int, **changed: Any) -> Journal:
@@ -84,7 +96,7 @@ def without(journal: Journal, *seqs: int) -> Journal:
     return [one for one in journal if one.seq not in seqs]
 
 
-@pytest.mark.parametrize("journal", [whole, unplaced])
+@pytest.mark.parametrize("journal", [whole, unplaced, landed])
 def test_a_journal_that_keeps_the_rules_is_left_alone(journal: Callable[[], Journal]) -> None:
     assert list(broken(placed(journal()))) == []
 
@@ -114,6 +126,15 @@ MUTANTS: list[tuple[str, Journal]] = [
     ),
     ("unplaced_summons", without(unplaced(), 10)),
     ("no_quiet_end", without(whole(), 11, 13, 14, 15)),
+    ("what_is_confirmed_lands", without(landed(), 16, 17, 18, 19, 20)),
+    ("what_is_confirmed_lands", [*landed(), fact(21, CLOSE, "VisitPlanned", "v9", placement="g1")]),
+    ("what_nobody_wants_is_called_off", without(landed(), 20)),
+    ("what_nobody_wants_is_called_off", without(landed(), 19)),
+    ("what_nobody_wants_is_called_off", without(landed(), 18)),
+    (
+        "what_nobody_wants_is_called_off",
+        [*landed(), fact(21, CLOSE, "FirstVisitCalledOff", index=0, outcome="kept")],
+    ),
     (
         "rounds_in_order",
         [
