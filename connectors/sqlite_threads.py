@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -27,6 +28,8 @@ GROUP_ROWS = 10_000
 CHECKPOINT_ROWS = 5_000
 WAL_PAGES = 8_000
 """32 MiB: above it the writer itself finishes the checkpoint, so that the WAL starts over."""
+WAL_TOO_LONG = 4
+"""So many times that length the file may keep; longer it has only become beside a reader that rests, as a backup."""
 READERS = 2
 OPEN_AGAIN_S = (0.05, 0.2, 0.5)
 """Pauses before a connection for reading is opened once more."""
@@ -244,19 +247,23 @@ class Checkpointer:
             return
         self._seen, self._failed = seen, False
         if pages > WAL_PAGES or self._writer.erased:
-            self._writer.submit(self._start_over)
+            self._writer.submit(partial(self._start_over, pages))
 
-    def _start_over(self, conn: sqlite3.Connection) -> None:
-        """Empty the WAL file: it holds what was erased, and it would grow for ever under load that never rests.
+    def _start_over(self, pages: int, conn: sqlite3.Connection) -> None:
+        """Write the WAL from its beginning again: it would grow for ever under load that never rests. The file keeps
+        its length, for a commit that makes it longer costs up to half as much again; emptied it is when it holds what
+        was erased, or is far too long.
 
         Little is left to copy after the passive checkpoint. Readers in the way are not waited for: next time.
         """
+        empties = self._writer.erased or pages > WAL_TOO_LONG * WAL_PAGES
         conn.execute("PRAGMA busy_timeout=0")
         try:
-            busy = conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            how = "TRUNCATE" if empties else "RESTART"
+            busy = conn.execute(f"PRAGMA wal_checkpoint({how})").fetchone()[0]
         finally:
             conn.execute(f"PRAGMA busy_timeout={int(self._folder.busy_s * 1000)}")
-        if not busy:
+        if empties and not busy:
             self._writer.erased = False
 
 

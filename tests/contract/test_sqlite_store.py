@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors import sqlite_threads
 from connectors.ports import EdgeError, Head, Snapshot, StoreRefused, StoreUnavailable, VerifyFinding
 from connectors.sqlite_files import DATABASE, SEQ_BITS
 from connectors.sqlite_store import SqliteStore, backup, verify
@@ -300,6 +301,26 @@ async def test_the_wal_is_moved_into_the_database_while_appends_go_on(
         await desk.write(300, body='{"n":"' + "x" * 500 + '"}')
     await until(lambda: (folder / DATABASE).stat().st_size > 4_000_000, what="the checkpoint")
     assert [report.facts for report in verify(folder)] == [9000]
+
+
+@pytest.mark.parametrize(("longest", "kept"), [(4, True), (1, False)])
+async def test_a_wal_that_begins_anew_keeps_its_length_unless_it_is_far_too_long(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, longest: int, kept: bool
+) -> None:
+    monkeypatch.setattr(sqlite_threads, "WAL_PAGES", 300)
+    monkeypatch.setattr(sqlite_threads, "WAL_TOO_LONG", longest)
+    store, wal = SqliteStore(folder, checkpoint_every_s=3600), folder / f"{DATABASE}-wal"
+    await store.open()
+    desk = await Journalist.begin(store)
+    await desk.write(2_000, body='{"n":"' + "x" * 500 + '"}')
+    full = wal.stat().st_size
+    assert full > 300 * 4096
+    assert store._checkpointer is not None
+    await asyncio.to_thread(store._checkpointer._checkpoint)
+    await desk.write()
+    assert (wal.stat().st_size == full) is kept
+    await store.close()
+    assert [(report.facts, report.broken) for report in verify(folder)] == [(2_001, None)]
 
 
 async def test_a_snapshot_left_half_written_is_never_loaded_and_cleared_away(store: SqliteStore) -> None:
