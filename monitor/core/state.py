@@ -715,6 +715,13 @@ class Round(Struct, frozen=True, kw_only=True, gc=False):
     hours: dict[tuple[int, int], float]
 
 
+class Due(Struct, frozen=True, kw_only=True, gc=False):
+    """Who wants to be asked at one moment: a heap of subjects, some of which may want so no more."""
+
+    at: Asked
+    subjects: list[str]
+
+
 class State:
     """`values` with the indexes over them. `seq` is the last fact folded in."""
 
@@ -734,8 +741,11 @@ class State:
         """By care worker: made when somebody asks, forgotten when a visit of theirs changes."""
         self.frozen: dict[str, str] = {}
         """Subjects whose facts could not be folded: alerted, left alone (design: the engine)."""
-        self._heap: list[tuple[datetime, int, str]] = []
-        self._asked: dict[str, tuple[datetime, int]] = {}
+        self._asked: dict[str, Asked] = {}
+        """By subject: the one deadline that it has."""
+        self._due: dict[Asked, Due] = {}
+        self._moments: list[Asked] = []
+        """A heap of the moments in `_due`: most visits begin at a quarter of an hour, and share theirs."""
         self._moved: dict[str, None] = {}
         """Subjects that a fact has touched since anybody looked for a deadline: an alert's three facts move it once."""
         self.won: dict[str, Refs] = {}
@@ -932,8 +942,15 @@ class State:
             if wanted is None:
                 self._asked.pop(subject, None)
             elif self._asked.get(subject) != wanted:
-                self._asked[subject] = wanted
-                heapq.heappush(self._heap, (*wanted, subject))
+                self._ask(subject, wanted)
+
+    def _ask(self, subject: str, wanted: Asked) -> None:
+        due = self._due.get(wanted)
+        if due is None:
+            due = self._due[wanted] = Due(at=wanted, subjects=[])
+            heapq.heappush(self._moments, wanted)
+        heapq.heappush(due.subjects, subject)
+        self._asked[subject] = due.at
 
     def _wanted(self, subject: str) -> Asked | None:
         """When it wants to be asked; time-critical visits and alerts come first among those due together."""
@@ -1007,10 +1024,17 @@ class State:
         """The earliest moment at which the core wants to be asked, with its turn among those of that moment."""
         if self._moved:
             self._look_again()
-        heap, asked = self._heap, self._asked
-        while heap and asked.get((first := heap[0])[2]) != first[:2]:
-            heapq.heappop(heap)
-        return heap[0][:2] if heap else None
+        moments, asked = self._moments, self._asked
+        while moments:
+            due = self._due[moments[0]]
+            subjects, at = due.subjects, due.at
+            # whoever has another deadline by now, or none, was left where they stood
+            while subjects and asked.get(subjects[0]) != at:
+                heapq.heappop(subjects)
+            if subjects:
+                return at
+            del self._due[heapq.heappop(moments)]
+        return None
 
     def next_deadline(self) -> datetime | None:
         """The earliest moment at which the core wants to be asked, or None."""
@@ -1025,7 +1049,7 @@ class State:
             wanted = self.next_asked()
             if wanted is None or wanted[0] > now or (until is not None and wanted > until):
                 break
-            _, _, subject = heapq.heappop(self._heap)
+            subject = heapq.heappop(self._due[wanted].subjects)
             del self._asked[subject]
             due.append((subject, wanted[0]))
         return due
