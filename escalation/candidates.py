@@ -24,11 +24,12 @@ UNKNOWN_DRIVE = timedelta(minutes=20)
 """Assumed where nothing is known of where somebody is (ours); a third of the hour, where that is shorter."""
 METRES_A_MINUTE = 400.0
 """24 km/h from door to door, in town and with parking (ours)."""
+MINUTE = timedelta(minutes=1)
 START_UP = timedelta(minutes=3)
 """Until they are on the road (ours)."""
 
 
-class Seeker(Struct, frozen=True, kw_only=True):
+class Seeker(Struct, frozen=True, kw_only=True, gc=False):
     """One care worker as the ranking sees them. Instants aware UTC, distance in metres."""
 
     person: PersonView
@@ -44,7 +45,7 @@ class Seeker(Struct, frozen=True, kw_only=True):
     """Hours of this week's visits, as far as the rota is known."""
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class Wanted(Struct, frozen=True, kw_only=True, gc=False):
     """What the visit wants. `until` is the end of the hour; `length` that of the visit."""
 
     now: datetime
@@ -57,7 +58,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     """The drive of somebody of whom nothing is known."""
 
 
-class Score(Struct, frozen=True, kw_only=True):
+class Score(Struct, frozen=True, kw_only=True, gc=False):
     """One care worker's place in the ranking: points by part, or why they are not asked."""
 
     ref: str
@@ -91,7 +92,7 @@ def score(seeker: Seeker, wanted: Wanted) -> Score:
     ready_at = max(wanted.now, seeker.busy_until or wanted.now) + drive
     parts: tuple[tuple[Part, int], ...] = (
         ("free", _free(seeker, wanted, ready_at)),
-        ("near", max(0, 30 - round(drive / timedelta(minutes=1)))),
+        ("near", max(0, 30 - round(drive / MINUTE))),
         ("skills", 10 if wanted.person is not None and wanted.person.needs else 0),
         ("preference", _preference(seeker, wanted)),
         ("continuity", min(20, 5 * seeker.known)),
@@ -99,7 +100,7 @@ def score(seeker: Seeker, wanted: Wanted) -> Score:
     )
     return Score(
         ref=seeker.person.ref,
-        points=sum(points for _, points in parts),
+        points=sum([points for _, points in parts]),
         parts=parts,
         drive=drive,
         ready_at=ready_at,

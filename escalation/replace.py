@@ -25,15 +25,16 @@ BREACH = len(WARNED)
 """`Track.index` from which on the hour has passed."""
 
 
-class Offer(Struct, frozen=True, kw_only=True):
+class Offer(Struct, frozen=True, kw_only=True, gc=False):
     """Somebody who may be asked next, with the minutes that they are away."""
 
     person: PersonView
     drive_min: int
 
 
-class ReplaceCase(Struct, frozen=True, kw_only=True):
-    """What a decision about replacing looks at. `candidates`: who was not asked yet, best first."""
+class ReplaceCase(Struct, frozen=True, kw_only=True, gc=False):
+    """What a decision about replacing looks at. `candidates`: who is asked in the next wave, best
+    first; none: nobody is left."""
 
     policy: Policy
     now: datetime

@@ -150,11 +150,10 @@ def metres_to(work: Work, worker: str, visit: Visit, *, before: bool = False) ->
     """How far the care worker is from the home, by their last position on shift (`before`: the one before that);
     None: not known."""
     known = (work.ctx.positions_before if before else work.ctx.positions).get(worker)
-    homes = work.ctx.people.homes(visit.service_user, work.now)
-    if known is None or not homes or work.now - known[0] > work.policy().position_kept:
+    if known is None or work.now - known[0] > work.policy().position_kept:
         return None
-    fix = known[1]
-    return min(distance_m(fix.lat, fix.lon, home.lat, home.lon) for home in homes)
+    fix, homes = known[1], work.ctx.people.homes(visit.service_user, work.now)
+    return min((distance_m(fix.lat, fix.lon, home.lat, home.lon) for home in homes), default=None)
 
 
 # --- knock-on lateness ---

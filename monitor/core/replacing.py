@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import islice
 
 from msgspec import structs
 
@@ -38,21 +39,23 @@ from monitor.core.work import Work
 
 
 def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True) -> replace.ReplaceCase:
-    """Who may be asked next (`asking`), and how many have not answered yet."""
+    """Who is asked in the next wave (`asking`), and how many have not answered yet."""
     offers = [m for m in work.messages_of(alert) if m.purpose == "offer" and m.template in OFFERS]
     asked = _asked(work, alert)
     told = asked | set(alert.declined)
     open_ = [m for m in offers if m.person not in alert.declined and m.result not in ("failed", "cancelled")]
+    policy = work.policy(alert)
+    able_to = able(work, alert, visit) if asking else ()
+    free = (score for score in able_to if score.barred is None and score.ref not in told)
     found = tuple(
         replace.Offer(
             person=person_for(work, score.ref, visit.service_user),
             drive_min=round(score.drive / timedelta(minutes=1)),
         )
-        for score in (able(work, alert, visit) if asking else ())
-        if score.barred is None and score.ref not in told
+        for score in islice(free, policy.offer_wave_size)
     )
     return replace.ReplaceCase(
-        policy=work.policy(alert),
+        policy=policy,
         now=work.now,
         opened_at=alert.opened_at,
         candidates=found,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from datetime import date, datetime, time, timedelta
+from itertools import accumulate
 from typing import Literal
 
 from msgspec import Struct
@@ -712,6 +713,11 @@ class Round(Struct, frozen=True, kw_only=True, gc=False):
 
     visits: tuple[Visit, ...]
     starts: tuple[datetime, ...]
+    ends: tuple[datetime, ...]
+    """The latest end of each visit and of all before it: where the first one begins that is not over."""
+    refs: frozenset[str]
+    inside: tuple[Visit, ...]
+    """Those at which they are, by a check-in."""
     hours: dict[tuple[int, int], float]
 
 
@@ -859,7 +865,14 @@ class State:
         for visit in visits:
             year, week, _ = self.calendar.local(visit.start).isocalendar()
             hours[year, week] = hours.get((year, week), 0.0) + (visit.end - visit.start) / timedelta(hours=1)
-        return Round(visits=tuple(visits), starts=tuple(v.start for v in visits), hours=hours)
+        return Round(
+            visits=tuple(visits),
+            starts=tuple(v.start for v in visits),
+            ends=tuple(accumulate((v.end for v in visits), max)),
+            refs=frozenset(v.ref for v in visits),
+            inside=tuple(v for v in visits if any(p.worker == worker and p.inside for p in v.places)),
+            hours=hours,
+        )
 
     def _index_workers(self, visit: Visit, old: Visit | None) -> None:
         involved, before = visit.involved, old.involved if old else ()
