@@ -136,7 +136,8 @@ def _forgets_deadlines_at_a_restart() -> Iterator[None]:
 
     def init(self: State, values: Any = None, seq: int = 0) -> None:
         real(self, values, seq)
-        self._heap.clear()
+        self._moments.clear()
+        self._due.clear()
         self._asked.clear()
 
     with patch.object(State, "__init__", init), patch("monitor.engine.SNAPSHOT_EVERY", 20):
