@@ -317,10 +317,11 @@ async def test_a_wal_that_begins_anew_keeps_its_length_unless_it_is_far_too_long
     assert full > 300 * 4096
     assert store._checkpointer is not None
     await asyncio.to_thread(store._checkpointer._checkpoint)
-    await desk.write()
+    for _ in range(2):  # the WAL begins anew behind the group in which it is asked to: the next one comes after it
+        await desk.write()
     assert (wal.stat().st_size == full) is kept
     await store.close()
-    assert [(report.facts, report.broken) for report in verify(folder)] == [(2_001, None)]
+    assert [(report.facts, report.broken) for report in verify(folder)] == [(2_002, None)]
 
 
 async def test_a_snapshot_left_half_written_is_never_loaded_and_cleared_away(store: SqliteStore) -> None:
