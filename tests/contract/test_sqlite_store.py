@@ -317,7 +317,9 @@ async def test_a_wal_that_begins_anew_keeps_its_length_unless_it_is_far_too_long
     assert full > 300 * 4096
     assert store._checkpointer is not None
     await asyncio.to_thread(store._checkpointer._checkpoint)
-    for _ in range(2):  # the WAL begins anew behind the group in which it is asked to: the next one comes after it
+    for _ in range(
+        2
+    ):  # the WAL begins anew behind the group in which it is asked to: the next one comes after it
         await desk.write()
     assert (wal.stat().st_size == full) is kept
     await store.close()
