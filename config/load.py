@@ -10,7 +10,7 @@ import os
 import re
 import ssl
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -77,6 +77,13 @@ class AreaEntry(Struct, frozen=True, kw_only=True):
     id: str
     name: str
     wards: tuple[str, ...] = ()
+    ward_names: dict[str, str] = {}
+    """For people, by the id of the ward; one without a name is shown by its id, as words."""
+
+
+def ward_names(areas: Iterable[AreaEntry]) -> dict[str, str]:
+    """The names of a desk's wards, by id: a ward is in one area."""
+    return {ward: name for area in areas for ward, name in area.ward_names.items()}
 
 
 class DeskConfig(Struct, frozen=True, kw_only=True):

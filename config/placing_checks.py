@@ -296,6 +296,20 @@ def _areas(raw: Table) -> Iterator[Problem]:
                 if text in wards:
                     yield _twice(where, "the ward")
                 wards.add(text)
+            yield from _names_of_nothing(area, path)
+
+
+def _names_of_nothing(area: Table, path: str) -> Iterator[Problem]:
+    """A name for a ward that the area does not have: one of the two is misspelled."""
+    names, wards = area.get("ward_names"), {text for _, text in texts(area, "wards", path)}
+    for ward in names if isinstance(names, Mapping) else ():
+        if ward not in wards:
+            yield Problem(
+                path=f"{path}.ward_names.{ward}",
+                code="unknown_key",
+                message="no such ward in this area",
+                expected=f"one of {', '.join(sorted(wards))}" if wards else "an area with wards",
+            )
 
 
 def _twice(path: str, what: str) -> Problem:

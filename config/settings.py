@@ -456,11 +456,12 @@ class ContractLine(_Table):
 
 
 class AreaLine(_Table):
-    """[[desk.areas]]: a patch, locality or neighbourhood of a council. The ids stand in facts, the name does not."""
+    """[[desk.areas]]: a patch, locality or neighbourhood of a council. The ids stand in facts, the names do not."""
 
     id: Name
     name: Annotated[Text, Field(max_length=60)]
     wards: tuple[Name, ...] = ()
+    ward_names: dict[Name, Annotated[Text, Field(max_length=60)]] = {}
 
 
 class Desk(_Table):

@@ -20,7 +20,7 @@ import structlog
 from aiohttp import web
 
 from config.holidays_england import england_bank_holidays
-from config.load import DeskConfig, Loaded
+from config.load import DeskConfig, Loaded, ward_names
 from config.settings import Mapping, Settings
 from connectors.board import BoardOptions
 from connectors.email import MailSender
@@ -237,6 +237,7 @@ class App:
                 public_url=self.settings.http.public_url,
                 bid_url=bid_url,
                 areas={area.id: area.name for area in current.areas},
+                wards=ward_names(current.areas),
             )
             return Words(self._wordings[current.id], office, engine.state, directory)
 

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 from msgspec import structs
 
+from config.load import ward_names
 from config.placing import PLACEMENT_KINDS, Area
 from connectors.placing_in import (
     BidIn,
@@ -238,6 +239,7 @@ class Placing:
         """Words of the council's own wards, areas and providers, which name no service user."""
         values = self._shell.state.values
         named = [name for area in values.areas for name in (area.id, *area.wards)]
+        named += ward_names(self._shell.config.areas).values()
         named += [self._shell.directory.full_name(ref) for ref in values.providers]
         return {
             word for name in (*named, self._shell.config.name) for word in _WORDS.findall(name.casefold())
@@ -377,7 +379,8 @@ class Placing:
         shell, config = self._shell, self._shell.config
         telephone = config.telephone or next(iter(config.numbers), None)
         names = {area.id: area.name for area in config.areas}
-        return PlacingReads(shell.state, shell.directory, config.name, telephone, names)
+        wards = ward_names(config.areas)
+        return PlacingReads(shell.state, shell.directory, config.name, telephone, names, wards)
 
     async def providers(self) -> list[ProviderView]:
         """All of them."""

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from msgspec import structs
 
+from config.placing import Cutoff
 from monitor.core.evidence import Evidence
 from monitor.core.placing.facts import Row, RuleResult
 from monitor.core.placing.inputs import ProviderSaid
@@ -33,6 +34,7 @@ from monitor.core.placing.views import (
     AwardView,
     BidView,
     CallOffView,
+    CutoffView,
     DeclineView,
     FirstVisitView,
     OwnBid,
@@ -68,9 +70,11 @@ class PlacingReads:
         council: str,
         telephone: str | None = None,
         area_names: Mapping[str, str] = NOTHING,
+        ward_names: Mapping[str, str] = NOTHING,
     ) -> None:
         self._state, self._directory = state, directory
-        self._council, self._telephone, self._area_names = council, telephone, area_names
+        self._council, self._telephone = council, telephone
+        self._area_names, self._ward_names = area_names, ward_names
 
     # --- providers and areas ---
 
@@ -110,7 +114,12 @@ class PlacingReads:
         offered = {name for one in values.providers.values() for name in one.said.specialisms}
         return AreasView(
             areas=tuple(
-                AreaView(id=area.id, wards=area.wards, name=self._area_names.get(area.id, ""))
+                AreaView(
+                    id=area.id,
+                    wards=area.wards,
+                    name=self._area_names.get(area.id, ""),
+                    ward_names={one: self._ward_names[one] for one in area.wards if one in self._ward_names},
+                )
                 for area in values.areas
             ),
             kinds=kinds,
@@ -169,7 +178,7 @@ class PlacingReads:
         )
 
     def _package(self, known: Placement, texts: Texts) -> PackageView:
-        said = known.package
+        said, policy = known.package, self._state.placing_of(known)
         return PackageView(
             kind=said.kind,
             area=said.area,
@@ -184,6 +193,9 @@ class PlacingReads:
             discharge_at=said.discharge_at,
             text=_text(known.text, texts),
             area_name=self._area_names.get(said.area, ""),
+            ward_name=self._ward_names.get(said.ward or "", ""),
+            at_most_s=int(policy.at_most.total_seconds()) if policy.at_most is not None else None,
+            cutoff=_cutoff(policy.cutoff) if policy.cutoff is not None else None,
         )
 
     def _round(self, known: Placement, run: RoundRun) -> RoundView:
@@ -417,6 +429,11 @@ def _urgency(known: Placement) -> tuple[bool, bool, datetime, str]:
 
 def _text(evidence: Evidence | None, texts: Texts) -> str | None:
     return texts.get(evidence.id) if evidence is not None else None
+
+
+def _cutoff(limits: Cutoff) -> CutoffView:
+    names = CutoffView.__struct_fields__
+    return CutoffView(**{name: getattr(limits, name).strftime("%H:%M") for name in names})
 
 
 def _rating(said: ProviderSaid) -> RatingView:

@@ -143,6 +143,8 @@ class Office(Struct, frozen=True, kw_only=True):
     """Where a provider bids for a placement, both by minted id: a signed link, which is out from then on."""
     areas: dict[str, str] = {}
     """Of a council's desk: names of its areas, by id."""
+    wards: dict[str, str] = {}
+    """And of its wards, of those that have one."""
 
 
 class Words:
@@ -157,7 +159,9 @@ class Words:
     ) -> None:
         self._wording, self._office, self._state, self._directory = wording, office, state, directory
         board = f"{office.public_url}/desks/{office.desk}" if office.public_url else ""
-        self._packages = PackageWords(wording, state, directory, office.areas, office.bid_url, board)
+        self._packages = PackageWords(
+            wording, state, directory, (office.areas, office.wards), office.bid_url, board
+        )
         self._council = CouncilWords(wording, state, directory)
         self._weather = WeatherWords(wording, state, directory)
 

@@ -32,12 +32,12 @@ class PackageWords:
         wording: Wording,
         state: State,
         directory: Directory,
-        areas: Mapping[str, str],
+        places: tuple[Mapping[str, str], Mapping[str, str]],
         link: LinkFor,
         board: str,
     ) -> None:
         self._wording, self._state, self._directory = wording, state, directory
-        self._areas, self._link, self._board = areas, link, board
+        (self._areas, self._wards), self._link, self._board = places, link, board
 
     def values(self, message: Message, now: datetime, tel: str, *, to_provider: bool) -> dict[str, str]:
         """What may stand in a message about a package; {} when the package has left the state. What was written beside
@@ -81,7 +81,7 @@ class PackageWords:
         return {
             "ref": self._directory.outside(known.ref),
             "kind": self._say(f"package_{said.kind}"),
-            "ward": _name(said.ward) if said.ward else self._areas.get(said.area) or _name(said.area),
+            "ward": self._place(known),
             "hours": f"{said.minutes_week / 60:.2f}".rstrip("0").rstrip("."),
             "visits": self._say(by_day, n=str(len(said.visits)), list=visits) if visits else "",
             "workers": self._say(f"package_workers_{said.care_workers}"),
@@ -90,6 +90,13 @@ class PackageWords:
             "discharge": self._when(said.discharge_at, now) if said.discharge_at is not None else "",
             "day": text_day(self._local(said.start)) if said.start is not None else "",
         }
+
+    def _place(self, known: Placement) -> str:
+        """The ward, else the area: by the council's own name for it, else by its id."""
+        said = known.package
+        if said.ward:
+            return self._wards.get(said.ward) or _name(said.ward)
+        return self._areas.get(said.area) or _name(said.area)
 
     def _when_wanted(self, known: Placement, now: datetime) -> str:
         return self._when(known.package.start, now) if known.package.start is not None else ""

@@ -14,6 +14,7 @@ from connectors.board.words import clock, local, span
 from connectors.ports import ApiProblem
 from monitor.core.placing.views import (
     AskedView,
+    CutoffView,
     HeldView,
     PackageView,
     PlacementView,
@@ -318,10 +319,27 @@ def field_value(at: datetime | None, zone: str) -> str:
     return "" if at is None else local(at, zone).strftime("%Y-%m-%dT%H:%M")
 
 
-def place(area: str, ward: str | None = None, name: str = "") -> str:
-    """Area and ward as people write them: `Petts Wood, East`. `name`: what the council calls the area."""
+def place(area: str, ward: str | None = None, name: str = "", ward_name: str = "") -> str:
+    """Area and ward as people write them: `Petts Wood, East`. `name`, `ward_name`: what the council calls them."""
     area = name or _title(area)
-    return f"{_title(ward)}, {area}" if ward else area
+    return f"{ward_name or _title(ward)}, {area}" if ward else area
+
+
+def lasts(seconds: int) -> str:
+    """The longest that a package lasts: `6 weeks`, `10 days`, or as any span."""
+    for unit, name in ((7 * 86400, "week"), (86400, "day")):
+        if seconds and seconds % unit == 0:
+            return f"{seconds // unit} {name}{'' if seconds == unit else 's'}"
+    return span(seconds)
+
+
+def told_by(cutoff: CutoffView) -> str:
+    """`For a start the same day you are told by 15:00, the next morning by 17:00; at weekends by 13:00`."""
+    weekend = cutoff.weekend_same_day
+    if cutoff.weekend_next_morning != weekend:
+        weekend = f"{weekend} and {cutoff.weekend_next_morning}"
+    week = f"the same day by {cutoff.same_day}, for one the next morning by {cutoff.next_morning}"
+    return f"for a start {week}; at weekends by {weekend}"
 
 
 def _title(key: str) -> str:
@@ -332,7 +350,7 @@ def package(one: PackageView) -> str:
     """`Petts Wood, East · 10.5 h a week · 3 visits a day of 30 minutes each · two care workers together`."""
     return " · ".join(
         (
-            place(one.area, one.ward, one.area_name),
+            place(one.area, one.ward, one.area_name, one.ward_name),
             f"{hours(one.minutes_week)} a week",
             visits(one.visits),
             CARE_WORKERS[one.care_workers],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from msgspec import structs
 
-from config.placing import PLACEMENT_KINDS, PlacingPolicy, Round
+from config.placing import PLACEMENT_KINDS, Cutoff, PlacingPolicy, Round
 from config.policy import Calendar
 from connectors.board import BoardOptions
 from connectors.board import placing_words as said
@@ -727,6 +727,46 @@ async def test_an_auditor_reads_what_is_held_and_presses_nothing(hall: FakeCounc
 
 
 # --- the bid page ---
+
+
+async def test_a_bid_page_says_how_long_it_lasts_and_until_when_so_early_a_start_is_told(
+    hall: FakeCouncil, anybody: Client
+) -> None:
+    limits = v.CutoffView(
+        same_day="15:00", next_morning="17:00", weekend_same_day="13:00", weekend_next_morning="13:00"
+    )
+    package = package_view(ward_name="Petts Wood and Knoll", at_most_s=6 * 7 * 86400, cutoff=limits)
+    hall.owned["k1", "ace"] = own_view(package=package)
+    text = plain(await page(anybody, f"/b/{LETTERS}"))
+    assert "Petts Wood and Knoll" in text
+    assert "6 weeks at most" in text
+    week = "for a start the same day by 15:00, for one the next morning by 17:00; at weekends by 13:00"
+    assert week in text
+    hall.owned["k1", "ace"] = own_view()
+    text = plain(await page(anybody, f"/b/{LETTERS}"))
+    assert "at most" not in text
+    assert "at weekends" not in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reads"),
+    [(6 * 7 * 86400, "6 weeks"), (7 * 86400, "1 week"), (10 * 86400, "10 days"), (3600, "1 h 00 min")],
+)
+def test_how_long_a_package_lasts(seconds: int, reads: str) -> None:
+    assert said.lasts(seconds) == reads
+
+
+async def test_a_provider_s_view_has_the_limits_of_the_policy_that_the_package_runs_by() -> None:
+    limits = Cutoff(
+        same_day=time(15), next_morning=time(17), weekend_same_day=time(13), weekend_next_morning=time(12)
+    )
+    policy = structs.replace(STANDARD, cutoff=limits, at_most=timedelta(weeks=6))
+    async with council(policy) as edge:
+        await edge.place(id="ref-1", ward="petts-wood")
+        package = (await edge.own("ace")).package
+    assert package.at_most_s == 6 * 7 * 86400
+    assert package.cutoff is not None
+    assert "the next morning by 17:00; at weekends by 13:00 and 12:00" in said.told_by(package.cutoff)
 
 
 async def test_fetching_a_link_does_nothing_however_often(hall: FakeCouncil, anybody: Client) -> None:

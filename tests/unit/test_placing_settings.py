@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from config.load import DeskConfig, Loaded, describe_placing, load_text, shipped_placing
+from config.load import DeskConfig, Loaded, describe_placing, load_text, shipped_placing, ward_names
 from config.placing import (
     Cutoff,
     PlacingPolicy,
@@ -96,6 +96,16 @@ def test_a_desk_has_its_areas_and_its_mailbox() -> None:
         ("south", "South", ("darwin",)),
     ]
     assert desk.mailbox == "brokerage@council.example"
+
+
+def test_wards_may_have_names_and_a_name_for_no_ward_of_the_area_is_a_problem() -> None:
+    named = COUNCIL.replace('["darwin"] }', '["darwin"], ward_names = { darwin = "Darwin and Downe" } }')
+    desk = the_desk(read(named))
+    assert ward_names(desk.areas) == {"darwin": "Darwin and Downe"}
+    strange = COUNCIL.replace('["darwin"] }', '["darwin"], ward_names = { orpington = "Orpington" } }')
+    assert ("desk[0].areas[1].ward_names.orpington", "unknown_key") in [
+        (path, code) for path, code, _ in found(read(strange))
+    ]
 
 
 def test_kinds_of_which_nothing_is_said_follow_the_standard_one(tmp_path: Path) -> None:

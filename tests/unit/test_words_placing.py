@@ -137,6 +137,11 @@ def story() -> Story:
     return Story()
 
 
+def test_a_ward_with_a_name_is_called_by_it() -> None:
+    story = Story(wards={"petts-wood": "Petts Wood and Knoll"})
+    assert "Petts Wood and Knoll" in story.text("BD-1")
+
+
 @pytest.mark.parametrize(
     ("template", "reads"),
     [

@@ -113,6 +113,8 @@ class AreaView(Struct, frozen=True, kw_only=True, gc=False):
     wards: tuple[str, ...]
     name: str = ""
     """As the council calls it; in no fact."""
+    ward_names: dict[str, str] = {}
+    """And its wards, of those that have a name, by id."""
 
 
 class AreasView(Struct, frozen=True, kw_only=True, gc=False):
@@ -123,6 +125,16 @@ class AreasView(Struct, frozen=True, kw_only=True, gc=False):
     kinds: tuple[PlacementKind, ...]
     unconfirmed: tuple[PlacementKind, ...]
     specialisms: tuple[str, ...]
+
+
+class CutoffView(Struct, frozen=True, kw_only=True, gc=False):
+    """Until when, local time, a provider is told of a package that starts the same day, or the next morning (appendix
+    M)."""
+
+    same_day: str
+    next_morning: str
+    weekend_same_day: str
+    weekend_next_morning: str
 
 
 class PackageView(Struct, frozen=True, kw_only=True, gc=False):
@@ -141,6 +153,10 @@ class PackageView(Struct, frozen=True, kw_only=True, gc=False):
     discharge_at: datetime | None
     text: str | None = None
     area_name: str = ""
+    ward_name: str = ""
+    at_most_s: int | None = None
+    """The longest that such a package lasts, by its policy (discharge: six weeks)."""
+    cutoff: CutoffView | None = None
 
 
 # --- the broker's and auditor's view ---
