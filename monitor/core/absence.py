@@ -19,9 +19,10 @@ from escalation.people import PersonView, is_quiet
 from escalation.track import Contact, Priority
 from monitor.core import facts as f
 from monitor.core import homes, notices
+from monitor.core.absence_fold import evolve_absence
 from monitor.core.alerts import duty_chain, end_alert, intend, may_hear, person_for, raise_alert
 from monitor.core.away_span import first_on_return, lies_in
-from monitor.core.evolve import BY_ABSENCE, ENDED_AWAY, evolve_absence
+from monitor.core.evolve import BY_ABSENCE, ENDED_AWAY
 from monitor.core.inputs import SPOKE_TO, AbsenceActed, AbsenceTold, AwayEnd
 from monitor.core.state import (
     CAME_WHILE_AWAY,

@@ -21,6 +21,7 @@ from escalation.on_call import HandOver
 from escalation.replies import CHECK_OUT, Question, same_question
 from escalation.track import Track
 from monitor.core import facts as f
+from monitor.core.absence_fold import evolve_absence
 from monitor.core.facts import Draft, Happened
 from monitor.core.placing import ledger
 from monitor.core.placing.facts import PLACEMENT_FACTS, PlacingAdopted, ProviderAdopted
@@ -43,7 +44,6 @@ from monitor.core.state import (
     ROTA_OLD,
     STAFF_CHANGES,
     WEEK,
-    Absence,
     Alert,
     Check,
     Dark,
@@ -1169,51 +1169,6 @@ def _fold_absence(state: State, fact: Happened) -> None:
     else:
         absences[fact.subject] = evolve_absence(absences.get(fact.subject), fact)
     state.moved(AWAY)
-
-
-def evolve_absence(absence: Absence | None, fact: Draft) -> Absence:
-    """The absence after a fact about it. Raises AssertionError for one that nobody has reported."""
-    body = fact.body
-    if isinstance(body, f.AbsenceReported):
-        return Absence(
-            ref=fact.subject,
-            service_user=body.service_user,
-            reason=body.reason,
-            from_at=body.from_at,
-            review_at=body.review_at,
-            raised_by=body.raised_by,
-            by=body.by,
-            said_at=fact.at,
-            return_at=body.return_at,
-            home_from=body.home_from,
-            weekly=body.weekly,
-        )
-    assert absence is not None
-    match body:
-        case f.AbsenceConfirmed():
-            # who confirmed it was told that day how they are: nobody is asked twice
-            return structs.replace(
-                absence,
-                confirmed_by=body.by,
-                confirmed_at=fact.at,
-                spoke_to=body.spoke_to,
-                asked_by=body.by,
-                asked_at=body.said_at,
-                asked_whom=body.spoke_to,
-            )
-        case f.AwayAnswered():
-            return structs.replace(absence, asked_by=body.by, asked_at=body.said_at, asked_whom=body.spoke_to)
-        case f.ReviewMoved():
-            return structs.replace(absence, review_at=body.review_at, review_told=False)
-        case f.ReturnMoved():
-            planned = {"return_at": body.return_at, "home_from": body.home_from}
-            return structs.replace(absence, review_told=False, **planned)
-        case f.DayAtHome():
-            return structs.replace(absence, at_home=(*absence.at_home, body.day))
-        case f.AbsenceEnded():
-            return structs.replace(absence, ended_at=body.ended_at, ended_by=body.by, ended_as=body.reason)
-        case _:
-            return absence
 
 
 def _note_review_told(state: State, alert: Alert) -> None:
