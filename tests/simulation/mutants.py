@@ -170,7 +170,7 @@ MUTANTS = (
     _mutant(_ignores_late_evidence, "not_retracted", "phones broker"),
     _mutant(_speaks_to_the_public_unasked, "public_off", "", seed=2),
     _mutant(_ticks_before_it_has_read, "hasty_alert", "crash"),
-    _mutant(_fires_after_a_stall_without_reading, "hasty_alert", "stall", seed=4),
+    _mutant(_fires_after_a_stall_without_reading, "hasty_alert", "stall"),
     _mutant(_keeps_quiet_about_its_disk, "silent_store", "store", seed=13),
     _mutant(_hides_that_it_could_not_record, "unmarked_send", "store", seed=2),
     _mutant(_says_it_is_yours_to_everybody, "untrue_answer", "", seed=3),
