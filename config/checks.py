@@ -70,6 +70,7 @@ Code = Literal[
     "bad_url",
     "secret_in_url",
     "plain_text",
+    "board_open",
     "password_needed",
     "bad_hash",
     "bad_time",
@@ -379,6 +380,16 @@ def _open_board(raw: Table) -> Iterator[Problem]:
             code="password_needed",
             message="others can reach the board, and without a password only secrets of their own open it",
             expected="an argon2id hash, or a listen address on loopback",
+            severity="warning",
+        )
+    elif "password_hash" not in http and not _leads_to_loopback(
+        str(http.get("public_url", "http://localhost"))
+    ):
+        yield Problem(
+            path="http.password_hash",
+            code="board_open",
+            message="a proxy that adds no X-Forwarded-For would open the board to whoever reaches it",
+            expected="an argon2id hash: without one the board answers on this machine only",
             severity="warning",
         )
 

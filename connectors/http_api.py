@@ -7,7 +7,6 @@ One middleware turns every failure into the contract's error body, another appli
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
 import time
 import traceback
@@ -26,6 +25,7 @@ from config.placing import PLACEMENT_KINDS
 from connectors.bid_pages import BidPages
 from connectors.board import Board, BoardOptions
 from connectors.checkin_json import CheckInProblem, read_checkin, split_checkins
+from connectors.direct import is_direct
 from connectors.http_access import (
     CREDENTIAL,
     NOT_YET,
@@ -136,19 +136,6 @@ def _route(request: web.Request) -> str:
 # --- who speaks ---
 
 
-def _is_loopback(remote: str | None) -> bool:
-    try:
-        return remote is not None and ipaddress.ip_address(remote.split("%")[0]).is_loopback
-    except ValueError:
-        return False
-
-
-def _direct(request: web.Request) -> bool:
-    """From this machine itself, and not handed on by a proxy that stands in front of the loopback listener."""
-    forwarded = "Forwarded" in request.headers or "X-Forwarded-For" in request.headers
-    return _is_loopback(request.remote) and not forwarded
-
-
 def _app(request: web.Request) -> Literal["owntracks", "traccar"] | None:
     """The phone app whose route this is: a person has typed its credential, as a user and a password."""
     if request.path.startswith("/owntracks"):
@@ -184,7 +171,7 @@ class _Guard:
         if rule is None:
             raise ApiProblem(403, "forbidden", "this route is not in the table of roles")
         if rule.way in _BY_ITSELF or (
-            rule.way == "loopback_or_token" and self._loopback and _direct(request)
+            rule.way == "loopback_or_token" and self._loopback and is_direct(request)
         ):
             return
         who = await self._who(request, rule)

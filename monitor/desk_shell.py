@@ -84,7 +84,7 @@ from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
 from monitor.metrics import Metrics
 from monitor.reads import Reads
-from monitor.rota_reader import Reading, read_rota
+from monitor.rota_reader import Reading, head_problems, read_rota
 from monitor.rota_reader import answer as rota_answer
 from monitor.turns import in_turns, others_first
 from monitor.weather_view import weather_view
@@ -424,6 +424,8 @@ class DeskShell:
             self.tell(PeopleReceived(new=change.new, changed=change.changed, people_rev=self.directory.rev))
             new, changed = new + len(change.new), changed + len(change.changed)
             unchanged += change.unchanged
+        # when all of them are known: a contact may stand after the person who names them
+        problems += self.directory.naming_strangers(good, of_a_file=of_a_file)
         return PeopleAnswer(new=new, changed=changed, unchanged=unchanged, problems=tuple(problems))
 
     async def put_rota(
@@ -450,7 +452,10 @@ class DeskShell:
         self.plan_rev += 1
         await self.engine.durable(seq)
         self._metrics.rows_unwatched(self.id, len(self.engine.state.values.unwatched))
-        return await in_turns(rota_answer(outcome(plan, taken), self.directory, of_a_file=lines is not None))
+        answer = await in_turns(
+            rota_answer(outcome(plan, taken), self.directory, of_a_file=lines is not None)
+        )
+        return structs.replace(answer, problems=(*head_problems(body), *answer.problems))
 
     async def _tell_rota(self, plan: Plan, row: EvidenceRow) -> tuple[RotaTaken, int]:
         """Portion by portion, each decided against the state as it is by then; in between the loop is free. Cut off,
@@ -519,6 +524,8 @@ class DeskShell:
         """A named person did something. Raises ApiProblem 404, 409 (who was first), 400."""
         evidence: tuple[EvidenceRow, ...] = ()
         note = None
+        if action.action == "note" and not (action.note or "").strip():
+            raise ApiProblem(400, "bad_body", "expected what there is to note, in words", "note")
         if action.note:
             row, digest = self.put_aside(alert_id, action.note.encode())
             evidence, note = (row,), Evidence(id=row.id, digest=digest)

@@ -23,6 +23,7 @@ from escalation.people import LineView, PersonView, PlanView
 from monitor.core.places import Home
 from monitor.core.upload import AT_ONCE, Steps
 from monitor.core.views import PeopleProblem
+from monitor.people_checks import strangers, unknown_fields
 
 _Same = TypeVar("_Same")
 EMERGENCY = frozenset({"999", "112", "+44999", "+44112"})
@@ -463,6 +464,7 @@ class Directory:
                 if person.role == "provider" or self._is_provider(person.id):
                     raise msgspec.ValidationError("Expected a person; providers are told by PUT providers")
                 good.append((row, person))
+                problems += () if partial else _misspelt(row, item)
             except msgspec.ValidationError as error:
                 problems.append(_problem(row, item, "bad_person", "error", _expected(error), of_a_file))
         return good, problems
@@ -470,6 +472,27 @@ class Directory:
     def _is_provider(self, outside: str) -> bool:
         known = self.people.get(self.known("person", outside) or "")
         return known is not None and known.given.role == "provider"
+
+    def naming_strangers(
+        self, items: Sequence[tuple[int, PersonIn]], *, of_a_file: bool
+    ) -> list[PeopleProblem]:
+        """Whoever of an upload names somebody whom the directory does not have, once all of it is applied. Who must
+        never be told is nobody whom anybody knows: a slip of the pen there tells them."""
+        return [
+            _problem(
+                row,
+                {"id": given.id},
+                "unknown_person",
+                "warning",
+                f"`{where}` names somebody whom the directory does not know",
+                of_a_file,
+            )
+            for row, given in items
+            for where in strangers(given, self._knows_person)
+        ]
+
+    def _knows_person(self, outside: str) -> bool:
+        return self.known("person", outside) in self.people
 
     def apply(
         self, items: list[tuple[int, PersonIn]], problems: list[PeopleProblem], *, of_a_file: bool = False
@@ -735,6 +758,15 @@ def _check_plan(given: PersonIn, warned: Callable[[str, str], None]) -> None:
             )
     if any(one in plan.never_tell for one in (plan.spokesperson, *given.next_of_kin)):
         warned("never_told", "somebody in `never_tell` is also to be told: they are not told")
+
+
+def _misspelt(row: int, item: dict[str, Any]) -> list[PeopleProblem]:
+    """A field that is not known was passed over: said, since it may have been meant as `never_tell`."""
+    found = unknown_fields(item)
+    if not found:
+        return []
+    message = f"has fields that are not known and were passed over: {', '.join(found)}"
+    return [_problem(row, item, "unknown_field", "warning", message)]
 
 
 def _hours(text: str | None) -> Hours | None:

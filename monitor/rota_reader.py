@@ -47,6 +47,7 @@ FIELDS = frozenset(
         "agreed",
     }
 )
+HEAD = frozenset({"visits", "covers", "complete", "confirm"})
 SLICE = 250
 """Rows read between two stops: 20,000 of them at once would hold every check-in up."""
 MOST_PLACES = 9
@@ -156,6 +157,15 @@ def _head(body: dict[str, Any], reading: Reading) -> RotaReceived:
         confirm=confirm,
         by=reading.by,
     )
+
+
+def head_problems(body: dict[str, Any]) -> tuple[RotaProblem, ...]:
+    """A field beside the visits that nobody knows, as row 0: `complet` is an upload that calls nothing off."""
+    covers = body.get("covers")
+    if HEAD.issuperset(body) and (not isinstance(covers, dict) or {"from", "to"}.issuperset(covers)):
+        return ()
+    message = f"the upload itself {MESSAGES['unknown_field']}"
+    return (RotaProblem(row=0, visit=None, code="unknown_field", severity="warning", message=message),)
 
 
 def _rows(body: dict[str, Any], reading: Reading) -> Iterator[RotaRow]:

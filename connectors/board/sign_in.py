@@ -1,8 +1,9 @@
 """One password, a session in an encrypted cookie, a token on every form, wrong tries slowed down.
 
 Without a password the board opens to anybody who can reach a listener on loopback, and there the page must have been
-asked for under a loopback name: another site's page cannot borrow the browser to read it. On any other listener it is
-entered with a secret of one's own alone.
+asked for on this machine, under a loopback name, and not through a proxy: another site's page cannot borrow the browser
+to read it, and a proxy in front of the listener does not open it to the world. On any other listener it is entered with
+a secret of one's own alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +26,7 @@ from aiohttp_session.cookie_storage import EncryptedCookieStorage
 from msgspec import Struct
 
 from config.tokens import SIGNS_IN, hash_token
+from connectors.direct import is_direct, under_loopback_name
 from connectors.http_access import WrongTries
 from connectors.ports import ApiProblem, Credential, Desks
 
@@ -120,14 +121,6 @@ class Sessions:
             await self._storage.save_session(request, response, kept.session)
 
 
-def _loopback_name(host: str) -> bool:
-    name = host.rsplit(":", 1)[0] if host.count(":") == 1 else host.partition("]")[0].lstrip("[")
-    try:
-        return name == "localhost" or ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
 class SignIn:
     """Who has signed in, and whether a form was ours."""
 
@@ -150,12 +143,13 @@ class SignIn:
     async def credential(self, request: web.Request) -> Credential | None:
         """Who is at this screen: as `entered`, or, where there is no password, the office; None: nobody signed in.
 
-        Raises ApiProblem(403) when there is no password and the page was not asked for under a loopback name.
+        Raises ApiProblem(403) when there is no password and the page was not asked for on this machine itself, under a
+        loopback name.
         """
         entered = await self.entered(request)
         if entered is not None or self.needed:
             return entered
-        if not _loopback_name(request.host):
+        if not (is_direct(request) and under_loopback_name(request)):
             raise ApiProblem(403, "forbidden", "without a password the board answers on this machine only")
         return await self._office(request)
 

@@ -18,6 +18,7 @@ import structlog
 from config.load import Loaded, load
 from connectors.ports import StoreRefused, StoreUnavailable
 from monitor.app import App
+from monitor.commands.common import say_problems
 from monitor.logs import start_logs
 from monitor.notify import Notify
 from monitor.wording_file import with_words
@@ -36,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     """0 after an orderly end; 2 for a configuration that cannot start; 3 for a store that cannot be used."""
     loaded = read(args.config)
     if loaded.settings is None:
-        print_problems(loaded)
+        say_problems(loaded, args.config)
         return USAGE
     return serve(loaded, lambda: read(args.config))
 
@@ -44,14 +45,6 @@ def run(args: argparse.Namespace) -> int:
 def read(path: Path) -> Loaded:
     """The configuration as it stands in the file and the environment now."""
     return with_words(load(path, os.environ, now=datetime.now(UTC)))
-
-
-def print_problems(loaded: Loaded) -> None:
-    """Every problem to stderr, with its key path and what was expected."""
-    for problem in loaded.problems:
-        sys.stderr.write(
-            f"{problem.severity}: {problem.path}: {problem.message}; expected {problem.expected}\n"
-        )
 
 
 def serve(loaded: Loaded, again: Callable[[], Loaded]) -> int:

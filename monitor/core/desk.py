@@ -7,7 +7,7 @@ when the core wants to be asked again. Replay is folding, never deciding again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import structs
@@ -49,6 +49,7 @@ from monitor.core import facts as f
 from monitor.core.asking import eta, missing_workers
 from monitor.core.evolve import evolve
 from monitor.core.inputs import (
+    CLOCKS_DIFFER,
     RAISED_BY,
     AbsenceActed,
     AbsenceTold,
@@ -259,6 +260,8 @@ def _day(work: Work, seen: DayRolled) -> Decision:
 
 AFTER_THE_END = frozenset({"note", "check", "send_notice", "no_notice"})
 """What can be done about an alert that is over."""
+SPOKE_BEFORE = timedelta(days=1)
+"""What was done before an alert may bear on it, such as a call of last night; a slip in the year may not."""
 
 
 def _action(work: Work, seen: ActionTaken) -> Decision:
@@ -271,6 +274,9 @@ def _action(work: Work, seen: ActionTaken) -> Decision:
         )
     if not all(alerts.may_hear(work, alert, person) for person in (seen.by, seen.to) if person is not None):
         return Decision(refusal=Refusal(code=alerts.NEVER_TOLD))
+    if not alert.opened_at - SPOKE_BEFORE <= seen.at <= work.now + CLOCKS_DIFFER:
+        expected = ["when it was done: not to come, and within a day before the alert at the earliest"]
+        return Decision(refusal=Refusal(code="at", detail={"expected": expected}))
     refusal = _ACTIONS.get(seen.action, _only_recorded)(work, alert, seen)
     if refusal is not None:
         return Decision(refusal=refusal)

@@ -53,6 +53,9 @@ Outcome = Literal[
 ]
 OUTCOMES: tuple[Outcome, ...] = Outcome.__args__  # type: ignore[attr-defined]
 
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""So far ahead of ours the clock of whoever tells us something may be."""
+
 RotaProblemCode = Literal[
     "no_person",
     "no_time",

@@ -20,7 +20,7 @@ from escalation.track import Contact, ContactChannel
 from monitor.core import facts as f
 from monitor.core import notices
 from monitor.core.alerts import cancel, duty_chain, intend, managers, person_for
-from monitor.core.inputs import ReferralActed, ReferralSeen
+from monitor.core.inputs import CLOCKS_DIFFER, ReferralActed, ReferralSeen
 from monitor.core.referral_facts import (
     ReferralAnswered,
     ReferralForgotten,
@@ -45,8 +45,6 @@ SAY: dict[str, dict[Answer, str]] = {
 }
 """What is said back to their answer by text."""
 NOBODY, UNANSWERED, PASSED = "nobody_on_duty", "unanswered", "passed_on"
-CLOCKS_DIFFER = timedelta(minutes=1)
-"""So far ahead of ours the clock of who hands it over may be."""
 
 
 class Times(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.core import facts as f
+from monitor.core.inputs import ActionTaken
 from tests.core.driver import Desk
 from tests.core.test_procedure import answer, desk_with, sent, track
 
@@ -197,3 +198,26 @@ def test_who_sent_somebody_is_who_was_first() -> None:
     assert refused is not None
     assert refused.code == "already_sent"
     assert (refused.detail["by"], refused.detail["worker"]) == ("ann", "amy")
+
+
+@pytest.mark.parametrize(
+    ("done", "code"),
+    [
+        (timedelta(minutes=1), None),
+        (timedelta(minutes=1, seconds=1), "at"),
+        (timedelta(days=-1), None),
+        (timedelta(days=-1, seconds=-1), "at"),
+        (timedelta(days=365), "at"),
+    ],
+)
+def test_what_was_done_was_done_by_now_and_not_long_before_the_alert(
+    done: timedelta, code: str | None
+) -> None:
+    desk = at_alert("amy")
+    before = len(desk.facts)
+    said = ActionTaken(
+        alert=desk.alert().ref, action="told_council", by="ann", at=desk.alert().opened_at + done
+    )
+    refusal = desk.tell(said).refusal
+    assert (refusal.code if refusal is not None else None) == code
+    assert (len(desk.facts) == before) == (code is not None)

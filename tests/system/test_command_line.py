@@ -366,6 +366,12 @@ def test_a_bad_configuration_does_not_start_and_says_why(tmp_path: Path):
     assert not (tmp_path / "data").exists()
 
 
+def test_a_configuration_that_is_not_there_is_named(tmp_path: Path):
+    said = callwatch(tmp_path, "run", "--config", tmp_path / "absent.toml")
+    assert said.returncode == 2
+    assert "absent.toml" in said.stderr
+
+
 def test_a_second_daemon_on_the_same_data_ends_with_3_and_names_the_first(here: Site):
     said = callwatch(here.folder, "run", "--config", here.config)
     assert (said.returncode, said.stdout) == (3, "")

@@ -311,3 +311,58 @@ def test_a_line_that_is_given_up_names_nobody_any_more() -> None:
 def test_a_line_that_is_no_number_is_told() -> None:
     (problem,) = put(directory(), at_home(devices=["line:the red telephone"]))
     assert (problem.code, "red" in problem.message) == ("bad_number", False)
+
+
+# --- what nobody can mean ---
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"contact_plan": {"never_tel": ["nk-1"]}}, "contact_plan.never_tel"),
+        ({"phone": "+441632960101"}, "phone"),
+        ({"phones": [{"number": EDNA, "type": "mobile"}]}, "phones[].type"),
+        ({"homes": [{"lat": 51.4, "lon": 0.1, "lng": 0.1}]}, "homes[].lng"),
+        (
+            {"zip": 1, "contact_plan": {"never_tel": [], "ring": 3}},
+            "contact_plan.never_tel, contact_plan.ring, zip",
+        ),
+        ({"Ida Moss, 12 High St": 1}, "…"),
+    ],
+)
+def test_a_field_that_nobody_knows_is_passed_over_and_said(more: dict[str, Any], named: str) -> None:
+    (problem,) = put(directory(), at_home() | more)
+    assert (problem.row, problem.id, problem.code, problem.severity) == (
+        1,
+        "su-1",
+        "unknown_field",
+        "warning",
+    )
+    assert problem.message.endswith(f": {named}")
+
+
+def test_every_field_of_the_contract_is_known() -> None:
+    contract = {
+        "contact_plan": {
+            "public": "off",
+            "channels": ["voice"],
+            "ring_s": 40,
+            "never_tell": [],
+            "lives_alone": True,
+        },
+        "homes": [{"lat": 51.4, "lon": 0.1, "radius_m": 50, "from": "2026-11-01", "to": "2026-12-01"}],
+        "phones": [{"number": EDNA, "kind": "mobile", "use": "first"}],
+    }
+    assert put(directory(), at_home() | contract) == ()
+
+
+def test_whoever_is_named_and_not_known_is_said_once_all_of_the_upload_is_known() -> None:
+    made = directory()
+    plan = {"never_tell": ["nk-1", "nobody-such"], "spokesperson": "nk-1"}
+    people = [at_home(next_of_kin=["ghost"], contact_plan=plan), {"id": "nk-1", "role": "contact"}]
+    good, problems = finished(made.read(people))
+    made.apply(good, problems)
+    found = made.naming_strangers(good, of_a_file=False)
+    assert [(one.id, one.code, one.severity) for one in found] == [("su-1", "unknown_person", "warning")] * 2
+    assert [one.message.split("`")[1] for one in found] == ["contact_plan.never_tell", "next_of_kin"]
+    assert not any("ghost" in one.message or "nobody" in one.message for one in found)

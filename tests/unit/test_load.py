@@ -597,6 +597,9 @@ def test_a_council_desk_of_ours_needs_no_duty_list() -> None:
         ('listen = "[::]:8080"', [("http.password_hash", "password_needed")]),
         (f'listen = "0.0.0.0:8080"\npassword_hash = "{PASSWORD_HASH}"', []),
         ('listen = "[::1]:8080"', []),
+        ('public_url = "https://watch.example.org"', [("http.password_hash", "board_open")]),
+        (f'public_url = "https://watch.example.org"\npassword_hash = "{PASSWORD_HASH}"', []),
+        ('public_url = "http://127.0.0.1:8080"', []),
         ('listen = "localhost:0"', []),
     ],
 )
@@ -722,7 +725,7 @@ TWILIO = '[twilio]\naccount_sid = "ACabc"\nauth_token_files = ["token"]\n'
         ('api_url = "http://127.0.0.1:4010"', []),
         ('api_url = "http://[::1]:4010"', []),
         ('api_url = "https://api.example.org"', [("http.public_url", "missing")]),
-        ('[http]\npublic_url = "https://watch.example.org"', []),
+        (f'[http]\npublic_url = "https://watch.example.org"\npassword_hash = "{PASSWORD_HASH}"', []),
     ],
 )
 def test_a_telephone_account_must_be_able_to_bring_answers_back(
@@ -839,14 +842,12 @@ def test_the_environment_goes_over_the_file() -> None:
         "CALLWATCH_TOKEN": SECRET,
         "PATH": "/bin",
     }
-    loaded = read(
-        SMALL + '[http]\nlisten = "127.0.0.1:1"\npublic_url = "https://kept.example.org"', **environ
-    )
+    loaded = read(SMALL + '[http]\nlisten = "127.0.0.1:1"\npublic_url = "http://localhost:3"', **environ)
     assert loaded.problems == ()
     settings = loaded.settings
     assert settings is not None
     assert settings.http.address == ("127.0.0.1", 9999)
-    assert settings.http.public_url == "https://kept.example.org"
+    assert settings.http.public_url == "http://localhost:3"
     assert (settings.drain_s, settings.data_dir) == (2.5, Path("/elsewhere"))
     assert settings.mqtt is not None
     assert settings.mqtt.address == ("127.0.0.1", 1884)
@@ -979,7 +980,7 @@ def test_the_example_in_the_documentation_is_one_that_loads(tmp_path: Path) -> N
     for name in re.findall(r'"([\w-]+\.secret)"', example):
         (tmp_path / name).write_text("secret")
     loaded = read(example, tmp_path)
-    assert {problem.code for problem in loaded.problems} <= {"drama_number"}
+    assert {problem.code for problem in loaded.problems} <= {"drama_number", "board_open"}
     assert loaded.settings is not None
 
 

@@ -329,6 +329,24 @@ async def test_the_open_board_is_the_office_and_asks_for_ones_own_secret_where_t
             assert answer.status == 200
 
 
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"]
+)
+async def test_the_open_board_is_shut_to_what_a_proxy_hands_on_whatever_name_it_asks_for(
+    desks: FakeDesks, header: str
+) -> None:
+    async with board(desks, password=None) as client:
+        for path in ("/", "/board/dom", "/board/dom/away", "/board/dom/fragment"):
+            async with client.get(path, headers={header: "8.8.8.8"}, allow_redirects=False) as answer:
+                assert answer.status == 403, path
+                assert "this machine only" in await answer.text()
+        token = await token_on(client, "/board/dom")
+        act = {"action": "take", "by": "st-1", "token": token}
+        async with client.post("/board/dom/alerts/al-1/actions", data=act, headers={header: "x"}) as answer:
+            assert answer.status == 403
+        assert desks.actions == []
+
+
 async def test_the_one_password_offers_the_desks_of_providers_alone(desks: FakeDesks) -> None:
     async with board(desks) as client:
         await sign_in(client, "visit")
