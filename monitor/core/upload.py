@@ -41,6 +41,11 @@ MANY = 0.20
 SOON = timedelta(hours=4)
 """Cancelling a visit that starts within this time waits for confirmation (domain.md, "Nothing … unwatched")."""
 
+LONGEST = timedelta(days=1)
+"""A visit is over by then: one that began so long before an upload touches none of it. Who lives in is let be."""
+STAYS = 0
+"""The row of a visit that is not in the upload; rows of an upload begin at 1."""
+
 
 class RowProblem(Struct, frozen=True, kw_only=True):
     """One row's problem, by its number in the upload."""
@@ -104,9 +109,10 @@ def finished(steps: Steps[T]) -> T:
 def prepared(state: State, upload: RotaReceived, now: datetime) -> Steps[Plan]:
     """Judge the rows and look what the upload would cancel. Decides nothing; the state may change at each stop, and
     each portion is held against it again."""
-    usable, problems = yield from _judged(upload, state.values.policy, state.values.died)
     kept = {ref_of(row) for row in upload.rows if not row.cancelled}
     dropped, remaining = yield from _compared(state, upload, now, kept)
+    stays = yield from _stays(state, upload, {visit.ref for visit in dropped})
+    usable, problems = yield from _judged(upload, state.values.policy, state.values.died, stays)
     given_away = yield from _given_away(state, usable, now)
     called_off = {ref_of(row) for row in upload.rows if row.cancelled}
     refused = {problem.row: problem.code for problem in problems if problem.error}
@@ -134,7 +140,7 @@ def prepared(state: State, upload: RotaReceived, now: datetime) -> Steps[Plan]:
 
 
 def _judged(
-    upload: RotaReceived, policy: Policy, died: Container[str]
+    upload: RotaReceived, policy: Policy, died: Container[str], stays: Sequence[RotaRow]
 ) -> Steps[tuple[list[RotaRow], list[RowProblem]]]:
     usable: list[RotaRow] = []
     found: dict[int, list[RowProblem]] = {}
@@ -154,7 +160,7 @@ def _judged(
         usable.append(row)
         for code in row_warnings(row, policy):
             _note(found, row, code)
-    yield from _neighbours(usable, policy, found)
+    yield from _neighbours([*usable, *stays], policy, found)
     problems: list[RowProblem] = []
     for at, number in enumerate(sorted(found)):
         if at and at % AT_ONCE == 0:
@@ -201,7 +207,8 @@ def row_warnings(row: RotaRow, policy: Policy) -> tuple[RotaProblemCode, ...]:
 
 
 def _neighbours(rows: Sequence[RotaRow], policy: Policy, found: dict[int, list[RowProblem]]) -> Steps[None]:
-    """Each care worker's rows in order of time: overlapping, or without time to travel (spec 7.23)."""
+    """Each care worker's rows in order of time: overlapping, or without time to travel (spec 7.23). Said of the later
+    row of the two, or of the one that is in this upload."""
     runs: dict[str, list[RotaRow]] = {}
     for at, row in enumerate(rows):
         if at and at % AT_ONCE == 0:
@@ -212,12 +219,45 @@ def _neighbours(rows: Sequence[RotaRow], policy: Policy, found: dict[int, list[R
     for run in runs.values():
         run.sort(key=lambda row: (row.start, row.end, row.row))
         for before, after in pairwise(run):
-            code = _between(before, after, policy)
+            said_of = after if after.row != STAYS else before
+            code = _between(before, after, policy) if said_of.row != STAYS else None
             if code is not None:
-                _note(found, after, code)
+                _note(found, said_of, code)
             looked_at += 1
             if looked_at % AT_ONCE == 0:
                 yield
+
+
+def _stays(state: State, upload: RotaReceived, gone: Container[str]) -> Steps[list[RotaRow]]:
+    """What is planned already, and stays so, for the care workers of this upload around its times: offices send a
+    round at a time, and an overlap of two uploads is one too."""
+    named = {ref_of(row) for row in upload.rows}
+    starts = [row.start for row in upload.rows if row.start is not None]
+    found: list[RotaRow] = []
+    if not starts:
+        return found
+    first, last = min(starts) - LONGEST, max(starts) + LONGEST
+    for worker in sorted({worker for row in upload.rows for worker in row.workers}):
+        found += (
+            _as_row(visit, worker)
+            for visit in state.round_of(worker).visits
+            if visit.ref not in named and visit.ref not in gone and first <= visit.start <= last
+        )
+        yield
+    return found
+
+
+def _as_row(visit: Visit, worker: str) -> RotaRow:
+    return RotaRow(
+        row=STAYS,
+        key=visit.ref,
+        visit=visit.ref,
+        service_user=visit.service_user,
+        start=visit.start,
+        end=visit.end,
+        workers=(worker,),
+        kind=visit.kind,
+    )
 
 
 def _between(before: RotaRow, after: RotaRow, policy: Policy) -> RotaProblemCode | None:

@@ -98,6 +98,27 @@ def test_one_care_worker_s_rows_overlap_or_leave_no_time_to_travel(
     assert found == ([] if code is None else [(2, code, False)])
 
 
+@pytest.mark.parametrize(("gap_min", "code"), [(-1, "overlap"), (4, "no_travel_time"), (5, None)], ids=str)
+@pytest.mark.parametrize("other_first", [False, True])
+def test_so_do_rows_of_two_uploads(gap_min: int, code: str | None, other_first: bool) -> None:
+    first = row(1, workers=("dee",))
+    assert first.end is not None
+    second = row(2, workers=("dee",), service_user="fay", start=first.end + gap_min * MINUTE)
+    desk = Desk(visit_step=timedelta(minutes=1))
+    before, after = (second, first) if other_first else (first, second)
+    assert problems(desk, before) == []
+    assert problems(desk, after) == ([] if code is None else [(after.row, code, False)])
+
+
+def test_what_an_upload_moves_or_calls_off_is_in_nobodys_way() -> None:
+    desk = Desk(visit_step=timedelta(minutes=1))
+    first = row(1, workers=("dee",))
+    assert problems(desk, first) == []
+    same_time = row(2, workers=("dee",), service_user="fay")
+    off = row(1, workers=("dee",), cancelled=True)
+    assert desk.upload(off, same_time, confirm=True).answer.problems == ()
+
+
 def test_a_row_in_order_is_no_problem_at_all() -> None:
     assert problems(Desk(), row()) == []
 
