@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct, structs
 
-from monitor.core import absence, asking, leaving, phones
+from monitor.core import absence, asking, at_door, leaving, phones
 from monitor.core import facts as f
 from monitor.core.alerts import ask_for_help, end_alert, raise_alert
 from monitor.core.early import very_early
@@ -621,7 +621,8 @@ def _no_reply(work: Work, seen: Seen, match: Match) -> Decision:
     _record(work, seen, "no_reply", match)
     told = [alert for alert in work.open_alerts(visit) if alert.kind == "no_reply"]
     if not any(alert.reason == doubt or not alert.reason for alert in told):
-        raise_alert(work, "no_reply", visit=visit, worker=seen.worker, reason=doubt)
+        door = raise_alert(work, "no_reply", visit=visit, worker=seen.worker, reason=doubt)
+        at_door.raised(work, door)
     return work.decision(outcome="no_reply", visit=visit.ref)
 
 

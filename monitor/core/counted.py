@@ -53,6 +53,9 @@ def on_the_way(alert: Alert, visit: Visit) -> list[Sent]:
 
 
 def need(alert: Alert, visit: Visit, now: datetime) -> int:
-    """How many places want somebody: nobody is there, nobody was sent, nobody is counted on any more."""
+    """How many places want somebody: nobody is there, nobody was sent, nobody is counted on any more. While
+    somebody stands at a door that nobody opens there is nowhere to send another."""
+    if visit.at_door:
+        return 0
     counted = sum(1 for worker in missing_workers(visit) if expected(alert, visit, worker, now))
     return max(places_open(alert, visit) - counted, 0)

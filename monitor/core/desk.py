@@ -17,6 +17,7 @@ from monitor.core import (
     absence,
     alerts,
     answerphone,
+    at_door,
     callers,
     causes,
     checkins,
@@ -487,6 +488,7 @@ def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
     _recorded(work, alert, seen)
     alerts.end_alert(work, alert, reason, by=seen.by, outcome=seen.reason)
     after.closed(work, alert, seen.by)
+    at_door.settled(work, alert, reason, seen.by, seen.reason)
     leaving.settled(work, alert, seen.by, merged=reason == "merged")
     if reason == "cancelled_confirmed":
         alerts.cancelled_once_more(work, alert)

@@ -15,8 +15,8 @@ from msgspec import structs
 from escalation import locate, reassure
 from escalation.replies import Answer
 from escalation.track import Move, Track, TrackName
+from monitor.core import at_door, incidents
 from monitor.core import facts as f
-from monitor.core import incidents
 from monitor.core.alerts import (
     move,
     open_messages,
@@ -66,6 +66,7 @@ def follow(work: Work, decision: Decision) -> Decision:
         ref, _ = work.touched.popitem()
         _follow(work, ref)
         incidents.follow(work, ref)
+        at_door.follow(work, ref)
     if len(work.drafts) == before:
         return decision
     whole = work.decision()
@@ -78,6 +79,9 @@ def _follow(work: Work, ref: str) -> None:
         return
     visit = visit_of(work, alert)
     if visit is None:
+        return
+    if visit.at_door:
+        at_door.stands(work, alert, visit)
         return
     current, decided = alert, len(work.drafts)
     for rule in RULES:
@@ -143,6 +147,14 @@ def _all_said(work: Work, alert: Alert, visit: Visit, round_: int) -> Move | Non
         return locate.claimed(work.policy(alert), work.now, max(claims), round_)
     times = [entry.eta_at for entry in said if entry.eta_at is not None and entry.eta_at >= work.now]
     return locate.promised(work.policy(alert), min(times), round_=round_) if times else locate.cannot(round_)
+
+
+def _door_is_over(work: Work, alert: Alert, visit: Visit) -> None:
+    """*No reply* ended without an arrival or an outcome: where they are is asked again, and the rest goes on."""
+    track = alert.track("locate")
+    if track is not None and track.reason == at_door.AT_DOOR:
+        move(work, alert, _first_locate(work, alert, visit))
+        at_door.leaves(work, work.alert(alert.ref) or alert)
 
 
 def _locate_again(work: Work, alert: Alert, visit: Visit) -> None:
@@ -386,6 +398,7 @@ def _locate_settled(work: Work, alert: Alert, visit: Visit, message: Message, re
 
 RULES: tuple[Callable[[Work, Alert, Visit], None], ...] = (
     _locate_begins,
+    _door_is_over,
     _locate_again,
     _reassure_begins,
     replace_sent,

@@ -41,8 +41,8 @@ from monitor.core.work import Work
 def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True) -> replace.ReplaceCase:
     """Who is asked in the next wave (`asking`), and how many have not answered yet."""
     offers = [m for m in work.messages_of(alert) if m.purpose == "offer" and m.template in OFFERS]
-    asked = _asked(work, alert)
-    told = asked | set(alert.declined)
+    offered = asked(work, alert)
+    told = offered | set(alert.declined)
     open_ = [m for m in offers if m.person not in alert.declined and m.result not in ("failed", "cancelled")]
     policy = work.policy(alert)
     able_to = able(work, alert, visit) if asking else ()
@@ -59,7 +59,7 @@ def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True)
         now=work.now,
         opened_at=alert.opened_at,
         candidates=found,
-        waiting=len({m.person for m in open_} & asked - {sent.worker for sent in alert.sent}),
+        waiting=len({m.person for m in open_} & offered - {sent.worker for sent in alert.sent}),
         time_critical=alert.time_critical,
     )
 
@@ -67,7 +67,7 @@ def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True)
 OFFERS = ("CW-7", "CWV-2")
 
 
-def _asked(work: Work, alert: Alert) -> set[str]:
+def asked(work: Work, alert: Alert) -> set[str]:
     """Whose last word from us about it is an offer. Who was told since that it is covered may be asked again."""
     last: dict[str, bool] = {}
     for message in work.messages_of(alert):
@@ -128,7 +128,7 @@ def replace_covered(work: Work, alert: Alert, visit: Visit) -> None:
     _withdraw_offers(work, alert)
     leave_out(work, alert, weather, "offers")
     move(work, alert, replace.halted(replace_case(work, alert, visit, asking=False), track, COVERED))
-    for worker in sorted(_asked(work, alert) - set(alert.declined)):
+    for worker in sorted(asked(work, alert) - set(alert.declined)):
         tell_covered(work, alert, worker)
 
 
@@ -224,7 +224,7 @@ def _tell_the_others(work: Work, alert: Alert, visit: Visit, worker: str) -> Non
     that somebody else goes. Of two who are planned, one who is on the way is not sent away for the other's
     replacement, and neither is while a place is still open."""
     gone = {sent.worker for sent in alert.sent} | set(alert.declined)
-    for other in sorted(_asked(work, alert) - gone):
+    for other in sorted(asked(work, alert) - gone):
         if any(m.attempts and m.person == other and m.channel == "sms" for m in work.messages_of(alert)):
             tell_covered(work, alert, other)
     for other in overdue.silent(work, alert, visit):
