@@ -54,7 +54,7 @@ def stands(work: Work, alert: Alert, visit: Visit) -> None:
         _rests(work, alert, "reassure", "reassure", quiet)
     told = alert.track("inform")
     if told is not None and told.step == "waiting":
-        move(work, alert, Move(track=structs.replace(told, reason=AT_DOOR, next_at=None)))
+        move(work, alert, Move(track=structs.replace(told, step="done", reason=AT_DOOR, next_at=None)))
     _summons_rest(work, alert)
 
 
@@ -96,7 +96,7 @@ def leaves(work: Work, alert: Alert) -> None:
     told = alert.track("inform")
     if told is not None and told.reason == AT_DOOR:
         later = work.now + work.policy(alert).replace_within / 2
-        move(work, alert, Move(track=inform.waits("raised", later)))
+        move(work, alert, inform.waits("raised", later))
     spoken = alert.track("reassure")
     if spoken is not None and spoken.reason == AT_DOOR:
         reassure_after_all(work, alert)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from escalation.people import LineView, PersonView
+from escalation.people import LineView, PersonView, PlanView
 from escalation.track import TrackName
 from monitor.core import facts as f
 from monitor.core.inputs import Position
@@ -158,6 +158,28 @@ def test_a_door_that_is_over_without_an_outcome_gives_the_late_visit_back_to_its
     assert step(desk, "reassure")[0] == "trying"
     desk.advance(minutes=6)
     assert desk.messages("offer", "kit")
+
+
+def test_next_of_kin_who_were_to_be_told_later_wait_while_somebody_is_at_the_door() -> None:
+    """Their plan lets no machine ring the service user: next of kin follow after half of the hour (22.6)."""
+    desk = Desk()
+    desk.people.people["ed"] = PersonView(
+        ref="ed",
+        role="service_user",
+        lines=(LineView(ref="l-ed", kind="landline"),),
+        plan=PlanView(channels=("person",)),
+        next_of_kin=("ned",),
+    )
+    desk.plan()
+    desk.advance(minutes=30)
+    assert step(desk, "inform") == ("waiting", "person_only")
+    desk.check("no_reply")
+    assert step(desk, "inform") == ("done", "at_door")
+    desk.advance(minutes=60)
+    assert not desk.messages("inform_next_of_kin")
+    desk.act("close", "mary", alert=desk.alert("no_reply"), reason="merged")
+    desk.advance(minutes=31)
+    assert desk.messages("inform_next_of_kin")
 
 
 @pytest.mark.parametrize(
