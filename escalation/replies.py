@@ -111,6 +111,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-220": _SUMMON,
         "OC-23": _SUMMON,
         "OC-27": _SUMMON,
+        "OC-30": _SUMMON,
         "OC-31": _SUMMON,
         "OC-32": _SUMMON,
         "OC-41": _SUMMON,
@@ -199,6 +200,16 @@ DONT_COME: tuple[str, ...] = (
 rings, and the visit stays in place (spec 22.2, 7.26; wording.md SU-12). What is missed here is read by a person too."""
 _DONT_COME = re.compile(rf"\b(?:{'|'.join(row.replace(' ', '[^a-z0-9]+') for row in DONT_COME)})\b")
 
+AT_DOOR: tuple[str, ...] = (
+    r"(?:cannot|cant|can not|couldnt|could not|unable to) (?:get|gain) (?:in|entry|access)(?! touch| till| until)\b",
+    r"(?:nobody|no one|noone|no body|not|isnt|wont) (?:is )?(?:open|answer)\w* (?:the |her |his |their |my )?door",
+    r"(?:nobody|no one|noone) (?:opens|is opening|answers|is answering)$",
+    r"no (?:reply|answer|response) (?:at|from) (?:the |her |his |their )?door",
+    r"door (?:is )?(?:bolted|locked|not (?:opened|answered))",
+)
+"""What a care worker says who stands at a door that nobody opens, a row each, with the apostrophes gone (spec 7.24)."""
+_AT_DOOR = re.compile(rf"\b(?:{'|'.join(row.replace(' ', '[^a-z0-9]+') for row in AT_DOOR)})")
+
 POLITE = frozenset(
     re.findall(
         r"\w+",
@@ -230,6 +241,8 @@ class Reply(Struct, frozen=True, kw_only=True):
     code: str | None = None
     number: int | None = None
     word: Word | None = None
+    door: bool = False
+    """It says that nobody opens the door (`AT_DOOR`)."""
 
 
 def read_reply(text: str) -> Reply:
@@ -239,6 +252,12 @@ def read_reply(text: str) -> Reply:
     that may calm anybody. A number with a unit, a clock time or a longer number is never a code.
     """
     plain = _plain(text)
+    found = _read(plain)
+    door = _AT_DOOR.search(plain) is not None
+    return found if not door else Reply(code=found.code, number=found.number, word=found.word, door=True)
+
+
+def _read(plain: str) -> Reply:
     squeezed = re.sub(r"[^0-9a-z]", "", plain)
     if squeezed in STOP_WORDS:
         return Reply(word="stop")

@@ -402,6 +402,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "doing": _row("", _STAFF, 80),
         "degraded": _row("", _STAFF, 90),
         "what": _row("", _STAFF, 160),
+        "over": _row("a rota that would cancel visits", _STAFF, 60),
         "n": _row("127", _WORKING),
         "m": _row("12", _TO_COUNCIL),
         "free": _row("0800 123 4567", _OURS),

@@ -58,7 +58,8 @@ class Page:
                 self._add(found, person.plan.spokesperson, "speaker")
         workers = self._visit.workers if self._visit is not None else ()
         for ref in (*workers, *([self._alert.worker] if self._alert.worker else [])):
-            self._add(found, ref, "care_worker")
+            role = person_role if (person_role := self._role(ref)) != "contact" else "next_of_kin"
+            self._add(found, ref, role if role != "service_user" else "care_worker")
         for sent in self._alert.sent:
             self._add(found, sent.worker, "replacement")
         for ref in self._named_by_plan():
@@ -74,6 +75,10 @@ class Page:
         plan = known.given.contact_plan if known is not None else None
         named = [*(known.given.next_of_kin if known is not None else ()), *(plan.never_tell if plan else ())]
         return [ref for one in named if (ref := self._directory.known("person", one)) is not None]
+
+    def _role(self, ref: str) -> str:
+        known = self._directory.people.get(ref)
+        return known.given.role if known is not None else "care_worker"
 
     def _add(self, found: dict[str, TelephoneView], ref: str, role: str) -> None:
         known = self._directory.people.get(ref)

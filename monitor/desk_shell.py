@@ -745,6 +745,7 @@ class DeskShell:
             code=read.code,
             word=read.word,
             number=read.number,
+            door=read.door,
             evidence=Evidence(id=row.id, digest=digest),
             provider_ref=provider_ref,
             fingerprint=_fingerprint(self.engine.secret, f"text {provider_ref}") if provider_ref else 0,

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from escalation.track import Track
-from monitor.core.alerts import CHECK_OUT_WORDS
+from monitor.core.alerts import CHECK_OUT_WORDS, STOPPED_TEXTS
 from monitor.core.causes import is_incident, round_of
 from monitor.core.signals import signal_of, silent_workers
 from monitor.core.state import Absence, Alert, Check, Message, Notice, Place, Spoken, State, Visit
@@ -160,6 +160,7 @@ class Reads:
                 if absence.service_user == alert.service_user and absence.ended_at is None
             ),
             placement=out(alert.placement) if alert.placement else None,
+            person=out(said) if (said := _said_by(alert)) is not None else None,
         )
 
     def check(self, check: Check) -> CheckView:
@@ -443,7 +444,7 @@ class Reads:
         carers = [alert.worker] if alert.worker else list(visit.workers) if visit else []
         return BoardAlert(
             alert=self.alert(alert, now),
-            who=self._directory.full_name(alert.service_user),
+            who=self._directory.full_name(alert.service_user or _said_by(alert)),
             carer=" and ".join(self._directory.full_name(worker) for worker in carers) or None,
             start=visit.start if visit else None,
             taken_by_name=self._directory.full_name(alert.taken_by) if alert.taken_by else None,
@@ -552,3 +553,9 @@ def stage_of(visit: Visit, now: datetime) -> Stage:
     if "late_visit" in visit.alerted:
         return "late"
     return "due" if now >= visit.start else "planned"
+
+
+def _said_by(alert: Alert) -> str | None:
+    """Whose word the alert is, if it is about what somebody said of themselves."""
+    own_word = alert.kind == "help_asked" or alert.reason == STOPPED_TEXTS
+    return alert.worker or alert.service_user if own_word else None

@@ -875,7 +875,13 @@ class Words:
 
     def _ending(self, alert: Alert) -> dict[str, str]:
         last = self._arrival(self._visit(alert, None))
-        values = {"staff": self._directory.name(alert.taken_by) or self._office.agency}
+        closed = alert.ended_by or alert.taken_by
+        values = {"staff": self._directory.name(closed) or self._office.agency}
+        over = (
+            f"over_{alert.reason}" if f"over_{alert.reason}" in self._wording.phrase else f"over_{alert.kind}"
+        )
+        if over in self._wording.phrase:
+            values["over"] = self._wording.phrase[over]
         if last is not None and last.arrived_at is not None:
             values["carer"] = self._directory.name(last.worker) or self._wording.phrase["no_carer"]
             values["time"] = text_time(self._state.calendar.local(last.arrived_at))

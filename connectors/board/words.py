@@ -5,6 +5,7 @@ Pure. Red is only for what needs a person; nothing here ever puts a visit itself
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime, time, timedelta
@@ -50,6 +51,16 @@ KINDS: dict[AlertKind, str] = {
     "placement": "a package of care is not placed",
     "away": "somebody who is away",
 }
+KINDS_BY_REASON: dict[str, str] = {
+    "stopped_texts": "wants no more texts from us",
+    "cancellations": "visits called off again and again",
+    "wrong_pins": "many wrong PINs on the free number",
+    "while_down": "we were down, and visits became due",
+    "weather_report": "the report of the bad weather is overdue",
+    "dont_come": "texted that nobody should come",
+    "at_door": "writes of a door that nobody opens",
+}
+"""Where the reason says more than the kind."""
 _LATE_KINDS: frozenset[AlertKind] = frozenset({"late_visit", "second_worker_missing"})
 _FIRST_KINDS: tuple[AlertKind, ...] = ("help_asked", "no_reply", "watch_fault")
 
@@ -84,6 +95,23 @@ STEPS = {
     "skipped": "set aside by the plan",
     "done": "done",
 }
+
+STANDS: dict[tuple[str, str], str] = {
+    ("skipped", "in_incident"): "told of it by the alert of its cause",
+    ("reached", "in_incident"): "has it with the alert of its cause",
+    ("skipped", "in_digest"): "told of it with everything else of that time",
+    ("skipped", "at_door"): "told of it by the alert about the door",
+    ("reached", "at_door"): "somebody is at the door",
+    ("done", "at_door"): "rests while somebody is at the door",
+}
+"""Where a track stands, by its step and its reason, if both together say it better."""
+
+
+def stands(track: TrackView) -> str:
+    """Where a track stands, and why."""
+    said = STANDS.get((track.step, track.reason))
+    return said or ", ".join(part for part in (STEPS[track.step], track.reason.replace("_", " ")) if part)
+
 
 # whom a message was for, and never that they were reached: only an answer is contact
 PURPOSES = {
@@ -342,6 +370,15 @@ def in_state(alerts: Sequence[BoardAlert], state: Literal["open", "taken"]) -> l
     return sorted((one for one in alerts if one.alert.state == state), key=_urgency)
 
 
+def kind(alert: AlertView) -> str:
+    """What it is about, as its heading says it."""
+    return _kind(alert.kind, alert.reason)
+
+
+def _kind(kind: AlertKind, reason: str) -> str:
+    return KINDS_BY_REASON.get(reason, KINDS[kind]) if kind in ("incident", "help_asked") else KINDS[kind]
+
+
 class Line(Struct, frozen=True, kw_only=True):
     """One line of an alert's record. `tone`: person (a human answered), open (under way), quiet.
 
@@ -361,7 +398,7 @@ class Line(Struct, frozen=True, kw_only=True):
 def timeline(alert: AlertView) -> list[Line]:
     """The record of an alert, newest first, one line an event."""
     lines = [_contact_line(one) for one in alert.contacts]
-    lines.append(_plain(alert.opened_at, f"Alert raised: {KINDS[alert.kind]}", alert.reason))
+    lines.append(_plain(alert.opened_at, f"Alert raised: {kind(alert)}", alert.reason))
     if alert.taken_at is not None:
         lines.append(_plain(alert.taken_at, "Taken", "", whom=alert.taken_by or ""))
     if alert.ended_at is not None and alert.ended_reason is not None:
@@ -410,6 +447,7 @@ EVENTS: dict[str, str] = {
     "AlertTaken": "Taken",
     "AlertLapsed": "Taking lapsed",
     "AlertEnded": "Ended",
+    "AlertGathered": "Told to staff together with others of one cause",
     "CouncilMoved": "Council",
     "LineWaits": "Open line kept",
     "LinesJoined": "Lines joined",
@@ -548,12 +586,17 @@ def _what(one: RecordLine) -> str:
         return ACTIONS.get(one.action, one.action.replace("_", " ").capitalize()) + at
     if one.kind in EVENTS:
         return EVENTS[one.kind]
-    return PURPOSES[one.purpose].capitalize() if one.purpose is not None else one.kind
+    if one.purpose is not None:
+        return PURPOSES[one.purpose].capitalize()
+    # a kind that nobody has found words for yet is at least read as words
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", one.kind).capitalize()
 
 
 def _result(one: RecordLine) -> str:
     result, reason = one.result or "", (one.reason or "").replace("_", " ")
     if one.kind in ("TrackMoved", "CouncilMoved"):
+        if (one.result, one.reason) in STANDS:
+            return STANDS[one.result or "", one.reason or ""]
         result = STEPS.get(result, result)
     elif one.kind == "AlertRaised":
         result = KINDS.get(result, result)  # type: ignore[call-overload]

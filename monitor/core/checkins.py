@@ -18,7 +18,7 @@ from monitor.core.alerts import ask_for_help, end_alert, raise_alert
 from monitor.core.early import very_early
 from monitor.core.homes import confirm as home_confirmed
 from monitor.core.incidents import raise_late
-from monitor.core.inputs import CheckInSeen, Outcome
+from monitor.core.inputs import CheckInSeen, Outcome, ReplyReceived
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
 from monitor.core.shifts import on_shift
 from monitor.core.state import Alert, Sent, Visit
@@ -624,6 +624,21 @@ def _no_reply(work: Work, seen: Seen, match: Match) -> Decision:
         door = raise_alert(work, "no_reply", visit=visit, worker=seen.worker, reason=doubt)
         at_door.raised(work, door)
     return work.decision(outcome="no_reply", visit=visit.ref)
+
+
+def report_door(work: Work, visit: Visit, worker: str, said: ReplyReceived) -> None:
+    """A care worker has written that nobody opens the door of this visit: as good as their own app's report."""
+    check = CheckInSeen(
+        ref=work.ctx.mint("k"),
+        source="phone",
+        kind="no_reply",
+        worker=worker,
+        visit=visit.ref,
+        at=work.now,
+        evidence=said.evidence,
+        fingerprint=said.fingerprint,
+    )
+    see(work, check)
 
 
 def _refused(work: Work, seen: Seen, match: Match) -> Decision:

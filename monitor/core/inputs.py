@@ -387,6 +387,8 @@ class ReplyReceived(Struct, frozen=True, kw_only=True, gc=False):
     word: Literal["help", "stop", "dont_come", "other"] | None = None
     number: int | None = None
     """A second number after the code: minutes."""
+    door: bool = False
+    """It says that nobody opens a door."""
     evidence: Evidence
     provider_ref: str | None = None
     fingerprint: int = 0

@@ -16,6 +16,7 @@ from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, 
 from monitor.core import (
     absence,
     asking,
+    checkins,
     council,
     duty,
     homes,
@@ -55,7 +56,7 @@ from monitor.core.alerts import (
 )
 from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
 from monitor.core.placing import calling_off, landing, telling
-from monitor.core.state import Alert, Message
+from monitor.core.state import Alert, Message, Visit
 from monitor.core.views import Purpose, Result
 from monitor.core.work import Decision, Work
 
@@ -462,6 +463,7 @@ SAY: dict[Answer, str] = {
     "spoke": "NOK-3",
     "can_go": "NOK-4",
     "start_duty": "OC-181",
+    "help": "CW-230",
 }
 
 
@@ -511,6 +513,11 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     elif role == "care_worker" and asked is None:
         template = None
     stopped = received.word == "stop"
+    helped = not stopped and (found.reason == "help" or received.word == "help")
+    if role == "care_worker" and received.door and not stopped and not helped:
+        return _at_a_door(work, received, person)
+    if helped:
+        template = SAY_TO_HELP.get(role, template)
     said = None if stopped or template is None else _allowed(work, received, template, person)
     work.emit(
         received.line,
@@ -526,9 +533,9 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
     theirs = None if mine else person
     if stopped and role in ("service_user", "staff"):
         alarm_stopped(work, service_user=mine, worker=theirs)
-    elif not stopped and asked is not None and found.reason != "help" and received.word != "help":
+    elif not stopped and asked is not None and not helped:
         _pass_words_on(work, asked)
-    elif not stopped and (mine or found.reason == "help" or received.word == "help"):
+    elif not stopped and (mine or helped):
         # nothing is called off by a text: a person rings, and only a supervisor's confirmation counts (7.26)
         reason = found.reason if found.reason in ("help", "dont_come") else "free_text"
         ask_for_help(work, _open_alert_of(work, person), mine, reason, worker=theirs)
@@ -538,6 +545,50 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
 
 SAY_TO_WORDS = {"service_user": "SU-11", "staff": "OC-26", "care_worker": "OC-70", "provider": "BD-31"}
 """What goes back for words that are no answer."""
+
+
+SAY_TO_HELP = {"staff": "OC-230", "care_worker": "CW-230", "contact": "NOK-230"}
+"""What goes back to who asks for help; a service user hears SU-11, or SU-3 while we ask them something."""
+
+
+def _at_a_door(work: Work, received: ReplyReceived, worker: str) -> Decision:
+    """A care worker writes that nobody opens (spec 7.24; by text, domain.md 3). Where they can mean one visit alone it
+    is the report of *no reply* there; else a person rings them and asks."""
+    visit = _at_which(work, received, worker)
+    template = "CW-232" if visit is None else "CW-231"
+    said = _allowed(work, received, template, worker)
+    kept = f.ReplyKept(
+        line=received.line,
+        persons=received.persons,
+        word=received.word or "other",
+        evidence=received.evidence,
+        answered=said is not None,
+    )
+    work.emit(received.line, kept)
+    if visit is None:
+        ask_for_help(work, None, None, "at_door", worker=worker)
+    else:
+        checkins.report_door(work, visit, worker, received)
+    where = visit.ref if visit is not None else None
+    answer = SayBack(template=said, alert=None, person=worker, visit=where) if said else None
+    return work.decision(answer=answer)
+
+
+def _at_which(work: Work, received: ReplyReceived, worker: str) -> Visit | None:
+    """The one visit at which they can be now: theirs by the rota or sent to, begun or about to, and not over."""
+    sent = [alert.visit for alert in work.all_open_alerts() if any(s.worker == worker for s in alert.sent)]
+    refs = sorted({*work.state.by_worker.get(worker, ()), *(ref for ref in sent if ref is not None)})
+    found = [
+        visit for ref in refs if (visit := work.visit(ref)) is not None and _may_be_at(work, visit, worker)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _may_be_at(work: Work, visit: Visit, worker: str) -> bool:
+    if visit.over or any(place.worker == worker and place.left for place in visit.places):
+        return False
+    early = work.policy_for(visit.service_user).early_after
+    return visit.start - early <= work.now < max(visit.end, visit.missed_at)
 
 
 def _asked_of_worker(work: Work, received: ReplyReceived, worker: str) -> Message | None:

@@ -438,6 +438,8 @@ class AlertView(Struct, frozen=True, kw_only=True):
     """What is known of absences of whom it is about (spec 7.24)."""
     placement: str | None = None
     """Of a council's desk: the package about which it is."""
+    person: str | None = None
+    """Who asked for help, or wants no more texts: also a care worker, next of kin, a member of staff."""
 
 
 class RotaProblem(Struct, frozen=True, kw_only=True):

@@ -800,7 +800,7 @@ def test_words_about_a_rota_say_how_much_of_it_there_is_and_not_how_many_rows_ar
 def test_words_about_refused_rows_count_those_that_are_not_mended_yet(story: Story) -> None:
     story.alert(kind="rota", reason="rows_not_watched", visit=None, service_user=None, count=37)
     story.state.values.unwatched["row-1"] = Unwatched(key="row-1", row=1, code="no_time", since=NOW)
-    assert "1 row" in story.text("OC-16", "st-1", "summon", count=37, slot=1, visit=None)
+    assert "NOT WATCHED: 1." in story.text("OC-16", "st-1", "summon", count=37, slot=1, visit=None)
 
 
 # --- a council's referral ---

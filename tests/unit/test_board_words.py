@@ -1,0 +1,93 @@
+"""What the board and an alert's page say in their first lines: who, what, and no raw word of the machine."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from connectors.board import words
+from monitor.core.facts import KINDS as FACTS
+from monitor.core.views import AlertKind, RecordLine, TrackView
+from monitor.reads import Reads
+from tests.unit.test_words import NOW, Story
+
+
+def about(**alert: Any) -> Any:
+    """The board's alert of these words."""
+    story = Story()
+    by = alert.pop("by", None)
+    story.alert(visit=None, worker=story.ref(by) if by else None, **alert)
+    return Reads(story.state, story.directory).board_alert(story.state.values.alerts["a1"], NOW)
+
+
+@pytest.mark.parametrize(
+    ("by", "name"),
+    [("cw-1", "Dee Vale"), ("kin", "Tom Rushbrook"), ("st-1", "Pat Moss"), (None, "Edna Rushbrook")],
+)
+def test_the_first_line_says_who_asks_for_help_whoever_they_are(by: str | None, name: str) -> None:
+    more = {"service_user": None} if by else {}
+    one = about(kind="help_asked", reason="help", by=by, **more)
+    assert one.who == name
+    assert one.alert.person == (by or "SU-7")
+    assert (one.alert.service_user is None) == (by is not None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "said"),
+    [
+        ("incident", "stopped_texts", "wants no more texts from us"),
+        ("incident", "several_late", "several visits, one cause"),
+        ("help_asked", "help", "asked for help"),
+        ("help_asked", "at_door", "writes of a door that nobody opens"),
+        ("no_reply", "", "no reply at the door"),
+    ],
+)
+def test_the_heading_says_what_it_is_about(kind: AlertKind, reason: str, said: str) -> None:
+    assert words.kind(about(kind=kind, reason=reason).alert) == said
+
+
+def test_a_stop_is_about_who_sent_it() -> None:
+    assert about(kind="incident", reason="stopped_texts").alert.person == "SU-7"
+
+
+def test_nobody_is_named_for_what_nobody_said() -> None:
+    assert about(kind="no_reply", by="cw-1").alert.person is None
+
+
+@pytest.mark.parametrize("kind", sorted(FACTS))
+def test_no_line_of_a_record_is_the_raw_name_of_a_fact(kind: str) -> None:
+    (line,) = words.record([RecordLine(seq=1, at=NOW, kind=kind, subject="a1")], {}) or [None]
+    if line is not None:
+        assert re.search("[a-z][A-Z]", line.what) is None
+
+
+def test_a_track_that_rests_for_its_cause_says_so_in_plain_words() -> None:
+    track = TrackView(name="summon", step="skipped", next_at=None, reason="in_incident")
+    assert words.stands(track) == "told of it by the alert of its cause"
+    other = TrackView(name="locate", step="not_reached", next_at=None, reason="no_line")
+    assert words.stands(other) == "not reached, no line"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "over"),
+    [
+        ("rota", "rows_not_watched", "rows of the rota not watched"),
+        ("incident", "stopped_texts", "no more texts"),
+    ],
+)
+def test_what_is_over_is_named_and_who_said_so(kind: AlertKind, reason: str, over: str) -> None:
+    story = Story()
+    story.alert(
+        kind=kind,
+        reason=reason,
+        visit=None,
+        service_user=None,
+        state="ended",
+        ended_reason="outcome_recorded",
+        ended_by=story.ref("st-1"),
+    )
+    said = story.text("OC-29", "st-1", "stand_down", visit=None)
+    assert over in said
+    assert "outcome recorded by Pat" in said
