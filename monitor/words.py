@@ -393,7 +393,7 @@ class Words:
         if message.template in MOMENTS:
             values |= self._moment(message.at)
         if message.template in TELLS_OF_ARRIVAL and alert is not None:
-            values |= self._ending(alert)
+            values |= self._ending(alert, message.about if message.template == "OC-29" else None)
         if alert is not None and alert.kind == "very_short":
             # of a visit that was refused at the door nobody says how long it lasted
             values["min"] = str(alert.count) if alert.reason == "left_short" else ""
@@ -873,9 +873,10 @@ class Words:
         arrived = [(p.arrived_at, p) for p in (visit.places if visit else ()) if p.arrived_at is not None]
         return max(arrived, key=lambda pair: pair[0])[1] if arrived else None
 
-    def _ending(self, alert: Alert) -> dict[str, str]:
+    def _ending(self, alert: Alert, by: str | None) -> dict[str, str]:
+        """What became of it, and by whom: `by`, where somebody has said so."""
         last = self._arrival(self._visit(alert, None))
-        closed = alert.ended_by or alert.taken_by
+        closed = by or alert.taken_by
         values = {"staff": self._directory.name(closed) or self._office.agency}
         over = (
             f"over_{alert.reason}" if f"over_{alert.reason}" in self._wording.phrase else f"over_{alert.kind}"

@@ -1161,7 +1161,7 @@ def end_alert(
     for person in told:
         if person != by:
             words = "OC-19" if about is not None else "OC-29"
-            tell_person(work, _alert(work, alert.ref), person, words, about=about)
+            tell_person(work, _alert(work, alert.ref), person, words, about=about or by)
     for other in waiting:
         _ask_now(work, other.ref)
     for contact in outside:

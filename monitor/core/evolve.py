@@ -567,7 +567,6 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
                 state="ended",
                 ended_reason=body.reason,
                 ended_at=fact.at,
-                ended_by=body.by,
                 closes_at=fact.at + policy_of(fact.policy).closes_after,
             )
         case f.CheckWanted():

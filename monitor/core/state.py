@@ -367,8 +367,6 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     state: AlertState = "open"
     ended_reason: EndedReason | None = None
     ended_at: datetime | None = None
-    ended_by: str | None = None
-    """Whose outcome it ended with; None: nobody's."""
     taken_by: str | None = None
     taken_at: datetime | None = None
     unrecorded: bool = False

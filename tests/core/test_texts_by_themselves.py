@@ -117,9 +117,11 @@ def test_the_alarm_about_stop_can_be_taken_by_its_code() -> None:
     assert len(desk.messages("summon")) == before
 
 
-def test_an_alert_that_somebody_ended_says_who() -> None:
+def test_who_is_told_that_it_is_over_hears_who_has_ended_it() -> None:
     desk = Desk()
     desk.plan()
     desk.advance(minutes=31)
+    desk.send_all()
     desk.act("close", "mary", reason="visit_made")
-    assert desk.alert().ended_by == "mary"
+    (over,) = [message for message in desk.messages("stand_down") if message.template == "OC-29"]
+    assert (over.person, over.about) == ("paul", "mary")

@@ -86,8 +86,7 @@ def test_what_is_over_is_named_and_who_said_so(kind: AlertKind, reason: str, ove
         service_user=None,
         state="ended",
         ended_reason="outcome_recorded",
-        ended_by=story.ref("st-1"),
     )
-    said = story.text("OC-29", "st-1", "stand_down", visit=None)
+    said = story.text("OC-29", "cw-1", "stand_down", visit=None, about="st-1")
     assert over in said
     assert "outcome recorded by Pat" in said
