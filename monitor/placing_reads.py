@@ -225,6 +225,8 @@ class PlacingReads:
             silent=tuple(out(one) for one in run.silent),
             not_reached=tuple(out(one) for one in run.not_reached),
             losers_told_at=run.told_at if run.told else None,
+            evaluation=tuple(self._row(row) for row in run.rows),
+            evaluated_at=run.judged_at,
         )
 
     def _bid(self, bid: Bid, texts: Texts) -> BidView:

@@ -444,15 +444,30 @@ def day(at: datetime, zone: str) -> str:
     return local(at, zone).strftime("%-d %b %Y")
 
 
+def whole_day(start: datetime, zone: str) -> str:
+    """`Thu 26 Nov, at any hour`: a start that is wanted at local midnight means the day. Of any other start nothing."""
+    there = local(start, zone)
+    return "" if there.hour or there.minute else there.strftime("%a %-d %b, at any hour")
+
+
 def date(day: dates.date) -> str:
     """`23 Nov 2026`: a day that somebody named."""
     return day.strftime("%-d %b %Y")
 
 
-def newly_rated(row: RowView, of: PlacementView) -> bool:
+def newly_rated(row: RowView, run: RoundView) -> bool:
     """Whether the rating changed while the window was open: it counts as it was at the close."""
-    opened = of.rounds[-1].opened_at if of.rounds else None
-    return bool(row.results) and row.rated_at is not None and opened is not None and row.rated_at > opened
+    return bool(row.results) and row.rated_at is not None and row.rated_at > run.opened_at
+
+
+def judged(run: RoundView, of: PlacementView) -> tuple[RowView, ...]:
+    """What the rules said at the close of the round; nothing where the page says it above, as the proposal."""
+    return () if of.proposal and run is of.rounds[-1] else run.evaluation
+
+
+def nobody(rows: Iterable[RowView]) -> bool:
+    """Whether the round placed nothing by the rules."""
+    return all(row.place is None for row in rows)
 
 
 def _day(at: datetime | None, zone: str) -> str:

@@ -29,6 +29,26 @@ def test_a_round_that_opens_by_itself_ends_what_the_broker_was_summoned_for() ->
     assert (desk.placement().stage, desk.summons()) == ("open", [])
 
 
+def test_why_every_bid_failed_stays_with_its_round_when_the_next_one_opens_by_itself() -> None:
+    desk = After(placing=WAITS, providers=(FAILS, BEE, FRAME))
+    desk.sends()
+    desk.bids("ace")
+    desk.advance(hours=2)
+    first, second = desk.placement().rounds
+    assert (desk.placement().stage, desk.placement().rows, second.rows) == ("open", (), ())
+    assert first.judged_at == first.closed_at
+    assert [(row.provider, row.answer, row.place) for row in first.rows] == [
+        ("ace", "bid", None),
+        ("bee", "silent", None),
+    ]
+    failed = [result.why for result in first.rows[0].results if result.outcome == "fails"]
+    assert failed == ["overall_inadequate"]
+    desk.bids(FRAME.ref)
+    desk.advance(hours=2)
+    assert (desk.placement().stage, desk.placement().rounds[0].rows) == ("proposed", first.rows)
+    assert desk.placement().rounds[1].rows == desk.placement().rows
+
+
 def test_who_bid_in_vain_hears_it_when_the_broker_gives_the_package_up() -> None:
     desk = After(placing=structs.replace(STANDARD, rounds=(PATCH,)), providers=(FAILS, BEE))
     desk.sends()

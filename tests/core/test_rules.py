@@ -19,6 +19,9 @@ from tests.core.council import ACE, FRAMEWORK, GOOD, PATCH, STANDARD
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 """A Tuesday in winter: local time is UTC."""
 WANTED = datetime(2026, 11, 26, 8, 0, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 11, 26, tzinfo=UTC)
+SUMMER = datetime(2026, 7, 1, 23, 0, tzinfo=UTC)
+"""Midnight in London."""
 SECOND = timedelta(seconds=1)
 PUBLISHED = date(2026, 5, 3)
 CUTOFF = Cutoff(
@@ -183,6 +186,48 @@ STARTS: list[tuple[str, Any, Any, tuple[str, str, int | None]]] = [
         ("holds", "in_time", 0),
     ),
     ("an hour late", {"start": WANTED + timedelta(hours=1)}, {}, ("fails", "too_late", 60)),
+    (
+        "the last minute of a day that is wanted",
+        {"start": MIDNIGHT + timedelta(hours=23, minutes=59)},
+        {"start": MIDNIGHT},
+        ("holds", "in_time", 0),
+    ),
+    (
+        "the first minute of the next day",
+        {"start": MIDNIGHT + timedelta(days=1)},
+        {"start": MIDNIGHT},
+        ("fails", "too_late", 1),
+    ),
+    (
+        "eight on the next day",
+        {"start": MIDNIGHT + timedelta(hours=32)},
+        {"start": MIDNIGHT},
+        ("fails", "too_late", 8 * 60 + 1),
+    ),
+    (
+        "a minute after midnight is that minute",
+        {"start": MIDNIGHT + timedelta(minutes=2)},
+        {"start": MIDNIGHT + timedelta(minutes=1)},
+        ("fails", "too_late", 1),
+    ),
+    (
+        "the local day, in summer time",
+        {"start": SUMMER + timedelta(hours=23, minutes=59)},
+        {"start": SUMMER},
+        ("holds", "in_time", 0),
+    ),
+    (
+        "the local day after, in summer time",
+        {"start": SUMMER + timedelta(hours=24)},
+        {"start": SUMMER},
+        ("fails", "too_late", 1),
+    ),
+    (
+        "home at midnight is a moment",
+        {"start": MIDNIGHT + timedelta(minutes=1)},
+        {"start": None, "discharge_at": MIDNIGHT},
+        ("fails", "too_late", 1),
+    ),
     ("no start is wanted", {}, {"start": None}, ("holds", "any_start", None)),
     ("when they come home", {}, {"start": None, "discharge_at": WANTED}, ("holds", "in_time", 0)),
     (

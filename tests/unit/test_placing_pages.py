@@ -323,6 +323,34 @@ async def test_a_proposal_shows_every_provider_and_every_rule_in_plain_words(
     assert "Beech Homecare may not have it" in text
 
 
+async def test_why_every_bid_of_a_closed_round_failed_is_seen_while_the_next_one_is_open(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    bad = rule_view("cqc", "fails", why="overall_requires_improvement", at=NOW)
+    late = rule_view("start", "fails", why="too_late", value=480, at=NOW)
+    rows = (row_view("ace", None, late), row_view("bee", None, bad), row_view("sea", None, answer="silent"))
+    over = round_view(asked("ace", True), closed_at=NOW, reason="time", evaluation=rows, evaluated_at=NOW)
+    hall.show(placement_view(rounds=(over, round_view(index=1, name="framework"))))
+    text = plain(await page(broker, f"{LIST}/k1"))
+    assert "Nobody was proposed, 08:02:00: what the rules said of each" in text
+    assert "Acorn Care may not have it Can start 08:02, 8 h 00 min later than wanted (fails)" in text
+    assert "Beech Homecare may not have it CQC, overall: Requires Improvement, 23 Nov 2026 (fails)" in text
+
+
+async def test_the_proposal_that_stands_is_shown_once(hall: FakeCouncil, broker: Client) -> None:
+    rows = (row_view("ace", 1, rule_view(why="overall_good")),)
+    over = round_view(asked("ace", True), closed_at=NOW, reason="time", evaluation=rows, evaluated_at=NOW)
+    standing = placement_view(
+        stage="proposed", proposed="ace", proposed_at=NOW, proposal=rows, rounds=(over,)
+    )
+    hall.show(standing)
+    text = plain(await page(broker, f"{LIST}/k1"))
+    assert text.count("CQC, overall: Good") == 1
+    hall.show(structs.replace(standing, stage="open", proposal=(), proposed=None))
+    text = plain(await page(broker, f"{LIST}/k1"))
+    assert "What was proposed, 08:02:00: what the rules said of each" in text
+
+
 def test_every_name_of_a_rule_s_result_has_its_words() -> None:
     for rule, whys in rules.WHYS.items():
         for why in whys:

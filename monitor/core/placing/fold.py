@@ -108,6 +108,7 @@ def _evolved(
         case p.ProviderNotReached():
             return structs.replace(known, rounds=tuple(_not_reached(run, at, body) for run in known.rounds))
         case p.ProposalMade():
+            known = _with_round(known, structs.replace(known.rounds[-1], rows=body.rows, judged_at=at))
             return structs.replace(known, rows=body.rows, proposed=body.proposed, proposed_at=at)
         case _:
             return _after(known, at, body)

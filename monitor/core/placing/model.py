@@ -122,6 +122,10 @@ class RoundRun(Struct, frozen=True, kw_only=True, gc=False):
     """When those who bid and did not win were told."""
     told: tuple[str, ...] = ()
     """Those who were told that they were not successful."""
+    rows: tuple[Row, ...] = ()
+    """What the rules said of everybody at the close, also when nobody was proposed; of a second evaluation (a late bid
+    admitted, a bid taken back) the last."""
+    judged_at: datetime | None = None
 
     @property
     def runs(self) -> bool:

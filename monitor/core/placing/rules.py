@@ -152,7 +152,7 @@ def start(case: Case) -> tuple[RuleResult, ...]:
     if want is None:
         return (RuleResult(rule="start", outcome="holds", why="any_start", at=begins),)
     # people name minutes: what is seconds later in the same minute is not late
-    late = max(_minute(begins) - _minute(want), timedelta())
+    late = max(_minute(begins) - _minute(latest(case.package, want, case.calendar)), timedelta())
     minutes = late // timedelta(minutes=1)
     outcome: Outcome = "fails" if late else "holds"
     why = "too_late" if late else "in_time"
@@ -161,6 +161,15 @@ def start(case: Case) -> tuple[RuleResult, ...]:
     if ends is None or case.asked_at is None or case.asked_at <= ends:
         return (found,)
     return (found, RuleResult(rule="start", outcome="unknown", why="told_after_cutoff", at=ends))
+
+
+def latest(package: PackageSaid, want: datetime, calendar: Calendar) -> datetime:
+    """The last minute that is in time: a start that is wanted at local midnight means that day (ours), because that is
+    all that providers are told of it (BD-1); of a discharge the moment itself."""
+    local = calendar.local(want)
+    if package.start is None or local.time() != time(0):
+        return want
+    return calendar.at_local(local.date() + timedelta(days=1), time(0)) - timedelta(minutes=1)
 
 
 def _minute(at: datetime) -> datetime:

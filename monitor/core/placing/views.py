@@ -191,6 +191,9 @@ class RoundView(Struct, frozen=True, kw_only=True, gc=False):
     losers_told_at: datetime | None
     not_reached: tuple[str, ...] = ()
     """Whom no invitation had reached when their time was over: they were not silent."""
+    evaluation: tuple[RowView, ...] = ()
+    """What every rule said of every provider at the close, as in a proposal; it stays when the next round opens."""
+    evaluated_at: datetime | None = None
 
 
 class BidView(Struct, frozen=True, kw_only=True, gc=False):
