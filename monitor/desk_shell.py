@@ -92,7 +92,13 @@ from monitor.words import Words
 
 log = structlog.get_logger("desk")
 
-UNRECORDED: dict[str, str] = {"OC-22": "OC-20", "OC-24": "OC-24", "OC-25": "OC-25", "OC-26": "OC-26"}
+UNRECORDED: dict[str, str] = {
+    "OC-22": "OC-20",
+    "OC-221": "OC-20",
+    "OC-24": "OC-24",
+    "OC-25": "OC-25",
+    "OC-26": "OC-26",
+}
 """What is texted back while nothing can be recorded: to staff the truth, to the public nothing (design: the only
 exception to "nothing leaves before it is durable" is staff)."""
 MAILBOX = "brokerage"

@@ -366,8 +366,14 @@ def _urgency(one: BoardAlert) -> tuple[int, bool, datetime]:
 
 
 def in_state(alerts: Sequence[BoardAlert], state: Literal["open", "taken"]) -> list[BoardAlert]:
-    """The alerts of one section, the most pressing first: help, the door, time-critical, then the longest."""
-    return sorted((one for one in alerts if one.alert.state == state), key=_urgency)
+    """The alerts of one section, the most pressing first: help, the door, time-critical, then the longest. An incident
+    stands before the alerts of its visits: it is as pressing as the most pressing of them."""
+    found = [one for one in alerts if one.alert.state == state]
+    pressing: dict[str, tuple[int, bool, datetime]] = {}
+    for one in found:
+        for key in {one.alert.id, one.alert.incident or one.alert.id}:
+            pressing[key] = min(pressing.get(key, _urgency(one)), _urgency(one))
+    return sorted(found, key=lambda one: (pressing[one.alert.id], one.alert.kind != "incident"))
 
 
 def kind(alert: AlertView) -> str:

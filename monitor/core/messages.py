@@ -54,6 +54,7 @@ from monitor.core.alerts import (
     waiting_on,
     wrong_number,
 )
+from monitor.core.causes import is_incident
 from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
 from monitor.core.placing import calling_off, landing, telling
 from monitor.core.state import Alert, Message, Visit
@@ -447,12 +448,16 @@ def _replied(work: Work, received: ReplyReceived, found: Matched, message: Messa
     alert = work.alert(message.alert)
     if said == "OC-22" and (alert is None or alert.taken_by != message.person):
         said = None  # somebody else has it: OC-3 says who, as a message of its own
+    elif said == "OC-22" and alert is not None and is_incident(alert):
+        said = TAKEN_TOGETHER
     if message.template in referrals.QUESTIONS and said is not None:
         said = referrals.says_back(work, message, said)
     since = found.question.opened_at
     return _say(work, received, said, message.alert, message.person, since=since, visit=message.visit)
 
 
+TAKEN_TOGETHER = "OC-221"
+"""Who takes an incident hears how many visits they have."""
 SAY: dict[Answer, str] = {
     "all_right": "SU-2",
     "talk": "SU-3",

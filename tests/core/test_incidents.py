@@ -145,6 +145,19 @@ def test_who_takes_the_incident_has_its_alerts_and_those_that_come_after() -> No
     assert late(desk, "v2").taken_by == "paul"
 
 
+def test_who_takes_an_incident_by_text_is_not_confirmed_in_one_visit_alone() -> None:
+    desk = desk_with_round()
+    dark(desk)
+    desk.advance(minutes=31)
+    (asked,) = [m for m in desk.messages("summon") if m.alert == incident(desk).ref and m.channel == "sms"][
+        :1
+    ]
+    desk.send(asked)
+    said = desk.text(asked.person, f"{asked.slot}1").answer
+    assert incident(desk).taken_by == asked.person
+    assert (said.template, said.alert) == ("OC-221", incident(desk).ref)
+
+
 def test_when_the_taking_lapses_the_incident_summons_again_for_all_of_them() -> None:
     desk = desk_with_round()
     dark(desk)

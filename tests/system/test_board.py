@@ -931,3 +931,29 @@ def test_the_most_pressing_alert_stands_first() -> None:
     older = on_board(alert_view("older", due_at=NOW - timedelta(hours=1)))
     found = words.in_state((plain, older, critical, door, helped), "open")
     assert [one.alert.id for one in found] == ["help", "door", "critical", "older", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("incident", "first", "order"),
+    [
+        ("cause", {}, ["door", "cause", "first", "second", "other"]),
+        ("cause", {"time_critical": True}, ["door", "cause", "first", "second", "other"]),
+        (None, {}, ["door", "first", "second", "other", "cause"]),
+        (None, {"state": "taken"}, ["door", "second", "other", "cause"]),
+    ],
+)
+def test_an_incident_stands_before_the_alerts_of_its_visits(
+    incident: str | None, first: dict[str, Any], order: list[str]
+) -> None:
+    cause = on_board(
+        alert_view("cause", kind="incident", due_at=NOW, opened_at=NOW), start=None, who="", carer=None
+    )
+    hour = timedelta(hours=1)
+    alerts = (
+        on_board(alert_view("other", due_at=NOW - hour / 2)),
+        on_board(alert_view("second", due_at=NOW - hour, incident=incident)),
+        on_board(alert_view("first", due_at=NOW - 2 * hour, incident=incident, **first)),
+        on_board(alert_view("door", kind="no_reply")),
+        cause,
+    )
+    assert [one.alert.id for one in words.in_state(alerts, "open")] == order

@@ -881,3 +881,21 @@ def test_who_takes_it_hears_until_when(story: Story) -> None:
     assert story.words.say_back(said, "RF-5", None, NOW) == (
         "Thank you, the referral is yours. Please answer the council by 8.32am, then record what you have answered."
     )
+
+
+def test_who_takes_an_incident_hears_how_many_visits_they_have(story: Story) -> None:
+    values = story.state.values
+    found = structs.replace(
+        values.alerts["a1"],
+        kind="incident",
+        reason="worker_dark",
+        worker=story.ref("cw-1"),
+        visit=None,
+        service_user=None,
+    )
+    values.alerts["a1"] = found
+    story.state.by_worker[story.ref("cw-1")] = {"v1", "v2"}
+    said = SayBack(template="OC-221", alert="a1", person=story.ref("st-1"))
+    assert story.words.say_back(said, "OC-221", found, NOW).startswith(
+        "Thank you. You have all 2 visits of this cause, first "
+    )
