@@ -442,6 +442,7 @@ class Reads:
         """An alert with the words a person needs."""
         visit = self._state.values.visits.get(alert.visit or "")
         carers = [alert.worker] if alert.worker else list(visit.workers) if visit else []
+        person = self._directory.person(alert.service_user) if alert.service_user is not None else None
         return BoardAlert(
             alert=self.alert(alert, now),
             who=self._directory.full_name(alert.service_user or _said_by(alert)),
@@ -449,6 +450,7 @@ class Reads:
             start=visit.start if visit else None,
             taken_by_name=self._directory.full_name(alert.taken_by) if alert.taken_by else None,
             doing=self._doing(alert),
+            lives_alone=person is not None and person.plan.lives_alone,
         )
 
     def _doing(self, alert: Alert) -> str:

@@ -702,6 +702,8 @@ class BoardAlert(Struct, frozen=True, kw_only=True):
     taken_by_name: str | None
     doing: str
     """What the machine is doing now, in one line."""
+    lives_alone: bool = False
+    """As their contact plan says."""
 
 
 class BoardVisit(Struct, frozen=True, kw_only=True):

@@ -787,6 +787,18 @@ def everything() -> dict[str, Any]:
     }
 
 
+async def test_that_somebody_lives_alone_stands_on_the_card_and_on_the_page(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    await desks.raise_alert(on_board(alert_view(), lives_alone=True))
+    for path in ("/board/dom", "/board/dom/alerts/al-1"):
+        assert "lives alone" in await page(open_board, path)
+    desks.boards["dom"] = board_view()
+    await desks.raise_alert(on_board(alert_view()))
+    for path in ("/board/dom", "/board/dom/alerts/al-1"):
+        assert "lives alone" not in await page(open_board, path)
+
+
 async def test_the_page_of_an_alert_offers_every_action_and_hides_numbers_of_who_must_not_be_told(
     desks: FakeDesks, open_board: Client
 ) -> None:
@@ -853,15 +865,19 @@ async def test_everything_can_be_read_and_pressed(
         dark=(DarkView(cause="device", subject="K.", since=NOW, visits=4),),
         unwatched=(UnwatchedRow(row=14, visit="v-9", code="no_time", since=NOW),),
         public="ask",
+        referrals=2,
     )
-    await desks.raise_alert(on_board(alert_view(kind="no_reply"), who="A very long name indeed, of somebody"))
+    await desks.raise_alert(
+        on_board(alert_view(kind="no_reply", incident="al-2"), who="A very long name indeed, of somebody")
+    )
     desks.pages["al-1"] = everything()
     for path in ("/board/dom", "/board/dom/alerts/al-1"):
         page = await eyes.open(address + path, viewport={"width": width, "height": 800}, color_scheme=scheme)
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, "no sideways scrolling"
         small = await page.evaluate(
-            """() => [...document.querySelectorAll('button, select, textarea, summary, a.button')]
-                .filter(el => el.offsetParent && el.getBoundingClientRect().height < 43.5).map(el => el.outerHTML)"""
+            """wide => [...document.querySelectorAll('button, select, textarea, summary, ' + (wide ? 'a.button' : 'a'))]
+                .filter(el => el.offsetParent && el.getBoundingClientRect().height < 43.5).map(el => el.outerHTML)""",
+            width > 400,
         )
         assert small == [], "44 px to press"
         tiny = await page.evaluate(
@@ -870,6 +886,10 @@ async def test_everything_can_be_read_and_pressed(
                 .map(el => el.outerHTML)"""
         )
         assert tiny == [], "17 px and up (16.15 in a section's capitals)"
+        uneven = await page.evaluate(
+            "new Set([...document.querySelectorAll('.strip .hour')].map(el => el.offsetHeight)).size"
+        )
+        assert uneven <= 1, "the hours stand on one line, and so do their bars"
 
 
 # --- words ---

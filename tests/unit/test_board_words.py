@@ -90,3 +90,8 @@ def test_what_is_over_is_named_and_who_said_so(kind: AlertKind, reason: str, ove
     said = story.text("OC-29", "cw-1", "stand_down", visit=None, about="st-1")
     assert over in said
     assert "outcome recorded by Pat" in said
+
+
+def test_the_board_knows_who_lives_alone() -> None:
+    assert about().lives_alone
+    assert not about(service_user=None).lives_alone
