@@ -952,6 +952,10 @@ class DeskShell:
         alert = values.alerts.get(message.alert or "") if message is not None else None
         return 0 if alert is not None and alert.time_critical else 1
 
+    def opens_at(self, message: Message) -> datetime | None:
+        """Before which it need not have its turn; None: it may have it now."""
+        return core_messages.opens_at(self.state.values.messages.values(), message, self._clock.now())
+
     async def attempt(self, key: str) -> OutboundMessage | None:
         """Its turn has come: is it wanted, what are its words; the attempt is on disk when this returns."""
         message = self.queued(key)

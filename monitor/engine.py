@@ -424,7 +424,9 @@ class Engine:
         self._waiters = patient
 
     def _release_unrecorded(self, fact: f.Happened) -> None:
-        if isinstance(fact.body, f.MessageIntended | f.MessageAttempted | f.MessageDeferred):
+        if isinstance(
+            fact.body, f.MessageIntended | f.MessageAttempted | f.MessageDeferred | f.MessageSettled
+        ):
             self._hooks.released(self, fact, durable=False)
 
     def _give_up(self, error: EdgeError) -> None:

@@ -39,6 +39,9 @@ class Desk(Protocol):
     def rank(self, key: str) -> int:
         """Its place among its equals, 0 the first: about a time-critical visit, any other visit, then packages."""
 
+    def opens_at(self, message: Message) -> datetime | None:
+        """Before which it need not have its turn; None: it may have it now."""
+
     async def attempt(self, key: str) -> OutboundMessage | None:
         """Its turn: decided, rendered, the attempt durable. None: no longer wanted, or the store is away."""
 
@@ -145,7 +148,7 @@ class Outbox:
         self._wake = asyncio.Event()
         self._room = asyncio.Semaphore(AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def serve(self, desk: str, shell: Desk) -> None:
         """Messages of this desk are asked of this shell."""
@@ -155,10 +158,12 @@ class Outbox:
         """A message waits for its turn; one that may not go yet comes back by itself."""
         if message.key in self._known or message.channel not in self._lanes:
             return
-        wait = (message.not_before - self._clock.now()).total_seconds() if message.not_before else 0.0
+        opens_at = self._desks[desk].opens_at(message)
+        wait = (opens_at - self._clock.now()).total_seconds() if opens_at else 0.0
         if wait > 0:
             self._later(wait, desk, message.key)
             return
+        self._at_once(message.key)
         self._known.add(message.key)
         self._count += 1
         entry: Entry = (
@@ -213,7 +218,7 @@ class Outbox:
 
     def _later(self, wait_s: float, desk: str, key: str) -> None:
         def again() -> None:
-            self._timers.discard(handle)
+            self._timers.pop(key, None)
             message = self._desks[desk].queued(key)
             if message is None:
                 self._tries.pop(key, None)
@@ -222,8 +227,13 @@ class Outbox:
             else:
                 self.doubt(desk, message)
 
-        handle = asyncio.get_running_loop().call_later(wait_s, again)
-        self._timers.add(handle)
+        self._at_once(key)
+        self._timers[key] = asyncio.get_running_loop().call_later(wait_s, again)
+
+    def _at_once(self, key: str) -> None:
+        """What it waited for before counts no longer."""
+        if (timer := self._timers.pop(key, None)) is not None:
+            timer.cancel()
 
     def _start(self, work: object) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)  # type: ignore[arg-type]
@@ -250,7 +260,7 @@ class Outbox:
                 except TimeoutError:
                     continue
         finally:
-            for handle in self._timers:
+            for handle in self._timers.values():
                 handle.cancel()
             for task in self._tasks:
                 task.cancel()
@@ -280,13 +290,22 @@ class Outbox:
                     # nothing was sent: the pace is not used up
                     lane.next_at -= lane.gap_s
                     self._wake.set()
-            if outbound is not None:
+            if outbound is None:
+                self._wait_again(shell, desk, key)
+            else:
                 self._posting.add(key)
                 try:
                     await self._post(shell, outbound, lane)
                 finally:
                     self._posting.discard(key)
         self._wake.set()
+
+    def _wait_again(self, shell: Desk, desk: str, key: str) -> None:
+        """It met one more engaged line, which is no fact any more: nothing else would bring it back."""
+        message = shell.queued(key)
+        opens_at = shell.opens_at(message) if message is not None and message.phase == "queued" else None
+        if message is not None and opens_at is not None and opens_at > self._clock.now():
+            self.add(desk, message)
 
     @asynccontextmanager
     async def _recorded(self, desk: str, key: str) -> AsyncIterator[None]:

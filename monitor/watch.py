@@ -55,6 +55,7 @@ from monitor.census import Census
 from monitor.clock import Clock
 from monitor.core import facts as f
 from monitor.core.inputs import SOURCES, FilesTroubled, FileTrouble, Input, Outcome, SignalChanged, Source
+from monitor.core.messages import woken_by
 from monitor.core.placing.facts import AwardTakenBack, FirstVisitConfirmed, PlacementClosed, PlacementEnded
 from monitor.core.placing.views import (
     AreasView,
@@ -231,6 +232,8 @@ class Watch:
             return
         if durable and type(body) in TELLS and self.downlink is not None and self._sending:
             self.downlink.happened(engine.desk, fact)
+        if isinstance(body, f.MessageDeferred | f.MessageSettled):
+            self._line_freed(engine, fact.subject)
         if isinstance(body, f.MessageIntended | f.MessageDeferred):
             self._release_message(engine, fact.subject, durable=durable)
         elif not durable:
@@ -266,6 +269,15 @@ class Watch:
         elif message.purpose != "summon":
             return
         if message.phase == "queued":
+            self._outbox.add(engine.desk, message)
+
+    def _line_freed(self, engine: Engine, key: str) -> None:
+        """A call of ours is out no longer: what waited for its line has its turn, the best first."""
+        messages = engine.state.values.messages
+        ended = messages.get(key)
+        if ended is None or not self._sending:
+            return
+        for message in woken_by(messages.values(), ended):
             self._outbox.add(engine.desk, message)
 
     def _chase(self, engine: Engine, key: str) -> None:

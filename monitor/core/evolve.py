@@ -35,6 +35,7 @@ from monitor.core.state import (
     DAYS_KEPT,
     DEVICE_MEMORY,
     DUTY,
+    ENGAGED,
     NOTICES,
     REPLAN,
     REVIEW_PASSED,
@@ -916,7 +917,10 @@ def evolve_message(message: Message | None, fact: Draft) -> Message | None:
                 result="intended",
                 reason=body.reason,
                 not_before=body.next_at,
-                next_at=max(message.expires_at, body.next_at),
+                # what waits for a line is asked when it is free, and expires at its time all the same
+                next_at=message.expires_at
+                if body.reason == ENGAGED
+                else max(message.expires_at, body.next_at),
                 possibly_repeated=message.possibly_repeated or body.possibly_repeated,
             )
         case f.MessageChased():

@@ -656,7 +656,8 @@ class MessageAccepted(FactBody, frozen=True, kw_only=True):
 
 
 class MessageDeferred(FactBody, frozen=True, kw_only=True):
-    """The provider did not take it; it is tried again at `next_at`."""
+    """The provider did not take it; it is tried again at `next_at`. "line_busy": a call of ours holds the line; it has
+    its turn as soon as that one is over, at `next_at` where nobody reports its end."""
 
     reason: str
     next_at: datetime

@@ -6,7 +6,7 @@ Contact means that a human answered: a key, a reply, a link, or a named member o
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -57,7 +57,7 @@ from monitor.core.alerts import (
 from monitor.core.causes import is_incident
 from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
 from monitor.core.placing import calling_off, landing, telling
-from monitor.core.state import Alert, Message, Visit
+from monitor.core.state import ENGAGED, Alert, Message, Visit
 from monitor.core.views import Purpose, Result
 from monitor.core.work import Decision, Work
 
@@ -68,9 +68,9 @@ CHASES = 3
 ASKS_FOR_PERSON: tuple[Answer, ...] = ("talk", "help", "ring_me")
 """Answers that want a person now."""
 LINE_BUSY = timedelta(seconds=5)
-"""How soon a call to an engaged line of somebody is tried again, at first."""
+"""How soon who talks with us already is tried again, at first."""
 LINE_BUSY_MOST = timedelta(seconds=30)
-"""How soon once it has waited for minutes: every look is a fact, and forty calls may wait for one telephone (ours)."""
+"""How soon once it has waited for minutes: every such look is a fact (ours)."""
 LONGEST_TALK = timedelta(seconds=90)
 """A call whose end nobody reported stops engaging its line this long after the ring."""
 NOT_WELL = frozenset({"CW-5", "CW-120"})
@@ -107,11 +107,11 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
         return work.decision(answer="no")
     if turn.unrecorded and not may_leave_unrecorded(message):
         return Decision(answer="hold")
-    if message.channel == "call" and (_line_is_busy(work, message) or _talks_to_us(work, message)):
+    held = _held_until(work, message) if message.channel == "call" else None
+    if held is not None:
         # two calls to one telephone: the second would meet engaged, or a voicemail
-        work.emit(
-            message.key, f.MessageDeferred(reason="line_busy", next_at=work.now + _look_again(work, message))
-        )
+        if not waits_for_line(message):
+            work.emit(message.key, f.MessageDeferred(reason=ENGAGED, next_at=held))
         return work.decision(answer="no")
     peace = _left_in_peace(work, message) if message.purpose in RINGS_HOME else None
     if peace is not None:
@@ -127,29 +127,58 @@ def send_turn(work: Work, turn: SendTurn) -> Decision:
     return work.decision(answer="send")
 
 
+def _held_until(work: Work, message: Message) -> datetime | None:
+    """Until when a call of ours may hold the line of this one, or when to look again; None: it may go."""
+    others = (work.message(key) for key in work.state.values.messages)
+    engaged = engaged_until((other for other in others if other is not None), message, work.now)
+    if message.template != council.RING_US:
+        return engaged
+    return work.now + _look_again(work, message) if engaged or _talks_to_us(work, message) else None
+
+
 def _look_again(work: Work, message: Message) -> timedelta:
-    """A quarter of what it has waited already, so that it waits little longer than the line was engaged; who asks for
-    help waits no longer than they must."""
+    """A quarter of what it has waited already: a talk with a council has no end that we know."""
     if message.priority == "help":
         return LINE_BUSY
     return min(max((work.now - message.intended_at) / 4, LINE_BUSY), LINE_BUSY_MOST)
 
 
-def _line_is_busy(work: Work, message: Message) -> bool:
-    """A call of ours to the same line is out and may still ring or be talked on."""
+def engaged_until(others: Iterable[Message], message: Message, now: datetime) -> datetime | None:
+    """The latest moment until which calls of ours that are out to the same line may ring or be talked on."""
     if message.line is None and message.template != council.RING_DESK:
-        return False  # a desk has several telephones, and one of ours waits for it
-    for key in work.state.values.messages:
-        other = work.message(key)
-        if other is None or other.key == message.key or other.channel != "call":
-            continue
-        if other.line != message.line or (message.line is None and other.person != message.person):
-            continue
-        began = other.attempted_at
-        lasts = timedelta(seconds=other.ring_s) + LONGEST_TALK
-        if other.phase in ("attempted", "accepted") and began is not None and work.now < began + lasts:
-            return True
-    return False
+        return None  # a desk has several telephones, and one of ours waits for it
+    found = [_may_last_until(other) for other in others if _on_line_of(other, message)]
+    return max((until for until in found if until is not None and now < until), default=None)
+
+
+def _may_last_until(call: Message) -> datetime | None:
+    if call.phase not in ("attempted", "accepted") or call.attempted_at is None:
+        return None
+    return call.attempted_at + timedelta(seconds=call.ring_s) + LONGEST_TALK
+
+
+def _on_line_of(other: Message, message: Message) -> bool:
+    if other.channel != "call" or other.line != message.line or other.key == message.key:
+        return False
+    return message.line is not None or other.person == message.person
+
+
+def waits_for_line(message: Message) -> bool:
+    """It is on record that it waits for the end of a call of ours to the same line. It is not asked again before."""
+    waits = message.phase == "queued" and message.channel == "call" and message.reason == ENGAGED
+    return waits and message.template != council.RING_US
+
+
+def opens_at(others: Iterable[Message], message: Message, now: datetime) -> datetime | None:
+    """Before which a queued message need not have its turn; None: it may have it now."""
+    return engaged_until(others, message, now) if waits_for_line(message) else message.not_before
+
+
+def woken_by(others: Iterable[Message], ended: Message) -> list[Message]:
+    """What waits for the line of a call that is out no longer."""
+    if ended.channel != "call" or not ended.attempts or waits_for_line(ended):
+        return []
+    return [other for other in others if waits_for_line(other) and _on_line_of(ended, other)]
 
 
 def _talks_to_us(work: Work, message: Message) -> bool:

@@ -403,6 +403,10 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
         return None
 
 
+ENGAGED = "line_busy"
+"""Why a call has not had its turn: one of ours holds the line."""
+
+
 class Message(Struct, frozen=True, kw_only=True, gc=False):
     """One message from intended to settled. `phase`: queued, attempted (in doubt), accepted, settled."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import permutations
 from typing import Any
 
@@ -10,10 +10,12 @@ import pytest
 from msgspec import structs
 
 from escalation.people import LineView, PersonView, PlanView
+from monitor.core import council, messages
 from monitor.core import facts as f
 from monitor.core.inputs import DayRolled, DeliveryReported, SendReported
 from monitor.core.messages import BACK_OFF
 from monitor.core.state import Message
+from monitor.core.work import Ctx, Work
 from tests.core.driver import MONDAY, Desk
 
 
@@ -422,6 +424,77 @@ def test_a_second_call_to_an_engaged_line_waits_until_the_first_is_over() -> Non
     assert desk.send(waiting) == "send"
 
 
+def test_what_waits_for_a_line_of_ours_is_deferred_once_and_goes_when_the_call_ends() -> None:
+    desk, first, second = two_calls_to_olga()
+    assert desk.send(first) == "send"
+    assert desk.tell_turn(second) == "no"
+    rung_out = first.ring_s + 90
+    assert desk.bodies(f.MessageDeferred)[-1].next_at == desk.now + timedelta(seconds=rung_out)
+    for _ in range(11):
+        desk.now += timedelta(seconds=5)
+        assert desk.tell_turn(desk.message(second.key)) == "no"
+        assert opens_at(desk, second) is not None
+    assert len(desk.bodies(f.MessageDeferred)) == 1
+    desk.now += timedelta(seconds=5)
+    desk.tell(DeliveryReported(key=first.key, status="no_answer"))
+    assert woken(desk, first) == [second.key]
+    assert opens_at(desk, second) is None
+    assert desk.send(desk.message(second.key)) == "send"
+
+
+def test_what_waits_while_one_call_after_the_other_holds_the_line_is_one_fact() -> None:
+    desk, first, second = two_calls_to_olga()
+    third = structs.replace(second, key="m-third")
+    desk.state.values.messages[third.key] = third
+    desk.send(first)
+    assert [desk.tell_turn(second), desk.tell_turn(third)] == ["no", "no"]
+    desk.now += timedelta(seconds=20)
+    desk.tell(DeliveryReported(key=first.key, status="no_answer"))
+    assert woken(desk, first) == [second.key, third.key]
+    assert desk.send(desk.message(second.key)) == "send"
+    assert desk.tell_turn(desk.message(third.key)) == "no"
+    assert opens_at(desk, third) == desk.now + timedelta(seconds=second.ring_s + 90)
+    assert len(desk.bodies(f.MessageDeferred)) == 2
+
+
+def test_a_call_that_the_provider_does_not_take_holds_its_line_no_longer() -> None:
+    desk, first, second = two_calls_to_olga()
+    desk.tell_turn(first)
+    assert desk.tell_turn(second) == "no"
+    desk.tell(SendReported(key=first.key, result="failed", reason="rate_limited"))
+    assert woken(desk, first) == [second.key]
+    assert desk.tell_turn(desk.message(second.key)) == "send"
+
+
+def test_what_waits_for_a_line_wakes_nobody_and_expires_at_its_time() -> None:
+    desk, first, second = two_calls_to_olga()
+    desk.now = second.expires_at - timedelta(seconds=60)
+    first = structs.replace(first, expires_at=desk.now + timedelta(hours=1))
+    desk.state.values.messages[first.key] = first
+    desk.send(first)
+    assert desk.tell_turn(second) == "no"
+    assert desk.bodies(f.MessageDeferred)[-1].next_at > second.expires_at
+    assert desk.message(second.key).next_at == second.expires_at
+    assert woken(desk, second) == []
+
+
+def two_calls_to_olga() -> tuple[Desk, Message, Message]:
+    desk = Desk(MONDAY.replace(hour=10), public="off")
+    desk.plan("v1", time_critical=True)
+    desk.plan("v2", service_user="ed2")
+    desk.advance(minutes=31)
+    first, second = [m for m in desk.messages("summon", "olga") if m.channel == "call"]
+    return desk, first, second
+
+
+def opens_at(desk: Desk, message: Message) -> datetime | None:
+    return messages.opens_at(desk.messages(), desk.message(message.key), desk.now)
+
+
+def woken(desk: Desk, ended: Message) -> list[str]:
+    return [m.key for m in messages.woken_by(desk.messages(), desk.message(ended.key))]
+
+
 @pytest.mark.parametrize(
     ("waited_s", "priority", "again_s"),
     [
@@ -433,21 +506,18 @@ def test_a_second_call_to_an_engaged_line_waits_until_the_first_is_over() -> Non
         (900, "help", 5),
     ],
 )
-def test_a_call_that_waits_long_for_an_engaged_line_is_looked_at_less_often(
+def test_who_talks_with_us_already_is_looked_at_less_often(
     waited_s: float, priority: Any, again_s: float
 ) -> None:
-    desk = Desk(MONDAY.replace(hour=10), public="off", summon_next=timedelta(hours=1))
-    desk.plan("v1", time_critical=True)
-    desk.plan("v2", service_user="ed2")
-    desk.advance(minutes=31)
-    first, second = [m for m in desk.messages("summon", "olga") if m.channel == "call"]
-    desk.state.values.messages[second.key] = structs.replace(
-        second, priority=priority, expires_at=desk.now + timedelta(hours=1)
+    desk, first, second = two_calls_to_olga()
+    second = structs.replace(
+        second, template=council.RING_US, priority=priority, expires_at=desk.now + timedelta(hours=1)
     )
+    desk.state.values.messages[second.key] = second
     desk.now = second.intended_at + timedelta(seconds=waited_s)
     desk.send(first)
-    assert desk.tell_turn(desk.message(second.key)) == "no"
-    assert desk.bodies(f.MessageDeferred)[-1].next_at == desk.now + timedelta(seconds=again_s)
+    work = Work(desk.state, Ctx(now=desk.now, mint=desk.mint, people=desk.people))
+    assert messages._held_until(work, second) == desk.now + timedelta(seconds=again_s)
 
 
 def test_a_call_whose_end_nobody_reports_engages_its_line_for_two_minutes_at_most() -> None:

@@ -46,6 +46,9 @@ class OneMessage:
     def rank(self, key: str) -> int:
         return 1
 
+    def opens_at(self, message: Message) -> datetime | None:
+        return message.not_before
+
     async def attempt(self, key: str) -> OutboundMessage | None:
         return message(key=key)
 
@@ -111,6 +114,9 @@ class Ledger:
 
     def rank(self, key: str) -> int:
         return 1
+
+    def opens_at(self, message: Message) -> datetime | None:
+        return message.not_before
 
     async def attempt(self, key: str) -> OutboundMessage | None:
         if self.texts[key].phase != "queued":
