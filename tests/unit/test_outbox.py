@@ -209,6 +209,36 @@ async def test_a_message_whose_outcome_could_not_be_recorded_is_looked_up_and_no
     assert (desk.taken, provider.sent) == ([("m-1", True)], ["m-1"])
 
 
+class OneLine(Ledger):
+    """Who has its turn while the line is engaged stays queued, and no fact says so once more."""
+
+    engaged = True
+
+    def opens_at(self, message: Message) -> datetime | None:
+        return datetime.now(UTC) + timedelta(hours=1) if self.engaged and self.tries else None
+
+    async def attempt(self, key: str) -> OutboundMessage | None:
+        if not self.engaged:
+            return await super().attempt(key)
+        self.tries.append(key)
+        return None
+
+
+async def test_what_meets_an_engaged_line_waits_in_the_outbox_and_goes_when_it_is_woken() -> None:
+    desk, provider = OneLine("m-1"), Provider()
+    async with sending(desk, provider) as outbox:
+        outbox.add("bright", desk.texts["m-1"])
+        await until(lambda: desk.tries, what="its turn")
+        await until(lambda: outbox.waiting == 1 and not sum(outbox.depths().values()), what="it waits")
+        outbox.add("bright", desk.texts["m-1"])
+        assert outbox.waiting == 1, "one timer, however often it is named"
+        assert desk.tries == ["m-1"]
+        desk.engaged = False
+        outbox.add("bright", desk.texts["m-1"])
+        await until(lambda: desk.taken and not outbox.waiting, what="it is sent")
+    assert provider.sent == ["m-1"]
+
+
 async def test_a_desk_that_was_given_up_sends_nothing_any_more() -> None:
     desk, provider = Ledger("m-1", "m-2"), Provider()
     desk.before = [NotTaken("fenced", "this process no longer leads the desk")]
