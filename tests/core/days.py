@@ -556,8 +556,11 @@ def quiet_ends(desk: Desk) -> list[str]:
     found = []
     for alert in desk.state.values.alerts.values():
         track = alert.track("summon")
+        visit = desk.state.values.visits.get(alert.visit or "")
         waits = track is not None and (
-            track.next_at is not None or track.reason in ("in_digest", "in_incident")
+            track.next_at is not None
+            or track.reason in ("in_digest", "in_incident")
+            or (track.reason == "at_door" and visit is not None and visit.at_door)
         )
         if alert.state != "ended" and not waits:
             found.append(alert.ref)

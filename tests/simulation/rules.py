@@ -239,7 +239,10 @@ def _has_next(r: Reading, alert: AlertRead, state: dict[str, Fact], at: Fact) ->
 
 
 def _summoned_by_another(r: Reading, alert: AlertRead, summon: Fact, at: Fact) -> bool:
-    """It rests in an incident, or a digest, that is open itself."""
+    """It rests in an incident, or a digest, or while the *no reply* of its visit has it, which is open itself."""
+    if summon.body["reason"] == "at_door":
+        doors = (a for a in r.alerts.values() if a.kind == "no_reply" and a.visit == alert.visit)
+        return any(door.open_at(at) for door in doors)
     if summon.body["reason"] == "in_digest":
         return any(a.kind == "incident" and a.old and a.open_at(at) for a in r.alerts.values())
     gathered = [fact for fact in alert.gathered if fact.seq <= at.seq]
@@ -369,7 +372,7 @@ def the_hour(r: Reading) -> Iterator[str]:
         whole = hour_at - alert.raised.at
         for share, words in ((0.5, ("OC-6", "RM-1")), (0.75, ("OC-6", "RM-1")), (1.0, ("RM-1",))):
             moment = alert.raised.at + whole * share
-            last = alert.ended.at if alert.ended else r.ends_at
+            last = _hour_rests(r, alert, moment)
             if r.able(moment, last) <= BOUND or not _nobody_sent(alert, moment):
                 continue
             told = [m for m in alert.messages if m.template in words and m.intended.at >= moment - BOUND]
@@ -643,10 +646,17 @@ def _going(alert: AlertRead, before: int) -> set[str]:
     return going
 
 
+def _hour_rests(r: Reading, alert: AlertRead, moment: datetime) -> datetime:
+    """When the hour counts no more after that moment: the alert is over, or somebody stands at the door."""
+    doors = [f.at for f in alert.track("replace") if f.at >= moment and f.body["reason"] == "at_door"]
+    return min([*doors, alert.ended.at if alert.ended else r.ends_at])
+
+
 def _nobody_sent(alert: AlertRead, moment: datetime) -> bool:
-    """Whether, at that moment, nobody was on the way who is to be there within the hour."""
+    """Whether, at that moment, nobody was on the way who is to be there within the hour, or stood at the door."""
     moves = [f for f in alert.track("replace") if f.at < moment]
-    return not moves or (moves[-1].body["step"], moves[-1].body["reason"]) != ("reached", "sent")
+    stands = (moves[-1].body["step"], moves[-1].body["reason"]) if moves else None
+    return stands not in (("reached", "sent"), ("done", "at_door"))
 
 
 def _staff_told(alert: AlertRead, template: str, after: int) -> bool:

@@ -309,6 +309,13 @@ BROKEN = (
     ),
     Broken(
         rule="no_quiet_end",
+        story="alone",
+        breaks=lambda journal: changed(
+            journal, "TrackMoved", {"next_at": None, "reason": "at_door"}, track="summon", phase="held"
+        ),
+    ),
+    Broken(
+        rule="no_quiet_end",
         story="replaced",
         breaks=lambda journal: changed(journal, "CouncilMoved", {"next_at": None}, step="trying"),
     ),
