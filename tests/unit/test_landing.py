@@ -60,6 +60,18 @@ class Two:
         return (await self.edge.kinds()).count("FirstVisitCalledOff")
 
 
+def stops_before(monkeypatch: pytest.MonkeyPatch, desks: Two, kind: type) -> None:
+    """The process is stopped before the council's desk hears how it went in the provider's."""
+    tell = desks.edge.shell.tell
+
+    def stopped(seen: Any, evidence: Any = ()) -> Any:
+        if isinstance(seen, kind):
+            raise asyncio.CancelledError
+        return tell(seen, evidence)
+
+    monkeypatch.setattr(desks.edge.shell, "tell", stopped)
+
+
 @asynccontextmanager
 async def two() -> AsyncIterator[Two]:
     async with council() as edge:
@@ -126,14 +138,7 @@ async def test_a_stop_between_the_providers_disk_and_the_councils_plans_it_once(
 ) -> None:
     async with two() as desks:
         await desks.confirm()
-        tell = desks.edge.shell.tell
-
-        def stopped(seen: Any, evidence: Any = ()) -> Any:
-            if isinstance(seen, FirstVisitSettled):
-                raise asyncio.CancelledError
-            return tell(seen, evidence)
-
-        monkeypatch.setattr(desks.edge.shell, "tell", stopped)
+        stops_before(monkeypatch, desks, FirstVisitSettled)
         desks.landing.begin()
         await desks.lands()
         assert (await desks.planned(), await desks.landed()) == (["VisitPlanned"], 0)
@@ -226,14 +231,7 @@ async def test_a_stop_between_any_two_of_the_disks_calls_it_off_once(monkeypatch
         await desks.edge.act("withdraw", "P-1", reason="died", by="bea")
         await desks.lands()
         assert await desks.planned() == ["VisitPlanned"], "nobody has said a word to the new process"
-        tell = desks.edge.shell.tell
-
-        def stopped(seen: Any, evidence: Any = ()) -> Any:
-            if isinstance(seen, CallOffSettled):
-                raise asyncio.CancelledError
-            return tell(seen, evidence)
-
-        monkeypatch.setattr(desks.edge.shell, "tell", stopped)
+        stops_before(monkeypatch, desks, CallOffSettled)
         desks.landing.begin()
         await desks.lands()
         assert (await desks.planned(), await desks.called_off()) == (["VisitPlanned", "VisitCancelled"], 0)
@@ -252,14 +250,7 @@ async def test_a_landing_that_was_cut_off_before_the_council_knew_of_it_is_calle
 ) -> None:
     async with two() as desks:
         await desks.confirm()
-        tell = desks.edge.shell.tell
-
-        def stopped(seen: Any, evidence: Any = ()) -> Any:
-            if isinstance(seen, FirstVisitSettled):
-                raise asyncio.CancelledError
-            return tell(seen, evidence)
-
-        monkeypatch.setattr(desks.edge.shell, "tell", stopped)
+        stops_before(monkeypatch, desks, FirstVisitSettled)
         desks.landing.begin()
         await desks.lands()
         monkeypatch.undo()
