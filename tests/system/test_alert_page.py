@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
+from tests.system.chromium import browser
 from tests.system.daemon import (
     DAVE,
     DESK,
@@ -171,15 +172,6 @@ def test_of_two_who_act_at_once_the_second_hears_who_was_first(tmp_path: Path, w
         status, body = w.refused("close", "st-1", reason="away")
         assert (status, body["error"]["code"], body["by"]) == (409, "already_ended", "st-2")
         assert w.refused("stop_track", "st-1")[0] == 409, "it is over, whatever is missing"
-
-
-@asynccontextmanager
-async def browser() -> AsyncIterator[Any]:
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
-        yield chromium
-        await chromium.close()
 
 
 async def opened(chromium: Any, w: World, **context: Any) -> Page:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from playwright.async_api import expect
 
+from tests.system.chromium import browser
 from tests.system.daemon import DESK, EDNA, WarmStart, now
 from tests.system.test_absence import world
-from tests.system.test_alert_page import browser
 from tests.waiting import until_sync
 
 

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from msgspec import structs
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from connectors.board import BoardOptions, words
 from connectors.http_api import build_app, serve
@@ -38,6 +38,7 @@ from monitor.core.views import (
     WrongNumberView,
 )
 from tests.fakes.desks import NOW, FakeDesks, alert_view, board_view, contact, on_board
+from tests.system.chromium import browser
 from tests.waiting import until
 
 pytestmark = pytest.mark.store_once("the desks behind the pages are fakes: no store is opened")
@@ -664,21 +665,11 @@ class Eyes:
 
 @pytest.fixture
 async def eyes(address: str) -> AsyncIterator[Eyes]:
-    # asked for first, so that the pages are gone before their server is
-    arguments = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-    ]
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
-        eyes = Eyes(browser)
+    # the address is asked for first, so that the pages are gone before their server is
+    async with browser() as chromium:
+        eyes = Eyes(chromium)
         yield eyes
-        await browser.close()
-        assert eyes.complaints == []
+    assert eyes.complaints == []
 
 
 def now_board(**changes: Any) -> views.BoardView:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from tests.system.chromium import browser
 from tests.system.daemon import (
     DESK,
     EDNA,
@@ -28,7 +29,6 @@ from tests.system.daemon import (
     visit,
 )
 from tests.system.daemon import now as this_moment
-from tests.system.test_alert_page import browser
 from tests.waiting import until_sync
 
 DUTY = (

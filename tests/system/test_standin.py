@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from connectors.ports import EdgeError
 from connectors.twilio import twiml
@@ -29,6 +29,7 @@ from tests.fakes.telephones import (
     message,
     telephones,
 )
+from tests.system.chromium import browser
 from tests.waiting import until
 
 pytestmark = pytest.mark.store_once("the desk behind the telephones is a fake: no store is opened")
@@ -468,10 +469,8 @@ async def test_closing_lets_go_of_a_hanging_request_at_once(world: Telephones) -
 
 @pytest.fixture
 async def page() -> AsyncIterator[Page]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        yield await browser.new_page()
-        await browser.close()
+    async with browser() as chromium:
+        yield await chromium.new_page()
 
 
 async def test_a_person_reads_answers_presses_and_writes_back(page: Page) -> None:
