@@ -21,7 +21,7 @@ from monitor.core.incidents import raise_late
 from monitor.core.inputs import CheckInSeen, Outcome, ReplyReceived
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
 from monitor.core.shifts import on_shift
-from monitor.core.state import Alert, Sent, Visit
+from monitor.core.state import Alert, Place, Sent, Visit
 from monitor.core.times import came_for_another
 from monitor.core.views import AlertKind, EndedReason
 from monitor.core.work import Decision, Work
@@ -36,6 +36,8 @@ SOS = "sos"
 """Reason of the alert that a care worker's own device asked for."""
 AFTER_END = timedelta(hours=4)
 """A check-in this long after the planned end may still belong to the visit (ours)."""
+TOGETHER = timedelta(minutes=10)
+"""Two arrivals that name nobody, as near as this and by the same way, may be one care worker (ours)."""
 SETTLING = timedelta(minutes=15)
 """An arrival that reaches us late, when its visit was to be over, is given this long at most for its departure to
 follow (ours)."""
@@ -52,6 +54,8 @@ class Seen(Struct, frozen=True, kw_only=True, gc=False):
     behind: bool
     """It is old, and its device was heard live in between: it retracts nothing (devices.md, "Trust")."""
     live: bool
+    assumed: bool = False
+    """Nobody said who it is: taken for whoever is planned for the place."""
 
 
 class Match(Struct, frozen=True, kw_only=True, gc=False):
@@ -87,10 +91,26 @@ def see(work: Work, check: CheckInSeen) -> Decision:
     if match is None:
         return _unplanned(work, seen)
     if seen.worker is None:
+        if _may_be_one(seen, match):
+            # one care worker who says it twice must not be two: the second place goes on being waited for
+            return _record(work, seen, "unknown_person", match)
         # a feed that names only the visit: whoever is planned for the place is meant
         place = match.visit.places[match.index]
-        seen = structs.replace(seen, worker=place.worker if place.arrived_at else place.planned)
+        seen = structs.replace(seen, worker=place.worker if place.arrived_at else place.planned, assumed=True)
     return _DECIDE[check.kind](work, seen, match)
+
+
+def _may_be_one(seen: Seen, match: Match) -> bool:
+    """An arrival that names nobody would take another place, minutes after one that named nobody either. What the
+    office enters by hand is meant as it stands."""
+    places = match.visit.places
+    if seen.check.kind != "arrive" or seen.check.manual or places[match.index].arrived_at is not None:
+        return False
+    return any(
+        place.assumed and place.proof == _proof(seen) and abs(seen.at - place.arrived_at) < TOGETHER
+        for place in places
+        if place.arrived_at is not None
+    )
 
 
 def _unplanned(work: Work, seen: Seen) -> Decision:
@@ -266,12 +286,15 @@ def _index(seen: Seen, visit: Visit) -> int | None:
             return at
     if seen.check.kind == "leave":
         there = [at for at, p in enumerate(places) if p.arrived_at is not None and not p.left]
-        return (
-            there[0] if len(there) == 1 and visit.places[there[0]].worker is None else _planned(seen, visit)
-        )
+        return there[0] if len(there) == 1 and _may_leave(seen, places[there[0]]) else _planned(seen, visit)
     index = _planned(seen, visit)
     # a care worker at the door is heard, whoever else has come already
     return 0 if index is None and seen.check.kind == "no_reply" else index
+
+
+def _may_leave(seen: Seen, place: Place) -> bool:
+    """Whether a departure of this care worker may be that of the only one who is there."""
+    return place.worker is None or (place.assumed and seen.worker is None)
 
 
 def _planned(seen: Seen, visit: Visit) -> int | None:
@@ -448,6 +471,7 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
                 *(WHILE_AWAY if visit.away is not None else ()),
             ),
             overrun_at=_overrun_at(work, visit, at),
+            assumed=seen.assumed,
         ),
     )
     if visit.away is not None:

@@ -437,6 +437,7 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
         left=False,
         left_at=None,
         leaving=None,
+        assumed=body.assumed,
     )
     near = tuple([entry for entry in visit.near if entry[0] != body.worker]) if visit.near else ()
     changed = structs.replace(

@@ -339,6 +339,8 @@ class ArrivalRecorded(FactBody, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
     overrun_at: datetime | None = None
     """When not having left becomes an alert, if the planned end no longer says it: they came late."""
+    assumed: bool = False
+    """Nobody said who it was: `worker` is whoever is planned for the place."""
 
 
 class DepartureRecorded(FactBody, frozen=True, kw_only=True):

@@ -101,6 +101,8 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     left: bool = False
     proof: ArrivalProof | None = None
     leaving: Leaving | None = None
+    assumed: bool = False
+    """Who came is not known: `worker` is whoever is planned here."""
 
     @property
     def inside(self) -> bool:

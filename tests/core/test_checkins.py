@@ -537,3 +537,59 @@ def test_a_device_that_nobody_carries_is_recorded_and_proves_nothing() -> None:
     desk.plan()
     assert desk.check(device=None, visit="v1", unknown_device=True).outcome == "unknown_device"
     assert not desk.visit().anybody_there
+
+
+# --- who names nobody ---
+
+
+@pytest.mark.parametrize("how", [{"visit": "v1"}, {"service_user": "ed", "tag": True}], ids=["feed", "tag"])
+@pytest.mark.parametrize(
+    ("minutes", "there"), [(0, ["dee", None]), (9.99, ["dee", None]), (10, ["dee", "kit"])]
+)
+def test_two_arrivals_without_a_name_within_minutes_are_not_two_care_workers(
+    how: dict[str, Any], minutes: float, there: list[str | None]
+) -> None:
+    desk = planned(workers=("dee", "kit"))
+    assert desk.check(device=None, **how).outcome == "arrived"
+    desk.advance(minutes=minutes)
+    second = desk.check(device=None, **how)
+    assert second.outcome == ("arrived" if there[1] else "unknown_person")
+    assert [place.worker for place in desk.visit().places] == there
+    assert desk.bodies(f.CheckInRecorded)[-1].outcome == second.outcome
+
+
+def test_the_place_that_it_did_not_take_is_waited_for_and_its_own_care_worker_takes_it() -> None:
+    desk = planned(workers=("dee", "kit"))
+    for _ in range(2):
+        desk.check(device=None, visit="v1")
+    desk.advance(minutes=30)
+    assert desk.alert("second_worker_missing").state == "open"
+    desk.check(device="d-kit", service_user="ed")
+    assert desk.alert("second_worker_missing").state == "ended"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        {"device": "d-kit", "service_user": "ed"},
+        {"device": None, "visit": "v1", "worker": "kit"},
+        {"device": None, "visit": "v1", "manual": True},
+        {"device": None, "service_user": "ed", "tag": True},
+    ],
+    ids=["their own phone", "named", "by hand", "another way"],
+)
+def test_who_is_named_or_comes_another_way_takes_the_second_place(second: dict[str, Any]) -> None:
+    desk = planned(workers=("dee", "kit"))
+    desk.check(device=None, visit="v1")
+    assert desk.check(**second).outcome == "arrived"
+    assert [place.worker for place in desk.visit().places] == ["dee", "kit"]
+
+
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_who_came_without_a_name_leaves_without_one(snapshot: bool) -> None:
+    desk = planned(workers=("dee", "kit"))
+    desk.check(device=None, visit="v1")
+    desk.advance(minutes=20)
+    desk.restart(snapshot=snapshot)
+    assert desk.check("leave", device=None, visit="v1").outcome == "left"
+    assert desk.bodies(f.DepartureRecorded)[-1].index == 0
