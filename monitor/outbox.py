@@ -19,6 +19,7 @@ import structlog
 
 from connectors.ports import EdgeError, OutboundMessage, Sender, Sent, StatusCallback
 from monitor.clock import Clock
+from monitor.core.messages import waits_for_line
 from monitor.core.state import Message
 
 log = structlog.get_logger("outbox")
@@ -301,11 +302,14 @@ class Outbox:
         self._wake.set()
 
     def _wait_again(self, shell: Desk, desk: str, key: str) -> None:
-        """It met one more engaged line, which is no fact any more: nothing else would bring it back."""
+        """It met one more engaged line, which is no fact any more: nothing else would bring it back. The line may have
+        become free since that was decided, and the disk may be away: it is not looked at without a pause."""
         message = shell.queued(key)
-        opens_at = shell.opens_at(message) if message is not None and message.phase == "queued" else None
-        if message is not None and opens_at is not None and opens_at > self._clock.now():
-            self.add(desk, message)
+        if message is None or not waits_for_line(message):
+            return
+        opens_at = shell.opens_at(message)
+        wait = (opens_at - self._clock.now()).total_seconds() if opens_at is not None else 0.0
+        self._later(max(wait, FIRST_PAUSE_S), desk, key)
 
     @asynccontextmanager
     async def _recorded(self, desk: str, key: str) -> AsyncIterator[None]:

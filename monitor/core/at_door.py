@@ -25,21 +25,27 @@ from monitor.core.alerts import (
     tell_person,
     withdraw,
 )
+from monitor.core.causes import AT_DOOR
 from monitor.core.counted import on_the_way
 from monitor.core.replacing import OFFERS, asked
 from monitor.core.state import Alert, Visit
 from monitor.core.views import EndedReason
 from monitor.core.work import Work
 
-AT_DOOR = "at_door"
-"""Why a track of a late visit rests: somebody is at the door, and *no reply* has the visit."""
-
 
 def stands(work: Work, alert: Alert, visit: Visit) -> None:
     """Somebody is at the door: the tracks of this late visit that look for somebody, or ring the home, rest."""
     where = alert.track("locate")
-    if where is not None and where.reason == AT_DOOR:
-        return
+    if where is None or where.reason != AT_DOOR:
+        _all_rest(work, alert, visit)
+    # whoever gives it back, and an incident that ends, would summon for it again
+    _summons_rest(work, work.alert(alert.ref) or alert)
+    for door in work.open_alerts(visit):
+        if door.kind == "no_reply" and not door.reason:
+            _same_holder(work, door, work.alert(alert.ref) or alert)
+
+
+def _all_rest(work: Work, alert: Alert, visit: Visit) -> None:
     _rests(work, alert, "locate", "locate", Track(name="locate", step="reached", reason=AT_DOOR))
     _stand_down(work, alert, visit)
     replaced = alert.track("replace")
@@ -55,7 +61,6 @@ def stands(work: Work, alert: Alert, visit: Visit) -> None:
     told = alert.track("inform")
     if told is not None and told.step == "waiting":
         move(work, alert, Move(track=structs.replace(told, step="done", reason=AT_DOOR, next_at=None)))
-    _summons_rest(work, alert)
 
 
 def _rests(work: Work, alert: Alert, name: TrackName, purpose: str, to: Track) -> None:

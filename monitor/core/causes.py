@@ -26,6 +26,8 @@ ROUND = timedelta(hours=4)
 """How far ahead the visits of a cause are listed (ours; the span in which a dropped visit waits for a word, too)."""
 IN_INCIDENT = "in_incident"
 """Why staff are not summoned for an alert itself: the incident of its cause does it."""
+AT_DOOR = "at_door"
+"""Why a track of a late visit rests: somebody is at the door, and *no reply* has the visit."""
 
 
 class Cause(Struct, frozen=True, kw_only=True, gc=False):

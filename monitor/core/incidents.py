@@ -27,6 +27,7 @@ from monitor.core.alerts import (
 )
 from monitor.core.causes import (
     ALL_DARK,
+    AT_DOOR,
     IN_INCIDENT,
     SEVERAL_LATE,
     Cause,
@@ -281,9 +282,13 @@ def _stand(work: Work, incident: Alert, member: Alert) -> None:
 
 
 def _on_its_own(work: Work, member: Alert) -> None:
-    """The incident summons for it no more: who has it keeps it and is asked again, else staff are summoned."""
+    """The incident summons for it no more: who has it keeps it and is asked again, else staff are summoned; of a visit
+    at whose door somebody stands by *no reply* alone."""
+    visit = work.visit(member.visit)
     if member.taken_by is not None:
         move(work, member, Move(track=holding(work, member, "incident_over")))
+    elif visit is not None and visit.at_door:
+        move(work, member, Move(track=Track(name="summon", step="skipped", reason=AT_DOOR)))
     else:
         move(work, member, summon.begin(summon_case(work, member), "incident_over"))
 

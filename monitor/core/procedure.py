@@ -28,6 +28,7 @@ from monitor.core.alerts import (
 )
 from monitor.core.asking import eta, heard, metres_to, missing_workers, remind
 from monitor.core.asking import spoke as has_spoken
+from monitor.core.causes import AT_DOOR
 from monitor.core.council import RING_DESK, breach, council_deadline, council_is_rung, council_moves
 from monitor.core.council import pointless as council_pointless
 from monitor.core.counted import need, said_by, visit_of
@@ -152,7 +153,7 @@ def _all_said(work: Work, alert: Alert, visit: Visit, round_: int) -> Move | Non
 def _door_is_over(work: Work, alert: Alert, visit: Visit) -> None:
     """*No reply* ended without an arrival or an outcome: where they are is asked again, and the rest goes on."""
     track = alert.track("locate")
-    if track is not None and track.reason == at_door.AT_DOOR:
+    if track is not None and track.reason == AT_DOOR:
         move(work, alert, _first_locate(work, alert, visit))
         at_door.leaves(work, work.alert(alert.ref) or alert)
 

@@ -11,6 +11,7 @@ from escalation.people import LineView, PersonView, PlanView
 from escalation.track import TrackName
 from monitor.core import facts as f
 from monitor.core.inputs import Position
+from monitor.core.state import Alert
 from tests.core.driver import AWAY, THERE, Desk
 
 SENT = ("offer", "locate", "reassure", "tell_replacement")
@@ -191,6 +192,63 @@ def test_said_from_elsewhere_it_changes_nothing(how: dict[str, Position | bool])
     desk.advance(minutes=6)
     assert step(desk, "locate") == ("not_reached", "silent")
     assert desk.messages("offer", "kit")
+
+
+def in_a_round() -> Desk:
+    """dee is late at ed's and at fay's: staff have one incident of both."""
+    desk = Desk()
+    desk.plan("v1")
+    desk.plan("v2", service_user="fay")
+    desk.advance(minutes=31)
+    return desk
+
+
+def about(desk: Desk, visit: str = "v1") -> Alert:
+    (found,) = [alert for alert in desk.alerts("late_visit") if alert.visit == visit]
+    return found
+
+
+def summoned_about(desk: Desk, visit: str = "v1") -> list[str]:
+    return [m.key for m in desk.messages("summon") if m.alert == about(desk, visit).ref]
+
+
+def test_an_incident_that_ends_summons_for_no_visit_at_whose_door_somebody_stands() -> None:
+    desk = in_a_round()
+    desk.check("no_reply", visit="v1")
+    before = summoned_about(desk)
+    desk.act("close", "mary", alert=desk.alert("incident"), reason="other")
+    track, other = about(desk).track("summon"), about(desk, "v2").track("summon")
+    assert track is not None
+    assert other is not None
+    assert (track.step, track.reason) == ("skipped", "at_door")
+    assert (other.step, other.reason) == ("trying", "incident_over")
+    desk.advance(minutes=20)
+    assert summoned_about(desk) == before
+    desk.act("close", "mary", alert=desk.alert("no_reply"), reason="merged")
+    called = about(desk).track("summon")
+    assert called is not None
+    assert (called.step, called.reason) == ("trying", "door_over")
+
+
+def test_who_has_the_door_has_the_visit_whose_incident_ends_too() -> None:
+    desk = in_a_round()
+    desk.check("no_reply", visit="v1")
+    desk.act("take", "paul", alert=desk.alert("no_reply"))
+    desk.act("close", "mary", alert=desk.alert("incident"), reason="other")
+    assert about(desk).taken_by == "paul"
+
+
+def test_who_gives_the_late_visit_back_while_somebody_is_at_the_door_summons_nobody_for_it() -> None:
+    desk = late()
+    desk.act("take", "mary", alert=desk.alert("late_visit"))
+    desk.check("no_reply")
+    before = summoned_about(desk)
+    desk.act("hand_over", "mary", alert=desk.alert("late_visit"))
+    assert step(desk, "summon") == ("skipped", "at_door")
+    desk.advance(minutes=20)
+    assert [
+        key for key in summoned_about(desk) if key not in before and desk.message(key).result != "cancelled"
+    ] == []
 
 
 def test_every_way_into_the_same_door_is_the_same_after_a_restart() -> None:

@@ -14,7 +14,7 @@ import msgspec
 from connectors.ports import EdgeError, NotTaken, OutboundMessage, Sent, StatusCallback
 from connectors.twilio.sending import TwilioSender
 from monitor.clock import SystemClock
-from monitor.core.state import Message
+from monitor.core.state import ENGAGED, Message
 from monitor.outbox import LONGEST_PAUSE_S, Lane, Outbox
 from tests.fakes.telephones import ACCOUNT, TOKEN, message, telephones
 from tests.waiting import until
@@ -209,7 +209,16 @@ async def test_a_message_whose_outcome_could_not_be_recorded_is_looked_up_and_no
     assert (desk.taken, provider.sent) == ([("m-1", True)], ["m-1"])
 
 
-class OneLine(Ledger):
+class Calls(Ledger):
+    """Calls of which it is on record that they wait for their line."""
+
+    def __init__(self, *keys: str) -> None:
+        super().__init__(*keys)
+        for key, waits in list(self.texts.items()):
+            self.texts[key] = msgspec.structs.replace(waits, channel="call", reason=ENGAGED)
+
+
+class OneLine(Calls):
     """Who has its turn while the line is engaged stays queued, and no fact says so once more."""
 
     engaged = True
@@ -237,6 +246,26 @@ async def test_what_meets_an_engaged_line_waits_in_the_outbox_and_goes_when_it_i
         outbox.add("bright", desk.texts["m-1"])
         await until(lambda: desk.taken and not outbox.waiting, what="it is sent")
     assert provider.sent == ["m-1"]
+
+
+class FreeAgain(Calls):
+    """A call that waits for its line: the hold has run out when the outbox looks, a moment after it was decided on."""
+
+    async def attempt(self, key: str) -> OutboundMessage | None:
+        if self.tries:
+            return await super().attempt(key)
+        self.tries.append(key)
+        return None
+
+
+async def test_a_line_that_is_free_in_the_moment_of_the_look_is_not_waited_for_until_the_call_expires() -> (
+    None
+):
+    desk, provider = FreeAgain("m-1"), Provider()
+    async with sending(desk, provider) as outbox:
+        outbox.add("bright", desk.texts["m-1"])
+        await until(lambda: desk.taken and not outbox.waiting, what="it is sent")
+    assert desk.tries == ["m-1", "m-1"]
 
 
 async def test_a_desk_that_was_given_up_sends_nothing_any_more() -> None:
