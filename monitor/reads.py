@@ -91,6 +91,8 @@ class Reads:
             left=place.left_at,
             evidence=evidence,
             check_out=place.leaving.step if place.leaving is not None else None,
+            arrived_said=place.arrived_said,
+            left_said=place.left_said,
         )
 
     def signal(self, visit: Visit) -> Signal:

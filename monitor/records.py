@@ -392,14 +392,26 @@ class Teller:
                     "next_at": body.confirmed_at,
                 }
             case f.CheckInRecorded():
-                return {"who": self.who(body.worker), "result": body.outcome, "next_at": body.happened_at}
+                doubted = body.outcome == "clock_doubtful"
+                return {
+                    "who": self.who(body.worker),
+                    "result": body.outcome,
+                    "next_at": body.happened_at,
+                    "said_at": body.happened_at if doubted else None,
+                }
             case f.ArrivalRecorded():
-                return {"who": self.who(body.worker), "proof": body.proof, "next_at": body.arrived_at}
+                return {
+                    "who": self.who(body.worker),
+                    "proof": body.proof,
+                    "next_at": body.arrived_at,
+                    "said_at": body.said_at,
+                }
             case f.DepartureRecorded():
                 return {
                     "who": self.who(body.worker),
                     "next_at": body.left_at,
                     "proof": self.proof(body.claim or None),
+                    "said_at": body.said_at,
                 }
             case f.CheckOutAsked():
                 return {

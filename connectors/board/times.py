@@ -17,6 +17,10 @@ class Times:
         """The local time, with the day when it is not today."""
         return words.clock(at, self.zone, self.now)
 
+    def dated(self, at: datetime) -> str:
+        """The local time with its day and year."""
+        return words.dated(at, self.zone)
+
     def since(self, at: datetime) -> str:
         """How long ago."""
         return words.since(at, self.now)

@@ -179,6 +179,7 @@ VERDICTS = {
     "late_evidence": "record reached us late",
     "left_time_unknown": "time of leaving not known",
     "while_away": "checked in while marked away",
+    "clock_doubtful": "a device's clock is not believed: the time at which it reached us was taken",
 }
 
 CAUSES = {
@@ -321,6 +322,12 @@ def clock(at: datetime | None, zone: str, now: datetime | None = None) -> str:
     return text
 
 
+def dated(at: datetime, zone: str) -> str:
+    """`Tue 1 Jan 2030, 10:00`: a time that may be years away, and was said by a clock that is wrong."""
+    here = local(at, zone) if 1900 <= at.year <= 9000 else at  # beyond them a zone may lead out of all years
+    return here.strftime(f"%a %-d %b {here.year}, %H:%M")
+
+
 def span(seconds: float) -> str:
     """A duration as people say it: `12 s`, `38 min`, `2 h 05 min`, `3 d`. Never negative."""
     whole = max(0, int(seconds))
@@ -399,6 +406,8 @@ class Line(Struct, frozen=True, kw_only=True):
     proof: str
     tone: Literal["person", "open", "quiet"]
     words: str = ""
+    said_at: datetime | None = None
+    """What the clock of a device said, which is not believed."""
 
 
 def timeline(alert: AlertView) -> list[Line]:
@@ -566,6 +575,8 @@ def _is_shown(one: RecordLine, left: Container[str]) -> bool:
 
 def _event(one: RecordLine, names: Mapping[str, str]) -> Line:
     said = [_result(one), _about(one, names), checked(one)]
+    if one.said_at is not None and one.kind in ("ArrivalRecorded", "DepartureRecorded"):
+        said.append("the time at which it reached us was taken")
     if one.possibly_repeated:
         said.append("possibly sent twice")
     if one.unrecorded_at_send:
@@ -581,6 +592,7 @@ def _event(one: RecordLine, names: Mapping[str, str]) -> Line:
         proof=proof(_named(one.proof, names)),
         tone="person" if answered else "open" if under_way else "quiet",
         words="no longer kept" if one.words_erased else one.words or "",
+        said_at=one.said_at,
     )
 
 

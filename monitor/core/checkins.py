@@ -472,6 +472,7 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
             ),
             overrun_at=_overrun_at(work, visit, at),
             assumed=seen.assumed,
+            said_at=_not_believed(seen),
         ),
     )
     if visit.away is not None:
@@ -482,6 +483,14 @@ def arrive(work: Work, seen: Seen, match: Match, at: datetime) -> None:
         _end_alerts(work, seen, visit.ref, at)
     if visit.time_critical and _early(work, visit, at):
         very_early(work, visit.ref, seen.worker, at)
+
+
+CLOCK_DOUBTFUL: tuple[f.Verdict, ...] = ("clock_doubtful",)
+
+
+def _not_believed(seen: Seen) -> datetime | None:
+    """The check-in's own time where receipt counts in its place, so that both stand in the record."""
+    return seen.check.at if seen.doubtful else None
 
 
 def _overrun_at(work: Work, visit: Visit, at: datetime) -> datetime | None:
@@ -520,6 +529,8 @@ def _arrival_verdicts(work: Work, seen: Seen, match: Match, at: datetime) -> tup
         found.append("manual")
     if visit.workers and seen.worker not in visit.workers:
         found.append("other_worker")
+    if seen.doubtful:
+        found += CLOCK_DOUBTFUL
     return tuple(found)
 
 
@@ -586,7 +597,11 @@ def _leave(work: Work, seen: Seen, match: Match) -> Decision:
     outcome, verdicts = _departure_outcome(work, seen, match)
     _record(work, seen, outcome, match)
     depart = f.DepartureRecorded(
-        index=match.index, left_at=max(seen.at, place.arrived_at), worker=seen.worker, verdicts=verdicts
+        index=match.index,
+        left_at=max(seen.at, place.arrived_at),
+        worker=seen.worker,
+        verdicts=verdicts,
+        said_at=_not_believed(seen),
     )
     work.emit(visit.ref, depart)
     leaving.over(work, visit.ref)
@@ -625,7 +640,7 @@ def _departure_outcome(work: Work, seen: Seen, match: Match) -> tuple[Outcome, t
     policy = work.policy_for(visit.service_user)
     stayed = seen.at - (place.arrived_at or seen.at)
     if seen.doubtful:
-        return "clock_doubtful", ()
+        return "clock_doubtful", CLOCK_DOUBTFUL
     if match.place == "inconsistent" and not seen.check.region_enter:
         return "flagged_place", ("place_inconsistent",)
     if visit.kind == "live_in":

@@ -279,7 +279,9 @@ def evolve_visit(visit: Visit | None, fact: Draft, closes_after: timedelta) -> V
         case f.CheckOutAsked() | f.CheckOutAnswered():
             return _leaving(visit, fact, body)
         case f.DepartureWithdrawn():
-            back = structs.replace(visit.places[body.index], left=False, left_at=None, leaving=None)
+            back = structs.replace(
+                visit.places[body.index], left=False, left_at=None, leaving=None, left_said=None
+            )
             changed = structs.replace(visit, places=_with_place(visit, body.index, back), closes_at=None)
             return _with_times(changed)
         case f.NearRecorded():
@@ -438,6 +440,8 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
         left_at=None,
         leaving=None,
         assumed=body.assumed,
+        arrived_said=body.said_at,
+        left_said=None,
     )
     near = tuple([entry for entry in visit.near if entry[0] != body.worker]) if visit.near else ()
     changed = structs.replace(
@@ -457,7 +461,9 @@ def _arrived(visit: Visit, body: f.ArrivalRecorded) -> Visit:
 
 def _departed(visit: Visit, fact: Draft, body: f.DepartureRecorded, closes_after: timedelta) -> Visit:
     said = visit.places[body.index].leaving if body.claim else None
-    place = structs.replace(visit.places[body.index], left=True, left_at=body.left_at, leaving=said)
+    place = structs.replace(
+        visit.places[body.index], left=True, left_at=body.left_at, leaving=said, left_said=body.said_at
+    )
     changed = structs.replace(
         visit,
         places=_with_place(visit, body.index, place),

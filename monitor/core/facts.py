@@ -70,6 +70,7 @@ Verdict = Literal[
     "late_evidence",
     "left_time_unknown",
     "while_away",
+    "clock_doubtful",
 ]
 ReplanReason = Literal["rota", "policy", "run_goes_on", "agreed", "home_confirmed"]
 RiskReason = Literal["still_at_last", "too_far", "phone_dark"]
@@ -341,6 +342,8 @@ class ArrivalRecorded(FactBody, frozen=True, kw_only=True):
     """When not having left becomes an alert, if the planned end no longer says it: they came late."""
     assumed: bool = False
     """Nobody said who it was: `worker` is whoever is planned for the place."""
+    said_at: datetime | None = None
+    """When it was by the check-in's own time, where that is not believed: `arrived_at` is then the receipt."""
 
 
 class DepartureRecorded(FactBody, frozen=True, kw_only=True):
@@ -352,6 +355,8 @@ class DepartureRecorded(FactBody, frozen=True, kw_only=True):
     verdicts: tuple[Verdict, ...] = ()
     claim: str = ""
     """How it was said, where nothing but somebody's word is known of it: never a check-out, never logged (21.3)."""
+    said_at: datetime | None = None
+    """As of an arrival: the check-in's own time, which is not believed."""
 
 
 class DepartureWithdrawn(FactBody, frozen=True, kw_only=True):

@@ -103,6 +103,9 @@ class Place(Struct, frozen=True, kw_only=True, gc=False):
     leaving: Leaving | None = None
     assumed: bool = False
     """Who came is not known: `worker` is whoever is planned here."""
+    arrived_said: datetime | None = None
+    """The check-in's own time, where it is not believed and `arrived_at` is the receipt."""
+    left_said: datetime | None = None
 
     @property
     def inside(self) -> bool:

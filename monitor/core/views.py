@@ -81,6 +81,9 @@ class PlaceView(Struct, frozen=True, kw_only=True):
     evidence: str | None
     check_out: str | None = None
     """How far asking for a check-out is that did not come, or what was answered (`state.Leaving`)."""
+    arrived_said: datetime | None = None
+    """The check-in's own time, where it is not believed: `arrived` is then when it reached us; `left_said` likewise."""
+    left_said: datetime | None = None
 
 
 PackageVisit = Literal["unnamed", "called_off", "kept"]
@@ -595,6 +598,8 @@ class RecordLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str | None = None
     next_at: datetime | None = None
     """When it goes on, or when somebody will be there."""
+    said_at: datetime | None = None
+    """A check-in's own time, where it is not believed and that of its receipt was taken."""
     minutes: int | None = None
     tries: int | None = None
     possibly_repeated: bool = False

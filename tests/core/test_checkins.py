@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +399,44 @@ def test_a_clock_ahead_ends_the_alert_at_receipt() -> None:
     desk.advance(minutes=31)
     assert desk.check(at=desk.now + timedelta(hours=2)).outcome == "clock_doubtful"
     assert (desk.alert().ended_reason, desk.visit().places[0].arrived_at) == ("arrived", desk.now)
+
+
+@pytest.mark.parametrize("said", [datetime(2030, 1, 1, 10, tzinfo=UTC), datetime(2019, 1, 1, 10, tzinfo=UTC)])
+@pytest.mark.parametrize("snapshot", [True, False])
+def test_a_visit_says_that_the_clock_was_doubted_and_what_it_said(said: datetime, snapshot: bool) -> None:
+    desk = planned()
+    desk.advance(minutes=20)
+    desk.check("leave", service_user="fay")
+    desk.advance(minutes=1)
+    assert desk.check(at=said).outcome == "clock_doubtful"
+    came = desk.now
+    desk.advance(minutes=25)
+    assert desk.check("leave", at=said).outcome == "clock_doubtful"
+    desk.restart(snapshot=snapshot)
+    (place,) = desk.visit().places
+    assert (place.arrived_at, place.arrived_said) == (came, said)
+    assert (place.left_at, place.left_said) == (came + 25 * MINUTE, said)
+    assert desk.visit().verdicts == ("on_time", "clock_doubtful")
+
+
+def test_a_clock_that_is_believed_leaves_no_mark() -> None:
+    desk = planned()
+    desk.check()
+    desk.advance(minutes=25)
+    desk.check("leave")
+    (place,) = desk.visit().places
+    assert (place.arrived_said, place.left_said) == (None, None)
+    assert "clock_doubtful" not in desk.visit().verdicts
+
+
+def test_who_is_back_has_not_left_at_a_doubtful_time() -> None:
+    desk = planned()
+    desk.check()
+    desk.advance(minutes=5)
+    desk.check("leave", at=desk.now + timedelta(hours=2))
+    desk.advance(minutes=5)
+    assert desk.check().outcome == "arrived"
+    assert desk.visit().places[0].left_said is None
 
 
 def test_an_old_time_from_a_device_that_was_heard_live_in_between_retracts_nothing() -> None:

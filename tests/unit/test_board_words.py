@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -95,3 +96,26 @@ def test_what_is_over_is_named_and_who_said_so(kind: AlertKind, reason: str, ove
 def test_the_board_knows_who_lives_alone() -> None:
     assert about().lives_alone
     assert not about(service_user=None).lives_alone
+
+
+def test_the_record_says_what_a_clock_said_that_is_not_believed() -> None:
+    said = datetime(2030, 1, 1, 10, tzinfo=UTC)
+    arrived = RecordLine(seq=1, at=NOW, kind="ArrivalRecorded", subject="v1", proof="pressed", said_at=said)
+    seen = RecordLine(
+        seq=2, at=NOW, kind="CheckInRecorded", subject="v1", result="clock_doubtful", said_at=said
+    )
+    above, below = words.record([arrived, seen], {})
+    assert (above.result, above.said_at) == ("clock doubtful", said)
+    assert (below.result, below.said_at) == ("the time at which it reached us was taken", said)
+
+
+@pytest.mark.parametrize(
+    ("at", "words_"),
+    [
+        (datetime(2030, 7, 1, 9, 5, tzinfo=UTC), "Mon 1 Jul 2030, 10:05"),
+        (datetime(1, 1, 1, tzinfo=UTC), "Mon 1 Jan 1, 00:00"),
+        (datetime(9999, 12, 31, 23, 59, tzinfo=UTC), "Fri 31 Dec 9999, 23:59"),
+    ],
+)
+def test_a_clock_s_own_time_is_shown_with_its_year_whatever_it_is(at: datetime, words_: str) -> None:
+    assert words.dated(at, "Europe/London") == words_
