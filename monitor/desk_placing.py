@@ -536,8 +536,8 @@ class Placing:
 
     def _moment(self, text: str, path: str, *, of_day: bool = False) -> datetime:
         """`of_day`: a day alone will not do; read as its midnight it would be earlier than any honest bid."""
-        at = read_moment(text, self._shell.state.calendar).at
-        if at is None or (of_day and ":" not in text):
+        at = read_moment(text, self._shell.state.calendar, day_alone=not of_day).at
+        if at is None:
             _bad("bad_time", TIME_EXPECTED, path)
         return at.astimezone(UTC)
 

@@ -23,7 +23,7 @@ from escalation.people import LineView, PersonView, PlanView
 from monitor.core.places import Home
 from monitor.core.upload import AT_ONCE, Steps
 from monitor.core.views import PeopleProblem
-from monitor.people_checks import strangers, unknown_fields
+from monitor.people_checks import strangers, tidy, unknown_fields
 
 _Same = TypeVar("_Same")
 EMERGENCY = frozenset({"999", "112", "+44999", "+44112"})
@@ -461,10 +461,12 @@ class Directory:
                 person = msgspec.convert(self.completed(item) if partial else item, PersonIn)
                 if not person.id.strip():
                     raise msgspec.ValidationError("Expected a non-empty `id`")
-                if person.role == "provider" or self._is_provider(person.id):
+                if person.role == "provider" or self._is_provider(person.id.strip()):
                     raise msgspec.ValidationError("Expected a person; providers are told by PUT providers")
+                person, wrong = tidy(person)
                 good.append((row, person))
                 problems += () if partial else _misspelt(row, item)
+                problems += [_problem(row, item, code, "warning", text, of_a_file) for code, text in wrong]
             except msgspec.ValidationError as error:
                 problems.append(_problem(row, item, "bad_person", "error", _expected(error), of_a_file))
         return good, problems

@@ -9,11 +9,22 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from msgspec.structs import fields
+from msgspec.structs import fields, replace
 
 from connectors.ports import ContactPlanIn, HomeIn, PersonIn, PhoneIn
 
 _SAYABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+_DEVICE = re.compile(
+    r"callwatch:[^/+#]+|owntracks:[^/+#]+(?:/[^/+#]+)?|traccar:.+|line:.+|(?i:tag):.*[^\s:-].*", re.DOTALL
+)
+"""Under one of these somebody may be heard: a topic's parts, Traccar's own ids, a telephone line, a tag."""
+HOME_EXPECTED = "expected degrees in `homes`; that home is left out"
+RADIUS_EXPECTED = "expected metres above 0 in `radius_m` of `homes`; the policy's own counts"
+DATES_EXPECTED = "expected a `to` of `homes` that is not before its `from`: nobody ever lives there"
+DEVICE_EXPECTED = (
+    "expected `devices` such as callwatch:phone-17, owntracks:u17/phone, traccar:8612, tag:04a2b1c3, "
+    "line:+441632960101: nothing is ever heard of one of these"
+)
 
 
 def _names(kind: type) -> frozenset[str]:
@@ -55,3 +66,39 @@ def strangers(given: PersonIn, is_known: Callable[[str], bool]) -> list[str]:
         "contact_plan.spokesperson": () if plan.spokesperson is None else (plan.spokesperson,),
     }
     return [where for where, ids in named.items() if not all(is_known(one) for one in ids)]
+
+
+def tidy(given: PersonIn) -> tuple[PersonIn, list[tuple[str, str]]]:
+    """The person as they can be meant, with the codes and texts of what cannot.
+
+    A position that is none would make every check-in there one from elsewhere, and ring somebody whose care worker has
+    come; a device's id that nothing can have is a care worker of whom nothing is ever heard.
+    """
+    homes, wrong = _homes(given.homes)
+    devices = tuple(dict.fromkeys(_device(one, given.role) for one in given.devices))
+    if not all(_DEVICE.fullmatch(one) for one in devices):
+        wrong.append(("bad_device", DEVICE_EXPECTED))
+    return replace(given, id=given.id.strip(), homes=homes, devices=devices), wrong
+
+
+def _homes(given: Iterable[HomeIn]) -> tuple[tuple[HomeIn, ...], list[tuple[str, str]]]:
+    kept: list[HomeIn] = []
+    wrong: dict[str, None] = {}
+    for home in given:
+        # 0/0 lies in the Gulf of Guinea: it is what a search for an address gives that found none
+        if not (abs(home.lat) <= 90 and abs(home.lon) <= 180) or home.lat == home.lon == 0:
+            wrong[HOME_EXPECTED] = None
+            continue
+        if home.radius_m is not None and not home.radius_m >= 0:
+            wrong[RADIUS_EXPECTED] = None
+            home = replace(home, radius_m=None)
+        if home.from_ is not None and home.to is not None and home.to < home.from_:
+            wrong[DATES_EXPECTED] = None
+        kept.append(home)
+    return tuple(kept), [("bad_home", text) for text in wrong]
+
+
+def _device(name: str, role: str) -> str:
+    """As everywhere, a name without a scheme is that of a device of ours; what hangs at somebody's home is none."""
+    name = name.strip()
+    return name if ":" in name or not name or role == "service_user" else f"callwatch:{name}"

@@ -7,7 +7,7 @@ row whose person or start cannot be known is refused (`monitor.core.rota`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import ceil
 from typing import Any, Literal
 
@@ -78,14 +78,14 @@ class Moment(Struct, frozen=True, kw_only=True):
     trouble: RotaProblemCode | None = None
 
 
-def read_moment(value: Any, calendar: Calendar) -> Moment:
+def read_moment(value: Any, calendar: Calendar, *, day_alone: bool = True) -> Moment:
     """RFC 3339, or a local time without an offset. A year that no rota can mean is no time: the row is refused, and
-    the rest of the upload is read."""
+    the rest of the upload is read. `day_alone`: a day without a time is its local midnight, else it is no time."""
     if not isinstance(value, str):
         return Moment()
     try:
-        at = datetime.fromisoformat(value)
-        if not FIRST_YEAR <= at.year <= LAST_YEAR:
+        at = _iso(value)
+        if not FIRST_YEAR <= at.year <= LAST_YEAR or not (day_alone or _has_time(value)):
             return Moment()
         if at.tzinfo is not None:
             return Moment(at=at.astimezone(UTC))
@@ -93,6 +93,19 @@ def read_moment(value: Any, calendar: Calendar) -> Moment:
     except ValueError:
         return Moment()
     return Moment(at=instant, trouble=trouble)
+
+
+def _iso(text: str) -> datetime:
+    """RFC 3339 (5.6) takes `t` and `z` as well, which the standard library does not. Raises ValueError."""
+    return datetime.fromisoformat(text.strip().upper())
+
+
+def _has_time(text: str) -> bool:
+    try:
+        date.fromisoformat(text.strip())
+    except ValueError:
+        return True
+    return False
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -186,6 +199,9 @@ def _covers(body: dict[str, Any], calendar: Calendar) -> tuple[datetime | None, 
         if moment.at is None:
             raise ApiProblem(400, "bad_body", "expected an RFC 3339 or local time", f"covers.{name}")
         found.append(moment.at)
+    if found[1] <= found[0]:
+        # it would call nothing off, and nobody would know
+        raise ApiProblem(400, "bad_body", "expected a time after `from`", "covers.to")
     return found[0], found[1]
 
 
@@ -218,7 +234,9 @@ def _row(number: int, item: Any, directory: Directory, calendar: Calendar, polic
     warnings: list[RotaProblemCode] = []
     if not FIELDS.issuperset(item):
         warnings.append("unknown_field")
-    start, end = read_moment(item.get("start"), calendar), read_moment(item.get("end"), calendar)
+    # read as its midnight, a day alone would be a visit at an hour that nobody meant
+    start = read_moment(item.get("start"), calendar, day_alone=False)
+    end = read_moment(item.get("end"), calendar, day_alone=False)
     warnings += [moment.trouble for moment in (start, end) if moment.trouble is not None]
     person = _text(item.get("service_user"))
     visit = _visit_id(item, person, start)
@@ -249,10 +267,10 @@ def _kept_length(item: dict[str, Any], start: Moment, end: Moment) -> Moment:
     """A visit whose start was moved over the hole of the spring night keeps its planned length."""
     if start.at is None or end.at is None or start.trouble != "time_does_not_exist" or end.at > start.at:
         return end
-    ends = datetime.fromisoformat(item["end"])
+    ends = _iso(item["end"])
     if ends.tzinfo is not None:
         return end
-    length = ends - datetime.fromisoformat(item["start"])
+    length = ends - _iso(item["start"])
     return Moment(at=start.at + length, trouble=end.trouble)
 
 

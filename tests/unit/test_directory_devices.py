@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from monitor.core.upload import finished
 from monitor.directory import Directory, Region, device_name
 from tests.unit.test_directory import directory, put, rows, worker
 
@@ -151,3 +152,75 @@ def test_two_people_with_the_same_mark_are_nobody(monkeypatch: pytest.MonkeyPatc
     put(made, service_user(), service_user("su-2"))
     assert made.home_of(["wtst:1000000007"]) is None
     assert made.outside(made.home_of(["wtst:1000000007", "desc:su-2"]) or "") == "su-2"
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("callwatch:phone-17", "callwatch:phone-17"),
+        ("phone-17", "callwatch:phone-17"),
+        (" traccar:8612 ", "traccar:8612"),
+        ("owntracks:u17", "owntracks:u17"),
+        ("callwatch:Dee's phone", "callwatch:Dee's phone"),
+        ("tag:Front-Door", "tag:front-door"),
+    ],
+)
+def test_a_device_is_found_as_check_ins_name_it_however_an_office_writes_it(written: str, read: str) -> None:
+    made = directory()
+    assert put(made, worker(devices=[written])) == ()
+    assert owner(made, read) == "cw-1"
+    good, _ = finished(made.read([worker(devices=[written])]))
+    assert made.apply(good, []).unchanged == 1
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "",
+        "callwatch:",
+        "callwatch:a/b",
+        "callwatch:#",
+        "owntracks:u/phone/",
+        "owntracks:+/x",
+        "04:a2:b1:c3",
+        "CALLWATCH:p",
+        "tag:",
+    ],
+)
+def test_a_device_of_which_nothing_can_ever_be_heard_is_said(device: str) -> None:
+    (problem,) = put(directory(), worker(devices=[device, PHONE]))
+    assert (problem.code, problem.severity, problem.id) == ("bad_device", "warning", "cw-1")
+
+
+@pytest.mark.parametrize(
+    ("home", "counts"),
+    [
+        ({"lat": 91, "lon": 0.1}, False),
+        ({"lat": 51.4, "lon": 180.5}, False),
+        ({"lat": 0, "lon": 0}, False),
+        ({"lat": 51.4, "lon": 0, "radius_m": -50}, True),
+        ({"lat": 51.4, "lon": 0, "from": "2026-11-25", "to": "2026-11-24"}, False),
+    ],
+)
+def test_a_home_that_cannot_be_is_said_and_counts_for_nobody_as_a_place(
+    home: dict[str, Any], counts: bool
+) -> None:
+    made = directory()
+    (problem,) = put(made, service_user(homes=[home]))
+    assert (problem.code, problem.severity) == ("bad_home", "warning")
+    homes = made.homes(made.known("person", "su-1") or "", datetime(2026, 11, 24, 12, tzinfo=UTC))
+    assert [one.radius_m for one in homes] == ([made.default_radius_m] if counts else [])
+
+
+def test_a_home_on_the_meridian_or_of_one_day_is_no_problem() -> None:
+    homes = [
+        {"lat": 51.4779, "lon": 0, "radius_m": 0},
+        {"lat": -90, "lon": 180, "radius_m": 50, "from": "2026-11-25", "to": "2026-11-25"},
+    ]
+    assert put(directory(), service_user(homes=homes)) == ()
+
+
+def test_a_person_is_the_same_with_spaces_around_the_id_as_in_a_rota() -> None:
+    made = directory()
+    put(made, service_user(" su-1 "))
+    assert made.known("person", "su-1") in made.people
