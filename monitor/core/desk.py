@@ -465,6 +465,29 @@ def reasons_for(kind: AlertKind) -> list[str]:
     return sorted(set(CLOSE_REASONS) - barred - (NO_DECISION if kind == homes.KIND else frozenset()))
 
 
+def closes_with(work: Work, alert: Alert) -> list[str]:
+    """The reason codes with which a person may close this alert now. It is part of another one only while there is
+    another one: else nobody would be looked for any more, and nothing would be settled."""
+    merges = any(_goes_on_in(alert, other) for other in work.all_open_alerts())
+    return [code for code in reasons_for(alert.kind) if code != "merged" or merges]
+
+
+ABOUT_WORKER: frozenset[AlertKind] = frozenset({"lone_worker", "help_asked", "unknown_visit"})
+"""Kinds that may be about a care worker more than about whom they visit."""
+
+
+def _goes_on_in(alert: Alert, other: Alert) -> bool:
+    """Whether somebody goes on looking after the same person there. An incident looks after nobody by itself."""
+    if other.ref == alert.ref:
+        return False
+    if alert.service_user is None and alert.worker is None:
+        return True  # a caller whom nobody knows, a rota, a feed: whoever closes it knows what it belongs to
+    if alert.service_user is not None and other.service_user == alert.service_user:
+        return True
+    about_worker = alert.service_user is None or alert.kind in ABOUT_WORKER
+    return about_worker and alert.worker is not None and other.worker == alert.worker
+
+
 def _unconfirmed(alert: Alert, seen: ActionTaken) -> Refusal | None:
     """What is missing from a cancellation: who raised it, and for a time-critical visit the alternative (7.26-7.27)."""
     if seen.raised_by is None:
@@ -475,9 +498,9 @@ def _unconfirmed(alert: Alert, seen: ActionTaken) -> Refusal | None:
 
 
 def _close(work: Work, alert: Alert, seen: ActionTaken) -> Refusal | None:
-    reason = CLOSE_REASONS.get(seen.reason or "")
-    if reason is None or seen.reason not in reasons_for(alert.kind):
-        return Refusal(code="reason", detail={"expected": reasons_for(alert.kind)})
+    reason, expected = CLOSE_REASONS.get(seen.reason or ""), closes_with(work, alert)
+    if reason is None or seen.reason not in expected:
+        return Refusal(code="reason", detail={"expected": expected})
     if reason == "cancelled_confirmed" and (missing := _unconfirmed(alert, seen)) is not None:
         return missing
     if (barred := after.not_closed(work, alert)) is not None:

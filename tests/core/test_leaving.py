@@ -312,6 +312,7 @@ def test_the_office_closes_it_and_nobody_is_asked_again() -> None:
 def test_an_alert_that_was_merged_into_another_asks_again_after_a_while() -> None:
     desk = inside()
     desk.advance(minutes=85)
+    desk.check("help", device="d-dee")
     desk.act("close", "mary", alert=desk.alert("lone_worker"), reason="merged")
     assert not place(desk).left
     desk.advance(minutes=45)

@@ -82,6 +82,7 @@ def test_a_missed_visit_whose_alert_was_merged_is_watched_again_tomorrow() -> No
     desk = Desk()
     desk.plan()
     desk.advance(hours=3)
+    desk.text("ed", word="help")
     desk.act("close", "mary", reason="merged")
     desk.plan(start=TOMORROW)
     assert late_tomorrow(desk)

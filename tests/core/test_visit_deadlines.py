@@ -335,6 +335,7 @@ def test_the_late_alert_comes_when_no_reply_ends_without_an_arrival_or_an_outcom
     desk.advance(minutes=5)
     desk.check("no_reply")
     desk.advance(minutes=40)
+    desk.text("ed", word="help")
     desk.act("close", "mary", alert=desk.alert("no_reply"), reason="merged")
     desk.advance()
     assert desk.alert("late_visit").due_at == MONDAY + 30 * MINUTE
@@ -404,7 +405,9 @@ def test_a_missed_visit_stays_until_36_hours_after_its_alert_ended() -> None:
     desk.plan()
     desk.advance(hours=40)
     assert desk.visit().missed
+    desk.text("ed", word="help")
     desk.act("close", "mary", reason="merged")
+    desk.act("close", "mary", alert=desk.alert("help_asked"), reason="seen_well")
     desk.advance(hours=36, milliseconds=-1)
     assert "v1" in desk.state.values.visits
     desk.advance(milliseconds=1)

@@ -216,3 +216,58 @@ def test_no_reply_at_the_door_itself_is_its_own_procedure() -> None:
     desk.advance(minutes=60)
     assert [alert.kind for alert in desk.alerts()] == ["no_reply"]
     assert not desk.bodies(f.ArrivalRecorded)
+
+
+# --- merged: only while there is another alert in which somebody goes on ---
+
+
+def merged(desk: Desk, kind: str) -> bool:
+    """Whether the alert could be closed as part of another one; if not, the answer says with what it may be."""
+    alert = desk.alert(kind)
+    refusal = desk.act("close", "mary", alert=alert, reason="merged").refusal
+    if refusal is None:
+        return True
+    assert refusal.code == "reason"
+    assert "outcome_recorded" in refusal.detail["expected"]
+    assert "merged" not in refusal.detail["expected"]
+    assert desk.alert(kind).state == "open"
+    return False
+
+
+def test_an_alert_is_part_of_another_one_only_while_another_one_is_open_for_that_person() -> None:
+    desk = Desk()
+    desk.plan()
+    desk.advance(minutes=31)
+    assert not merged(desk, "late_visit")
+    desk.text("ed", word="help")
+    desk.act("close", "mary", alert=desk.alert("help_asked"), reason="seen_well")
+    assert not merged(desk, "late_visit")
+    desk.check("no_reply", service_user="ed")
+    assert merged(desk, "late_visit")
+    assert not merged(desk, "no_reply")
+
+
+@pytest.mark.parametrize("worker", ["kit", "dee"])
+def test_somebody_else_s_alert_is_no_other_alert_of_theirs_also_with_the_same_care_worker(worker: str) -> None:
+    desk = Desk()
+    desk.plan()
+    desk.plan("v2", service_user="fay", workers=(worker,))
+    desk.advance(minutes=31)
+    first, second = desk.alerts("late_visit")
+    for alert in (first, second):
+        refusal = desk.act("close", "mary", alert=alert, reason="merged").refusal
+        assert refusal is not None
+        assert refusal.code == "reason"
+
+
+def test_a_care_worker_who_has_not_left_may_be_looked_for_in_their_own_call_for_help() -> None:
+    desk = Desk()
+    desk.plan()
+    desk.check()
+    desk.advance(minutes=85)
+    assert not merged(desk, "lone_worker")
+    desk.check("help", device="d-kit")
+    assert not merged(desk, "lone_worker")
+    desk.act("close", "mary", alert=desk.alert("help_asked"), reason="seen_well")
+    desk.check("help")
+    assert desk.act("close", "mary", alert=desk.alert("lone_worker"), reason="merged").refusal is None
