@@ -339,12 +339,19 @@ def skip_wrong_numbers(work: Work, alert: Alert, person: str, purpose: ContactPu
     known = work.ctx.people.person(person)
     wrong = work.wrong_lines(person) if known is not None else ()
     for line in [one.ref for one in known.lines if one.ref in wrong] if known is not None else []:
-        contact = Contact(
-            person=person, line=line, channel="call", purpose=purpose, template=template, priority="repeat"
-        )
-        message = work.message(intend(work, contact, alert=_alert(work, alert.ref)))
-        if message is not None and message.phase == "queued":
-            cancel(work, message, WRONG_NUMBER)
+        pass_over(work, alert, person, line, purpose, template, WRONG_NUMBER)
+
+
+def pass_over(
+    work: Work, alert: Alert, person: str, line: str, purpose: ContactPurpose, template: str, reason: str
+) -> None:
+    """A call that is not made, as a fact with its reason."""
+    contact = Contact(
+        person=person, line=line, channel="call", purpose=purpose, template=template, priority="repeat"
+    )
+    message = work.message(intend(work, contact, alert=_alert(work, alert.ref)))
+    if message is not None and message.phase == "queued":
+        cancel(work, message, reason)
 
 
 def _with_stop(line: LineView, stopped: bool) -> LineView:
@@ -679,7 +686,7 @@ def _reassure_move(work: Work, alert: Alert, to: Move) -> None:
 def _asked_already(work: Work, alert: Alert, contacts: tuple[Contact, ...]) -> Alert | None:
     """The alert about somebody else for whom this very line is being asked now."""
     for contact in contacts:
-        for other in [] if contact.rehearsed else _others_on(work, alert, contact.line, contact.person):
+        for other in [] if contact.rehearsed else others_on(work, alert, contact.line, contact.person):
             track = other.track("reassure")
             if track is not None and track.step == "trying" and contact.line in _lines_asked(work, other):
                 return other
@@ -691,7 +698,7 @@ def _lines_asked(work: Work, alert: Alert) -> frozenset[str]:
     return frozenset(message.line for message in sent if message.line is not None)
 
 
-def _others_on(work: Work, alert: Alert, line: str, person: str) -> list[Alert]:
+def others_on(work: Work, alert: Alert, line: str, person: str) -> list[Alert]:
     """The other open alerts about service users whose line this is, or for whom `person` speaks as well."""
     if person != alert.service_user:
         # seldom: who speaks for two is on the line of neither
@@ -707,7 +714,7 @@ def waiting_on(work: Work, alert: Alert) -> list[Alert]:
     speaks = [m.person for m in work.messages_of(alert) if m.purpose == "reassure"]
     found: dict[str, Alert] = {}
     for line in lines:
-        for other in _others_on(work, alert, line, speaks[-1] if speaks else person):
+        for other in others_on(work, alert, line, speaks[-1] if speaks else person):
             track = other.track("reassure")
             if track is not None and (track.reason, track.phase) == (reassure.SAME_LINE, alert.ref):
                 found[other.ref] = other

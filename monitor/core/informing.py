@@ -14,6 +14,8 @@ from monitor.core.alerts import (
     move,
     never_left,
     open_messages,
+    others_on,
+    pass_over,
     person_for,
     skip_wrong_numbers,
     strangers_line,
@@ -39,12 +41,54 @@ def kin_of(work: Work, alert: Alert) -> tuple[PersonView, ...]:
     return tuple(view for view in views if view.ref not in person.plan.never_tell)
 
 
+NOT_ANSWERED = ("no_answer", "voicemail", "busy")
+"""Nobody picked up. Who did, and pressed nothing, has shown that there is somebody on that line."""
+
+
+def rung_in_vain(work: Work, alert: Alert, kin: PersonView) -> frozenset[str]:
+    """Lines of theirs that have been rung for the service user, or for whom they live with, and were not answered: two
+    people on one line get one call, and it was made (domain.md section 2). Who was rung as the one who speaks for
+    somebody is rung again as their next of kin."""
+    silent, heard = set(), set()
+    for line in kin.voice_lines():
+        for message in _for_others_on(work, alert, line.ref, kin.ref):
+            if message.result in NOT_ANSWERED:
+                silent.add(line.ref)
+            elif message.result == "answered" or message.proof is not None:
+                heard.add(line.ref)
+    return frozenset(silent - heard)
+
+
+def _for_others_on(work: Work, alert: Alert, line: str, kin: str) -> list[Message]:
+    about = alert.service_user or ""
+    alerts = (alert, *others_on(work, alert, line, about)) if about in work.ctx.people.on_line(line) else ()
+    calls = (message for one in alerts for message in work.messages_of(one) if message.channel == "call")
+    return [m for m in calls if (m.purpose, m.line) == ("reassure", line) and m.person != kin]
+
+
+def _pass_over(work: Work, alert: Alert) -> None:
+    """Whom there is no sense in ringing on a line that has just been silent: that stands in the alert, once."""
+    so_far = work.messages_of(work.alert(alert.ref) or alert)
+    noted = {(m.person, m.line) for m in so_far if m.reason == reassure.SAME_LINE}
+    for kin in kin_of(work, alert):
+        for line in sorted(rung_in_vain(work, alert, kin)):
+            if (kin.ref, line) not in noted:
+                pass_over(work, alert, kin.ref, line, "inform_next_of_kin", "NOKV-1", reassure.SAME_LINE)
+
+
+def _with_a_line_left(work: Work, alert: Alert, kin: PersonView) -> PersonView:
+    silent = rung_in_vain(work, alert, kin)
+    if not silent:
+        return kin
+    return structs.replace(kin, lines=tuple(line for line in kin.lines if line.ref not in silent))
+
+
 def inform_case(work: Work, alert: Alert) -> inform.InformCase:
-    """Who may be told, and whether for real."""
+    """Who may be told, on which lines, and whether for real."""
     return inform.InformCase(
         policy=work.policy(alert),
         now=work.now,
-        kin=kin_of(work, alert),
+        kin=tuple(_with_a_line_left(work, alert, kin) for kin in kin_of(work, alert)),
         held=held(work, alert, "inform_next_of_kin"),
         rehearsed=is_rehearsed(work, alert),
     )
@@ -104,9 +148,22 @@ def inform_now(work: Work, alert: Alert, reason: str) -> None:
     """Next of kin and council are told from now on."""
     for kin in kin_of(work, alert):
         skip_wrong_numbers(work, alert, kin.ref, "inform_next_of_kin", "NOKV-1")
-    move(work, alert, inform.begin(inform_case(work, alert), reason))
+    _pass_over(work, alert)
+    _begin(work, alert, reason)
     if alert.council is None or alert.council.step == "waiting":
         council_begins(work, alert, reason)
+
+
+def _begin(work: Work, alert: Alert, reason: str) -> None:
+    """The first of them whom a call can still find. Where they all have only the line that was silent, somebody of ours
+    hears it: no ladder ends in silence."""
+    to = inform.begin(inform_case(work, alert), reason)
+    silent = any(rung_in_vain(work, alert, kin) for kin in kin_of(work, alert))
+    if to.track.step != "not_reached" or not silent:
+        move(work, alert, to)
+        return
+    move(work, alert, Move(track=structs.replace(to.track, reason=reassure.SAME_LINE)))
+    tell_staff(work, alert, "OC-101", count=unanswered(work, alert))
 
 
 def inform_rests(work: Work, alert: Alert, visit: Visit) -> None:
@@ -158,6 +215,7 @@ def kin_answered(work: Work, alert: Alert, message: Message, answer: Answer, pro
 
 def _next_kin(work: Work, alert: Alert, track: Track, reason: str) -> None:
     """The next of them; when all were tried in vain somebody of ours hears it: no ladder ends in silence."""
+    _pass_over(work, alert)
     case = inform_case(work, alert)
     following = inform.on_unanswered(case, track, reason)
     move(work, alert, following)

@@ -248,7 +248,9 @@ def test_an_alert_is_part_of_another_one_only_while_another_one_is_open_for_that
 
 
 @pytest.mark.parametrize("worker", ["kit", "dee"])
-def test_somebody_else_s_alert_is_no_other_alert_of_theirs_also_with_the_same_care_worker(worker: str) -> None:
+def test_somebody_else_s_alert_is_no_other_alert_of_theirs_also_with_the_same_care_worker(
+    worker: str,
+) -> None:
     desk = Desk()
     desk.plan()
     desk.plan("v2", service_user="fay", workers=(worker,))
