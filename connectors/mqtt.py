@@ -35,7 +35,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from connectors.checkin_json import read_checkin
+from connectors.checkin_json import read_checkin, split_checkins
 from connectors.mqtt_reader import Arrived, Reader, arrived
 from connectors.owntracks import device_of_topic, parse_owntracks
 from connectors.owntracks_secret import Keys
@@ -66,6 +66,8 @@ DRAIN_S = 20.0
 _READ_AT_ONCE = 100
 _RELEASE_AT_ONCE = 500
 _KEEP_OF_TOO_LARGE = 4096
+_ITEMS = 1000
+"""Check-ins of one array, as of OwnTracks: they are decided in one turn of the loop."""
 _CONNECT_S, _CLOSE_S = 15.0, 2.0
 _BACK_OFF_S, _BACK_OFF_CAP_S = 0.25, 30.0
 _QUARANTINE_AGAIN_S = 1.0
@@ -160,6 +162,7 @@ class _Receipt(Struct, frozen=True):
 class _Decided(Struct, frozen=True):
     seen: SeenCheckIn
     future: asyncio.Future[CheckInAnswer]
+    receipt: _Receipt | None = None
 
 
 class _Taken(Struct):
@@ -171,7 +174,6 @@ class _Taken(Struct):
     desk: str = ""
     decided: tuple[_Decided, ...] = ()
     aside: tuple[_Aside, ...] = ()
-    receipt: _Receipt | None = None
 
     def is_durable(self) -> bool:
         return not self.aside and all(
@@ -590,9 +592,10 @@ class MqttFeed:
             # old, whatever it says: nothing is put aside for it
             self._desks.counted(desk, who.source, "retained")
             return _Taken(ticket, 0)
-        decided = tuple(_Decided(seen, self._decide(desk, seen)) for seen in check_ins)
-        receipt = _receipt(who, check_ins, message)
-        return _Taken(ticket, len(body), desk=desk, decided=decided, aside=aside, receipt=receipt)
+        decided = tuple(
+            _Decided(seen, self._decide(desk, seen), _receipt(who, seen, message)) for seen in check_ins
+        )
+        return _Taken(ticket, len(body), desk=desk, decided=decided, aside=aside)
 
     def _read(
         self, who: _From, topic: str, desk: str, body: bytes, retained: bool
@@ -610,10 +613,7 @@ class MqttFeed:
                 keys=self._keys.of(who.device, desk),
             )
             return parsed.check_ins, tuple(_aside("owntracks", b.reason, b.raw, desk) for b in parsed.bad)
-        try:
-            return (read_checkin(body, device=who.device, source="mqtt", retained=retained),), ()
-        except EdgeError as error:
-            return (), (_aside("mqtt", error.reason, body, desk),)
+        return _own_json(who.device, desk, body, retained)
 
     def _decide(self, desk: str, seen: SeenCheckIn) -> asyncio.Future[CheckInAnswer]:
         try:
@@ -697,9 +697,11 @@ class MqttFeed:
 
     def _answer(self, link: _Link, taken: _Taken) -> None:
         """Without an answer (stored only after a degraded time) there is none to give: the device asks again."""
-        if taken.receipt is None or taken.decided[0].future.exception() is not None:
-            return
-        answer, receipt = taken.decided[0].future.result(), taken.receipt
+        for decided in taken.decided:
+            if decided.receipt is not None and decided.future.exception() is None:
+                self._write_receipt(link, decided.receipt, decided.future.result())
+
+    def _write_receipt(self, link: _Link, receipt: _Receipt, answer: CheckInAnswer) -> None:
         properties = None
         if receipt.correlation is not None:
             properties = _properties(PacketTypes.PUBLISH)
@@ -725,14 +727,37 @@ def _unheard(message: Arrived) -> Literal["retained", "unknown_device"]:
     return "retained" if message.retain else "unknown_device"
 
 
-def _receipt(who: _From, check_ins: Sequence[SeenCheckIn], message: Arrived) -> _Receipt | None:
+def _own_json(
+    device: str, desk: str, body: bytes, retained: bool
+) -> tuple[Sequence[SeenCheckIn], tuple[_Aside, ...]]:
+    """One check-in or an array of them, as over HTTP; a bad one of several harms no other."""
+    if body.lstrip()[:1] != b"[":
+        items = [body]
+    else:
+        try:
+            items = split_checkins(body)
+        except EdgeError as error:
+            return (), (_aside("mqtt", error.reason, body, desk),)
+        if len(items) > _ITEMS:
+            return (), (_aside("mqtt", "too_large", body, desk),)
+    seen: list[SeenCheckIn] = []
+    aside: list[_Aside] = []
+    for item in items:
+        try:
+            seen.append(read_checkin(item, device=device, source="mqtt", retained=retained))
+        except EdgeError as error:
+            aside.append(_aside("mqtt", error.reason, item, desk))
+    return seen, tuple(aside)
+
+
+def _receipt(who: _From, seen: SeenCheckIn, message: Arrived) -> _Receipt | None:
     """Where the answer goes, if one is wanted: MQTT 5's response topic, else the device's own receipt topic."""
     wanted = message.response_topic
-    if who.source != "mqtt" or len(check_ins) != 1 or not (check_ins[0].receipt or wanted):
+    if who.source != "mqtt" or not (seen.receipt or wanted):
         return None
     own = f"{who.prefix}/receipt"
     topic = wanted if wanted and _may_answer_to(wanted, own) else own
-    return _Receipt(topic, message.correlation, check_ins[0].id)
+    return _Receipt(topic, message.correlation, seen.id)
 
 
 def _may_answer_to(topic: str, own: str) -> bool:

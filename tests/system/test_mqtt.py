@@ -1102,6 +1102,35 @@ async def test_a_receipt_comes_after_the_commit_and_only_when_asked_for(broker: 
     assert msgspec.json.decode(heard[1].payload)["id"] == "c-4"
 
 
+async def test_an_array_is_taken_item_by_item_as_over_http_and_each_has_its_receipt(
+    broker: Mosquitto,
+) -> None:
+    desks = OurDesks()
+    bad, foreign = b'{"id":"c-2","kind":"dance"}', arrival(3, device="phone-18")
+    body = (
+        b" ["
+        + b",".join([arrival(1, receipt=True), bad, foreign, arrival(4), arrival(5, receipt=True)])
+        + b"]"
+    )
+    async with watching(desks, broker) as feed:
+        with listening(broker, f"{PHONE}/receipt") as (client, heard):
+            await asyncio.to_thread(publish, client, [(CHECKIN, body), (CHECKIN, b"[]")])
+            await until(lambda: len(heard) == 2)
+            await acknowledged(feed)
+            await asyncio.to_thread(
+                publish, client, [(CHECKIN, b"[" + b",".join([arrival(6)] * 1001) + b"]")]
+            )
+            await until(lambda: len(desks.aside) == 3)
+            await acknowledged(feed)
+    assert desks.ids == ["c-1", "c-4", "c-5"]
+    assert [msgspec.json.decode(one.payload)["id"] for one in heard] == ["c-1", "c-5"]
+    assert [(reason, raw) for _, reason, raw, _ in desks.aside[:2]] == [
+        ("wrong_type", bad),
+        ("identity", foreign),
+    ]
+    assert desks.aside[2][1] == "too_large"
+
+
 async def test_a_response_topic_is_answered_with_its_correlation(broker: Mosquitto) -> None:
     desks = OurDesks()
     async with watching(desks, broker):
