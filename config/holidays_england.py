@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 import holidays
 
 
+@lru_cache(maxsize=64)  # every desk asks for the same years, and the library takes milliseconds
 def england_bank_holidays(first_year: int, last_year: int) -> tuple[date, ...]:
     """The bank holidays of England from 1 January of `first_year` to 31 December of `last_year`, in order.
 

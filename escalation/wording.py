@@ -337,9 +337,12 @@ def sms_parts(text: str) -> int:
 
     An extension character counts two and is never split over two parts, nor is a surrogate pair. "" is 0.
     """
-    gsm = all(char in GSM7_BASIC or char in GSM7_EXTENSION for char in text)
-    sizes = [2 if (char in GSM7_EXTENSION if gsm else ord(char) > 0xFFFF) else 1 for char in text]
+    chars = set(text)
+    gsm = chars <= _GSM7
     whole, part = (160, 153) if gsm else (70, 67)
+    if chars <= GSM7_BASIC:  # nearly every text: nothing in it counts two
+        return min(1, len(text)) if len(text) <= whole else -(-len(text) // part)
+    sizes = [2 if (char in GSM7_EXTENSION if gsm else ord(char) > 0xFFFF) else 1 for char in text]
     if sum(sizes) <= whole:
         return min(1, len(sizes))
     parts, used = 1, 0

@@ -271,8 +271,11 @@ class App:
 
     async def _render_metrics(self) -> bytes:
         await self.watch.refresh_metrics()
-        # a thousand desks are a hundred thousand lines of text
-        return await asyncio.to_thread(self.metrics.render)
+        parts = []
+        for part in self.metrics.written():  # a thousand desks are a hundred thousand lines of text
+            parts.append(part)
+            await asyncio.sleep(0)
+        return b"".join(parts)
 
     def _staff(self, desk: str) -> dict[str, str]:
         shell = self.watch.shells.get(desk)
@@ -321,9 +324,11 @@ class App:
         # the store's thread must get the interpreter while the loop is busy: nine times the facts (decision 0002)
         sys.setswitchinterval(0.0005)
         await self.store.open()
+        gc.disable()  # nothing of what is loaded is rubbish; `_spare_the_collector` has it at work again
         try:
             await self._run(ready)
         finally:
+            gc.enable()
             await self.store.close()
             await self.sender.close()
 
@@ -426,6 +431,7 @@ class App:
 def _spare_the_collector() -> None:
     """What was loaded stays: the collector need not look at it again. What comes later is mostly structs and texts
     that it never looks at: so it looks often, at few objects, and seldom at all of them (decision 0014)."""
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(2_000, 10, 500)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import accumulate, product
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 from prometheus_client import (
     CollectorRegistry,
@@ -37,6 +37,7 @@ from monitor.core.views import (
     SIGNALS,
     STAGES,
 )
+from monitor.desk_series import DeskSeries
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -54,7 +55,7 @@ ANSWERS = ("ok", *REASONS)
 
 ZEROS_UP_TO = 100
 """Desks. Of more, what is counted by several labels has a series from the start only where an alarm watches it:
-700 for each desk would be most of a million lines of zeros at every scrape."""
+a thousand for each desk would be a million lines of zeros at every scrape."""
 
 _Family = Counter | Gauge
 _F = TypeVar("_F", Counter, Gauge)
@@ -113,7 +114,9 @@ class Metrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry(auto_describe=False)
         self._values: dict[str, set[str]] = {name: set(values) for name, values in _CLOSED.items()}
-        self._values |= {"desk": set(), "feed": set()}
+        self._values |= {"feed": set()}
+        self._of_desks: list[DeskSeries] = []
+        self._desks: set[str] = set()
         self._labels: dict[_Family, tuple[str, ...]] = {}
         self._children: dict[tuple[_Family, tuple[str, ...]], _Family] = {}
         self._make_desk_families()
@@ -124,34 +127,36 @@ class Metrics:
             self.add_desk(desk)
 
     def _make_desk_families(self) -> None:
-        counter, gauge = self._counter, self._gauge
-        self._checkins = counter("checkins", "Check-ins by what became of them.", "desk", "source", "outcome")
-        self._visits = gauge("visits", "Visits in the state.", "desk", "stage", "signal")
-        self._alerts_open = gauge("alerts_open", "Alerts that have not ended.", "desk", "kind")
-        self._alerts = counter("alerts", "Alerts that ended, and why.", "desk", "kind", "ended_reason")
+        counter, gauge = self._desk_counter, self._desk_gauge
+        self._checkins = counter("checkins", "Check-ins by what became of them.", "source", "outcome")
+        self._visits = gauge("visits", "Visits in the state.", "stage", "signal")
+        self._alerts_open = gauge("alerts_open", "Alerts that have not ended.", "kind")
+        self._alerts = counter("alerts", "Alerts that ended, and why.", "kind", "ended_reason")
         self._messages = counter(
-            "messages", "Messages by each result they reached.", "desk", "channel", "purpose", "result"
+            "messages", "Messages by each result they reached.", "channel", "purpose", "result"
         )
-        self._journal_seq = gauge("journal_seq", "Sequence of the last durable fact.", "desk")
+        self._journal_seq = gauge("journal_seq", "Sequence of the last durable fact.")
         self._journal_waiting = gauge(
-            "journal_waiting", "Facts that are decided and not yet on disk.", "desk"
+            "journal_waiting",
+            "Facts that are decided and not yet on disk.",
         )
-        self._bid_windows = gauge("bid_windows_open", "Bid windows that are open.", "desk")
-        self._lease = gauge("lease_held", "1 while this process leads the desk.", "desk")
-        self._dark = gauge("dark", "Ways in of which nothing is known.", "desk", "cause")
+        self._bid_windows = gauge("bid_windows_open", "Bid windows that are open.")
+        self._lease = gauge("lease_held", "1 while this process leads the desk.")
+        self._dark = gauge("dark", "Ways in of which nothing is known.", "cause")
         self._overdue = gauge(
-            "deadline_overdue_seconds", "How long the desk's earliest deadline has been waiting.", "desk"
+            "deadline_overdue_seconds",
+            "How long the desk's earliest deadline has been waiting.",
         )
         self._untaken = gauge(
-            "alert_untaken_seconds", "How long the oldest alert has been open that nobody has taken.", "desk"
+            "alert_untaken_seconds",
+            "How long the oldest alert has been open that nobody has taken.",
         )
-        self._referrals = gauge("referrals_open", "Referrals of councils that wait for an answer.", "desk")
-        self._weather = gauge("weather_declared", "1 while bad weather is declared.", "desk")
-        self._left_out = counter(
-            "weather_left_out", "Steps that declared bad weather has left out.", "desk", "step"
-        )
+        self._referrals = gauge("referrals_open", "Referrals of councils that wait for an answer.")
+        self._weather = gauge("weather_declared", "1 while bad weather is declared.")
+        self._left_out = counter("weather_left_out", "Steps that declared bad weather has left out.", "step")
         self._unwatched = gauge(
-            "rota_rows_unwatched", "Rows of the rota that nobody watches until they are mended.", "desk"
+            "rota_rows_unwatched",
+            "Rows of the rota that nobody watches until they are mended.",
         )
 
     def _make_process_families(self) -> None:
@@ -192,6 +197,19 @@ class Metrics:
             LATENESS_BUCKETS,
         )
 
+    def _desk_counter(self, name: str, text: str, *labels: str) -> DeskSeries:
+        return self._desk_series(name, text, "counter", labels)
+
+    def _desk_gauge(self, name: str, text: str, *labels: str) -> DeskSeries:
+        return self._desk_series(name, text, "gauge", labels)
+
+    def _desk_series(
+        self, name: str, text: str, kind: Literal["counter", "gauge"], labels: tuple[str, ...]
+    ) -> DeskSeries:
+        family = DeskSeries(f"callwatch_{name}", text, kind, {label: _CLOSED[label] for label in labels})
+        self._of_desks.append(family)
+        return family
+
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return self._closed(Counter(f"callwatch_{name}", text, labels, registry=self.registry), labels)
 
@@ -205,38 +223,31 @@ class Metrics:
 
     def _closed(self, family: _F, labels: tuple[str, ...]) -> _F:
         self._labels[family] = labels
-        if labels and not {"desk", "feed"} & set(labels):
-            self._create(family, labels, {})
+        if labels and "feed" not in labels:
+            for values in product(*(_CLOSED[name] for name in labels)):
+                family.labels(*values)
         return family
-
-    def _create(self, family: _Family, labels: tuple[str, ...], fixed: Mapping[str, str]) -> None:
-        lists = [(fixed[name],) if name in fixed else _CLOSED[name] for name in labels]
-        if len(self._values["desk"]) > ZEROS_UP_TO and family in (
-            self._checkins,
-            self._alerts,
-            self._messages,
-        ):
-            if family is not self._messages:
-                return
-            lists[labels.index("result")] = ("failed",)
-        for values in product(*lists):
-            family.labels(*values)
-
-    def _add(self, label: str, value: str) -> None:
-        if value in self._values[label]:
-            return
-        self._values[label].add(value)
-        for family, labels in self._labels.items():
-            if label in labels:
-                self._create(family, labels, {label: value})
 
     def add_desk(self, desk: str) -> None:
         """Every series of a configured desk, at 0. A desk that is known already stays as it is."""
-        self._add("desk", desk)
+        if desk in self._desks:
+            return
+        self._desks.add(desk)
+        first = dict[DeskSeries, tuple[tuple[str, ...], ...]]()
+        if len(self._desks) > ZEROS_UP_TO:
+            failed = tuple(values for values in self._messages.values if values[-1] == "failed")
+            first = {self._checkins: (), self._alerts: (), self._messages: failed}
+        for family in self._of_desks:
+            family.open(desk, first.get(family))
 
     def add_feed(self, feed: str) -> None:
         """Every series of a configured feed, at 0."""
-        self._add("feed", feed)
+        if feed in self._values["feed"]:
+            return
+        self._values["feed"].add(feed)
+        for family, labels in self._labels.items():
+            if labels == ("feed",):
+                family.labels(feed)
 
     def remove_feed(self, feed: str) -> None:
         """Its series end: an alert about a feed that is configured no more would never end."""
@@ -257,12 +268,18 @@ class Metrics:
         self._children[(family, values)] = child
         return child
 
-    def _count(self, family: Counter, *values: str) -> None:
-        if child := self._child(family, *values):
+    def _count(self, family: Counter | DeskSeries, *values: str) -> None:
+        if isinstance(family, DeskSeries):
+            if not family.inc(*values):
+                self._refused.inc()
+        elif child := self._child(family, *values):
             child.inc()
 
-    def _set(self, family: Gauge, value: float, *labels: str) -> None:
-        if child := self._child(family, *labels):
+    def _set(self, family: Gauge | DeskSeries, value: float, *labels: str) -> None:
+        if isinstance(family, DeskSeries):
+            if not family.set(value, *labels):
+                self._refused.inc()
+        elif child := self._child(family, *labels):
             child.set(value)
 
     # --- what the desks do ---
@@ -270,9 +287,8 @@ class Metrics:
     def checkin(self, desk: str, source: str, outcome: str) -> None:
         """A check-in was decided, or refused before it reached a desk's decision. `desk` "": it is no desk's device."""
         if not desk and (source, outcome) in NOBODYS:
-            self._checkins.labels("", source, outcome).inc()
-        else:
-            self._count(self._checkins, desk, source, outcome)
+            self._checkins.open("", ())
+        self._count(self._checkins, desk, source, outcome)
 
     def visits(self, desk: str, counts: Mapping[tuple[str, str], int]) -> None:
         """All visits of a desk by (stage, signal); what is not named is 0."""
@@ -420,6 +436,12 @@ class Metrics:
         """The log threw a line away. Safe from any thread."""
         self._dropped.inc()
 
+    def written(self) -> Iterator[bytes]:
+        """The answer of /metrics, of type `CONTENT_TYPE`, in portions of a few milliseconds."""
+        yield generate_latest(self.registry)
+        for family in self._of_desks:
+            yield from family.written()
+
     def render(self) -> bytes:
-        """The answer of /metrics, of type `CONTENT_TYPE`."""
-        return generate_latest(self.registry)
+        """All of it at once."""
+        return b"".join(self.written())

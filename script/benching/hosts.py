@@ -26,6 +26,8 @@ import aiohttp
 from config.tokens import SECRET_BYTES, hash_token, new_token
 from connectors.sqlite_files import SEQ_BITS
 
+# whoever installs callwatch has its modules compiled; a shell that keeps none would compile them at each start
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 CALLWATCH = str(Path(sys.executable).with_name("callwatch"))
 READY_S, DONE_S = 300.0, 600.0
 OURS, THEIRS = 0, 1
@@ -127,7 +129,9 @@ class Daemon:
         began = time.perf_counter()
         with self.log.open("a") as errors:
             command = on_core(OURS, [CALLWATCH, "run", "--config", str(self.config)])
-            self.process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=errors)
+            self.process = subprocess.Popen(
+                command, text=True, stdout=subprocess.PIPE, stderr=errors, env=_ENVIRONMENT
+            )
         guard = threading.Timer(READY_S, self.process.kill)
         guard.start()
         assert self.process.stdout is not None
