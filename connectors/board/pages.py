@@ -213,11 +213,13 @@ class Board:
 
     async def _form_context(self, request: web.Request) -> dict[str, Any]:
         staff = self._options.staff(request.match_info["desk"])
-        own = await self._sign_in.person(request)
+        person = await self._sign_in.person(request)
+        own = person if person in staff else ""
         return {
             "token": await self._sign_in.token(request),
-            "me": own if own in staff else await self._sign_in.by(request),
-            "staff": {own: staff[own]} if own in staff else staff,
+            "own": own,
+            "me": own or await self._sign_in.by(request),
+            "staff": staff,
             "signed_in": await self._sign_in.entered(request) is not None,
         }
 

@@ -246,13 +246,22 @@ CLOSE_REASONS = {
     "other": "Something else, told in the note",
 }
 """Reason codes of `close` that the page offers."""
+_OF_SHORT = frozenset({"asleep", "declined", "family_there"})
+"""Why a visit was very short (spec 21.4): of that alert alone, which no cancellation ends."""
+_OF_PACKAGE = frozenset({"other"})
+_DECIDED_THERE = frozenset({"undecided", "unconfirmed"})
+"""Reasons of alerts about a package that wait for a decision, which is made on the package's page."""
 
 
 def close_reasons(alert: AlertView) -> dict[str, str]:
-    """Those that are offered for this alert. About a package nobody is at a door."""
-    if alert.placement is not None:
-        return {"other": CLOSE_REASONS["other"]}
-    return CLOSE_REASONS
+    """Those that are offered for this alert: what would be refused is not. About a package nobody is at a door."""
+    if alert.kind == "placement":
+        offered = _OF_PACKAGE if alert.reason not in _DECIDED_THERE else frozenset()
+    elif alert.kind == "very_short":
+        offered = frozenset(CLOSE_REASONS) - {"cancelled_confirmed"}
+    else:
+        offered = frozenset(CLOSE_REASONS) - _OF_SHORT
+    return {code: text for code, text in CLOSE_REASONS.items() if code in offered}
 
 
 CHECK_REASONS: dict[CheckReason, str] = {

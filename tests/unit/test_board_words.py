@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from connectors.board import words
+from monitor.core.desk import reasons_for
 from monitor.core.facts import KINDS as FACTS
 from monitor.core.views import AlertKind, RecordLine, TrackView
 from monitor.reads import Reads
@@ -91,6 +92,19 @@ def test_what_is_over_is_named_and_who_said_so(kind: AlertKind, reason: str, ove
     said = story.text("OC-29", "cw-1", "stand_down", visit=None, about="st-1")
     assert over in said
     assert "outcome recorded by Pat" in said
+
+
+@pytest.mark.parametrize("kind", AlertKind.__args__)  # type: ignore[attr-defined]
+def test_of_the_outcomes_that_have_words_exactly_those_are_offered_that_are_accepted(kind: AlertKind) -> None:
+    more = {"placement": "k1", "reason": "unplaced"} if kind == "placement" else {}
+    offered = set(words.close_reasons(about(kind=kind, **more).alert))
+    assert offered == set(reasons_for(kind)) & set(words.CLOSE_REASONS)
+    assert offered
+
+
+@pytest.mark.parametrize("reason", ["undecided", "unconfirmed"])
+def test_a_package_that_waits_for_a_decision_is_offered_no_outcome(reason: str) -> None:
+    assert words.close_reasons(about(kind="placement", placement="k1", reason=reason).alert) == {}
 
 
 def test_the_board_knows_who_lives_alone() -> None:

@@ -145,6 +145,16 @@ async def test_a_broker_begins_with_the_packages_and_the_board_of_a_council_lead
         assert (answer.status, answer.headers["Location"]) == (303, LIST)
 
 
+async def test_a_broker_with_a_secret_of_their_own_is_asked_for_no_name(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    hall.show(placement_view(stage="proposed", proposed="ace", proposed_at=NOW))
+    for path in (LIST, f"{LIST}/new", f"{LIST}/k1"):
+        html = await page(broker, path)
+        assert "You are Anna Weber" in plain(html), path
+        assert re.findall(r'<(?:select|input)[^>]* name="by"(?! value="st-1")', html) == [], path
+
+
 async def test_who_may_not_see_packages_begins_with_the_board_of_the_council(hall: FakeCouncil) -> None:
     hall.credentials["secret of the office"] = Credential(role="office", desk="hall", person="st-1")
     async with browser(hall) as client:

@@ -224,9 +224,12 @@ async def test_who_signed_in_by_name_acts_under_it_without_being_asked_and_under
 ) -> None:
     async with board(desks) as client:
         await sign_in(client, "cw_alice")
-        page = await text_of(client, "/board/dom/alerts/al-1")
-        assert "Alice" in page
-        assert "Bob" not in page
+        for path in ("/board/dom", "/board/dom/alerts/al-1", "/board/dom/away", "/board/dom/referrals"):
+            page = await text_of(client, path)
+            assert "You are" in page, path
+            assert "Alice" in page, path
+            assert re.findall(r'<(?:select|input)[^>]* name="by"(?! value="st-1")', page) == [], path
+        assert "choose your name" not in page
         assert (await press(client, "take"))[0] == 303
         assert (await press(client, "note", by="st-1", note="rang her"))[0] == 303
         status, text = await press(client, "take", by="st-2")
@@ -235,6 +238,17 @@ async def test_who_signed_in_by_name_acts_under_it_without_being_asked_and_under
     assert [(action.action, action.by) for _, _, action in desks.actions] == [
         ("take", "st-1"),
         ("note", "st-1"),
+    ]
+
+
+async def test_who_signed_in_by_name_passes_an_alert_on_to_a_colleague(desks: FakeDesks) -> None:
+    async with board(desks) as client:
+        await sign_in(client, "cw_alice")
+        page = await text_of(client, "/board/dom/alerts/al-1")
+        assert re.search(r'<select id="to" name="to">.*?<option value="st-2">Bob</option>', page, re.DOTALL)
+        assert (await press(client, "hand_over", to="st-2"))[0] == 303
+    assert [(action.action, action.by, action.to) for _, _, action in desks.actions] == [
+        ("hand_over", "st-1", "st-2")
     ]
 
 
