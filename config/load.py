@@ -939,14 +939,25 @@ def _are_certificates(text: str) -> bool:
 def _data_dir(raw: Table, folder: Path) -> Iterator[Problem]:
     for path, name in texts(raw, "data_dir"):
         try:
-            is_something_else = (folder / name).exists() and not (folder / name).is_dir()
+            wrong = _no_folder(folder, name)
         except (OSError, ValueError) as error:
             yield _unreadable(path, str(getattr(error, "strerror", None) or "cannot be read"))
             continue
-        if not name.strip() or "\0" in name or is_something_else:
+        if wrong:
             yield Problem(
                 path=path,
                 code="bad_value",
-                message="not a folder",
+                message=wrong,
                 expected="a folder, or a path where one can be made",
             )
+
+
+def _no_folder(folder: Path, name: str) -> str:
+    """Why there can be no folder of that name, or nothing."""
+    if not name.strip() or "\0" in name:
+        return "no path"
+    wanted = folder / name
+    there = next((one for one in (wanted, *wanted.parents) if one.exists()), None)
+    if there is None or there.is_dir():
+        return ""
+    return "there is a file, and no folder" if there == wanted else "it would lie in a file"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -676,10 +677,16 @@ _PAGES = ("/board/", "/desks/")
 """Where pages stand that somebody has to sign in for."""
 
 
+_OF_PROGRAMS = re.compile(r"/(v1|owntracks|traccar|twilio|healthz|readyz|metrics|assets)(/|$)")
+"""Where programs speak to us, which read the contract's error whatever they say that they accept."""
+
+
 def _is_page(request: web.Request) -> bool:
+    """Whether somebody reads the answer in a browser; also where there is nothing at all."""
     path = request.path
     ours = path in ("/", "/sign-in", "/sign-out") or path.startswith((*_PAGES, "/b/"))
-    return ours and "text/html" in request.headers.get("Accept", "")
+    nobodys = request.match_info.http_exception is not None and _OF_PROGRAMS.match(path) is None
+    return (ours or nobodys) and "text/html" in request.headers.get("Accept", "")
 
 
 def _back(request: web.Request) -> str:

@@ -77,7 +77,11 @@ def run(args: argparse.Namespace) -> int:
     if not is_loopback(host) or not port.isdigit() or not 0.1 <= args.speed <= 600:
         sys.stderr.write("callwatch demo: expected --listen 127.0.0.1:PORT and --speed from 0.1 to 600\n")
         return USAGE
-    args.data.mkdir(parents=True, exist_ok=True)
+    try:
+        args.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        sys.stderr.write(f"callwatch demo: --data {args.data}: expected a folder: {error.strerror}\n")
+        return USAGE
     with (args.data / "demo.log").open("ab") as file:
         logs = start_logs("json", stream=file)
         try:

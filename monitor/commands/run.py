@@ -79,7 +79,8 @@ async def _serve(loaded: Loaded, again: Callable[[], Loaded]) -> int:
         sys.stderr.write(f"callwatch: the store cannot be used: {error}\n")
         return STORE
     except OSError as error:
-        sys.stderr.write(f"callwatch: cannot start: {error.strerror or type(error).__name__}\n")
+        where = f": {error.filename}" if isinstance(error.filename, str) else ""
+        sys.stderr.write(f"callwatch: cannot start: {error.strerror or type(error).__name__}{where}\n")
         return USAGE
     return 0
 

@@ -321,6 +321,23 @@ def test_warnings_alone_are_no_reason_not_to_start(tmp_path: Path):
     assert {problem["severity"] for problem in json.loads(said.stdout)["problems"]} == {"warning"}
 
 
+@pytest.mark.parametrize("data", ["taken", "taken/store"])
+def test_a_folder_of_the_store_that_is_a_file_is_said_by_every_command_that_would_make_it(
+    tmp_path: Path, data: str
+):
+    (tmp_path / "taken").write_text("")
+    file = configured(tmp_path, data=data)
+    found = json.loads(quick("check-config", "--json", file).stdout)["problems"]
+    (problem,) = [one for one in found if one["severity"] == "error"]
+    assert (problem["path"], problem["code"]) == ("data_dir", "bad_value")
+    assert problem["expected"].startswith("a folder")
+    for words in (("run", "--config", file), ("demo", "--data", tmp_path / data)):
+        started = quick(*words)
+        assert (started.returncode, started.stdout) == (2, "")
+        assert "expected a folder" in started.stderr
+        assert "Traceback" not in started.stderr
+
+
 def test_a_configuration_that_cannot_be_read_is_a_problem(tmp_path: Path):
     said = quick("check-config", tmp_path / "nowhere.toml", "--json")
     assert said.returncode == 1

@@ -182,6 +182,41 @@ def test_a_claimed_phone_is_the_devices_own_unless_the_id_names_none() -> None:
 # --- refusals ---
 
 
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("path", "as_page"),
+    [
+        ("/nowhere", True),
+        ("/board", True),
+        ("/desks", True),
+        ("/board/dom/no/such/page", True),
+        ("/favicon.ico", True),
+        ("/b/none/of/ours", True),
+        ("/v1/desks", False),
+        ("/v1", False),
+        ("/owntracks/a/b", False),
+        ("/traccar/a/b", False),
+        ("/twilio/nowhere", False),
+        ("/metrics/nowhere", False),
+    ],
+)
+@pytest.mark.parametrize("accept", ["application/json", "*/*", BROWSER["Accept"]])
+async def test_a_browser_at_a_path_that_is_not_there_gets_a_page_and_a_program_the_contract_s_error(
+    client: Client, path: str, as_page: bool, accept: str
+) -> None:
+    answer = await client.get(path, headers={"Accept": accept})
+    assert answer.status == 404
+    if not (as_page and accept == BROWSER["Accept"]):
+        assert (await error_of(answer))["code"] == "not_found"
+        return
+    text = await answer.text()
+    assert answer.content_type == "text/html"
+    assert "There is nothing here" in text
+    assert ('href="/"' in text) == (not path.startswith("/b/"))
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code", "at"),
     [
@@ -648,6 +683,22 @@ async def test_a_claimed_identity_that_is_not_the_credentials_is_put_aside(
     assert desks.seen == []
     assert desks.put_aside == [("owntracks", "identity", body, "dom")]
     assert desks.counts == [("dom", "owntracks", "unknown_device")]
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("", b'{"location":{"timestamp":"2026-11-23T07:31:00Z"},"device_id":"8613"}'),
+        ("?id=8613&timestamp=1795419060&lat=51.4&lon=0.02", b""),
+    ],
+)
+async def test_a_traccar_client_that_claims_another_identity_is_answered_200_so_that_it_blocks_nothing(
+    client: Client, desks: FakeDesks, query: str, body: bytes
+) -> None:
+    answer = await client.post(f"/traccar/s-device{query}", data=body)
+    assert answer.status == 200
+    assert desks.seen == []
+    assert [(source, reason) for source, reason, _, _ in desks.put_aside] == [("traccar", "identity")]
 
 
 async def test_a_wrong_credential_is_401_and_its_body_is_not_kept(client: Client, desks: FakeDesks) -> None:

@@ -471,6 +471,28 @@ def test_a_key_with_a_meaning_to_the_library_is_just_unknown(key: str) -> None:
     assert "unknown_key" in {code for _, code in found(read(f"{json.dumps(key)} = 1\n{SMALL}"))}
 
 
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("taken", "there is a file, and no folder"),
+        ("taken/store", "it would lie in a file"),
+        ("taken/a/b", "it would lie in a file"),
+        ("  ", "no path"),
+        ("new/a/b", None),
+        ("there", None),
+    ],
+)
+def test_a_folder_of_the_store_that_cannot_be_one_is_named_with_what_was_expected(
+    tmp_path: Path, name: str, message: str | None
+) -> None:
+    (tmp_path / "taken").write_text("")
+    (tmp_path / "there").mkdir()
+    loaded = read(SMALL.replace('"data"', json.dumps(name)), tmp_path)
+    expected = [("data_dir", "bad_value", message)] if message is not None else []
+    assert [(one.path, one.code, one.message) for one in loaded.problems] == expected
+    assert all("a folder" in one.expected for one in loaded.problems)
+
+
 # --- numbers ---
 
 
