@@ -97,6 +97,8 @@ SAID: dict[str, tuple[int, str, str | None]] = {
     "ended": (409, "the package is placed, or nobody is looked for any more", None),
     "withdrawn": (409, "the package was withdrawn", None),
     # what brokers do, and the winner
+    "reached": (409, "a text or mail had come to this provider, or it has answered", "provider"),
+    "window_over": (409, "the time of this provider to answer is over", "provider"),
     "not_broker": (403, "expected a broker of this desk", "by"),
     "not_winner": (403, "the package is not this provider's", None),
     "no_note": (400, "expected why, in words", "note"),

@@ -218,6 +218,8 @@ class PlacingReads:
                     closes_at=one.closes_at,
                     answered_at=one.answered_at,
                     not_reached_at=one.not_reached_at,
+                    spoken_at=one.spoken_at,
+                    spoken_by=out(one.spoken_by) if one.spoken_by else None,
                 )
                 for one in run.asked
             ),

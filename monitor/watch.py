@@ -787,15 +787,25 @@ class Watch:
 
     async def place(self, desk: str, said: PlacementIn, speaker: Speaker) -> tuple[PlacementView, bool]:
         """A package is to be placed."""
-        return await self._placing(desk).place(said, speaker)
+        view, new = await self._placing(desk).place(said, speaker)
+        return self._with_tokens(desk, view), new
 
     async def placements(self, desk: str, only_open: bool) -> list[PlacementView]:
         """Every placement that is in the state."""
-        return await self._placing(desk).all(only_open=only_open)
+        found = await self._placing(desk).all(only_open=only_open)
+        return [self._with_tokens(desk, one) for one in found]
 
     async def placement(self, desk: str, placement: str) -> PlacementView:
         """One placement."""
-        return await self._placing(desk).one(placement)
+        return self._with_tokens(desk, await self._placing(desk).one(placement))
+
+    def _with_tokens(self, desk: str, view: PlacementView) -> PlacementView:
+        """With who of those asked can answer by a credential of their own, which no revoked link ends."""
+        now = self._clock.now()
+        mine = [one for one in self._tokens.values() if one.role == "provider" and one.desk == desk]
+        able = {one.provider for one in mine if check_hash(one.hash, one.hash, one.expires, now) == "holds"}
+        asked = {one.provider for run in view.rounds for one in run.asked}
+        return structs.replace(view, answers_by_token=tuple(sorted(asked & able)))
 
     async def own_placements(self, desk: str, provider: str, only_open: bool) -> list[OwnPlacement]:
         """What one provider was asked to bid for."""
@@ -825,7 +835,7 @@ class Watch:
         self, desk: str, placement: str, said: PlacementActionIn, speaker: Speaker
     ) -> PlacementView:
         """A broker, or the winner for its first visit, does something about it."""
-        return await self._placing(desk).act(placement, said, speaker)
+        return self._with_tokens(desk, await self._placing(desk).act(placement, said, speaker))
 
     async def held(self, desk: str) -> list[HeldView]:
         """The packages that providers hold, with names."""
@@ -849,7 +859,8 @@ class Watch:
 
     async def placement_page(self, desk: str, placement: str) -> PlacementPage:
         """Everything that the page of one placement shows, now."""
-        return await self._placing(desk).one_page(placement)
+        page = await self._placing(desk).one_page(placement)
+        return structs.replace(page, placement=self._with_tokens(desk, page.placement))
 
     async def facts(self, desk: str, after: int, wait_s: float) -> list[Record]:
         """Durable facts after `after`; waits up to `wait_s` for the first."""

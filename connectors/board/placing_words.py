@@ -174,6 +174,7 @@ TRIED = {
     "award": "award it",
     "open_next": "open the next round",
     "admit_late": "have a late bid considered",
+    "spoke_provider": "record that you have spoken to a provider",
     "papers_sent": "record that the papers are sent",
     "confirm_first_visit": "confirm the first visit",
     "extend": "give them longer to confirm",
@@ -188,6 +189,7 @@ REMARKED = {
     "award": "awarded it",
     "open_next": "opened the next round",
     "admit_late": "had a late bid considered",
+    "spoke_provider": "told a provider by telephone",
     "papers_sent": "recorded that the papers are sent",
     "confirm_first_visit": "confirmed the first visit",
     "extend": "gave longer to confirm",
@@ -213,6 +215,8 @@ REFUSED = {
     "no_bid": "there is no bid of theirs to take back",
     "no_late_bid": "there is no late bid of theirs",
     "not_asked": "they were not asked to bid for it",
+    "reached": "a text or an e-mail had come to them, or they have answered",
+    "window_over": "their time to answer is over",
     "not_broker": "only a broker of this desk may do that",
     "not_winner": "the package is not with that provider",
     "no_more_rounds": "there is no further round",
@@ -412,7 +416,7 @@ def answers(run: RoundView, of: PlacementView) -> list[tuple[AskedView, str]]:
             return "bid"
         if one.provider in run.silent:
             return "silent"
-        missed = one.not_reached_at is not None and one.answered_at is None
+        missed = one.not_reached_at is not None and one.answered_at is None and one.spoken_at is None
         return "not_reached" if missed or one.provider in run.not_reached else ""
 
     return [(one, said(one)) for one in run.asked]
@@ -429,7 +433,8 @@ def holders(held: Iterable[HeldView]) -> list[tuple[str, list[HeldView], int]]:
 
 def not_reached(run: RoundView) -> list[str]:
     """Whoever is asked in the window that is open and could be told by no text and no mail: a person rings them."""
-    found = [one for one in run.asked if one.not_reached_at is not None and one.answered_at is None]
+    found = [one for one in run.asked if one.not_reached_at is not None]
+    found = [one for one in found if one.answered_at is None and one.spoken_at is None]
     return [one.provider for one in found] if run.closed_at is None else []
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from config.placing import Round
-from monitor.core.inputs import SendReported
+from monitor.core.inputs import Evidence, SendReported
 from monitor.core.placing import facts as p
+from monitor.core.placing.inputs import PlacementActed
 from monitor.core.placing.model import Share, share_key
 from monitor.core.placing.register import register
 from monitor.core.state import Message
+from monitor.core.work import Refusal
 from tests.core.council import STANDARD, Council, provider
 from tests.core.driver import MONDAY
 
@@ -185,3 +188,127 @@ def test_in_a_line_the_next_is_asked_because_the_one_before_was_not_reached() ->
     assert [(body.provider, body.reason) for body in desk.bodies(p.ProviderAsked)] == [("bee", "not_reached")]
     desk.advance(hours=2)
     assert (closed(desk).silent, closed(desk).not_reached) == (("bee",), ("ace",))
+
+
+# --- a broker rings them ---
+
+
+def rings(desk: Council, provider: str = "ace", by: str = "bea", **more: Any) -> Refusal | None:
+    seen = PlacementActed(placement="k1", action="spoke_provider", by=by, provider=provider, **more)
+    return desk.tell(seen).refusal
+
+
+def missed_one() -> Council:
+    """ace could be told by nothing; it is 20 minutes later."""
+    desk = Council(placing=ALONE)
+    desk.sends()
+    fails(desk, *invitations(desk, "ace"))
+    desk.advance(minutes=20)
+    return desk
+
+
+def test_whom_a_broker_has_told_by_telephone_counts_as_asked_from_then() -> None:
+    desk = missed_one()
+    assert rings(desk) is None
+    (found,) = desk.bodies(p.ProviderSpokenTo)
+    assert (found.provider, found.asked_at, found.by) == ("ace", MONDAY, "bea")
+    (ace, _) = desk.placement().rounds[0].asked
+    assert (ace.spoken_at, ace.spoken_by, ace.at) == (desk.now, "bea", MONDAY)
+    desk.advance(minutes=25)
+    desk.bids("ace")
+    desk.bids("bee")
+    assert (line(desk).answered_s, line(desk, provider="bee").answered_s) == (25 * 60, 45 * 60)
+    assert desk.replayed().values.ledger == desk.state.values.ledger
+
+
+def test_a_decline_by_telephone_is_as_quick_as_the_call() -> None:
+    desk = missed_one()
+    rings(desk)
+    desk.declines("ace", source="broker", by="bea")
+    assert (line(desk).answered_s, line(desk).not_reached) == (0, False)
+
+
+def test_who_was_told_by_telephone_and_says_nothing_is_silent() -> None:
+    desk = missed_one()
+    rings(desk)
+    desk.advance(hours=2)
+    assert (closed(desk).silent, closed(desk).not_reached) == (("ace", "bee"), ())
+    assert (line(desk).silent, line(desk).not_reached) == (True, False)
+
+
+def test_what_fails_after_the_call_makes_nobody_unreached_and_a_broker_is_not_asked_to_ring_again() -> None:
+    desk = Council(placing=ALONE)
+    desk.reaches = False
+    desk.sends()
+    assert rings(desk) is None
+    fails(desk, *invitations(desk, "ace"))
+    assert unheard_of(desk) == []
+    desk.advance(hours=2)
+    assert closed(desk).silent == ("ace",)
+
+
+def test_the_text_that_asks_to_ring_them_need_not_leave_when_somebody_has() -> None:
+    desk = missed_one()
+    waiting = [m for m in desk.messages("package") if m.template == "BD-26"]
+    rings(desk)
+    assert waiting
+    assert [desk.send(message) for message in waiting].count("send") == 0
+
+
+def test_the_second_who_has_rung_them_hears_who_was_first() -> None:
+    desk = missed_one()
+    rings(desk)
+    first = desk.now
+    desk.advance(minutes=1)
+    refusal = rings(desk)
+    assert refusal is not None
+    assert (refusal.code, refusal.detail) == ("already_done", {"by": "bea", "at": first})
+    assert len(desk.bodies(p.ProviderSpokenTo)) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({"provider": "bee"}, "reached"),
+        ({"provider": "sea"}, "not_asked"),
+        ({"provider": "nobody"}, "not_asked"),
+        ({"by": "ed"}, "not_broker"),
+        ({"by": "ace"}, "not_broker"),
+    ],
+)
+def test_a_call_is_recorded_of_whom_nothing_has_reached_and_by_a_broker(
+    said: dict[str, str], code: str
+) -> None:
+    desk = missed_one()
+    refusal = rings(desk, **said)
+    assert (refusal.code if refusal is not None else None) == code
+    assert desk.bodies(p.ProviderSpokenTo) == []
+
+
+def test_a_call_after_their_answer_or_after_the_close_records_nothing() -> None:
+    answered, over = missed_one(), missed_one()
+    answered.bids("ace", source="broker", by="bea")
+    over.advance(hours=2, minutes=-20)
+    found = [rings(answered), rings(over)]
+    assert [one.code if one is not None else None for one in found] == ["reached", "window_over"]
+
+
+def test_what_was_said_in_the_call_stands_with_the_package() -> None:
+    desk = missed_one()
+    note = Evidence(id="e1", digest="00")
+    rings(desk, note=note)
+    (remark,) = desk.placement().remarks
+    assert (remark.action, remark.by, remark.provider, remark.note) == ("spoke_provider", "bea", "ace", note)
+
+
+def test_in_a_line_it_is_the_turn_that_runs_of_which_a_call_is_recorded() -> None:
+    ranked = Round(name="ranked", tiers=("patch",), rule="ranked", window=WINDOW, next="end")
+    desk = Council(
+        placing=structs.replace(STANDARD, rounds=(ranked,)), providers=(provider("ace"), provider("bee"))
+    )
+    desk.sends()
+    fails(desk, *invitations(desk, "ace", "BD-7"))
+    desk.advance(hours=2)
+    refusal = rings(desk)
+    assert refusal is not None
+    assert refusal.code == "window_over"

@@ -340,7 +340,9 @@ def test_a_revoked_link_is_refused_with_its_try_on_record_and_a_taken_back_bid_i
     assert press(daemon, path, action="take_back").status == 303
     assert press(daemon, path, action="take_back").status == 409
     assert press(daemon, path, action="bid", start=local(days=3)).status == 303
-    broker.post("./placements/rev-1/actions", {"action": "revoke_link", "provider": "acorn", "by": "br-1"})
+    revoke = {"action": "revoke_link", "provider": "acorn", "by": "br-1"}
+    seen = broker.post("./placements/rev-1/actions", revoke)
+    assert (seen["revoked"], seen["answers_by_token"]) == (["acorn"], ["acorn", "beech"])
     assert press(daemon, path, action="take_back").status == 403
     assert request(daemon.port, "GET", path).status == 403
     (bid,) = broker.get("./placements/rev-1")["bids"]
@@ -349,6 +351,9 @@ def test_a_revoked_link_is_refused_with_its_try_on_record_and_a_taken_back_bid_i
     tries = [fact for fact in of_kind(facts(daemon), "BidRefused") if fact["subject"] in of]
     whys = [json.loads(fact["body"])["why"] for fact in tries]
     assert whys == ["start_past", "no_bid", "link_revoked"]
+    by_token = own(daemon, "acorn").call("POST", "./placements/rev-1/bids", {"start": local(days=4)})
+    assert by_token.status == 200, "the link is revoked, and not the provider"
+    assert "answers_by_token" not in own(daemon, "acorn").get("./placements/rev-1")
 
 
 # --- the broker's form ---

@@ -435,6 +435,7 @@ async def test_every_button_of_a_broker_does_what_it_says(hall: FakeCouncil, bro
         {"action": "award", "provider": "bee", "reason": "geography", "note": "next door"},
         {"action": "open_next", "note": "they rang"},
         {"action": "admit_late:bee", "note": "their mail was down"},
+        {"action": "spoke_provider:bee"},
         {"action": "papers_sent"},
         {"action": "confirm_first_visit", "visit_start": start, "visit_end": end, "supervisor": "yes"},
         {
@@ -459,6 +460,7 @@ async def test_every_button_of_a_broker_does_what_it_says(hall: FakeCouncil, bro
         PlacementActionIn(action="award", by="st-1", provider="bee", reason="geography", note="next door"),
         PlacementActionIn(action="open_next", by="st-1", note="they rang"),
         PlacementActionIn(action="admit_late", by="st-1", provider="bee", note="their mail was down"),
+        PlacementActionIn(action="spoke_provider", by="st-1", provider="bee"),
         PlacementActionIn(action="papers_sent", by="st-1"),
         PlacementActionIn(action="confirm_first_visit", by="st-1", start=start, end=end, supervisor=True),
         PlacementActionIn(
@@ -898,9 +900,32 @@ async def test_whom_no_text_and_no_mail_could_reach_is_named_to_the_broker(
     one = plain(await page(broker, f"{LIST}/k1"))
     assert "not reached by text or e-mail" in one
     assert "please ring them before" in one
+    assert 'value="spoke_provider:bee"' in await page(broker, f"{LIST}/k1")
+    told = structs.replace(missed, spoken_at=NOW - timedelta(minutes=5), spoken_by="st-1")
+    hall.show(placement_view(rounds=(round_view(told),)))
+    assert "could not be told" not in plain(await page(broker, LIST))
+    one = await page(broker, f"{LIST}/k1")
+    assert "told by telephone 07:57 by Anna Weber, and asked since then" in plain(one)
+    assert "spoke_provider" not in one
     over = round_view(missed, not_reached=("bee",), closed_at=NOW, reason="time")
     hall.show(placement_view(stage="waiting", rounds=(over,), bids=(), closes_at=None))
     assert "please ring them" not in plain(await page(broker, f"{LIST}/k1"))
+
+
+async def test_who_revokes_a_link_is_told_who_can_answer_by_a_token_of_their_own(
+    hall: FakeCouncil, broker: Client
+) -> None:
+    rounds = (round_view(asked("ace"), asked("bee")),)
+    hall.show(placement_view(rounds=rounds, answers_by_token=("ace",)))
+    html = await page(broker, AT)
+    assert "can answer all the same: Acorn Care. Who" in plain(html)
+    assert "they can still answer" not in html
+    hall.show(placement_view(rounds=rounds, revoked=("ace", "bee"), answers_by_token=("ace",)))
+    text = plain(await page(broker, AT))
+    assert text.count("link revoked; they can still answer by their own token") == 1
+    assert text.count("link revoked") == 2
+    hall.show(placement_view(rounds=rounds))
+    assert 'id="by-token"' not in await page(broker, AT)
 
 
 async def test_a_refused_bid_keeps_what_was_written(hall: FakeCouncil, anybody: Client) -> None:
@@ -1139,6 +1164,27 @@ async def test_a_lead_passes_a_package_on_by_its_page_and_its_partner_takes_it_b
         assert "with our night team" in text
         declined = "Sea Homecare Ltd asked 08:00: declined, 08:00:00 by their link: no capacity"
         assert f"{declined}, passed on to Frame Homecare Ltd" in text
+
+
+async def test_a_call_to_whom_nothing_could_reach_is_recorded_on_the_page_and_the_second_is_told() -> None:
+    async with real_hall() as (edge, client):
+        await edge.provider("ace", email=None)
+        await edge.place(id="ref-1")
+        await signed_in(client, "broker")
+        one = f"{LIST}/ref-1"
+        html = await page(client, one)
+        assert 'id="spoke-ace"' in html
+        assert 'id="spoke-bee"' not in html
+        edge.wait(minutes=20)
+        form = {"token": await token_of(client, one), "by": "bea", "action": "spoke_provider:ace"}
+        for status in (303, 409):
+            answer = await client.post(f"{one}/actions", data=form, headers=HTML, allow_redirects=False)
+            assert answer.status == status, await answer.text()
+        assert "told by telephone" in plain(await page(client, one))
+        edge.wait(minutes=5)
+        await edge.bid("ace", "ref-1")
+        (row,) = [row for row in (await edge.placing.register(None)).rows if row.provider == "ace"]
+        assert (row.median_s, row.not_reached, row.bid) == (300, 0, 1)
 
 
 async def test_papers_that_go_after_the_first_visit_is_confirmed_are_recorded_all_the_same() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.core.placing import after, award, bids, rounds, telling
+from monitor.core.placing import after, award, bids, reach, rounds, telling
 from monitor.core.placing import facts as p
 from monitor.core.placing.inputs import WITHDRAW_REASONS, PlacementActed, PlacementAction
 from monitor.core.placing.model import Placement
@@ -184,6 +184,7 @@ ACTIONS: dict[PlacementAction, Act] = {
     "open_next": _open_next,
     "withdraw": _withdraw,
     "admit_late": bids.admit_late,
+    "spoke_provider": reach.spoken_to,
     "revoke_link": bids.revoke_link,
 }
 """What each action does. Where it returns a refusal nothing changes, but that a package with no round left is then

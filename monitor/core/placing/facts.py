@@ -160,6 +160,17 @@ class ProviderNotReached(FactBody, frozen=True, kw_only=True):
     told: tuple[str, ...] = ()
 
 
+class ProviderSpokenTo(FactBody, frozen=True, kw_only=True):
+    """A broker has told a provider by telephone that it is asked, in the turn that began at `asked_at`, since no text
+    and no mail had reached it: from here on it counts as asked."""
+
+    index: int
+    provider: str
+    asked_at: datetime
+    by: str
+    note: Evidence | None = None
+
+
 class BidRecorded(FactBody, frozen=True, kw_only=True):
     """A bid, or the change of one. `change`: how many there were before from this provider for this package."""
 
@@ -397,6 +408,7 @@ PlacementBody = (
     | ProviderAsked
     | RoundReminded
     | ProviderNotReached
+    | ProviderSpokenTo
     | BidRecorded
     | BidWithdrawn
     | BidDeclined

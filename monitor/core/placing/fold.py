@@ -35,6 +35,7 @@ Remarked = (
     p.PlacementAwarded
     | p.RoundOpened
     | p.LateBidAdmitted
+    | p.ProviderSpokenTo
     | p.PapersSent
     | p.FirstVisitConfirmed
     | p.ConfirmationExtended
@@ -47,6 +48,7 @@ ACTIONS: dict[type[FactBody], PlacementAction] = {
     p.PlacementAwarded: "award",
     p.RoundOpened: "open_next",
     p.LateBidAdmitted: "admit_late",
+    p.ProviderSpokenTo: "spoke_provider",
     p.PapersSent: "papers_sent",
     p.FirstVisitConfirmed: "confirm_first_visit",
     p.ConfirmationExtended: "extend",
@@ -107,6 +109,8 @@ def _evolved(
             return _with_round(known, _closed(known.rounds[-1], at, body))
         case p.ProviderNotReached():
             return structs.replace(known, rounds=tuple(_not_reached(run, at, body) for run in known.rounds))
+        case p.ProviderSpokenTo():
+            return structs.replace(known, rounds=tuple(_spoken_to(run, at, body) for run in known.rounds))
         case p.ProposalMade():
             known = _with_round(known, structs.replace(known.rounds[-1], rows=body.rows, judged_at=at))
             return structs.replace(known, rows=body.rows, proposed=body.proposed, proposed_at=at)
@@ -297,6 +301,15 @@ def _not_reached(run: RoundRun, at: datetime, body: p.ProviderNotReached) -> Rou
         return structs.replace(run, asked=asked)
     silent = tuple(one for one in run.silent if one != body.provider)
     return structs.replace(run, asked=asked, silent=silent, not_reached=(*run.not_reached, body.provider))
+
+
+def _spoken_to(run: RoundRun, at: datetime, body: p.ProviderSpokenTo) -> RoundRun:
+    def told(one: Asked) -> Asked:
+        if (run.index, one.provider, one.at) != (body.index, body.provider, body.asked_at):
+            return one
+        return structs.replace(one, spoken_at=at, spoken_by=body.by)
+
+    return structs.replace(run, asked=tuple(told(one) for one in run.asked))
 
 
 def _with_round(known: Placement, run: RoundRun) -> Placement:

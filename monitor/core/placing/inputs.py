@@ -35,6 +35,7 @@ PlacementAction = Literal[
     "award",
     "open_next",
     "admit_late",
+    "spoke_provider",
     "papers_sent",
     "confirm_first_visit",
     "extend",
@@ -201,7 +202,8 @@ class DeadLinkPressed(Struct, frozen=True, kw_only=True):
 class PlacementActed(Struct, frozen=True, kw_only=True):
     """A broker, or the winner for its first visit, does something about a placement. What each action needs:
     `award`: provider (None: the proposed one), reason and note where it is not the proposed one or before the close;
-    `open_next`: nothing; `admit_late`: provider and note; `papers_sent`: nothing; `confirm_first_visit`: start, end;
+    `open_next`: nothing; `admit_late`: provider and note; `spoke_provider`: provider (told by telephone, since no text
+    and no mail had reached it); `papers_sent`: nothing; `confirm_first_visit`: start, end;
     `extend`: until (was: the deadline that it takes the place of); `send_back`: note (the award is taken back, the next
     round opens); `revoke_link`: provider; `withdraw`: withdrawn. A note beside any of them is kept.
     """

@@ -180,9 +180,9 @@ def _declined(lines: Ledger, known: Placement, at: datetime, body: p.BidDeclined
 
 
 def _took(known: Placement, provider: str, at: datetime) -> int | None:
-    """Seconds from being asked to the first answer."""
+    """Seconds from being asked, or told so by telephone where nothing else had come, to the first answer."""
     asked = known.was_asked(provider)
-    return int(((asked.answered_at or at) - asked.at).total_seconds()) if asked is not None else None
+    return int(((asked.answered_at or at) - asked.heard_at).total_seconds()) if asked is not None else None
 
 
 def _unanswered(lines: Ledger, known: Placement, at: datetime, body: p.RoundClosed) -> list[Share]:

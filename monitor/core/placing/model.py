@@ -51,9 +51,17 @@ class Asked(Struct, frozen=True, kw_only=True, gc=False):
     at: datetime
     closes_at: datetime
     answered_at: datetime | None = None
-    """When it first bid or declined, in time: its response time counts from `at`."""
+    """When it first bid or declined, in time: its response time counts from `heard_at`."""
     not_reached_at: datetime | None = None
     """Since when it is known that no text and no mail of this turn could reach it."""
+    spoken_at: datetime | None = None
+    """When a broker had told it by telephone: its response time counts from then."""
+    spoken_by: str | None = None
+
+    @property
+    def heard_at(self) -> datetime:
+        """Since when it counts as asked."""
+        return self.spoken_at or self.at
 
 
 class Bid(Struct, frozen=True, kw_only=True, gc=False):

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from monitor.core.placing import facts as p
+from monitor.core.placing.inputs import PlacementActed
 from monitor.core.placing.model import Asked, Placement, RoundRun
 from monitor.core.state import Message
-from monitor.core.work import Work
+from monitor.core.work import Refusal, Work
 
 INVITED, TURN, REMINDED = "BD-1", "BD-7", "BD-2"
 ASKS = frozenset({INVITED, TURN, REMINDED})
@@ -19,13 +20,14 @@ ASKS = frozenset({INVITED, TURN, REMINDED})
 
 
 def unreached(work: Work, placement: Placement, asked: Asked) -> bool:
-    """Whether nothing of this turn has come to them, nor can have: every text and mail has failed, or waits still."""
-    return not any(_may_have_come(one) for one in asking(work, placement, asked))
+    """Whether nothing of this turn has come to them, nor can have: every text and mail has failed, or waits still, and
+    nobody has rung them."""
+    return asked.spoken_at is None and not any(_may_have_come(one) for one in asking(work, placement, asked))
 
 
 def failed(work: Work, placement: Placement, asked: Asked) -> bool:
-    """Whether nothing of this turn can come to them any more."""
-    return all(_is_lost(one) for one in asking(work, placement, asked))
+    """Whether nothing of this turn has come to them, nor can any more."""
+    return asked.spoken_at is None and all(_is_lost(one) for one in asking(work, placement, asked))
 
 
 def asking(work: Work, placement: Placement, asked: Asked) -> list[Message]:
@@ -68,3 +70,23 @@ def note(work: Work, placement: Placement, run: RoundRun, asked: Asked, told: It
     )
     work.emit(placement.ref, found, policy=placement.policy)
     return True
+
+
+def spoken_to(work: Work, placement: Placement, seen: PlacementActed) -> Refusal | None:
+    """A broker has told them by telephone that they are asked: whoever says nothing from here on is silent, and whoever
+    answers has taken the time since then. Refused: `not_asked`, `window_over`, `already_done`, `reached` (something had
+    come to them, or they have answered)."""
+    asked, run = placement.was_asked(seen.provider or ""), placement.running
+    if asked is None:
+        return Refusal(code="not_asked")
+    if run is None or asked not in run.asked or work.now >= asked.closes_at:
+        return Refusal(code="window_over")
+    if asked.spoken_at is not None:
+        return Refusal(code="already_done", detail={"by": asked.spoken_by, "at": asked.spoken_at})
+    if asked.answered_at is not None or not (asked.not_reached_at or unreached(work, placement, asked)):
+        return Refusal(code="reached")
+    told = p.ProviderSpokenTo(
+        index=run.index, provider=asked.provider, asked_at=asked.at, by=seen.by, note=seen.note
+    )
+    work.emit(placement.ref, told, policy=placement.policy)
+    return None

@@ -251,6 +251,8 @@ def pointless(work: Work, message: Message) -> str | None:
     if message.template in (INVITED, TURN, REMINDED):
         return _not_asked_now(placement, message)
     award = placement.award
+    if message.template == NOT_REACHED and _heard(placement, message.about):
+        return "answered"
     if message.template == NOT_CALLED_OFF and _called_off(placement, message):
         return "called_off"
     if message.template in (WON, CONFIRM, EXTENDED) and (award is None or award.provider != message.person):
@@ -264,6 +266,12 @@ def pointless(work: Work, message: Message) -> str | None:
     if message.template in (PROPOSED, UNDECIDED) and placement.proposed != message.about:
         return "proposed_anew"
     return "awarded" if message.template in (PROPOSED, UNDECIDED) and award is not None else None
+
+
+def _heard(placement: Placement, provider: str | None) -> bool:
+    """Whether they need not be rung any more: somebody has, or they have answered."""
+    asked = placement.was_asked(provider or "")
+    return asked is not None and (asked.spoken_at or asked.answered_at) is not None
 
 
 def _called_off(placement: Placement, message: Message) -> bool:

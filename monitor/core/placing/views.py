@@ -171,6 +171,9 @@ class AskedView(Struct, frozen=True, kw_only=True, gc=False):
     answered_at: datetime | None
     not_reached_at: datetime | None = None
     """Since when it is known that no text and no mail of this turn could reach it."""
+    spoken_at: datetime | None = None
+    """When a broker had told it by telephone: from then on it counts as asked."""
+    spoken_by: str | None = None
 
 
 class RoundView(Struct, frozen=True, kw_only=True, gc=False):
@@ -356,6 +359,8 @@ class PlacementView(Struct, frozen=True, kw_only=True, gc=False):
     call_offs: tuple[CallOffView, ...] = ()
     remarks: tuple[RemarkView, ...] = ()
     """What was written beside each step, in their order."""
+    answers_by_token: tuple[str, ...] = ()
+    """Those asked who have a credential of their own: they can answer by it, also when their link is revoked."""
 
 
 class PlacementsPage(Struct, frozen=True, kw_only=True, gc=False):
