@@ -406,6 +406,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "degraded": _row("", _STAFF, 90),
         "what": _row("", _STAFF, 160),
         "over": _row("a rota that would cancel visits", _STAFF, 60),
+        "still": _row("and it is not over yet", _STAFF),
         "n": _row("127", _WORKING),
         "m": _row("12", _TO_COUNCIL),
         "free": _row("0800 123 4567", _OURS),
@@ -485,6 +486,20 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
 VOICEMAIL_PLACEHOLDERS = frozenset({"agency", "tel"})
 
 _NAME = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+ONE: Mapping[str, str] = MappingProxyType(
+    {
+        "visits": "visit",
+        "people": "person",
+        "minutes": "minute",
+        "seconds": "second",
+        "hours": "hour",
+        "tries": "try",
+        "times": "time",
+        "rows": "row",
+    }
+)
+"""What is counted in these words, and one of them. Behind it stands no verb: *1 visit are* would be as wrong."""
+_COUNTED = re.compile(rf"\{{([a-z][a-z0-9_]*)\}} ({'|'.join(ONE)})\b")
 _OPTIONAL = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -571,8 +586,13 @@ def _render(name: str, text: str, values: Mapping[str, str], fold: Callable[[str
     if missing:
         raise ValueError(f"{name} needs a value for: {', '.join(missing)}")
     chosen = _OPTIONAL.sub(lambda part: _if_filled(part[1], values), text)
-    filled = _NAME.sub(lambda found: _value(found[1], values[found[1]], fold), chosen)
+    counted = _COUNTED.sub(lambda found: _one_or_more(found, values), chosen)
+    filled = _NAME.sub(lambda found: _value(found[1], values[found[1]], fold), counted)
     return re.sub(r"\s+", " ", filled).strip()
+
+
+def _one_or_more(found: re.Match[str], values: Mapping[str, str]) -> str:
+    return f"{{{found[1]}}} {ONE[found[2]]}" if values[found[1]] == "1" else found[0]
 
 
 def _if_filled(part: str, values: Mapping[str, str]) -> str:

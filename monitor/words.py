@@ -106,10 +106,18 @@ OF_NOTICES = frozenset({written_notice.WORDS, written_notice.FAILED})
 """Words about written notices to a council."""
 
 
+LATE = frozenset({"late_visit", "second_worker_missing"})
+"""Kinds of alert in which an arrival is missing: at a door, or where nobody has checked out, somebody is there."""
+
+
 OF_REFERRAL = referrals.QUESTIONS | {referrals.LAPSED, referrals.ANSWERED}
 """Words about a council's referral."""
 REFERRAL_MAILS = {referrals.LAPSED: "referral_silent", referrals.ANSWERED: "referral_done"}
 """What a mail in their place says; any other says what the council asks for, and until when."""
+
+
+OF_ALERT = frozenset({"OC-2", "OC-3", "OC-22", "OC-23", "OC-24"})
+"""Words that name any alert: one about nobody in particular by what it is."""
 
 
 INBOUND_WHISPER = "INV-1"
@@ -123,6 +131,11 @@ def _is_inside(visit: Visit, worker: str) -> bool:
 def national(number: str | None) -> str:
     """An E.164 number as it is dialled in Britain."""
     return "0" + number[3:] if number is not None and number.startswith("+44") else number or ""
+
+
+def _minutes(wait: timedelta) -> str:
+    """A wait in whole minutes, never *0* while there is any of it."""
+    return str(math.ceil(wait / timedelta(minutes=1)))
 
 
 def no_link(_: str, __: str) -> str:
@@ -157,6 +170,7 @@ class Words:
         state: State,
         directory: Directory,
     ) -> None:
+        office = structs.replace(office, tel=national(office.tel))
         self._wording, self._office, self._state, self._directory = wording, office, state, directory
         board = f"{office.public_url}/desks/{office.desk}" if office.public_url else ""
         self._packages = PackageWords(
@@ -213,6 +227,8 @@ class Words:
             values["first"] = ""
         if template in OF_DUTY:
             values |= self._duty(said.person)
+        if template in OF_ALERT and alert is not None:
+            values |= self._which(alert, values)
         if template == referrals.YOURS:
             values |= {"until": ""} | self._referral(self._taken_last(said.person), now)
         return render_sms(self._wording, template, values)
@@ -367,7 +383,7 @@ class Words:
         if message.placement is not None:
             of_provider = self._audience(message) == "provider"
             return values | self._packages.values(message, now, self._office.tel, to_provider=of_provider)
-        values["n"] = str(self._count(message, alert, now))
+        values["n"] = str(self._count(alert, now, message.count))
         if message.template in SPEAK_OF_ABOUT:
             values |= self._spoken_of(message, visit)
         elif message.about is not None:
@@ -403,6 +419,8 @@ class Words:
             values |= self._hour(alert, visit, now, message.template)
         if alert is not None and message.template in WHY_COUNCIL:
             values["why"] = hour_words.why(self._wording, alert, hour_words.standing(alert, visit, now), now)
+        if alert is not None and message.template in OF_ALERT:
+            values |= self._which(alert, values)
         if message.template in OF_CHECKS:
             values |= self._unchecked()
         if message.template in OF_NOTICES:
@@ -438,7 +456,7 @@ class Words:
             "to": text_time(local(until)) if until is not None else "",
             "staff": self._directory.name(one.outgoing) if one is not None else "",
             "n": str(sum(1 for alert in values.alerts.values() if alert.state != "ended")),
-            "min": str(round(call_after(values.policy) / timedelta(minutes=1))),
+            "min": _minutes(call_after(values.policy)),
         }
 
     def _referral_opening(self, message: Message) -> str:
@@ -635,7 +653,7 @@ class Words:
         offers = {m.person for m in self._messages(alert) if m.purpose == "offer" and m.attempts}
         declined = {m.person for m in self._messages(alert) if m.purpose == "offer" and declines(m)}
         return {
-            "min": str(max(0, round((ends - now).total_seconds() / 60))),
+            "min": _minutes(max(timedelta(0), ends - now)),
             "n": str(len(offers)),
             "m": str(len(declined | set(alert.declined))),
             "reached": self._reached(alert),
@@ -661,8 +679,8 @@ class Words:
             name = "reached_off"
         return render_phrase(self._wording, name, {})
 
-    def _count(self, message: Message, alert: Alert | None, now: datetime) -> int:
-        """How many: alerts of a digest, rows of the rota, tries; taken now, not when it was decided."""
+    def _count(self, alert: Alert | None, now: datetime, decided: int) -> int:
+        """How many: alerts of a digest, rows of the rota; taken now, not when it was `decided`, as tries are."""
         values = self._state.values
         if alert is not None and is_incident(alert):
             return max(len(round_of(self._state, alert, now)), 1)
@@ -672,7 +690,7 @@ class Words:
             )
         if alert is not None and alert.kind == "rota" and alert.reason == "rows_not_watched":
             return len(values.unwatched)
-        return message.count
+        return decided
 
     def _about(self, alert: Alert | None, visit: Visit | None, now: datetime) -> dict[str, str]:
         office = self._office
@@ -682,7 +700,7 @@ class Words:
             "tel": office.tel,
             "free": office.free,
             "now": text_time(local(now)),
-            "min": str(round(self._state.values.policy.ack_expires.total_seconds() / 60)),
+            "min": _minutes(self._state.values.policy.ack_expires),
             "first": "",
             "id": "",
             "ref": "",
@@ -711,6 +729,7 @@ class Words:
             "staff": self._directory.name(alert.taken_by),
             "flags": self._flags(alert),
             "doing": self._doing(alert),
+            "n": str(self._count(alert, now, max(alert.count, 1))),
         }
         carer = self._carer(alert, visit)
         if alert.kind == "late_visit" and alert.reason == CANNOT:
@@ -813,10 +832,9 @@ class Words:
             name = "doing_texting" if channels and channels[-1] == "sms" else "doing_ringing"
         if not isinstance(name, str):
             return ""
-        minutes = round(self._state.values.policy.ask_public.total_seconds() / 60)
         values = {
             "first": self._directory.name(alert.service_user),
-            "min": str(minutes),
+            "min": _minutes(self._state.values.policy.ask_public),
             "carer": self._who_said(self._visit(alert, None), "there"),
         }
         return render_phrase(self._wording, name, values)
@@ -833,7 +851,7 @@ class Words:
             name = ANSWERPHONE[alert.recordings[-1].came]
         if name not in self._wording.phrase:
             return ""
-        defaults = {"spoken_time": values.get("now", ""), "n": str(max(alert.count, 1))}
+        defaults = {"spoken_time": values.get("now", "")}
         if alert.kind in ("help_asked", "message"):
             values = values | self._caller(alert)
         if alert.recordings:
@@ -873,16 +891,27 @@ class Words:
         arrived = [(p.arrived_at, p) for p in (visit.places if visit else ()) if p.arrived_at is not None]
         return max(arrived, key=lambda pair: pair[0])[1] if arrived else None
 
+    def _is_about(self, alert: Alert) -> str:
+        """What an alert is about that is about nobody in particular, in a few words."""
+        known = (f"over_{alert.reason}", f"over_{alert.kind}")
+        return next((self._wording.phrase[name] for name in known if name in self._wording.phrase), "")
+
+    def _which(self, alert: Alert, values: dict[str, str]) -> dict[str, str]:
+        """Which alert it is where words name it by a person, who may be nobody; and what is still so."""
+        found = {"still": self._wording.phrase["still_no_arrival" if alert.kind in LATE else "still_open"]}
+        if values["first"] or values["id"]:
+            return found
+        if alert.placement is not None:
+            return found | {"id": render_phrase(self._wording, "package_named", values)}
+        return found | {"id": f'"{self._is_about(alert) or self._wording.phrase["over_alert"]}"'}
+
     def _ending(self, alert: Alert, by: str | None) -> dict[str, str]:
         """What became of it, and by whom: `by`, where somebody has said so."""
         last = self._arrival(self._visit(alert, None))
         closed = by or alert.taken_by
         values = {"staff": self._directory.name(closed) or self._office.agency}
-        over = (
-            f"over_{alert.reason}" if f"over_{alert.reason}" in self._wording.phrase else f"over_{alert.kind}"
-        )
-        if over in self._wording.phrase:
-            values["over"] = self._wording.phrase[over]
+        if over := self._is_about(alert):
+            values["over"] = over
         if last is not None and last.arrived_at is not None:
             values["carer"] = self._directory.name(last.worker) or self._wording.phrase["no_carer"]
             values["time"] = text_time(self._state.calendar.local(last.arrived_at))

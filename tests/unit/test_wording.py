@@ -744,3 +744,28 @@ def test_that_somebody_was_not_reached_promises_no_ring_that_may_not_be_made(eng
     """A person may have no next of kin, and a private contract no council: the text is true of them too."""
     for text in (english.sms["OC-15"].text, english.phrase["kind_not_reached"]):
         assert "being rung" not in text
+
+
+def test_what_may_be_one_of_them_is_counted_in_words_that_have_a_singular() -> None:
+    """*1 visits are ended*: a noun that is counted is known with its singular, and no verb hangs on it."""
+    plural = re.compile(r"\{(?:n|m|min|hours|drive|free_hours|declared_hours)\} ([a-z]+s|people)\b([^.{]*)")
+    for text in every_text():
+        for noun, rest in plural.findall(text):
+            assert noun in words.ONE, text
+            assert not re.match(r"(?: of that \w+| of this \w+)? (?:are|have|were|do)\b", rest), text
+
+
+def every_text() -> Iterator[str]:
+    for section in ("sms", "voicemail", "page"):
+        yield from (entry["text"] for entry in EN_GB[section].values())
+    yield from (line for call in EN_GB["call"].values() for line in call["lines"].values())
+    yield from (part for mail in EN_GB["mail"].values() for part in (mail["subject"], mail["body"]))
+    yield from EN_GB["phrase"].values()
+
+
+@pytest.mark.parametrize(
+    ("count", "reads"), [("1", "1 visit"), ("2", "2 visits"), ("21", "21 visits"), ("0", "0 visits")]
+)
+def test_one_is_said_in_the_singular(english: Wording, count: str, reads: str) -> None:
+    said = render_sms(english, "OC-5", VALUES | {"n": count, "c1": "11", "c2": "12"})
+    assert f" {reads} not known" in said

@@ -899,3 +899,147 @@ def test_who_takes_an_incident_hears_how_many_visits_they_have(story: Story) -> 
     assert story.words.say_back(said, "OC-221", found, NOW).startswith(
         "Thank you. You have all 2 visits of this cause, first "
     )
+
+
+# --- an alert that is about nobody in particular ---
+
+NOBODYS: list[tuple[Any, str, str]] = [
+    ("rota", "rows_not_watched", "rows of the rota not watched"),
+    ("rota", "tomorrow_empty", "no visit planned for the next day"),
+    ("incident", "wrong_pins", "wrong PINs on the free number"),
+    ("incident", "while_down", "visits while we were down"),
+    ("incident", "weather_report", "the report of the bad weather"),
+    ("watch_fault", "clock_doubted", "the clock has jumped"),
+    ("message", "", "a caller who reached nobody"),
+    ("away", "not_asked", "people who are away"),
+]
+
+
+@pytest.mark.parametrize(("kind", "reason", "called"), NOBODYS)
+def test_who_has_an_alert_about_nobody_hears_which_it_is(
+    story: Story, kind: Any, reason: str, called: str
+) -> None:
+    """*Thank you. You have . We ask you again*: the manager had two of them, and could not tell which."""
+    story.alert(kind=kind, reason=reason, visit=None, service_user=None, taken_by=story.ref("st-1"))
+    alert = story.state.values.alerts["a1"]
+
+    def back(template: str) -> str:
+        said = SayBack(template=template, alert="a1", person=story.ref("st-1"))
+        return story.words.say_back(said, template, alert, NOW)
+
+    assert back("OC-22") == (f'Thank you. You have "{called}". We ask you again in 15 min unless it is over.')
+    assert back("OC-24") == f'Thank you. "{called}" goes to the next person now. Nothing for you to do.'
+    more: dict[str, Any] = {"visit": None, "slot": 1}
+    assert story.text("OC-3", "st-1", "stand_down", **more).startswith(f'Pat has "{called}" since 8.12am.')
+    still = story.text("OC-2", "st-1", "summon", **more)
+    assert still.startswith(f'You have had "{called}" since 8am, and it is not over yet. Reply 13')
+
+
+def test_a_broker_who_has_a_package_hears_which(story: Story) -> None:
+    ref = story.directory.ref("placement", "P-12")
+    story.alert(kind="placement", reason="unplaced", visit=None, service_user=None, placement=ref)
+    said = SayBack(template="OC-22", alert="a1", person=story.ref("st-1"))
+    told = story.words.say_back(said, "OC-22", story.state.values.alerts["a1"], NOW)
+    assert told.startswith("Thank you. You have package P-12. We ask you again in 15 min unless it is over.")
+
+
+@pytest.mark.parametrize(
+    ("kind", "still"),
+    [
+        ("late_visit", "still no arrival"),
+        ("second_worker_missing", "still no arrival"),
+        ("lone_worker", "and it is not over yet"),
+        ("no_reply", "and it is not over yet"),
+        ("help_asked", "and it is not over yet"),
+    ],
+)
+def test_who_has_an_alert_hears_of_no_arrival_where_one_is_missing_alone(
+    story: Story, kind: Any, still: str
+) -> None:
+    """At the door, and where nobody has checked out, somebody has arrived."""
+    story.alert(kind=kind, taken_at=NOW)
+    said = story.text("OC-2", "st-1", "summon", slot=1)
+    assert said == f"You have had Edna SU-7 since 8.12am, {still}. Reply 13 still mine, 12 pass on."
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "says"),
+    [
+        ("rota", "tomorrow_half", "Only 37 visits planned"),
+        ("rota", "rota_half", "has 37 visits"),
+        ("away", "not_asked", "Marked away: 37."),
+    ],
+)
+def test_a_call_says_the_number_that_the_text_says(story: Story, kind: Any, reason: str, says: str) -> None:
+    story.alert(kind=kind, reason=reason, visit=None, service_user=None, count=37)
+    assert says in story.said("OCV-3", "st-1", "summon", "tell", count=37, visit=None)
+    mail = story.words.mail(
+        story.message("OC-33", "st-1", "summon", channel="email", count=37, visit=None), NOW
+    )
+    assert says in mail
+
+
+def test_a_call_counts_the_rows_that_are_not_mended_yet(story: Story) -> None:
+    story.alert(kind="rota", reason="rows_not_watched", visit=None, service_user=None, count=37)
+    story.state.values.unwatched["row-1"] = Unwatched(key="row-1", row=1, code="no_time", since=NOW)
+    assert "not watched: 1." in story.said("OCV-3", "st-1", "summon", "tell", count=37, visit=None)
+
+
+# --- one of them, and numbers that people dial ---
+
+
+@pytest.mark.parametrize(
+    ("template", "more", "says"),
+    [
+        ("OC-4", {}, "1 visit not known, first"),
+        (
+            "OC-170",
+            {"alert": None, "visit": None, "about": "SU-7", "count": 1},
+            "1 visit ended, nothing is sent",
+        ),
+        (
+            "OC-174",
+            {"alert": None, "visit": None, "about": "SU-7", "count": 1},
+            "1 visit watched again: please",
+        ),
+        ("OC-15", {"count": 1}, "NOT REACHED, 1 try, due"),
+        ("OC-160", {"alert": None, "visit": None, "count": 1}, "tomorrow to 1 person not told of it yet."),
+        ("OC-17", {"count": 1}, "1 visit of that time without an arrival"),
+    ],
+)
+def test_one_is_one(story: Story, template: str, more: dict[str, Any], says: str) -> None:
+    if template == "OC-4":
+        story.alert(
+            kind="incident", reason="worker_dark", worker=story.ref("cw-1"), visit=None, service_user=None
+        )
+        story.state.by_worker[story.ref("cw-1")] = {"v1"}
+    assert says in story.text(template, "st-1", "summon", slot=1, **more)
+
+
+def test_a_care_worker_who_is_a_minute_away_is_thanked_for_one_minute(story: Story) -> None:
+    said = SayBack(template="CW-4", alert="a1", person=story.ref("cw-1"), count=1)
+    alert = story.state.values.alerts["a1"]
+    assert story.words.say_back(said, "CW-4", alert, NOW).startswith("Thank you, 1 minute.")
+
+
+def test_a_time_of_less_than_a_minute_is_a_minute_and_not_none(story: Story) -> None:
+    values = story.state.values
+    values.policy = structs.replace(values.policy, ack_expires=timedelta(seconds=20))
+    said = SayBack(template="OC-22", alert="a1", person=story.ref("st-1"))
+    assert " in 1 min " in story.words.say_back(said, "OC-22", values.alerts["a1"], NOW)
+
+
+def test_our_number_is_said_as_it_is_dialled() -> None:
+    """*Ring +441632960900*, which nobody in Britain dials, and a voice reads as plus four four."""
+    story = Story(office=structs.replace(OFFICE, tel="+441632960900"))
+    assert story.words.tel == "01632960900"
+    assert "Tel 01632960900" in story.text("SU-1", "SU-7", "reassure", slot=1)
+    assert "0 1 6 3 2 9 6 0 9 0 0" in story.said("NOKV-1", "kin", "inform_next_of_kin", "over")
+
+
+def test_next_of_kin_hear_nothing_that_is_true_in_the_morning_alone(story: Story) -> None:
+    """They are rung at every hour: *so early* and *this morning* were said in the afternoon, too."""
+    for step in DIALOGS["NOKV-1"].steps:
+        said = story.said("NOKV-1", "kin", "inform_next_of_kin", step)
+        assert "early" not in said
+        assert "morning" not in said
