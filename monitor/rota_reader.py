@@ -67,6 +67,9 @@ MESSAGES: dict[RotaProblemCode, str] = {
     "off_step": "not in the planning steps of the policy (spec 7.21)",
     "duplicate_id": "has the id of another visit in this upload; watched under an id of its own",
     "person_died": "not watched: it is recorded that this service user has died",
+    "wide_window": "has a wider tolerance than what is agreed (spec 21.2: 30 minutes); wider than 4 hours and"
+    " than the visit itself it is passed over, and the policy's holds",
+    "long_visit": "ends more than a day after its start and is no live-in visit; its arrival is watched all the same",
     "unknown_service_user": "names a service user whom the directory does not know; watched by the id",
 }
 
@@ -241,6 +244,7 @@ def _row(number: int, item: Any, directory: Directory, calendar: Calendar, polic
     person = _text(item.get("service_user"))
     visit = _visit_id(item, person, start)
     workers, unknown = _workers(item.get("workers", []), directory, warnings)
+    known = directory.people.get(directory.known("person", person) or "") if person else None
     ref = directory.ref("visit", visit) if visit else None
     return RotaRow(
         row=number,
@@ -251,7 +255,9 @@ def _row(number: int, item: Any, directory: Directory, calendar: Calendar, polic
         end=_end(start, _kept_length(item, start, end), policy),
         workers=workers,
         unknown_workers=unknown,
-        known=person is not None and directory.known("person", person) in directory.people,
+        known=known is not None,
+        contract=known.view.contract if known is not None else None,
+        client_group=known.view.client_group if known is not None else None,
         places=_number(item.get("places", 1), warnings),
         time_critical=_flag(item.get("time_critical", False), warnings),
         cancelled=_flag(item.get("cancelled", False), warnings),

@@ -22,7 +22,7 @@ from monitor.core.inputs import CheckInSeen, Outcome, ReplyReceived
 from monitor.core.places import PlaceVerdict, distance_m, impossible_travel, place_verdict
 from monitor.core.shifts import on_shift
 from monitor.core.state import Alert, Place, Sent, Visit
-from monitor.core.times import came_for_another
+from monitor.core.times import LONGEST, came_for_another
 from monitor.core.views import AlertKind, EndedReason
 from monitor.core.work import Decision, Work
 
@@ -320,7 +320,7 @@ def _rank(seen: Seen, match: Match) -> tuple[int, int, timedelta, datetime, str]
     else:
         settled = 0 if place.arrived_at is None else 1
     # of two visits in a row the one that is overdue, not the one that starts a little nearer
-    off = max(visit.start - seen.at, seen.at - visit.end, timedelta())
+    off = max(visit.start - seen.at, seen.at - min(visit.end, visit.start + LONGEST), timedelta())
     return (
         {"consistent": 0, "none": 1, "unclear": 1, "inconsistent": 2}[match.place],
         settled,

@@ -71,6 +71,8 @@ RotaProblemCode = Literal[
     "unknown_service_user",
     "duplicate_id",
     "person_died",
+    "wide_window",
+    "long_visit",
     # what a file adds (connectors/csv_files.py)
     "time_unreadable",
     "date_not_day_first",
@@ -189,6 +191,9 @@ class RotaRow(Struct, frozen=True, kw_only=True, gc=False):
     unknown_workers: int = 0
     known: bool = True
     """The directory knows the service user; if not, the visit is watched all the same, by its id."""
+    contract: str | None = None
+    """Who pays for them, and for which client group: it may have a tolerance of its own."""
+    client_group: str | None = None
     places: int = 1
     time_critical: bool = False
     late_after: timedelta | None = None

@@ -25,7 +25,7 @@ from monitor.core.state import (
     Visit,
     rota_deadlines,
 )
-from monitor.core.times import Times, came_for_another, changed, resolve
+from monitor.core.times import Times, came_for_another, changed, resolve, watched_end
 from monitor.core.upload import droppable, ref_of
 from monitor.core.work import Decision, Work
 
@@ -222,7 +222,7 @@ def _replanned(work: Work, old: Visit, row: RotaRow) -> f.VisitReplanned | None:
         # who is inside since an earlier occasion of the same id is looked for at the time of that one
         overrun_at=old.overrun_at
         if old.anybody_inside and came_for_another(old, row.start, policy)
-        else row.end + policy.overrun_after,
+        else watched_end(row.start, row.end, row.kind) + policy.overrun_after,
         workers=row.workers,
         places=places,
         time_critical=row.time_critical,
@@ -347,7 +347,8 @@ def replan(work: Work, visits: Iterable[Visit], policy_for: Callable[[str], Poli
             waits_home=visit.waits_home,
         )
         new = {name: getattr(times, name) for name in Times.__struct_fields__}
-        new["overrun_at"] = visit.end + policy_for(visit.service_user).overrun_after
+        ends = watched_end(visit.start, visit.end, visit.kind)
+        new["overrun_at"] = ends + policy_for(visit.service_user).overrun_after
         if any(getattr(visit, name) != value for name, value in new.items()):
             work.emit(visit.ref, changed(visit, "policy", **new))
 

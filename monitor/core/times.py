@@ -13,6 +13,17 @@ from monitor.core.facts import ReplanReason
 from monitor.core.inputs import VisitKind
 from monitor.core.state import Visit
 
+LONGEST = timedelta(days=1)
+"""No visit lasts longer, but for living in: what is planned beyond it is a slip, or should say so (ours)."""
+WIDEST = timedelta(hours=4)
+"""The widest tolerance that a policy may state (`late_after`); a visit of a day or a night may state its own length."""
+
+
+def watched_end(start: datetime, end: datetime, kind: VisitKind) -> datetime:
+    """The end for which anything waits: of a visit until 2099 nobody waits till then to call it missed, or to ask who
+    has come whether they have left."""
+    return end if kind == "live_in" else min(end, start + LONGEST)
+
 
 class Times(Struct, frozen=True, kw_only=True):
     """The deadlines of a visit, resolved from its plan and the policy."""
@@ -36,6 +47,7 @@ def resolve(
     """`late_at` from the start (21.2), `missed_at` the later of end and `late_at` + `missed_after`, overrun after
     the end (19.6.4). The end of a live-in placement is days away: nobody waits for it to call it missed (ours)."""
     late_at = start + (policy.tolerance(time_critical=time_critical) if late_after is None else late_after)
+    end = watched_end(start, end, kind)
     return Times(
         late_at=late_at,
         missed_at=late_at + policy.missed_after

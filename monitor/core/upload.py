@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from config.policy import Policy
+from config.policy import Policy, agreed_with
 from monitor.core.inputs import (
     DropReason,
     RefusedRow,
@@ -27,6 +27,7 @@ from monitor.core.inputs import (
     RotaTaken,
 )
 from monitor.core.state import State, Visit
+from monitor.core.times import LONGEST, WIDEST
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
@@ -41,8 +42,6 @@ MANY = 0.20
 SOON = timedelta(hours=4)
 """Cancelling a visit that starts within this time waits for confirmation (domain.md, "Nothing … unwatched")."""
 
-LONGEST = timedelta(days=1)
-"""A visit is over by then: one that began so long before an upload touches none of it. Who lives in is let be."""
 STAYS = 0
 """The row of a visit that is not in the upload; rows of an upload begin at 1."""
 
@@ -112,7 +111,7 @@ def prepared(state: State, upload: RotaReceived, now: datetime) -> Steps[Plan]:
     kept = {ref_of(row) for row in upload.rows if not row.cancelled}
     dropped, remaining = yield from _compared(state, upload, now, kept)
     stays = yield from _stays(state, upload, {visit.ref for visit in dropped})
-    usable, problems = yield from _judged(upload, state.values.policy, state.values.died, stays)
+    usable, problems = yield from _judged(upload, state, stays)
     given_away = yield from _given_away(state, usable, now)
     called_off = {ref_of(row) for row in upload.rows if row.cancelled}
     refused = {problem.row: problem.code for problem in problems if problem.error}
@@ -140,8 +139,9 @@ def prepared(state: State, upload: RotaReceived, now: datetime) -> Steps[Plan]:
 
 
 def _judged(
-    upload: RotaReceived, policy: Policy, died: Container[str], stays: Sequence[RotaRow]
+    upload: RotaReceived, state: State, stays: Sequence[RotaRow]
 ) -> Steps[tuple[list[RotaRow], list[RowProblem]]]:
+    policy, died = state.values.policy, state.values.died
     usable: list[RotaRow] = []
     found: dict[int, list[RowProblem]] = {}
     for at, row in enumerate(upload.rows):
@@ -157,9 +157,9 @@ def _judged(
         if error is not None:
             _note(found, row, error, error=True)
             continue
-        usable.append(row)
-        for code in row_warnings(row, policy):
+        for code in (*row_warnings(row, policy), *_stretched(row, state)):
             _note(found, row, code)
+        usable.append(_believed(row))
     yield from _neighbours([*usable, *stays], policy, found)
     problems: list[RowProblem] = []
     for at, number in enumerate(sorted(found)):
@@ -204,6 +204,34 @@ def row_warnings(row: RotaRow, policy: Policy) -> tuple[RotaProblemCode, ...]:
     if not row.known:
         found.append("unknown_service_user")
     return tuple(found)
+
+
+LONGEST_STAY = timedelta(days=366)
+"""Who lives in is planned for a year at most at a time (ours)."""
+
+
+def _stretched(row: RotaRow, state: State) -> tuple[RotaProblemCode, ...]:
+    """A plan that would keep the watch quiet for longer than was agreed: a tolerance wider than that of the person's
+    contract (21.2: 30 minutes, which a visit may tighten), an end more than a day away."""
+    assert row.start is not None
+    assert row.end is not None
+    terms = agreed_with(state.values.contracts, row.contract, row.client_group)
+    policy = state.policy_of(terms.digest) if terms is not None else state.values.policy
+    found: list[RotaProblemCode] = []
+    if row.late_after is not None and row.late_after > policy.tolerance(time_critical=row.time_critical):
+        found.append("wide_window")
+    if row.end - row.start > (LONGEST_STAY if row.kind == "live_in" else LONGEST):
+        found.append("long_visit")
+    return tuple(found)
+
+
+def _believed(row: RotaRow) -> RotaRow:
+    """A tolerance beyond all that a policy may state, and beyond the visit itself, is a slip (30 hours for 30 minutes):
+    the visit is watched by the tolerance of its policy."""
+    if row.late_after is None or row.start is None or row.end is None:
+        return row
+    own = min(row.end - row.start, LONGEST)
+    return row if row.late_after <= max(WIDEST, own) else structs.replace(row, late_after=None)
 
 
 def _neighbours(rows: Sequence[RotaRow], policy: Policy, found: dict[int, list[RowProblem]]) -> Steps[None]:

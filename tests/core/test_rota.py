@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from config.policy import Policy
+from config.policy import Contract, Policy
 from monitor.core import facts as f
 from monitor.core.inputs import PolicyLoaded, RotaProblemCode, RotaRow
 from monitor.core.upload import Upload
@@ -610,3 +611,120 @@ def test_what_is_usual_is_the_same_after_a_restart() -> None:
     for snapshot in (True, False):
         desk.restart(snapshot=snapshot)
         assert desk.state.values.rota_sizes == {MONDAY.date(): 100}
+
+
+# --- a plan that would keep the watch quiet: a wide tolerance, an end in years ---
+
+
+def stretched(desk: Desk, **given_: Any) -> list[str]:
+    return [code for _, code, error in problems(desk, row(workers=("dee",), **given_)) if not error]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "critical", "codes"),
+    [
+        (20 * MINUTE, False, []),
+        (30 * MINUTE, False, []),
+        (30 * MINUTE + timedelta(seconds=1), False, ["wide_window"]),
+        (20 * MINUTE, True, []),
+        (21 * MINUTE, True, ["wide_window"]),
+    ],
+    ids=str,
+)
+def test_a_tolerance_of_its_own_may_be_tighter_and_a_wider_one_is_warned_about(
+    tolerance: timedelta, critical: bool, codes: list[str]
+) -> None:
+    desk = Desk(time_critical_late_after=20 * MINUTE)
+    assert stretched(desk, late_after=tolerance, time_critical=critical) == codes
+    assert desk.visit("v1").late_at == desk.visit("v1").start + tolerance
+
+
+def test_what_is_wide_is_said_by_the_contract_of_whose_visit_it_is() -> None:
+    contracts = (Contract(id="lbb", policy=Policy(late_after=45 * MINUTE)),)
+    desk = Desk(contracts=contracts)
+    desk.people.people["ed"] = structs.replace(desk.people.people["ed"], contract="lbb")
+    assert stretched(desk, late_after=45 * MINUTE, contract="lbb") == []
+    assert stretched(desk, late_after=46 * MINUTE, contract="lbb") == ["wide_window"]
+    assert stretched(desk, late_after=45 * MINUTE, contract="another") == ["wide_window"]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "hours", "late_min"),
+    [
+        (4 * HOUR, 0.5, 240),  # as wide as a policy may be
+        (4 * HOUR + MINUTE, 0.5, 30),
+        (30 * HOUR, 0.5, 30),  # 30 hours for 30 minutes is a silent watch
+        (6 * HOUR, 9, 360),  # a night may be begun within itself
+        (10 * HOUR, 9, 30),
+        (30 * HOUR, 24 * 365, 30),
+    ],
+    ids=str,
+)
+def test_a_tolerance_beyond_every_policy_and_the_visit_is_a_slip_and_the_policy_s_holds(
+    tolerance: timedelta, hours: float, late_min: int
+) -> None:
+    desk = Desk()
+    start = MONDAY + 5 * HOUR
+    assert "wide_window" in stretched(desk, start=start, end=start + hours * HOUR, late_after=tolerance)
+    assert desk.visit("v1").late_at == start + late_min * MINUTE
+    desk.upload(row(start=start, end=start + hours * HOUR, late_after=tolerance, workers=("dee",)))
+    assert len(desk.bodies(f.VisitReplanned)) == 0
+
+
+YEARS = datetime(2099, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("kind", "end", "codes"),
+    [
+        ("visit", MONDAY + 29 * HOUR, []),
+        ("visit", MONDAY + 29 * HOUR + 15 * MINUTE, ["long_visit"]),
+        ("visit", YEARS, ["long_visit"]),
+        ("waking_night", MONDAY + 15 * HOUR, []),
+        ("sleep_in", YEARS, ["long_visit"]),
+        ("live_in", MONDAY + 24 * 90 * HOUR, []),
+        ("live_in", YEARS, ["long_visit"]),
+    ],
+    ids=str,
+)
+def test_an_end_more_than_a_day_away_is_warned_about_but_of_living_in(
+    kind: Any, end: datetime, codes: list[str]
+) -> None:
+    desk = Desk()
+    assert stretched(desk, kind=kind, end=end) == codes
+    visit = desk.visit("v1")
+    assert (visit.end, visit.late_at) == (end, visit.start + 30 * MINUTE)
+
+
+def test_a_visit_until_2099_is_late_and_missed_and_whoever_stays_in_it_is_looked_for() -> None:
+    desk = Desk()
+    desk.upload(row(start=MONDAY, end=YEARS, workers=("dee",)))
+    desk.advance(minutes=30)
+    assert desk.alert().due_at == MONDAY + 30 * MINUTE
+    desk.advance(hours=24)
+    assert desk.visit("v1").missed
+    inside = Desk()
+    inside.upload(row(start=MONDAY, end=YEARS, workers=("dee",)))
+    inside.check()
+    inside.advance(hours=27)
+    assert inside.alerts("lone_worker")
+
+
+def test_a_visit_until_2099_takes_no_arrival_that_is_another_s() -> None:
+    desk = Desk()
+    tomorrow = MONDAY + timedelta(days=1, hours=2)
+    desk.upload(row(1, start=MONDAY, end=YEARS, workers=("dee",)), row(2, start=tomorrow, workers=("dee",)))
+    desk.now = tomorrow
+    desk.advance(minutes=5)
+    assert desk.check(service_user="ed").visit == "v2"
+    assert desk.visit("v2").anybody_there
+
+
+def test_moved_within_the_day_it_is_still_looked_for_by_then() -> None:
+    desk = Desk()
+    desk.upload(row(start=MONDAY + 5 * HOUR, end=YEARS))
+    desk.upload(row(start=MONDAY + 6 * HOUR, end=YEARS))
+    desk.tell(loaded(overrun_after=HOUR))
+    assert desk.visit("v1").overrun_at == MONDAY + 31 * HOUR
+    desk.upload(row(start=MONDAY + 7 * HOUR, end=YEARS))
+    assert desk.visit("v1").overrun_at == MONDAY + 32 * HOUR
