@@ -237,16 +237,36 @@ def _said(error: Exception) -> tuple[str, str | None]:
     return "not one of the values that docs/interface.md lists", path
 
 
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
+"""Beyond these a time with an offset, or an hour later, may be none that a datetime can hold."""
+
+
+def within_years(at: datetime | date) -> bool:
+    """Whether a time of a body can be reckoned with; nobody who plans or records care means another one."""
+    return _FIRST_YEAR <= at.year <= _LAST_YEAR
+
+
 def decode(body: bytes, kind: type[B]) -> B:
     """Raises ApiProblem(400) that says what was expected."""
     try:
-        return msgspec.json.decode(body, type=kind)
+        return _of_our_time(msgspec.json.decode(body, type=kind))
     except msgspec.ValidationError as error:
         raise ApiProblem(400, "wrong_type", *_said(error)) from None
     except RecursionError:
         raise ApiProblem(400, "too_deep", "the JSON is nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise ApiProblem(400, "bad_body", "expected JSON in UTF-8") from None
+
+
+def _of_our_time(body: B) -> B:
+    """The body itself. Raises ApiProblem(400) for a time that nobody can mean."""
+    names: tuple[str, ...] = getattr(body, "__struct_fields__", ())
+    for name, path in zip(names, getattr(body, "__struct_encode_fields__", ()), strict=True):
+        moment = getattr(body, name)
+        if isinstance(moment, date) and not within_years(moment):
+            text = f"expected a time from {_FIRST_YEAR} to {_LAST_YEAR}"
+            raise ApiProblem(400, "wrong_type", text, path)
+    return body
 
 
 def aware(body: B) -> B:
@@ -263,7 +283,7 @@ def day(text: str | None, path: str) -> date | None:
         found = None if text is None else date.fromisoformat(text)
     except ValueError:
         found = date.min
-    if found is not None and not 1900 <= found.year <= 9000:
+    if found is not None and not within_years(found):
         raise ApiProblem(400, "wrong_type", "expected a date such as 2026-03-29", path)
     return found
 

@@ -363,14 +363,22 @@ def _agreed(value: Any, directory: Directory, warnings: list[RotaProblemCode]) -
     ref = directory.known("person", name) if name is not None else None
     person = directory.people.get(ref or "")
     raised = next((one for one in RAISED_BY if one == found.get("raised_by")), None)
-    try:
-        at = datetime.fromisoformat(found.get("at", ""))
-    except (TypeError, ValueError):
-        at = None
-    if person is None or person.given.role != "staff" or raised is None or at is None or at.tzinfo is None:
+    at = _instant(found.get("at"))
+    if person is None or person.given.role != "staff" or raised is None or at is None:
         warnings.append("unknown_field")
         return None
-    return Agreed(by=person.ref, raised_by=raised, at=at.astimezone(UTC))
+    return Agreed(by=person.ref, raised_by=raised, at=at)
+
+
+def _instant(value: Any) -> datetime | None:
+    """A time with its offset; None for anything else."""
+    try:
+        at = _iso(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    if at is None or at.tzinfo is None or not FIRST_YEAR <= at.year <= LAST_YEAR:
+        return None
+    return at.astimezone(UTC)
 
 
 def _late_after(value: Any, warnings: list[RotaProblemCode]) -> timedelta | None:

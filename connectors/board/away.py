@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from connectors.board.forms import field
+from connectors.http_wire import within_years
 from connectors.ports import AbsenceActionIn, AbsenceIn, ApiProblem, DeathIn
 
 B = TypeVar("B")
@@ -82,7 +83,9 @@ def moment(form: Mapping[str, Any], name: str, zone: str) -> datetime | None:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise ApiProblem(400, "wrong_type", "expected a day and a time", name) from None
+        at = None
+    if at is None or not within_years(at):
+        raise ApiProblem(400, "wrong_type", "expected a day and a time", name)
     return at if at.tzinfo is not None else at.replace(tzinfo=ZoneInfo(zone))
 
 

@@ -105,3 +105,15 @@ def test_a_field_beside_the_visits_that_nobody_knows_is_a_warning_of_no_row(body
 def test_the_fields_of_the_contract_are_known() -> None:
     covers = {"from": "2026-11-23T00:00Z", "to": "2026-11-30T00:00Z"}
     assert head_problems({"visits": [], "covers": covers, "complete": True, "confirm": False}) == ()
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-11-25", None, 7]
+)
+def test_a_conversation_at_a_time_that_nobody_can_mean_is_a_warning_of_its_row_alone(at: object) -> None:
+    agreed = {"by": "st-1", "raised_by": "service_user", "at": at}
+    (row,) = read(
+        {"visits": [{"id": "v-1", "service_user": "su-1", "start": "2026-11-25T10:00", "agreed": agreed}]}
+    ).rows
+    assert (row.start, row.agreed) == (TEN, None)
+    assert "unknown_field" in row.warnings
