@@ -118,6 +118,8 @@ RULES: tuple[Rule, ...] = (
     _provider("GET", "/board/{desk}/referrals", "session", *_READ),
     _provider("POST", "/board/{desk}/referrals", "session", *_ON_DUTY),
     _provider("POST", "/board/{desk}/referrals/{id}/answer", "session", *_ON_DUTY),
+    _rule("GET", "/board/{desk}/texts", "session", *_READ),
+    _rule("POST", "/board/{desk}/texts/{id}", "session", *_ON_DUTY),
     _rule("GET", "/board/{desk}/weather", "session", *_READ),
     _rule("POST", "/board/{desk}/weather", "session", *_ON_DUTY),
     _rule("POST", "/board/{desk}/me", "session", *_ON_DUTY),

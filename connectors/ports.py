@@ -41,6 +41,7 @@ from monitor.core.inputs import (
     ReferralOutcome,
     Source,
     SpokeTo,
+    TextOutcome,
 )
 from monitor.core.placing.views import (
     AreasView,
@@ -75,6 +76,7 @@ from monitor.core.views import (
     RotaAnswer,
     Safeguarding,
     Script,
+    TextsPage,
     TrackName,
     VisitView,
     WeatherView,
@@ -732,6 +734,14 @@ class ReferralActionIn(Struct, frozen=True, kw_only=True):
     note: str | None = None
 
 
+class TextsReadIn(Struct, frozen=True, kw_only=True):
+    """What is pressed on the page of texts: a named person has seen or answered them, up to the fact `last`."""
+
+    by: str
+    outcome: TextOutcome
+    last: int
+
+
 class DeathIn(Struct, frozen=True, kw_only=True):
     """The body of `POST …/people/{id}/died` and `…/died/undo`."""
 
@@ -915,6 +925,12 @@ class Desks(Protocol):
 
     async def referrals_page(self, desk: str) -> ReferralsPage:
         """Everything that the page of referrals shows."""
+
+    async def texts_page(self, desk: str, reader: str | None) -> TextsPage:
+        """Texts that nobody has answered, with their words and numbers. `reader`: who looks."""
+
+    async def read_texts(self, desk: str, line: str, said: TextsReadIn) -> None:
+        """A named person has seen or answered what came from there. Raises ApiProblem 400, 404, 409."""
 
     async def record_death(self, desk: str, person: str, said: DeathIn, *, undo: bool) -> DeathView:
         """A service user has died, or that was a mistake. Raises ApiProblem 400, 403, 404, 409."""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 Answer = Literal[
     # the service user
@@ -219,6 +219,21 @@ POLITE = frozenset(
 )
 """Beside a code these change nothing. None of them can turn "all right" into its opposite ("not" is absent)."""
 
+THANKS = frozenset(
+    ["ok", "okay", "thanks", "thank", "you", "thx", "ta", "cheers", "x", "xx", "many", "very", "much"]
+)
+"""A text of these alone wants nothing of anybody."""
+
+_HARMLESS = re.compile(r"\b(?:no|not a) (?:problems?|probs?|worries|bother|rush)\b")
+_DENIES = re.compile(
+    r"\b(?:not?|nobody|never|nothing|none|cannot|unable|without|instead|wrong|mistake|"
+    r"(?:ca|wo|is|are|was|were|did|do|does|have|has|had|could|would|should|ai)nt)\b"
+)
+"""Beside a code these may turn its answer into the opposite ("11 not there yet"), the apostrophes gone."""
+
+_URGENT = r"(?<!not )(?<!non )(?<!no )(?<![a-z])(?:urgent|urgently|emergency)(?![a-z])"
+_HELP = re.compile(rf"(?<![a-z])(?:help|sos)(?![a-z])|{_URGENT}")
+
 _BEFORE_CODE = re.compile(r"(?:reply|answer|press|code|option)\b[\s:.#-]*")
 _CODE = re.compile(r"([1-9][0-9]{0,2})(?![0-9])")
 _CLOCK = re.compile(r"[0-9]{1,2}[.:][0-9]{2}(?![0-9])|[0-9]{1,2}(?:[ap]m\b|\s[ap]m\W*$)")
@@ -243,6 +258,10 @@ class Reply(Struct, frozen=True, kw_only=True):
     word: Word | None = None
     door: bool = False
     """It says that nobody opens the door (`AT_DOOR`)."""
+    against: bool = False
+    """Its words may turn the answer of its code into the opposite."""
+    thanks: bool = False
+    """It is thanks and no more (`THANKS`)."""
 
 
 def read_reply(text: str) -> Reply:
@@ -253,8 +272,17 @@ def read_reply(text: str) -> Reply:
     """
     plain = _plain(text)
     found = _read(plain)
-    door = _AT_DOOR.search(plain) is not None
-    return found if not door else Reply(code=found.code, number=found.number, word=found.word, door=True)
+    return structs.replace(
+        found,
+        door=_AT_DOOR.search(plain) is not None,
+        against=found.code is not None and _DENIES.search(_HARMLESS.sub("", plain)) is not None,
+        thanks=_is_thanks(plain),
+    )
+
+
+def _is_thanks(plain: str) -> bool:
+    said = _words(plain)
+    return bool(said) and THANKS.issuperset(said) and not re.search(r"[0-9?]", plain)
 
 
 def _read(plain: str) -> Reply:
@@ -263,7 +291,7 @@ def _read(plain: str) -> Reply:
         return Reply(word="stop")
     if squeezed in HELP_WORDS or re.match(r"999\b", plain):
         return Reply(word="help")
-    helped = re.search(r"(?<![a-z])(?:help|sos)(?![a-z])", plain) is not None
+    helped = _HELP.search(plain) is not None
     kind: Word = "help" if helped else "dont_come" if _DONT_COME.search(plain) else "other"
     found = _CODE.match(plain)
     if found is None or _CLOCK.match(plain) or _UNIT.match(plain, found.end()):
@@ -379,6 +407,24 @@ _REASONS: Mapping[Word | None, UnmatchedReason] = MappingProxyType({"help": "hel
 
 CALMING: frozenset[Answer] = frozenset({"all_right", "carer_here"})
 """Beside other words or a second number these are not taken: free text is never classified as all right."""
+UNDONE_BY_NO: frozenset[Answer] = frozenset(
+    {
+        "there",
+        "on_my_way",
+        "left",
+        "go",
+        "looked_everywhere",
+        "second_here",
+        "spoke",
+        "knows_where",
+        "can_go",
+        "take",
+        "still_mine",
+        "start_duty",
+    }
+)
+"""These stop somebody from being asked, sent, rung or looked for: beside words that may deny them they are not taken,
+and a person reads the words. What calls for somebody ("cannot", "help", "pass on") is taken, whatever is beside it."""
 TAKES_NUMBER: frozenset[Answer] = frozenset({"on_my_way"})
 _ASKS_FOR_HELP: tuple[Answer, ...] = ("talk", "help", "ring_me")
 _NEWLY_CLOSED = timedelta(hours=12)
@@ -430,6 +476,10 @@ def _answered(question: Question, reply: Reply) -> Matched | Stale | Unmatched:
         return Unmatched(reason="no_such_answer")
     if answer in CALMING and (reply.word is not None or reply.number is not None):
         return Unmatched(reason="dont_come" if reply.word == "dont_come" else "free_text")
+    if reply.against and answer in UNDONE_BY_NO and reply.number is None:
+        return Unmatched(
+            reason="free_text"
+        )  # "11 not there yet"; "12 40 could not leave sooner" names its time
     if reply.number is not None and answer not in TAKES_NUMBER:
         return Unmatched(reason="unclear")  # "51 52": taking it by mistake would stop the ringing
     if not question.open:

@@ -80,6 +80,7 @@ from monitor.core.views import (
 )
 from monitor.desk_absence import Absences
 from monitor.desk_referrals import Referrals
+from monitor.desk_texts import Texts
 from monitor.directory import BadNumberError, Directory, e164, tag_name
 from monitor.engine import DecideFailedError, Engine, Ticket
 from monitor.metrics import Metrics
@@ -206,6 +207,11 @@ class DeskShell:
     def referrals(self) -> Referrals:
         """What councils have asked of this desk."""
         return Referrals(self)
+
+    @property
+    def texts(self) -> Texts:
+        """What came by text and answered nothing."""
+        return Texts(self)
 
     def fingerprint(self, natural_key: str) -> int:
         """63 bits by which something that comes again is known, at this desk alone."""
@@ -742,7 +748,11 @@ class DeskShell:
             line = None
         if line is None:
             log.warning("a text from a number that nobody is known by", desk=self.id)
-            return None
+            known = self.texts.strangers_line(sender)
+            if known is None:
+                self._metrics.quarantined("phone", "stranger")
+                return None
+            line = known, ()
         row, digest = self.put_aside(line[0], body.encode())
         read = read_reply(body)
         received = ReplyReceived(
@@ -752,6 +762,8 @@ class DeskShell:
             word=read.word,
             number=read.number,
             door=read.door,
+            against=read.against,
+            thanks=read.thanks,
             evidence=Evidence(id=row.id, digest=digest),
             provider_ref=provider_ref,
             fingerprint=_fingerprint(self.engine.secret, f"text {provider_ref}") if provider_ref else 0,

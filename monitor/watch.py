@@ -47,6 +47,7 @@ from connectors.ports import (
     StatusCallback,
     Store,
     StoreUnavailable,
+    TextsReadIn,
     WeatherIn,
 )
 from monitor.alert_page import Page
@@ -90,6 +91,8 @@ from monitor.core.views import (
     ReferralView,
     RotaAnswer,
     Script,
+    TextsPage,
+    TextsView,
     VisitView,
     WeatherView,
 )
@@ -97,6 +100,7 @@ from monitor.desk_placing import Placing
 from monitor.desk_providers import Providers
 from monitor.desk_referrals import with_words
 from monitor.desk_shell import DeskShell
+from monitor.desk_texts import on_board
 from monitor.directory import BadNumberError, device_name, e164
 from monitor.downlink import TELLS, Downlink
 from monitor.engine import Engine
@@ -741,6 +745,27 @@ class Watch:
             row = None
         return with_words(view, row.body) if row is not None else view
 
+    async def texts_page(self, desk: str, reader: str | None) -> TextsPage:
+        """Everything that the page of texts shows, now; in degraded mode too."""
+        page = self._shell(desk).texts.page(self._clock.now(), reader)
+        waiting = [await self._texts_with_words(desk, one) for one in page.waiting]
+        seen = [await self._texts_with_words(desk, one) for one in page.seen]
+        return structs.replace(page, waiting=tuple(waiting), seen=tuple(seen))
+
+    async def _texts_with_words(self, desk: str, view: TextsView) -> TextsView:
+        words: list[str | None] = []
+        for evidence in self._shell(desk).texts.evidence_of(view):
+            try:
+                row = await self._store.evidence(desk, evidence)
+            except StoreUnavailable:
+                row = None
+            words.append(row.body.decode(errors="replace") if row is not None else None)
+        return structs.replace(view, words=tuple(words))
+
+    async def read_texts(self, desk: str, line: str, said: TextsReadIn) -> None:
+        """A named person has seen or answered what came from there."""
+        await self._shell(desk).texts.read(line, said)
+
     async def record_death(self, desk: str, person: str, said: DeathIn, *, undo: bool) -> DeathView:
         """A service user has died, or that was a mistake."""
         return await self._shell(desk).absences.died(person, said, undo=undo)
@@ -876,7 +901,7 @@ class Watch:
     async def board(self, desk: str) -> BoardView:
         """The board's view, now; in degraded mode too, and it says so."""
         shell = self._shell(desk)
-        return shell.reads.board(
+        board = shell.reads.board(
             desk=desk,
             name=shell.config.name,
             now=self._clock.now(),
@@ -884,6 +909,8 @@ class Watch:
             broker=self.feeds.broker(),
             telephones=self.telephones,
         )
+        waiting = shell.texts.page(board.now, None).waiting
+        return structs.replace(board, texts=tuple(on_board(one) for one in waiting))
 
     async def _next_move(self, desk: str) -> None:
         event = self._moved[desk]

@@ -31,7 +31,7 @@ from escalation.wording import (
     text_time,
 )
 from monitor import hour_words
-from monitor.core import referrals, written_notice
+from monitor.core import referrals, texts, written_notice
 from monitor.core.alerts import CANNOT, SPEAK_OF_ABOUT
 from monitor.core.answerphone import newest_words
 from monitor.core.causes import is_incident, round_of
@@ -108,6 +108,8 @@ OF_NOTICES = frozenset({written_notice.WORDS, written_notice.FAILED})
 
 LATE = frozenset({"late_visit", "second_worker_missing"})
 """Kinds of alert in which an arrival is missing: at a door, or where nobody has checked out, somebody is there."""
+OF_TEXTS = frozenset({texts.WORDS})
+"""Words about all texts that nobody has answered."""
 
 
 OF_REFERRAL = referrals.QUESTIONS | {referrals.LAPSED, referrals.ANSWERED}
@@ -425,6 +427,8 @@ class Words:
             values |= self._unchecked()
         if message.template in OF_NOTICES:
             values |= self._unwritten(message)
+        if message.template in OF_TEXTS:
+            values |= self._unread()
         if message.template in OF_HOME:
             values["whom"] = self._asked_home(visit)
         if message.template in OF_BOARD and self._office.public_url:
@@ -505,6 +509,14 @@ class Words:
         """How many written notices wait as this leaves, and of whom it speaks, if of one."""
         board = f"{self._office.public_url}/board/{self._office.desk}" if self._office.public_url else ""
         return {"n": str(len(self._state.unwritten)), "link": board} | self._person(message.about)
+
+    def _unread(self) -> dict[str, str]:
+        """How many people wait for an answer to what they have texted as this leaves."""
+        board = (
+            f"{self._office.public_url}/board/{self._office.desk}/texts" if self._office.public_url else ""
+        )
+        waiting = [one for one in self._state.values.unread.values() if one.waits and one.persons]
+        return {"n": str(len(waiting)), "link": board}
 
     def _spoken_of(self, message: Message, visit: Visit | None) -> dict[str, str]:
         """Of whom it speaks without an alert: who is away or back, or has died, with who recorded that."""

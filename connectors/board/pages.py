@@ -21,7 +21,7 @@ from aiohttp_sse import EventSourceResponse, sse_response
 from msgspec import Struct
 
 from config.policy import DeskKind
-from connectors.board import away, referrals, words
+from connectors.board import away, referrals, texts, words
 from connectors.board.forms import field as _field
 from connectors.board.forms import read_form
 from connectors.board.placing import READS_PACKAGES, PlacingPages, list_url, one_url
@@ -107,6 +107,8 @@ class Board:
             ("GET", "/board/{desk}/referrals"): self.get_referrals,
             ("POST", "/board/{desk}/referrals"): self.post_referral,
             ("POST", "/board/{desk}/referrals/{id}/answer"): self.post_referral_answer,
+            ("GET", "/board/{desk}/texts"): self.get_texts,
+            ("POST", "/board/{desk}/texts/{id}"): self.post_texts,
             ("GET", "/board/{desk}/weather"): self.get_weather,
             ("POST", "/board/{desk}/weather"): self.post_weather,
             ("POST", "/board/{desk}/me"): self.post_me,
@@ -440,6 +442,25 @@ class Board:
         zone = (await self._desks.referrals_page(desk)).zone
         await self._desks.act_on_referral(desk, request.match_info["id"], referrals.action(form, by, zone))
         return _see(f"{_board_url(desk)}/referrals")
+
+    # texts that nobody has answered
+
+    async def get_texts(self, request: web.Request) -> web.StreamResponse:
+        form = await self._form_context(request)
+        page = await self._desks.texts_page(request.match_info["desk"], form["me"] or None)
+        live = "live" in request.query
+        if not live:
+            _log.info("record_read", desk=page.desk, role=request[CREDENTIAL].role)
+        t, here = Times(page.zone, page.now), _board_url(page.desk)
+        return self._render(
+            request, "_texts.html" if live else "texts.html", page=page, t=t, here=here, **form
+        )
+
+    async def post_texts(self, request: web.Request) -> web.StreamResponse:
+        desk = request.match_info["desk"]
+        form, by = await self._own_form(request)
+        await self._desks.read_texts(desk, request.match_info["id"], texts.action(form, by))
+        return _see(f"{_board_url(desk)}/texts")
 
     # declared bad weather
 

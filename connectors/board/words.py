@@ -554,6 +554,18 @@ BARRED = {
     "too_far": "too far away",
     "on_this_visit": "planned for this visit already",
 }
+TEXTS_SHOWN = 8
+"""So many lines of texts stand on the board itself; their page has all."""
+TEXT_ROLES = {
+    "service_user": "service user",
+    "care_worker": "care worker",
+    "contact": "next of kin",
+    "staff": "staff",
+    "provider": "provider",
+}
+TEXT_OUTCOMES = {"seen": "seen", "answered": "answered"}
+
+
 ROLES = {
     "service_user": "service user",
     "speaker": "speaks for them",

@@ -41,6 +41,7 @@ from monitor.core import (
     rota,
     staff_changes,
     steering,
+    texts,
     visits,
     weather_desk,
     weather_list,
@@ -85,11 +86,12 @@ from monitor.core.inputs import (
     SendReported,
     SendTurn,
     SignalChanged,
+    TextsRead,
     WeatherSaid,
 )
 from monitor.core.placing import after
 from monitor.core.placing import desk as placing
-from monitor.core.state import AWAY, CHECKS, DUTY, NOTICES, REPLAN, ROTA, STAFF_CHANGES, Alert, State
+from monitor.core.state import AWAY, CHECKS, DUTY, NOTICES, REPLAN, ROTA, STAFF_CHANGES, TEXTS, Alert, State
 from monitor.core.views import AlertKind, EndedReason, TrackName
 from monitor.core.work import Ctx, Decision, Refusal, Work
 
@@ -144,6 +146,8 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
         duty.on_deadline(work, seen.due_at)
     elif subject == AWAY:
         absence.on_deadline(work)
+    elif subject == TEXTS:
+        texts.on_deadline(work, seen.due_at)
     return work.decision()
 
 
@@ -603,6 +607,7 @@ _DECIDE: dict[type, Callable[[Work, Any], Decision]] = {
     SendReported: messages.send_reported,
     DeliveryReported: messages.delivery,
     ReplyReceived: messages.reply,
+    TextsRead: texts.read,
     KeyPressed: messages.key_pressed,
     ActionTaken: _action,
     HomeSaid: homes.said,

@@ -44,7 +44,9 @@ from monitor.core.state import (
     ROTA_HALF,
     ROTA_OLD,
     STAFF_CHANGES,
+    TEXTS,
     WEEK,
+    WORDS_KEPT,
     Alert,
     Check,
     Dark,
@@ -64,6 +66,7 @@ from monitor.core.state import (
     Spoken,
     State,
     TextSeen,
+    Unread,
     Unwatched,
     Values,
     Visit,
@@ -1123,6 +1126,10 @@ def _fold_desk(state: State, fact: Happened, _: Fold) -> None:
             values.practice[fact.subject] = _practised(values.practice.get(fact.subject), fact, body)
         case f.ReplyKept() as body:
             _note_reply(state, fact, body)
+        case f.TextsSeen() as body:
+            _texts_seen(state, fact, body)
+        case f.TextsTold() as body:
+            _texts_told(state, fact, body)
         case f.NumberWrong() as body:
             others = (one for one in values.wrong_numbers.get(fact.subject, ()) if one.line != body.line)
             values.wrong_numbers[fact.subject] = (*others, WrongNumber(line=body.line, since=fact.at))
@@ -1307,6 +1314,45 @@ def _note_reply(state: State, fact: Happened, body: f.ReplyKept) -> None:
         values.stopped_lines[body.line] = fact.at
     if body.answered:
         values.replies_to[body.line] = (*values.replies_to.get(body.line, ()), fact.at)[-5:]
+    if body.waits:
+        values.unread[body.line] = _unread(values.unread.get(body.line), fact, body)
+        state.moved(TEXTS)
+
+
+def _unread(known: Unread | None, fact: Happened, body: f.ReplyKept) -> Unread:
+    """One more text of a line, beside those of it that nobody has answered."""
+    before = known if known is not None and known.waits else None
+    untold = before.untold if before is not None else None
+    if untold is None and body.persons and not body.told:
+        untold = fact.at
+    return Unread(
+        line=body.line,
+        persons=body.persons,
+        first_at=before.first_at if before is not None else fact.at,
+        last_at=fact.at,
+        count=before.count + 1 if before is not None else 1,
+        last=fact.seq,
+        words=(*(before.words if before is not None else ()), body.evidence)[-WORDS_KEPT:],
+        untold=untold,
+    )
+
+
+def _texts_seen(state: State, fact: Happened, body: f.TextsSeen) -> None:
+    unread = state.values.unread
+    seen = structs.replace(
+        unread[fact.subject], untold=None, seen_by=body.by, seen_at=fact.at, outcome=body.outcome
+    )
+    unread[fact.subject] = seen
+    state.moved(TEXTS)
+
+
+def _texts_told(state: State, fact: Happened, body: f.TextsTold) -> None:
+    values = state.values
+    values.texts_told_at, values.texts_again_at = fact.at, body.next_at
+    for line, one in list(values.unread.items()):
+        if one.untold is not None:
+            values.unread[line] = structs.replace(one, untold=None)
+    state.moved(TEXTS)
 
 
 def _fold_placement(state: State, fact: Happened, seen: Fold) -> None:
@@ -1372,6 +1418,10 @@ def _tidy(state: State, fact: Happened) -> None:
     for line, texts in list(values.texts.items()):
         if fact.at - texts[-1].at > TEXTS_LAST:
             del values.texts[line]
+    for line, unread in list(values.unread.items()):
+        stranger = fact.at - unread.last_at > WEEK and not unread.persons
+        if stranger or (unread.seen_at is not None and fact.at - unread.seen_at > timedelta(days=1)):
+            del values.unread[line]
     for ref, absence in list(values.absences.items()):
         if absence.ended_at is not None and fact.at - absence.ended_at > values.policy.closes_after:
             del values.absences[ref]

@@ -35,6 +35,7 @@ from monitor.core.inputs import (
     RotaProblemCode,
     Source,
     SpokeTo,
+    TextOutcome,
     VisitKind,
 )
 from monitor.core.placing.facts import PlacingBody
@@ -704,7 +705,9 @@ class TextTaken(FactBody, frozen=True, kw_only=True):
 
 
 class ReplyKept(FactBody, frozen=True, kw_only=True):
-    """Words came from a line that we know; a person reads them (the words are evidence)."""
+    """Words came by text; a person reads them (the words are evidence). `persons` is empty where nobody is known by
+    that line. `waits`: they stand in the list of texts that nobody has answered; `told`: whoever has the alert was told
+    of them at once."""
 
     line: str
     persons: tuple[str, ...]
@@ -712,6 +715,26 @@ class ReplyKept(FactBody, frozen=True, kw_only=True):
     evidence: Evidence
     answered: bool = False
     """An automatic reply went back."""
+    waits: bool = False
+    told: bool = False
+
+
+class TextsSeen(FactBody, frozen=True, kw_only=True):
+    """A named person has seen or answered what came from the line, the subject, up to the fact `last`."""
+
+    by: str
+    outcome: TextOutcome
+    last: int
+
+
+class TextsTold(FactBody, frozen=True, kw_only=True):
+    """One text about all texts of people we know that wait, `waiting` of them: to `person`, who is on duty, or to
+    nobody, by `reason`. Told again at `next_at` while any of them waits."""
+
+    waiting: int
+    next_at: datetime
+    person: str | None = None
+    reason: str = ""
 
 
 class PersonReached(FactBody, frozen=True, kw_only=True):
@@ -1109,6 +1132,8 @@ AnyBody = (
     | AnswerHeard
     | TextTaken
     | ReplyKept
+    | TextsSeen
+    | TextsTold
     | PersonReached
     | NumberWrong
     | NumberMended

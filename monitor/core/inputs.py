@@ -383,10 +383,11 @@ class DeliveryReported(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ReplyReceived(Struct, frozen=True, kw_only=True, gc=False):
-    """A text came from a line that the directory knows. The words themselves are evidence."""
+    """A text came. The words themselves are evidence."""
 
     line: str
     persons: tuple[str, ...]
+    """Who is known by the line; empty: nobody is."""
     code: str | None = None
     """Its leading digits, if it starts with digits."""
     word: Literal["help", "stop", "dont_come", "other"] | None = None
@@ -394,11 +395,27 @@ class ReplyReceived(Struct, frozen=True, kw_only=True, gc=False):
     """A second number after the code: minutes."""
     door: bool = False
     """It says that nobody opens a door."""
+    against: bool = False
+    """Its words may turn the answer of its code into the opposite."""
+    thanks: bool = False
+    """It is thanks and no more."""
     evidence: Evidence
     provider_ref: str | None = None
     fingerprint: int = 0
     """64-bit keyed hash of the network's id of the text: the same text has the same one, two alike have not. 0: it has
     none."""
+
+
+TextOutcome = Literal["seen", "answered"]
+
+
+class TextsRead(Struct, frozen=True, kw_only=True):
+    """A named person has seen or answered what came by text from a line, up to the fact `last`."""
+
+    line: str
+    by: str
+    outcome: TextOutcome
+    last: int
 
 
 class KeyPressed(Struct, frozen=True, kw_only=True, gc=False):
@@ -654,6 +671,7 @@ Input = (
     | SendReported
     | DeliveryReported
     | ReplyReceived
+    | TextsRead
     | KeyPressed
     | ActionTaken
     | HomeSaid

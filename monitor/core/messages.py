@@ -9,10 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from escalation import dialog, reassure, throttle
-from escalation.replies import Answer, Matched, Reply, Stale, Unmatched, match, same_question
+from escalation.replies import (
+    WHERE_ARE_YOU,
+    Answer,
+    Matched,
+    Reply,
+    Stale,
+    Unmatched,
+    match,
+    same_question,
+)
 from monitor.core import (
     absence,
     asking,
@@ -29,6 +38,7 @@ from monitor.core import (
     referrals,
     replacing,
     staff_changes,
+    texts,
     weather_desk,
     written_notice,
 )
@@ -264,6 +274,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return staff_changes.pointless(work, message)
     if message.template == homes.ASKS:
         return homes.pointless(work, message)
+    if message.template == texts.WORDS:
+        return texts.pointless(work)
     if alert is None or message.purpose == "stand_down" or message.template == written_notice.NOTICE:
         return None
     if message.purpose == "notice":
@@ -424,14 +436,19 @@ def _party_asked(work: Work, message: Message, turn: dialog.Turn) -> dialog.Turn
 
 
 def reply(work: Work, received: ReplyReceived) -> Decision:
-    """A text from a line that we know. It belongs to a question, or a person reads it. One that the network hands over
+    """A text. It belongs to a question, or a person reads it. One that the network hands over
     once more changes nothing, and is not answered once more; the same words in a text of their own are said again."""
+    seen = work.state.values.texts.get(received.line, ()) if received.fingerprint else ()
+    if any(text.fingerprint == received.fingerprint for text in seen):
+        return Decision()
+    if not received.persons:
+        return texts.stranger(work, received)
     if received.fingerprint:
-        seen = work.state.values.texts.get(received.line, ())
-        if any(text.fingerprint == received.fingerprint for text in seen):
-            return Decision()
         work.emit(received.line, f.TextTaken(fingerprint=received.fingerprint))
-    read = Reply(code=received.code, number=received.number, word=received.word)
+    read = Reply(code=received.code, number=received.number, word=received.word, against=received.against)
+    at_door = _door_beside_code(work, received, read)
+    if at_door is not None:
+        return at_door
     found = match(work.questions(received.line), read, work.now)
     if isinstance(found, Matched):
         message = _as_sent(work, work.message(found.question.key))
@@ -440,6 +457,20 @@ def reply(work: Work, received: ReplyReceived) -> Decision:
     if isinstance(found, Stale):
         return _stale(work, received, found)
     return _words(work, received, found if isinstance(found, Unmatched) else Unmatched(reason="unclear"))
+
+
+def _door_beside_code(work: Work, received: ReplyReceived, read: Reply) -> Decision | None:
+    """Who is asked where they are, and writes beside the code that nobody opens: with *there* it is the report of it at
+    that very visit. With another code either may be meant, and cover must not be promised to whoever stands at a door
+    (they would leave it): the question stays open, and a person rings them and asks. None: nothing of this."""
+    if not received.door or received.code is None:
+        return None
+    found = match(work.questions(received.line), structs.replace(read, against=False), work.now)
+    asked = work.message(found.question.key) if isinstance(found, Matched) else None
+    if asked is None or not isinstance(found, Matched) or asked.template not in WHERE_ARE_YOU:
+        return None
+    visit = work.visit(asked.visit) if found.answer == "there" else None
+    return _at_a_door(work, received, asked.person, visit)
 
 
 def _as_sent(work: Work, asked: Message | None) -> Message | None:
@@ -536,23 +567,28 @@ def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
 
 
 def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
-    """Words that no question asked for. From a service user they go before a person at once."""
+    """Words that no question asked for. From a service user they go before a person at once; those of others wait in a
+    list, and whoever has an open alert that concerns them is told at once."""
     person = _speaker(work, received)
     role = _role(work, person)
     refused = found.reason == "dont_come"
-    template = SAY_TO_WORDS.get(role)
     asked = _asked_of_worker(work, received, person) if role == "care_worker" else None
-    if refused and role == "service_user":
-        template = "SU-12"
-    elif role == "care_worker" and asked is None:
-        template = None
     stopped = received.word == "stop"
     helped = not stopped and (found.reason == "help" or received.word == "help")
     if role == "care_worker" and received.door and not stopped and not helped:
-        return _at_a_door(work, received, person)
+        return _at_a_door(work, received, person, _at_which(work, received, person))
+    waits = not (stopped or helped) and texts.waits(role, received, asked=asked is not None)
+    template = SAY_TO_WORDS.get(role)
+    if refused and role == "service_user":
+        template = "SU-12"
+    elif waits and asked is None:
+        template = SAY_WHO_READS.get(role, template)
+    elif role == "care_worker" and asked is None:
+        template = None
     if helped:
         template = SAY_TO_HELP.get(role, template)
     said = None if stopped or template is None else _allowed(work, received, template, person)
+    told = waits and (_pass_words_on(work, asked) or texts.tell_at_once(work, person, role))
     work.emit(
         received.line,
         f.ReplyKept(
@@ -561,14 +597,14 @@ def _words(work: Work, received: ReplyReceived, found: Unmatched) -> Decision:
             word=received.word or "other",
             evidence=received.evidence,
             answered=said is not None,
+            waits=waits,
+            told=told,
         ),
     )
     mine = person if role == "service_user" else None
     theirs = None if mine else person
     if stopped and role in ("service_user", "staff"):
         alarm_stopped(work, service_user=mine, worker=theirs)
-    elif not stopped and asked is not None and not helped:
-        _pass_words_on(work, asked)
     elif not stopped and (mine or helped):
         # nothing is called off by a text: a person rings, and only a supervisor's confirmation counts (7.26)
         reason = found.reason if found.reason in ("help", "dont_come") else "free_text"
@@ -581,14 +617,17 @@ SAY_TO_WORDS = {"service_user": "SU-11", "staff": "OC-26", "care_worker": "OC-70
 """What goes back for words that are no answer."""
 
 
+SAY_WHO_READS = {"care_worker": "CW-250", "contact": "NOK-250"}
+"""What goes back to whoever has written of their own accord: a person reads it."""
+
+
 SAY_TO_HELP = {"staff": "OC-230", "care_worker": "CW-230", "contact": "NOK-230"}
 """What goes back to who asks for help; a service user hears SU-11, or SU-3 while we ask them something."""
 
 
-def _at_a_door(work: Work, received: ReplyReceived, worker: str) -> Decision:
-    """A care worker writes that nobody opens (spec 7.24; by text, domain.md 3). Where they can mean one visit alone it
-    is the report of *no reply* there; else a person rings them and asks."""
-    visit = _at_which(work, received, worker)
+def _at_a_door(work: Work, received: ReplyReceived, worker: str, visit: Visit | None) -> Decision:
+    """A care worker writes that nobody opens (spec 7.24; by text, domain.md 3). Where they can mean one `visit` alone
+    it is the report of *no reply* there; else a person rings them and asks."""
     template = "CW-232" if visit is None else "CW-231"
     said = _allowed(work, received, template, worker)
     kept = f.ReplyKept(
@@ -632,12 +671,15 @@ def _asked_of_worker(work: Work, received: ReplyReceived, worker: str) -> Messag
     return next((m for m in found if m is not None and m.person == worker and m.visit is not None), None)
 
 
-def _pass_words_on(work: Work, asked: Message) -> None:
-    """A care worker has written something that is no answer to what was asked about a visit: a person rings them."""
-    visit = work.visit(asked.visit)
+def _pass_words_on(work: Work, asked: Message | None) -> bool:
+    """A care worker has written something that is no answer to what was asked about a visit: a person rings them, where
+    an alert is open about it. Returns whether one is."""
+    visit = work.visit(asked.visit) if asked is not None else None
     alert = asking.late_alert(work, visit) if visit is not None else None
-    if alert is not None:
-        tell_staff(work, alert, "OC-71", about=asked.person)
+    if alert is None or asked is None:
+        return False
+    tell_staff(work, alert, "OC-71", about=asked.person)
+    return True
 
 
 def _speaker(work: Work, received: ReplyReceived) -> str:
@@ -695,13 +737,17 @@ def _say(
     visit: str | None = None,
 ) -> Decision:
     said = _allowed(work, received, template, person, work.alert(alert), since) if template else None
-    if said is not None:
-        work.emit(
-            received.line,
-            f.ReplyKept(
-                line=received.line, persons=(person,), word="other", evidence=received.evidence, answered=True
-            ),
+    waits = texts.beside(_role(work, person), received)
+    if said is not None or waits:
+        kept = f.ReplyKept(
+            line=received.line,
+            persons=(person,),
+            word="other",
+            evidence=received.evidence,
+            answered=said is not None,
+            waits=waits,
         )
+        work.emit(received.line, kept)
     answer = SayBack(template=said, alert=alert, person=person, visit=visit) if said else None
     return work.decision(answer=answer)
 

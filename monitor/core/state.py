@@ -32,6 +32,7 @@ from escalation.on_call import HandOver
 from escalation.people import PersonView
 from escalation.replies import Question
 from escalation.track import Track, TrackName
+from monitor.core.evidence import Evidence
 from monitor.core.facts import (
     ArrivalProof,
     CheckOutAnswer,
@@ -45,7 +46,16 @@ from monitor.core.facts import (
     WatchReason,
     WorkerAnswer,
 )
-from monitor.core.inputs import AwayEnd, AwayReason, Condition, RaisedBy, RotaProblemCode, SpokeTo, VisitKind
+from monitor.core.inputs import (
+    AwayEnd,
+    AwayReason,
+    Condition,
+    RaisedBy,
+    RotaProblemCode,
+    SpokeTo,
+    TextOutcome,
+    VisitKind,
+)
 from monitor.core.placing.clock import next_moment
 from monitor.core.placing.inputs import PackageOver
 from monitor.core.placing.model import Ledger, Placement, Provider, Share
@@ -574,6 +584,35 @@ class TextSeen(Struct, frozen=True, kw_only=True, gc=False):
     fingerprint: int
 
 
+class Unread(Struct, frozen=True, kw_only=True, gc=False):
+    """What came by text from one line and answered nothing, until somebody of the office says that they have seen or
+    answered it. `persons` is empty for a line by which nobody is known."""
+
+    line: str
+    persons: tuple[str, ...]
+    first_at: datetime
+    last_at: datetime
+    count: int
+    last: int
+    """The fact of the newest of them."""
+    words: tuple[Evidence, ...]
+    """The newest of them, the oldest first."""
+    untold: datetime | None = None
+    """Since when one of them waits of which nobody was told; None: of a line by which nobody is known, nobody is."""
+    seen_by: str | None = None
+    seen_at: datetime | None = None
+    outcome: TextOutcome | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Nobody has seen or answered it."""
+        return self.seen_at is None
+
+
+WORDS_KEPT = 5
+"""So many of one line's texts are shown; the others stand in the facts (ours)."""
+
+
 class RotaInPart(Struct, frozen=True, kw_only=True, gc=False):
     """An upload that began, and was not yet taken in whole."""
 
@@ -681,6 +720,12 @@ class Values(Struct, kw_only=True):
     """By person: the lines that are not theirs, until the office has changed them."""
     texts: dict[str, tuple[TextSeen, ...]] = {}
     """By line: the texts that came from it in the last days."""
+    unread: dict[str, Unread] = {}
+    """By line: the texts that nobody has answered, and for a day those that somebody has."""
+    texts_told_at: datetime | None = None
+    """When whoever is on duty was last told of texts that wait."""
+    texts_again_at: datetime | None = None
+    """When they are told again of what still waits."""
     regulars: dict[str, dict[str, date]] = {}
     """By service user: who has been with them, and on which local day last."""
     changes_told: date | None = None
@@ -785,6 +830,7 @@ class State:
         self.moved(DUTY)
         self.moved(STAFF_CHANGES)
         self.moved(AWAY)
+        self.moved(TEXTS)
         self.to_replan: deque[str] = deque(self.values.visits if self.values.replan_at is not None else ())
         """The visits that are still to be planned anew. From a snapshot on it is all of them again: those that were
         come first, and change no more."""
@@ -1007,6 +1053,8 @@ class State:
             at = self._staff_changes_deadline()
         elif subject == AWAY:
             at = away_deadline(values, self.calendar)
+        elif subject == TEXTS:
+            at = texts_deadline(values)
         return None if at is None else (at, turn)
 
     def _duty_deadline(self) -> datetime | None:
@@ -1114,6 +1162,22 @@ def away_deadline(values: Values, calendar: Calendar) -> datetime | None:
     """When the desk wants to be asked about those who are away."""
     found = (away_moments(values, calendar, absence) for absence in values.absences.values())
     return min((at for moments in found for at in moments.values()), default=None)
+
+
+TEXTS = "texts"
+"""The subject under which the desk asks about texts that nobody has answered: all of them are told of in one text."""
+
+
+def texts_deadline(values: Values) -> datetime | None:
+    """When whoever is on duty is told of texts: a while after the first of which nobody was told, so that others may
+    come meanwhile, and never twice within the time after which who took an alert is asked again (both ours)."""
+    waiting = [one for one in values.unread.values() if one.waits and one.persons]
+    untold = min((one.untold for one in waiting if one.untold is not None), default=None)
+    told, apart = values.texts_told_at, values.policy.ack_expires
+    if untold is None:
+        return values.texts_again_at if waiting else None
+    gathered = untold + apart / 3
+    return gathered if told is None else max(gathered, told + apart)
 
 
 AwayMoment = Literal["question", "alarm", "review", "return"]

@@ -688,6 +688,55 @@ class WrongNumberView(Struct, frozen=True, kw_only=True):
     since: datetime
 
 
+class BoardText(Struct, frozen=True, kw_only=True):
+    """A line of the board about texts that nobody has answered: neither their words nor the number."""
+
+    id: str
+    who: tuple[str, ...]
+    unknown: bool
+    last_at: datetime
+    count: int
+    at_most: bool = False
+
+
+class TextsView(Struct, frozen=True, kw_only=True):
+    """What came by text from one line and answered no question, as its page shows it. `words` are the newest of them,
+    the oldest first; None: they cannot be read now, or were erased."""
+
+    id: str
+    who: tuple[str, ...]
+    """Everybody who is known by that line; `unknown`: nobody is."""
+    roles: tuple[str, ...]
+    number: str | None
+    unknown: bool
+    first_at: datetime
+    last_at: datetime
+    count: int
+    at_most: bool
+    """What came beyond that number was not kept."""
+    last: int
+    """The newest fact of it: whoever has seen them has seen up to there."""
+    words: tuple[str | None, ...] = ()
+    withheld: bool = False
+    """They are about somebody of whom whoever looks is never to be told."""
+    seen_by: str | None = None
+    seen_at: datetime | None = None
+    outcome: Literal["seen", "answered"] | None = None
+
+
+class TextsPage(Struct, frozen=True, kw_only=True):
+    """What the page of texts shows: those that wait, the oldest first; those of the last day that somebody has seen."""
+
+    desk: str
+    name: str
+    now: datetime
+    zone: str
+    waiting: tuple[TextsView, ...] = ()
+    seen: tuple[TextsView, ...] = ()
+    full: bool = False
+    """No further unknown number is kept until somebody has looked at some of them."""
+
+
 class DarkView(Struct, frozen=True, kw_only=True):
     """A way in of which nothing is known."""
 
@@ -769,6 +818,8 @@ class BoardView(Struct, frozen=True, kw_only=True):
     """Who is away, those first about whom somebody must say something."""
     referrals: int | None = None
     """So many referrals of councils wait for an answer; None at a council's own desk."""
+    texts: tuple[BoardText, ...] = ()
+    """Texts that nobody has answered, the oldest first."""
     weather: WeatherView | None = None
     """Bad weather that is declared, or of which the report to the council is owed."""
     weather_names: dict[str, str] = {}

@@ -38,6 +38,7 @@ from monitor.core.inputs import (
     RotaRow,
     SendReported,
     SignalChanged,
+    TextsRead,
     WeatherSaid,
 )
 from monitor.core.placing.inputs import CallOffTold, FirstVisitTold
@@ -113,6 +114,7 @@ OPS = (
     "referral",
     "council",
     "first_visit",
+    "words",
 )
 
 
@@ -223,6 +225,22 @@ def _text(desk: Desk, a: int, b: int, c: int) -> None:
         desk.text(person, pick(("1", "2", "11", "12", "21", "13"), c))
     else:
         desk.text(person, word=pick(("help", "stop", "dont_come", "other"), c))
+
+
+def _words(desk: Desk, a: int, b: int, c: int) -> None:
+    """Somebody writes of their own accord, also a stranger, or a person of the office has read what waits."""
+    known = sorted(desk.state.values.unread)
+    if b % 3 == 0 and known:
+        line = pick(known, a)
+        last = desk.state.values.unread[line].last - (c % 4 == 0)
+        desk.tell(TextsRead(line=line, by=pick(STAFF, c), outcome=pick(("seen", "answered"), a), last=last))
+    elif b % 7 == 1:
+        desk.text("", word="other", line=f"l-x{a % 3}", persons=())
+    else:
+        code = f"{1 + c % 3}{1 + a % 3}" if b % 2 else None
+        desk.text(
+            pick(("dee", "ned", "paul", "fay"), a), code, word="other", against=c % 2 == 0, door=c % 5 == 0
+        )
 
 
 def _answer(desk: Desk, a: int, b: int, c: int) -> None:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, Request, build_opener
+
+import pytest
 
 from tests.system.daemon import (
+    DESK,
     OFFICE,
     Daemon,
     Telephones,
@@ -20,7 +26,8 @@ from tests.system.daemon import now as this_moment
 from tests.waiting import until_sync
 
 QUICK = {"late_after": "1s", "ask_worker": [], "summon_next": "5m", "summon_call_after": "2m"}
-FAY = "+447700900102"
+FAY, DEE, NOBODYS = "+447700900102", "+447700900103", "+447700900987"
+PAGE = f"/board/{DESK}/texts"
 
 
 def test_a_text_handed_over_again_before_and_after_a_kill_changes_nothing(
@@ -59,3 +66,51 @@ def test_two_texts_with_the_same_words_are_two(tmp_path: Path, warm: WarmStart) 
             phones.reply(FAY, "is anybody coming")
         assert len(of_kind(office.facts(), "ReplyKept")) == 2
         assert len(of_kind(office.facts(), "TextTaken")) == 2
+
+
+@pytest.mark.store_once("about the pages alone: what was said twice goes the same way on both")
+def test_what_answers_no_question_stands_on_the_board_until_a_person_has_seen_it(
+    tmp_path: Path, warm: WarmStart
+) -> None:
+    open_ = build_opener(HTTPCookieProcessor()).open
+    quick = QUICK | {"ack_expires": "3s"}
+    with Telephones() as phones, Daemon(tmp_path, phones=phones, warm=warm, overrides=quick) as daemon:
+
+        def go(path: str, **form: str) -> str:
+            body = urlencode(form).encode() if form else None
+            asked = Request(daemon.url + path, data=body, headers={"Accept": "text/html"})
+            with open_(asked, timeout=15) as answer:
+                return str(answer.read().decode())
+
+        office = daemon.api("office")
+        office.people(care_worker(phones=[{"number": DEE, "kind": "mobile"}]), staff())
+        phones.reply(DEE, "The exhaust fell off in Elm Road")
+        phones.reply(NOBODYS, "You have won <b>a prize</b>")
+        until_sync(
+            lambda: "waiting by text" in "".join(text["body"] for text in phones.texts(OFFICE)),
+            what="whoever is on duty is told",
+        )
+        assert "a person reads this" in phones.texts(DEE)[-1]["body"]
+        assert phones.texts(NOBODYS) == []
+
+        board, page = go(f"/board/{DESK}"), go(PAGE)
+        assert "Texts nobody has answered" in board
+        assert "an unknown number" in board
+        assert "exhaust" not in board
+        assert NOBODYS not in board
+        assert "The exhaust fell off in Elm Road" in page
+        assert NOBODYS in page
+        assert "&lt;b&gt;a prize" in page
+
+        forms = re.findall(
+            r'action="([^"]+/texts/[^"]+)".*?name="token" value="([^"]+)".*?"last" value="(\d+)"', page, re.S
+        )
+        for path, token, last in forms:
+            go(path, token=token, last=last, by="st-1", action="seen")
+        assert "No text waits for anybody." in go(PAGE)
+        assert "Texts nobody has answered" not in go(f"/board/{DESK}")
+        facts = office.facts()
+        assert len(of_kind(facts, "TextsSeen")) == len(forms) == 2
+        assert NOBODYS not in str(facts)
+        assert "exhaust" not in str(facts)
+        assert NOBODYS not in daemon.log

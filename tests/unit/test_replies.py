@@ -153,7 +153,8 @@ def answered(text: str, *questions: Question) -> str:
     ],
 )
 def test_a_reply_reads_as_a_person_meant_it(text: str, read: Reply) -> None:
-    assert read_reply(text) == read
+    found = read_reply(text)
+    assert (found.code, found.number, found.word) == (read.code, read.number, read.word)
 
 
 # --- nobody should come ---
@@ -247,7 +248,7 @@ def test_stop_and_help_go_first(text: str, word: str) -> None:
 
 
 def test_a_code_beside_it_is_kept_and_calms_nobody() -> None:
-    assert read_reply("1 but don't come today") == Reply(code="1", word="dont_come")
+    assert read_reply("1 but don't come today") == Reply(code="1", word="dont_come", against=True)
     assert answered("1 but don't come today", asked("SU-1")) == "dont_come"
     assert answered("don't come", asked("SU-1")) == "dont_come"
     assert answered("2 don't come, ring me", asked("SU-1")) == "talk"
