@@ -48,8 +48,9 @@ PROVIDERS: tuple[dict[str, Any], ...] = (
         "rating": GOOD,
     },
 )
-_NUMBERS = {one["id"]: f"+4477009009{n:02d}" for n, one in enumerate(PROVIDERS)}
 _BROKERS_NUMBER = "+447700900990"
+_NUMBERS = {one["id"]: f"+44770090099{n}" for n, one in enumerate(PROVIDERS, 1)}
+"""Of the block that the synthetic day gives to nobody (`synthetic.RESERVED_NUMBERS`)."""
 _AREAS = (("east", "East", ["petts-wood", "orpington"]), ("south", "South", ["darwin", "biggin-hill"]))
 
 

@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -40,6 +41,8 @@ log = structlog.get_logger("demo")
 DESK = "bright"
 OUR_NUMBER, COUNCIL_NUMBER = "+441632960999", "+441632960998"
 FREE_NUMBER = "+448081570042"
+ZONE = ZoneInfo("Europe/London")
+"""Of both desks: the clock of their boards."""
 A_DAY = timedelta(hours=14)
 """A day older than this is over: the next start lays on a new one, in the same store."""
 
@@ -140,7 +143,7 @@ async def _watch(
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         if not daemon.done():
             await _lay_on(app, day, laid, data)
-            _welcome(answering.result(), phones, laid)
+            _say(welcome(answering.result(), phones, laid, datetime.now(UTC)))
             walk = run_phones(day, broker, clock, speed, progress=data / "phones.progress")
             walking = asyncio.create_task(walk, name="phones")
             either: set[asyncio.Task[Any]] = {daemon, stopping}
@@ -253,30 +256,31 @@ def _loaded(text: str, data: Path) -> Loaded:
     return loaded
 
 
-def _welcome(address: str, phones: str, laid: Laid) -> None:
-    _say(f"""
+def welcome(address: str, phones: str, laid: Laid, now: datetime) -> str:
+    """Where everything is, and what comes next, by the clock that the board shows."""
+    return f"""
 callwatch is watching a synthetic day of "Bright Care": 25 care workers, 120 service users.
 
-  the board        http://{address}/
+  the board        http://{address}/board/{DESK}
   the telephones   {phones}/phones      answer the calls, read the texts, press keys, reply
 
 On that page any telephone can ring the free number for check-ins, 0808 157 0042. Care workers' PINs are 4701 to 4725.
 
-{_what_comes(laid)}
+{_what_comes(laid, now)}
 
 A council's desk is there too: two packages are to be placed with four providers, who are texted on that page.
 
   its packages     http://{address}{demo_council.PAGES}      sign in with {laid.secret}
 
 Ctrl-C stops it; started again, it carries on.
-""")
+"""
 
 
-def _what_comes(laid: Laid) -> str:
-    first = laid.now + timedelta(seconds=30)
-    if first < datetime.now(UTC):
-        return f"The day began at {laid.now:%H:%M} UTC; it goes on where it was stopped."
-    return f"One care worker never comes: the first alert is due at {first:%H:%M:%S} UTC."
+def _what_comes(laid: Laid, now: datetime) -> str:
+    began, first = laid.now.astimezone(ZONE), (laid.now + timedelta(seconds=30)).astimezone(ZONE)
+    if first < now:
+        return f"The day began at {began:%H:%M}; it goes on where it was stopped."
+    return f"One care worker never comes: the first alert is due at {first:%H:%M:%S}."
 
 
 def _say(text: str) -> None:
