@@ -92,7 +92,7 @@ CLOSED = {
     "nobody_asked": "there was nobody to ask",
 }
 CROSSES = {
-    "runs_on": "The window runs on past the brokerage's closing time.",
+    "runs_on": "The window runs on while the brokerage is closed.",
     "paused": "The window crosses the brokerage's closing time: only the brokerage's hours count.",
 }
 RULES = {

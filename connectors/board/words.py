@@ -59,6 +59,11 @@ KINDS_BY_REASON: dict[str, str] = {
     "weather_report": "the report of the bad weather is overdue",
     "dont_come": "texted that nobody should come",
     "at_door": "writes of a door that nobody opens",
+    "caller_asked": "asked for a person on the free number",
+    "caller_rang": "rang us and reached nobody",
+    "caller_silent": "rang the free number and was not understood",
+    "caller_wrong_pins": "rang the free number without a right PIN",
+    "caller_unrecorded": "rang to check in, and it could not be recorded",
 }
 """Where the reason says more than the kind."""
 _LATE_KINDS: frozenset[AlertKind] = frozenset({"late_visit", "second_worker_missing"})
@@ -643,6 +648,8 @@ def _result(one: RecordLine) -> str:
         result = ENDED.get(result, result)
     elif one.kind == "MessageIntended":
         result = RESULTS["intended"]
+    elif (one.channel, result) == ("call", "attempted"):
+        result = "being rung"
     else:
         result = ANSWERS.get(result) or RESULTS.get(result) or result.replace("_", " ")
     same = one.reason in ("stale", one.result)

@@ -278,6 +278,27 @@ async def test_the_empty_board_says_that_the_watch_is_alive(open_board: Client) 
         assert section in text
 
 
+async def test_an_alert_about_nobody_in_particular_is_headed_by_the_desk(
+    desks: FakeDesks, open_board: Client
+) -> None:
+    """The rota: its heading was a link without a word, and the page of it had no name."""
+    rota = alert_view(kind="rota", visit=None, service_user=None, reason="rows_not_watched", contacts=())
+    await desks.raise_alert(on_board(rota, who="", carer=None, start=None))
+    board = await page(open_board, "/board/dom")
+    assert re.search(r'<h3><a href="/board/dom/alerts/al-1" id="a-al-1">Bright Care</a>', board)
+    text = await page(open_board, "/board/dom/alerts/al-1")
+    assert "<title>the rota needs mending · Bright Care</title>" in text
+    assert "<h1>Bright Care <strong>" in text
+
+
+async def test_one_referral_and_one_visit_are_one(desks: FakeDesks, open_board: Client) -> None:
+    desks.boards["dom"] = board_view(referrals=1, visits=(visit("v-1", "planned", 9),))
+    text = re.sub(r"<[^>]+>", "", await page(open_board, "/board/dom"))
+    assert "1 waits for an answer" in text
+    assert re.search(r": 1 visit\b", text)
+    assert "1 visits" not in text
+
+
 async def test_a_wrong_number_is_shown_to_be_mended_and_no_number_with_it(
     desks: FakeDesks, open_board: Client
 ) -> None:

@@ -43,6 +43,9 @@ def test_the_first_line_says_who_asks_for_help_whoever_they_are(by: str | None, 
         ("incident", "several_late", "several visits, one cause"),
         ("help_asked", "help", "asked for help"),
         ("help_asked", "at_door", "writes of a door that nobody opens"),
+        ("help_asked", "caller_help", "asked for help"),
+        ("help_asked", "caller_rang", "rang us and reached nobody"),
+        ("help_asked", "caller_unrecorded", "rang to check in, and it could not be recorded"),
         ("no_reply", "", "no reply at the door"),
     ],
 )
@@ -110,6 +113,14 @@ def test_a_package_that_waits_for_a_decision_is_offered_no_outcome(reason: str) 
 def test_the_board_knows_who_lives_alone() -> None:
     assert about().lives_alone
     assert not about(service_user=None).lives_alone
+
+
+def test_a_telephone_is_rung_and_a_text_is_sent() -> None:
+    rung = RecordLine(
+        seq=1, at=NOW, kind="MessageAttempted", subject="m1", channel="call", result="attempted"
+    )
+    sent = RecordLine(seq=2, at=NOW, kind="MessageAttempted", subject="m2", channel="sms", result="attempted")
+    assert [line.result for line in words.record([rung, sent], {})] == ["being sent", "being rung"]
 
 
 def test_the_record_says_what_a_clock_said_that_is_not_believed() -> None:
