@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -43,6 +44,8 @@ LASTS_S = 6 * 3600
 """What the broker keeps for a phone that is off: longer, and the list is of yesterday."""
 PACE_S = 0.02
 """Between two phones: fifty a second at most."""
+PORTION = 2_000
+"""Phones that are made due before the loop has its turn: about 1 ms."""
 LINGER = timedelta(minutes=30)
 """A visit that ended this long ago makes room for a later one (twenty regions fit on a phone)."""
 
@@ -103,6 +106,7 @@ class Downlink:
         self.publish: Publish | None = None
         self._phones: dict[tuple[str, str], _Phone] = {}
         self._due: dict[tuple[str, str], float] = {}
+        self._everybody: set[str] = set()
         self._wake = asyncio.Event()
 
     # --- what sets it off ---
@@ -139,21 +143,29 @@ class Downlink:
         if isinstance(body, f.AlertRaised):
             self._ask_where(shell, body)
         elif isinstance(body, f.DepartureRecorded):
-            self._changed(shell, [body.worker] if body.worker else [])
+            for device in _phones_of(shell.directory, body.worker) if body.worker else ():
+                self._later((shell.id, device), 0.0)
         else:
             if isinstance(body, f.DayRolledOver):
                 self._new_day(shell.id)
-            self._changed(shell, shell.directory.people)
+            # an upload comes in many parts: who carries a phone is looked up once, when its turn comes
+            self._everybody.add(shell.id)
+            self._wake.set()
 
     def _new_day(self, desk: str) -> None:
         for (owner, _), phone in self._phones.items():
             if owner == desk:
                 phone.is_fresh = phone.is_http = False
 
-    def _changed(self, shell: Desk, people: Iterable[str]) -> None:
-        for person in people:
-            for device in _phones_of(shell.directory, person):
-                self._later((shell.id, device), 0.0)
+    async def _look_up(self) -> None:
+        """Every phone of the desks of which the rota, the people or the day is new."""
+        while self._everybody:
+            shell = self._desks().get(desk := self._everybody.pop())
+            phones = filter(_PHONE.fullmatch, shell.directory.devices()) if shell is not None else ()
+            for number, device in enumerate(phones):
+                self._later((desk, device), 0.0)
+                if number % PORTION == PORTION - 1:
+                    await asyncio.sleep(0)
 
     def _ask_where(self, shell: Desk, alert: f.AlertRaised) -> None:
         """Whoever is waited for is asked, as far as their phone lets itself be asked (`allowRemoteLocation`)."""
@@ -173,6 +185,7 @@ class Downlink:
         """Until cancelled. A whole rota makes many phones due: one after the other, so that the loop lives."""
         while True:
             await self._until_due()
+            await self._look_up()
             now = self._clock.monotonic()
             for key in [key for key, due_at in self._due.items() if due_at <= now]:
                 self._due.pop(key, None)
@@ -186,7 +199,10 @@ class Downlink:
             return False
 
     async def _until_due(self) -> None:
-        while not self._due or (wait_s := min(self._due.values()) - self._clock.monotonic()) > 0:
+        while not self._everybody:
+            wait_s = min(self._due.values()) - self._clock.monotonic() if self._due else math.inf
+            if wait_s <= 0:
+                return
             self._wake.clear()
             try:
                 async with asyncio.timeout(max(wait_s, PACE_S) if self._due else None):

@@ -124,7 +124,8 @@ async def office() -> AsyncIterator[Office]:
 
 async def settled(office: Office) -> None:
     """Everything that is due has been looked at."""
-    await until(lambda: all(at > office.seconds for at in office.downlink._due.values()))
+    told = office.downlink
+    await until(lambda: not told._everybody and all(at > office.seconds for at in told._due.values()))
 
 
 # --- the homes of the day ---
@@ -181,6 +182,24 @@ async def test_a_rota_that_changed_is_told_and_what_fell_away_is_switched_off(of
     assert (mine["su-1"]["lat"], mine["su-1"]["lon"]) == (0, 0)
     assert mine["su-1"]["tst"] == office.lists[0]["su-1"]["tst"]
     assert {name: home["rad"] for name, home in theirs.items()} == {"su-1": 80}
+
+
+async def test_an_upload_of_many_parts_looks_up_the_phones_once_and_not_while_a_part_is_taken_in(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+
+    def devices() -> list[str]:
+        looked_up.append("")
+        return [PHONE]
+
+    monkeypatch.setattr(office.directory, "devices", devices)
+    office.plan("v1", 1, NINE + HOUR)
+    for _ in range(200):
+        office.uploaded()
+    assert looked_up == []
+    await until(lambda: len(office.lists) == 1)
+    assert len(looked_up) == 1
 
 
 async def test_a_list_that_became_empty_takes_everything_off(office: Office) -> None:
