@@ -44,6 +44,8 @@ LASTS_S = 6 * 3600
 """What the broker keeps for a phone that is off: longer, and the list is of yesterday."""
 PACE_S = 0.02
 """Between two phones: fifty a second at most."""
+GATHER_S = 0.2
+"""The parts of an upload come this close together."""
 PORTION = 2_000
 """Phones that are made due before the loop has its turn: about 1 ms."""
 LINGER = timedelta(minutes=30)
@@ -159,6 +161,8 @@ class Downlink:
 
     async def _look_up(self) -> None:
         """Every phone of the desks of which the rota, the people or the day is new."""
+        if self._everybody:
+            await asyncio.sleep(GATHER_S)
         while self._everybody:
             shell = self._desks().get(desk := self._everybody.pop())
             phones = filter(_PHONE.fullmatch, shell.directory.devices()) if shell is not None else ()
