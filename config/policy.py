@@ -143,6 +143,15 @@ class Policy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     offer_wave_size: Annotated[
         int, Meta(ge=1, le=50, title="ours", description="care workers asked in one wave")
     ] = 3
+    open_offers: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=50,
+            title="ours",
+            description="offers that one care worker may have open; the last place is a time-critical visit's",
+        ),
+    ] = 3
     inform_after_rounds: Annotated[
         int,
         Meta(

@@ -17,7 +17,15 @@ from escalation.people import PersonView
 
 Part = Literal["free", "near", "skills", "preference", "continuity", "hours_left"]
 Barred = Literal[
-    "excluded", "never_tell", "skills", "no_line", "not_their_hours", "busy", "too_far", "on_this_visit"
+    "excluded",
+    "never_tell",
+    "skills",
+    "no_line",
+    "not_their_hours",
+    "busy",
+    "too_far",
+    "on_this_visit",
+    "open_offers",
 ]
 
 UNKNOWN_DRIVE = timedelta(minutes=20)

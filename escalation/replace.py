@@ -19,8 +19,12 @@ from escalation.track import Contact, Move, Step, Track
 
 WARNED = (0.5, 0.75, 1.0)
 """Shares of the hour: warned at 30 and 45 minutes, a breach at 60 (domain.md)."""
+OFFERS = ("CW-7", "CWV-2")
+"""The words of an offer, as text and as call."""
 EXHAUSTED = "exhausted"
 """`Track.phase` while nobody is left to ask."""
+HELD = "held"
+"""`Track.phase` while all who could be asked have as many offers open as one may have."""
 BREACH = len(WARNED)
 """`Track.index` from which on the hour has passed."""
 
@@ -33,13 +37,17 @@ class Offer(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ReplaceCase(Struct, frozen=True, kw_only=True, gc=False):
-    """What a decision about replacing looks at. `candidates`: who is asked in the next wave, best
-    first; none: nobody is left."""
+    """What a decision about replacing looks at. `candidates`: who is asked in the next wave, best first, at most
+    `size`. `held`: who would be asked in it and has no room for one more offer, until `room_at` at the latest where
+    that is known. Neither: nobody is left."""
 
     policy: Policy
     now: datetime
     opened_at: datetime
     candidates: tuple[Offer, ...] = ()
+    size: int = 0
+    held: tuple[str, ...] = ()
+    room_at: datetime | None = None
     waiting: int = 0
     """So many were asked and have not answered."""
     time_critical: bool = False
@@ -114,9 +122,19 @@ def sent(policy: Policy, track: Track, eta: datetime, opened_at: datetime) -> Mo
 def on_declined(case: ReplaceCase, track: Track) -> Move | None:
     """Everybody of this wave has said no: the next one at once, and if there is none that is said at once too
     (design rule 6)."""
-    if track.step != "trying" or case.waiting or (not case.candidates and track.phase == EXHAUSTED):
+    stands = HELD if case.held else EXHAUSTED
+    if track.step != "trying" or case.waiting or (not case.candidates and track.phase == stands):
         return None
     return _wave(case, track, track.reason)
+
+
+def room(case: ReplaceCase, track: Track) -> Move | None:
+    """Somebody of this wave who was held back has room again: asked now. The next wave comes at its time."""
+    if track.step != "trying" or not case.candidates:
+        return None
+    if track.phase == HELD:
+        return _wave(case, track, "room")
+    return Move(track=_timed(case, track), contacts=_offers(case))
 
 
 def halted(case: ReplaceCase, track: Track, reason: str) -> Move:
@@ -126,15 +144,18 @@ def halted(case: ReplaceCase, track: Track, reason: str) -> Move:
 
 
 def _wave(case: ReplaceCase, track: Track, reason: str) -> Move:
-    asked = case.candidates[: case.policy.offer_wave_size]
-    if not asked:
-        left = structs.replace(track, reason="nobody_left", phase=EXHAUSTED)
+    if not case.candidates:
+        reason, phase = ("open_offers", HELD) if case.held else ("nobody_left", EXHAUSTED)
+        left = structs.replace(track, reason=reason, phase=phase)
         return Move(track=structs.replace(left, next_at=_next_look(case, left)))
     since = track.since or case.now
     rounds = max(track.round, (case.now - since) // case.policy.offer_wave) + 1
     waved = structs.replace(track, step="trying", reason=reason, phase="offering", since=since, round=rounds)
-    contacts = tuple(contact for offer in asked for contact in _offer(case, offer))
-    return Move(track=_timed(case, waved), contacts=contacts)
+    return Move(track=_timed(case, waved), contacts=_offers(case))
+
+
+def _offers(case: ReplaceCase) -> tuple[Contact, ...]:
+    return tuple(contact for offer in case.candidates for contact in _offer(case, offer))
 
 
 def _offer(case: ReplaceCase, offer: Offer) -> tuple[Contact, ...]:
@@ -150,7 +171,7 @@ def _offer(case: ReplaceCase, offer: Offer) -> tuple[Contact, ...]:
         "sms" if line is not None else "call",
         case.policy,
         "offer",
-        "CW-7" if line is not None else "CWV-2",
+        OFFERS[0 if line is not None else 1],
         # the hour runs: before everything that is said a second time; of a time-critical visit first (outbox)
         "time_critical",
     )
@@ -158,7 +179,7 @@ def _offer(case: ReplaceCase, offer: Offer) -> tuple[Contact, ...]:
 
 
 def _wave_at(case: ReplaceCase, track: Track) -> datetime:
-    if track.phase == EXHAUSTED:
+    if track.phase in (EXHAUSTED, HELD):
         return case.now  # somebody may have become free
     return (track.since or case.now) + track.round * case.policy.offer_wave
 
@@ -171,10 +192,13 @@ def _timed(case: ReplaceCase, track: Track) -> Track:
 
 def _next_look(case: ReplaceCase, track: Track) -> datetime:
     """Nobody is left to ask: looked at again after a wave's time, since somebody may come on shift; when the hour
-    has passed, once an hour."""
-    again = case.now + (case.policy.offer_wave if track.index < BREACH else case.policy.replace_within)
-    warning = _next_warning(case, track.index)
-    return again if warning is None else min(again, warning)
+    has passed, once an hour. Who has no room is looked at with each wave, and as soon as an offer lapses."""
+    held = track.phase == HELD
+    again = case.now + (
+        case.policy.offer_wave if held or track.index < BREACH else case.policy.replace_within
+    )
+    moments = [again, _next_warning(case, track.index), case.room_at if held else None]
+    return min(at for at in moments if at is not None)
 
 
 def _looked_at(case: ReplaceCase, index: int) -> datetime:

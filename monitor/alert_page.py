@@ -11,7 +11,8 @@ from math import ceil
 
 from config.policy import on_duty as listed
 from escalation.people import may_be_told
-from monitor.core import alerts, council, cover, replacing
+from escalation.replace import OFFERS
+from monitor.core import alerts, council, cover
 from monitor.core.state import Alert
 from monitor.core.views import CandidateView, TelephoneView, TrackView
 from monitor.core.work import Work
@@ -31,7 +32,7 @@ class Page:
         """Every care worker of the desk, best first, those who are barred last, each with the reason."""
         if self._visit is None or self._alert.state == "ended":
             return ()
-        asked = {m.person for m in self._work.messages_of(self._alert) if m.template in replacing.OFFERS}
+        asked = {m.person for m in self._work.messages_of(self._alert) if m.template in OFFERS}
         sent = {one.worker for one in self._alert.sent}
         return tuple(
             CandidateView(

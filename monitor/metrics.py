@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 
 from config.tokens import ROLES
 from connectors.ports import REASONS
-from monitor.core.facts import LEFT_OUT
+from monitor.core.facts import GATHERED, LEFT_OUT
 from monitor.core.inputs import OUTCOMES, SOURCES
 from monitor.core.views import (
     ALERT_KINDS,
@@ -76,6 +76,8 @@ _CLOSED: dict[str, tuple[str, ...]] = {
     "answer": ANSWERS,
     "role": ROLES,
     "step": LEFT_OUT,
+    "what": GATHERED,
+    "how": ("alone", "together", "over"),
 }
 
 
@@ -154,6 +156,10 @@ class Metrics:
         self._referrals = gauge("referrals_open", "Referrals of councils that wait for an answer.")
         self._weather = gauge("weather_declared", "1 while bad weather is declared.")
         self._left_out = counter("weather_left_out", "Steps that declared bad weather has left out.", "step")
+        self._held = counter("offers_held", "Offers held back: who was to be asked had others open.")
+        self._told = counter(
+            "staff_told", "Alerts of which staff were told alone, together, or not any more.", "what", "how"
+        )
         self._unwatched = gauge(
             "rota_rows_unwatched",
             "Rows of the rota that nobody watches until they are mended.",
@@ -319,6 +325,15 @@ class Metrics:
     def left_out(self, desk: str, step: str) -> None:
         """Declared bad weather has left a step out."""
         self._count(self._left_out, desk, step)
+
+    def offers_held(self, desk: str, workers: int) -> None:
+        """So many care workers were to be asked to go, and had as many offers open as one may have."""
+        for _ in range(workers):
+            self._count(self._held, desk)
+
+    def staff_told(self, desk: str, what: str, how: str) -> None:
+        """An alert was told of to staff, by a text of its own or one for several, or was no longer to be told of."""
+        self._count(self._told, desk, what, how)
 
     def rows_unwatched(self, desk: str, count: int) -> None:
         """Rows of the rota that are not watched now."""

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -65,6 +65,8 @@ class Gathered:
         self.facts: list[f.Happened] = []
         self.messages: dict[str, f.MessageIntended] = {}
         self.after, self.closed = after, False
+        self._told_by: set[str] = set()
+        """Texts to staff that stand for several alerts, this one among them."""
         self._persons = {raised.body.service_user, raised.body.worker} - {None}
 
     def take(self, page: Sequence[Record]) -> None:
@@ -77,7 +79,7 @@ class Gathered:
                 self._keep(as_fact(record))
 
     def _concerns(self, record: Record) -> bool:
-        if record.subject == self.alert or record.subject in self.messages:
+        if record.subject == self.alert or record.subject in self.messages or record.subject in self._told_by:
             return True
         if record.subject == self.visit:
             return record.kind in FROM_VISIT
@@ -88,6 +90,7 @@ class Gathered:
         body = fact.body
         if isinstance(body, f.MessageIntended):
             mine = body.alert == self.alert or (body.alert is None and body.visit == self.visit)
+            mine = mine or fact.subject in self._told_by
             if not mine:
                 return
             self.messages[fact.subject] = body
@@ -98,6 +101,8 @@ class Gathered:
                 return
         elif isinstance(body, f.AlertClosed):
             self.closed = True
+        elif isinstance(body, f.StaffTold) and body.message is not None:
+            self._told_by.add(body.message)
         self.facts.append(fact)
 
     def as_it_was(self) -> tuple[State, Alert]:
@@ -203,6 +208,13 @@ def _raised_in(page: Iterable[Record], alert_id: str) -> f.Happened | None:
     return as_fact(record) if record is not None else None
 
 
+def told_how(body: f.StaffTold) -> Literal["alone", "together", "over"]:
+    """Whether staff were told of one alert, of several by one text, or not at all: it was no longer so."""
+    if body.message is None:
+        return "over"
+    return "together" if body.count > 1 else "alone"
+
+
 def words_of(body: f.FactBody) -> Evidence | None:
     """The evidence of words that a person wrote: a note, or a text that came back."""
     if isinstance(body, f.ActionRecorded):
@@ -302,8 +314,23 @@ class Teller:
                 return {"who": self.who(body.worker), "proof": self.proof(body.proof), "next_at": body.eta_at}
             case f.ReplacementDeclined():
                 return {"who": self.who(body.worker), "reason": "after_all" if body.after_all else None}
+            case f.OffersHeld() | f.TellingWaits() | f.StaffTold():
+                return self._in_storm(body)
             case _:
                 return self._told_of_message(body)
+
+    def _in_storm(self, body: f.OffersHeld | f.TellingWaits | f.StaffTold) -> dict[str, Any]:
+        if isinstance(body, f.OffersHeld):
+            people = tuple(who for worker in body.workers if (who := self.who(worker)) is not None)
+            return {"people": people, "result": None if people else "over"}
+        if isinstance(body, f.TellingWaits):
+            return {"reason": body.what, "next_at": body.next_at}
+        return {
+            "who": self.who(body.person),
+            "reason": body.what,
+            "result": told_how(body),
+            "tries": body.count,
+        }
 
     def _moved(self, body: f.TrackMoved) -> dict[str, Any]:
         return {

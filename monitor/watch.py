@@ -112,7 +112,7 @@ from monitor.outbox import Outbox
 from monitor.placing_links import links_of
 from monitor.quarantine import Quarantine
 from monitor.reads import Reads
-from monitor.records import Gathered, Records
+from monitor.records import Gathered, Records, told_how
 
 log = structlog.get_logger("watch")
 
@@ -129,6 +129,8 @@ EFFECTS = TELLS | {
     f.AlertEnded,
     f.AnswerphoneEnded,
     f.StepLeftOut,
+    f.OffersHeld,
+    f.StaffTold,
     f.MessageAccepted,
     f.PersonDied,
 }
@@ -259,6 +261,10 @@ class Watch:
             self._metrics.deadline_late((self._clock.now() - fact.due_at).total_seconds())
         elif isinstance(body, f.StepLeftOut):
             self._metrics.left_out(engine.desk, body.step)
+        elif isinstance(body, f.OffersHeld):
+            self._metrics.offers_held(engine.desk, len(body.workers))
+        elif isinstance(body, f.StaffTold):
+            self._metrics.staff_told(engine.desk, body.what, told_how(body))
         elif isinstance(body, f.AlertEnded):
             alert = engine.state.values.alerts.get(fact.subject)
             if alert is not None:

@@ -31,7 +31,7 @@ from escalation.wording import (
     text_time,
 )
 from monitor import hour_words
-from monitor.core import referrals, texts, written_notice
+from monitor.core import gathering, referrals, texts, written_notice
 from monitor.core.alerts import CANNOT, SPEAK_OF_ABOUT
 from monitor.core.answerphone import newest_words
 from monitor.core.causes import is_incident, round_of
@@ -386,6 +386,9 @@ class Words:
             of_provider = self._audience(message) == "provider"
             return values | self._packages.values(message, now, self._office.tel, to_provider=of_provider)
         values["n"] = str(self._count(alert, now, message.count))
+        if message.template in gathering.TOGETHER:
+            still = gathering.stands_for(self._state.values.alerts.values(), message)
+            values |= {"n": str(max(still, 1))} | self._person(message.about)
         if message.template in SPEAK_OF_ABOUT:
             values |= self._spoken_of(message, visit)
         elif message.about is not None:

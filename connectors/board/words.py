@@ -108,6 +108,8 @@ STANDS: dict[tuple[str, str], str] = {
     ("skipped", "at_door"): "told of it by the alert about the door",
     ("reached", "at_door"): "somebody is at the door",
     ("done", "at_door"): "rests while somebody is at the door",
+    ("trying", "open_offers"): "all who could go have other offers to answer first",
+    ("trying", "room"): "asked who had answered another offer",
 }
 """Where a track stands, by its step and its reason, if both together say it better."""
 
@@ -477,6 +479,9 @@ EVENTS: dict[str, str] = {
     "AlertLapsed": "Taking lapsed",
     "AlertEnded": "Ended",
     "AlertGathered": "Told to staff together with others of one cause",
+    "OffersHeld": "Asked later, other offers to answer first",
+    "TellingWaits": "To be told to staff, with others",
+    "StaffTold": "Told to staff",
     "CouncilMoved": "Council",
     "LineWaits": "Open line kept",
     "LinesJoined": "Lines joined",
@@ -558,6 +563,7 @@ BARRED = {
     "busy": "at another visit for too long",
     "too_far": "too far away",
     "on_this_visit": "planned for this visit already",
+    "open_offers": "has other offers to answer first",
 }
 TEXTS_SHOWN = 8
 """So many lines of texts stand on the board itself; their page has all."""
@@ -660,6 +666,7 @@ def _about(one: RecordLine, names: Mapping[str, str]) -> str:
     parts = []
     if one.to is not None:
         parts.append(names.get(one.to, one.to))
+    parts += [names.get(who, who) for who in one.people]
     if one.by is not None:
         parts.append(f"by {names.get(one.by, one.by)}")
     if one.minutes is not None:

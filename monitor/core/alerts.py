@@ -494,10 +494,12 @@ def intend(
     visit: Visit | None = None,
     placement: str | None = None,
     expires_at: datetime | None = None,
+    key: str | None = None,
 ) -> str:
     """Journal that a message is to go out. Rehearsed ones are settled at once: "would have been sent". `placement`: the
-    package of which it speaks; `expires_at`: until when it is worth sending, where its words do not say."""
-    key = work.ctx.mint("m")
+    package of which it speaks; `expires_at`: until when it is worth sending, where its words do not say; `key`: under
+    which others know of it already."""
+    key = key or work.ctx.mint("m")
     slot, bare = _slot(work, contact, alert, visit)
     work.emit(
         key,
@@ -840,10 +842,11 @@ def tell_person(
     count: int = 0,
     about: str | None = None,
     at: datetime | None = None,
+    key: str | None = None,
 ) -> None:
-    """One text to one member of staff about the alert."""
+    """One text to one member of staff about the alert. `key`: under which others know of it already."""
     for contact in _to_person(work, alert, person, template, count=count, about=about, at=at):
-        intend(work, contact, alert=alert)
+        intend(work, contact, alert=alert, key=key)
 
 
 def managers(work: Work) -> list[str]:

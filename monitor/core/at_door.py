@@ -11,6 +11,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from escalation import inform, summon
+from escalation.replace import OFFERS
 from escalation.track import Move, Track, TrackName
 from monitor.core import facts as f
 from monitor.core.alerts import (
@@ -27,7 +28,7 @@ from monitor.core.alerts import (
 )
 from monitor.core.causes import AT_DOOR
 from monitor.core.counted import on_the_way
-from monitor.core.replacing import OFFERS, asked
+from monitor.core.offers import asked
 from monitor.core.state import Alert, Visit
 from monitor.core.views import EndedReason
 from monitor.core.work import Work

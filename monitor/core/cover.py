@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import datetime, timedelta
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from config.policy import Calendar
 from escalation.candidates import Barred, Score, Seeker, Wanted, barred_anyway, not_asked, rank, unknown_drive
 from escalation.people import PersonView
+from monitor.core import offers
 from monitor.core.asking import metres_to
 from monitor.core.places import Home, distance_m
 from monitor.core.state import Alert, Refs, Round, Visit
@@ -20,14 +21,23 @@ LAST_SEEN = timedelta(hours=2)
 
 
 def candidates(work: Work, alert: Alert, visit: Visit) -> tuple[Score, ...]:
-    """Every care worker of the desk with their score, best first; those who are barred with the reason."""
+    """Every care worker of the desk with their score, best first; those who are barred, or have no room for one more
+    offer, with the reason."""
     wanted = _wanted(work, alert, visit)
     barred = [
         not_asked(worker, wanted, reason)
         for worker in work.ctx.people.care_workers()
         if (reason := _barred(work, worker, wanted)) is not None
     ]
-    return (*able(work, alert, visit), *sorted(barred, key=lambda score: score.ref))
+    told = offers.asked(work, alert)
+    ranked = [
+        score
+        if score.barred is not None or score.ref in told or offers.has_room(work, alert, score.ref)
+        else structs.replace(score, barred=offers.NO_ROOM)
+        for score in able(work, alert, visit)
+    ]
+    ranked.sort(key=lambda score: score.barred is not None)
+    return (*ranked, *sorted(barred, key=lambda score: score.ref))
 
 
 def able(work: Work, alert: Alert, visit: Visit) -> tuple[Score, ...]:

@@ -26,6 +26,7 @@ from monitor.core import (
     counted,
     death,
     duty,
+    gathering,
     homes,
     incidents,
     informing,
@@ -122,6 +123,7 @@ def _deadline(work: Work, seen: DeadlineReached) -> Decision:
             return work.decision()
         alerts.on_deadline(work, alert, seen.due_at)
         procedure.on_deadline(work, alert)
+        gathering.on_deadline(work, subject)
     elif (message := work.message(subject)) is not None:
         messages.on_deadline(work, message)
     elif (weather := work.weather_of(subject)) is not None:

@@ -65,6 +65,7 @@ from monitor.core.state import (
     Sent,
     Spoken,
     State,
+    Telling,
     TextSeen,
     Unread,
     Unwatched,
@@ -162,6 +163,9 @@ ALERT_FACTS: frozenset[type] = frozenset(
         f.TrackMoved,
         f.ReplacementAccepted,
         f.ReplacementDeclined,
+        f.OffersHeld,
+        f.TellingWaits,
+        f.StaffTold,
         f.CouncilMoved,
         f.ActionRecorded,
     )
@@ -532,6 +536,11 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
     state.moved(ref)
     if kind in ON_SHELF:
         state.index_alert(new, old)
+    if kind is f.OffersHeld:
+        state.index_owing(new)
+    if isinstance(fact.body, f.StaffTold) and fact.body.person is not None:
+        told = values.staff_told.get(fact.body.person, ())
+        values.staff_told[fact.body.person] = tuple(dict.fromkeys((*told, fact.at)))[-2:]
     if kind in OF_CHECK:
         state.index_check(new)
     if kind in OF_NOTICE:
@@ -551,6 +560,8 @@ def _fold_alert(state: State, fact: Happened, seen: Fold) -> None:
             values.cancelled[new.service_user] = (*before, fact.at)[-CANCELLED_KEPT:]
         for key in new.messages:
             _close_question(state, key, fact)
+        state.index_owing(new)
+        state.forget_offers(new)
     if kind in ON_VISIT and new.visit is not None:
         _note_on_visit(state, fact, new, seen)
 
@@ -602,6 +613,12 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
             return structs.replace(alert, sent=kept, declined=(*alert.declined, body.worker))
         case f.AlertGathered():
             return structs.replace(alert, incident=body.incident)
+        case f.OffersHeld():
+            return structs.replace(alert, offers_held=body.workers, offers_owed=body.owed)
+        case f.TellingWaits():
+            return _telling(alert, Telling(what=body.what, next_at=body.next_at))
+        case f.StaffTold():
+            return _telling(alert, Telling(what=body.what, message=body.message))
         case f.AnswerphoneBegan():
             return structs.replace(alert, answerphone=body.evidence.id if body.evidence else "")
         case f.AnswerphoneEnded():
@@ -617,6 +634,11 @@ def evolve_alert(alert: Alert | None, fact: Draft, policy_of: PolicyOf) -> Alert
             return structs.replace(alert, spoken=(*alert.spoken, _spoke(alert, body)))
         case _:
             return alert
+
+
+def _telling(alert: Alert, now: Telling) -> Alert:
+    others = tuple(one for one in alert.tellings if one.what != now.what)
+    return structs.replace(alert, tellings=(*others, now))
 
 
 SPOKEN: dict[str, Purpose] = {
@@ -874,6 +896,7 @@ def _fold_message(state: State, fact: Happened, seen: Fold) -> None:
     if isinstance(fact.body, f.MessageIntended):
         _note_question(state, fact, message)
         _note_on_alert(state, message, seen)
+        state.index_offer(message)
 
 
 def _note_on_alert(state: State, message: Message, seen: Fold) -> None:

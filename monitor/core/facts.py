@@ -612,6 +612,31 @@ class ReplacementDeclined(FactBody, frozen=True, kw_only=True):
     after_all: bool = False
 
 
+class OffersHeld(FactBody, frozen=True, kw_only=True):
+    """Who would have been asked to go in this wave, and has as many open offers as `open_offers` allows; `owed`: so
+    many of the wave are asked as soon as there is room. Nobody: that is over. The subject is the alert."""
+
+    workers: tuple[str, ...] = ()
+    owed: int = 0
+
+
+class TellingWaits(FactBody, frozen=True, kw_only=True):
+    """A word to staff about the alert waits until then, to be told together with others of the same minutes."""
+
+    what: Gathered
+    next_at: datetime
+
+
+class StaffTold(FactBody, frozen=True, kw_only=True):
+    """Staff hear of it by this message, which stands for `count` alerts. None: it was no longer so when its time came.
+    The subject is the alert."""
+
+    what: Gathered
+    person: str | None = None
+    message: str | None = None
+    count: int = 0
+
+
 class CouncilMoved(FactBody, frozen=True, kw_only=True):
     """How far the council has been told about an alert (spec 22.6)."""
 
@@ -926,6 +951,9 @@ class SignalFound(FactBody, frozen=True, kw_only=True):
     cause: DarkCause
 
 
+Gathered = Literal["nobody_left", "open_offers"]
+"""What is told to staff of several alerts together: nobody else can be asked to go; all who could have other offers."""
+GATHERED: tuple[Gathered, ...] = Gathered.__args__  # type: ignore[attr-defined]
 LeftOut = Literal["summons", "offers", "hour_warning", "council_breach"]
 """What declared bad weather leaves out of the procedure of an alert that is not red."""
 LEFT_OUT: tuple[LeftOut, ...] = LeftOut.__args__  # type: ignore[attr-defined]
@@ -1122,6 +1150,9 @@ AnyBody = (
     | TrackMoved
     | ReplacementAccepted
     | ReplacementDeclined
+    | OffersHeld
+    | TellingWaits
+    | StaffTold
     | CouncilMoved
     | MessageIntended
     | MessageAttempted

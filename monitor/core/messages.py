@@ -28,6 +28,7 @@ from monitor.core import (
     checkins,
     council,
     duty,
+    gathering,
     homes,
     informing,
     leaving,
@@ -256,6 +257,8 @@ def pointless(work: Work, message: Message) -> str | None:
         return telling.pointless(work, message)
     if message.purpose == "ask_worker":
         return asking.wanted_still(work, message)
+    if message.template in gathering.TOGETHER:
+        return gathering.pointless(work, message)
     if message.template in asking.TIMES_TOLD:
         return asking.told_still(work, message)
     if message.template == "CW-13":

@@ -13,9 +13,10 @@ from datetime import timedelta
 from msgspec import structs
 
 from escalation import locate, reassure
+from escalation.replace import OFFERS
 from escalation.replies import Answer
 from escalation.track import Move, Track, TrackName
-from monitor.core import at_door, incidents
+from monitor.core import at_door, incidents, offers
 from monitor.core import facts as f
 from monitor.core.alerts import (
     move,
@@ -35,7 +36,6 @@ from monitor.core.counted import need, said_by, visit_of
 from monitor.core.informing import inform_begins, inform_deadline, inform_rests, inform_settled
 from monitor.core.overdue import WHERE
 from monitor.core.replacing import (
-    OFFERS,
     next_wave_if_all_declined,
     nobody_left,
     replace_begins,
@@ -44,6 +44,7 @@ from monitor.core.replacing import (
     replace_rests,
     replace_sent,
     replacement_says,
+    serve,
     told_in_vain,
     warn_at_rest,
     where_failed,
@@ -60,18 +61,26 @@ NEARER_M = 200.0
 
 def follow(work: Work, decision: Decision) -> Decision:
     """What the facts of this decision set off in the tracks of the same alerts. Returns the decision with them."""
-    if not work.touched:
-        return decision
     before = len(work.drafts)
+    _until_still(work)
+    looked = 0
+    while looked < len(work.drafts) and offers.any_owed(work):
+        freed, looked = offers.freed(work, looked), len(work.drafts)
+        if freed:
+            serve(work, freed)
+            _until_still(work)
+    if len(work.drafts) == before:
+        return decision
+    whole = work.decision()
+    return structs.replace(decision, drafts=whole.drafts, folds=whole.folds)
+
+
+def _until_still(work: Work) -> None:
     while work.touched:
         ref, _ = work.touched.popitem()
         _follow(work, ref)
         incidents.follow(work, ref)
         at_door.follow(work, ref)
-    if len(work.drafts) == before:
-        return decision
-    whole = work.decision()
-    return structs.replace(decision, drafts=whole.drafts, folds=whole.folds)
 
 
 def _follow(work: Work, ref: str) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from itertools import islice
 
 from msgspec import structs
 
 from escalation import locate, reassure, replace
 from escalation.candidates import unknown_drive
 from escalation.people import LineView
+from escalation.replace import OFFERS
 from escalation.replies import Answer
 from escalation.track import Contact, ContactChannel, ContactPurpose, Move, Track
 from monitor.core import facts as f
-from monitor.core import overdue
+from monitor.core import gathering, offers, overdue
 from monitor.core.alerts import (
     cancel,
     intend,
@@ -33,47 +33,66 @@ from monitor.core.alerts import (
 from monitor.core.asking import eta, missing_workers
 from monitor.core.counted import expected, need, on_the_way, places_open, said_cannot, visit_of
 from monitor.core.cover import able
+from monitor.core.offers import asked
 from monitor.core.state import Alert, Message, Sent, Visit
 from monitor.core.weather import COVERED, eases, is_covered, leave_out, why_nobody_asked
 from monitor.core.work import Work
 
 
-def replace_case(work: Work, alert: Alert, visit: Visit, *, asking: bool = True) -> replace.ReplaceCase:
-    """Who is asked in the next wave (`asking`), and how many have not answered yet."""
-    offers = [m for m in work.messages_of(alert) if m.purpose == "offer" and m.template in OFFERS]
+def replace_case(
+    work: Work, alert: Alert, visit: Visit, *, asking: bool = True, size: int | None = None
+) -> replace.ReplaceCase:
+    """Who is asked in the next wave (`asking`), of that size, and how many have not answered yet."""
+    made = [m for m in work.messages_of(alert) if m.purpose == "offer" and m.template in OFFERS]
     offered = asked(work, alert)
     told = offered | set(alert.declined)
-    open_ = [m for m in offers if m.person not in alert.declined and m.result not in ("failed", "cancelled")]
+    open_ = [m for m in made if m.person not in alert.declined and m.result not in ("failed", "cancelled")]
     policy = work.policy(alert)
     able_to = able(work, alert, visit) if asking else ()
-    free = (score for score in able_to if score.barred is None and score.ref not in told)
+    ranked = [score for score in able_to if score.barred is None and score.ref not in told]
+    size = policy.offer_wave_size if size is None else size
+    free, held = offers.split(work, alert, ranked, size)
     found = tuple(
         replace.Offer(
             person=person_for(work, score.ref, visit.service_user),
             drive_min=round(score.drive / timedelta(minutes=1)),
         )
-        for score in islice(free, policy.offer_wave_size)
+        for score in free
     )
     return replace.ReplaceCase(
         policy=policy,
         now=work.now,
         opened_at=alert.opened_at,
         candidates=found,
+        size=size,
+        held=held,
+        room_at=offers.room_at(work, held) if held and not found else None,
         waiting=len({m.person for m in open_} & offered - {sent.worker for sent in alert.sent}),
         time_critical=alert.time_critical,
     )
 
 
-OFFERS = ("CW-7", "CWV-2")
+def wave(work: Work, alert: Alert, case: replace.ReplaceCase, to: Move) -> None:
+    """The track goes on. Who was passed over in a wave for want of room is named (`OffersHeld`)."""
+    move(work, alert, to)
+    if to.contacts or to.track.phase in (replace.HELD, replace.EXHAUSTED):
+        offers.hold(work, alert, case.held, case.size - len(case.candidates) if case.held else 0)
 
 
-def asked(work: Work, alert: Alert) -> set[str]:
-    """Whose last word from us about it is an offer. Who was told since that it is covered may be asked again."""
-    last: dict[str, bool] = {}
-    for message in work.messages_of(alert):
-        if message.result != "cancelled" and message.template in (*OFFERS, "CW-8B"):
-            last[message.person] = message.template in OFFERS
-    return {person for person, offered in last.items() if offered}
+def serve(work: Work, freed: set[str]) -> None:
+    """Somebody has room again: the alerts that owe offers ask them, the most urgent first."""
+    roomy = [worker for worker in sorted(freed) if offers.may_have_more(work, worker)]
+    for owing in offers.owing(work) if roomy else []:
+        alert = work.alert(owing.ref) or owing
+        visit, track = visit_of(work, alert), alert.track("replace")
+        if not any(offers.has_room(work, alert, worker) for worker in roomy):
+            continue
+        if visit is None or track is None or track.step != "trying" or track.rests(work.now):
+            continue
+        case = replace_case(work, alert, visit, size=alert.offers_owed)
+        following = replace.room(case, track)
+        if following is not None and need(alert, visit, work.now):
+            wave(work, alert, case, following)
 
 
 def _withdraw_offers(work: Work, alert: Alert) -> None:
@@ -112,7 +131,8 @@ def replace_begins(work: Work, alert: Alert, visit: Visit) -> None:
         return
     weather = eases(work, alert)
     if weather is None:
-        move(work, alert, replace.begin(replace_case(work, alert, visit), track, where.reason))
+        case = replace_case(work, alert, visit)
+        wave(work, alert, case, replace.begin(case, track, where.reason))
     elif (track.step, track.reason) != ("waiting", why_nobody_asked(work, alert)):
         # the hour runs on; others are asked when a person says so, or when the weather is over
         leave_out(work, alert, weather, "offers")
@@ -142,13 +162,15 @@ def replace_rests(work: Work, alert: Alert, visit: Visit) -> None:
 
 
 def nobody_left(work: Work, alert: Alert, visit: Visit) -> None:
-    """Everybody who could go was asked, or nobody could: a person hears it at once, not at half of the hour."""
+    """Everybody who could go was asked, nobody could, or all have other offers to answer: a person hears it at once,
+    not at half of the hour."""
     track = alert.track("replace")
-    if track is None or track.phase != replace.EXHAUSTED or track.index >= replace.BREACH:
+    if track is None or track.step != "trying" or track.index >= replace.BREACH:
         return
-    if not any(message.template == "OC-102" for message in work.messages_of(alert)):
-        asked = {m.person for m in work.messages_of(alert) if m.template in OFFERS}
-        tell_staff(work, alert, "OC-102", count=len(asked))
+    if track.phase == replace.EXHAUSTED:
+        gathering.tell(work, alert, "nobody_left")
+    elif track.phase == replace.HELD:
+        gathering.tell(work, alert, "open_offers")
 
 
 def offer_answered(work: Work, alert: Alert, message: Message, answer: Answer, proof: str) -> str | None:
@@ -196,9 +218,10 @@ def next_wave_if_all_declined(work: Work, alert: Alert, visit: Visit) -> None:
     track = current.track("replace") if current else None
     if current is None or track is None or track.rests(work.now):
         return
-    following = replace.on_declined(replace_case(work, current, visit), track)
+    case = replace_case(work, current, visit)
+    following = replace.on_declined(case, track)
     if following is not None:
-        move(work, alert, following)
+        wave(work, alert, case, following)
 
 
 def accept(
@@ -246,11 +269,8 @@ def give_back(work: Work, alert: Alert, visit: Visit, worker: str) -> None:
     work.emit(alert.ref, f.ReplacementDeclined(worker=worker, after_all=True))
     current = work.alert(alert.ref)
     assert current is not None
-    move(
-        work,
-        alert,
-        replace.begin(replace_case(work, current, visit), current.track("replace"), "given_back"),
-    )
+    case = replace_case(work, current, visit)
+    wave(work, alert, case, replace.begin(case, current.track("replace"), "given_back"))
     tell_staff(work, current, "OC-64", about=worker)
 
 
@@ -378,10 +398,11 @@ def replace_deadline(work: Work, alert: Alert, visit: Visit, track: Track) -> No
     if track.step == "reached":
         # asked, or believed once more: waited for as long as all places have somebody
         track = structs.replace(track, since=work.now if places_open(alert, visit) else look)
-    following = replace.on_deadline(replace_case(work, alert, visit), track)
+    case = replace_case(work, alert, visit)
+    following = replace.on_deadline(case, track)
     if look is not None and look > work.now:
         following = structs.replace(following, track=_looked_at_by(following.track, look))
-    move(work, alert, following)
+    wave(work, alert, case, following)
     _warn(work, work.alert(alert.ref) or alert, track.index, following.track.index)
 
 
@@ -399,7 +420,8 @@ def where_failed(work: Work, alert: Alert, visit: Visit, message: Message) -> No
     _gives_way(work, alert, gone)
     current = work.alert(alert.ref) or alert
     if not rests(work, current, "replace"):
-        move(work, current, replace.begin(replace_case(work, current, visit), track, "replacement_late"))
+        case = replace_case(work, current, visit)
+        wave(work, current, case, replace.begin(case, track, "replacement_late"))
 
 
 def _warn(work: Work, alert: Alert, before: int, after: int) -> None:

@@ -30,6 +30,7 @@ from escalation import on_call
 from escalation.inform import Council
 from escalation.on_call import HandOver
 from escalation.people import PersonView
+from escalation.replace import OFFERS
 from escalation.replies import Question
 from escalation.track import Track, TrackName
 from monitor.core.evidence import Evidence
@@ -37,6 +38,7 @@ from monitor.core.facts import (
     ArrivalProof,
     CheckOutAnswer,
     CheckOutStep,
+    Gathered,
     LeftOut,
     Newly,
     PracticeResult,
@@ -364,6 +366,15 @@ class Recording(Struct, frozen=True, kw_only=True, gc=False):
     fingerprint: int = 0
 
 
+class Telling(Struct, frozen=True, kw_only=True, gc=False):
+    """A word to staff that is told of several alerts together: it waits until `next_at`, or went with `message`; with
+    neither it was no longer so."""
+
+    what: Gathered
+    next_at: datetime | None = None
+    message: str | None = None
+
+
 class Alert(Struct, frozen=True, kw_only=True, gc=False):
     """Something is wrong. `policy` is the digest under which it was raised and is run."""
 
@@ -396,6 +407,11 @@ class Alert(Struct, frozen=True, kw_only=True, gc=False):
     sent: tuple[Sent, ...] = ()
     """Replacements who accepted and have not given it back, in the order of the journal."""
     declined: tuple[str, ...] = ()
+    offers_held: tuple[str, ...] = ()
+    """Who would have been asked in the last wave and had no room for one more offer, best first."""
+    offers_owed: int = 0
+    """So many offers of that wave are still to be made."""
+    tellings: tuple[Telling, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     """What declared bad weather has left out of it, each once."""
     incident: str | None = None
@@ -739,6 +755,8 @@ class Values(Struct, kw_only=True):
     """By person: the starts of duty on call that are not over."""
     duty_seen_at: datetime | None = None
     """Hand-overs of the duty list after this moment are still to come."""
+    staff_told: dict[str, tuple[datetime, ...]] = {}
+    """By member of staff: when the last two texts of the kind that is told of several alerts together went to them."""
     checks_next_at: datetime | None = None
     """When unanswered checks of managers are told of again."""
     notices_next_at: datetime | None = None
@@ -793,6 +811,10 @@ class State:
         self.by_print: dict[int, str] = {}
         self.open_by: dict[str, Refs] = {}
         """Open alerts: by the incident to which they belong, else by their kind."""
+        self.offers: dict[str, Refs] = {}
+        """By care worker: the offers to them about alerts that are open."""
+        self.owing: Refs = {}
+        """Open alerts that owe offers of a wave to those who had no room."""
         self.unchecked: Refs = {}
         """Ended alerts that wait for the manager's check."""
         self.unwritten: Refs = {}
@@ -818,8 +840,11 @@ class State:
             self.index_visit(visit)
         for alert in self.values.alerts.values():
             self.index_alert(alert, None)
+            self.index_owing(alert)
             self.index_check(alert)
             self.index_notice(alert)
+        for message in self.values.messages.values():
+            self.index_offer(message)
         self._moved |= dict.fromkeys(self.values.alerts) | dict.fromkeys(self.values.messages)
         self._moved |= dict.fromkeys(self.values.devices)
         self._moved |= dict.fromkeys(self.values.weathers)
@@ -947,6 +972,26 @@ class State:
             _drop(self.open_by, before, old.ref)
         if alert is not None and now is not None:
             self.open_by.setdefault(now, {})[alert.ref] = None
+
+    def index_owing(self, alert: Alert) -> None:
+        """Find it while offers of it are held back."""
+        if alert.offers_owed and alert.state != "ended":
+            self.owing[alert.ref] = None
+        else:
+            self.owing.pop(alert.ref, None)
+
+    def index_offer(self, message: Message) -> None:
+        """Find it by who was asked, if it is an offer to go and its alert is open."""
+        alert = self.values.alerts.get(message.alert or "") if message.template in OFFERS else None
+        if alert is not None and alert.state != "ended":
+            self.offers.setdefault(message.person, {})[message.key] = None
+
+    def forget_offers(self, alert: Alert) -> None:
+        """It is over: what was offered of it is open no longer."""
+        for key in alert.messages:
+            message = self.values.messages.get(key)
+            if message is not None and message.template in OFFERS:
+                _drop(self.offers, message.person, key)
 
     def index_check(self, alert: Alert) -> None:
         """Find it while it waits for the manager's check."""
@@ -1348,6 +1393,7 @@ def alert_deadline(alert: Alert) -> datetime | None:
         unwritten = alert.notice is not None and alert.notice.waits
         return None if unchecked or unwritten else alert.closes_at
     moments = [track.next_at for track in alert.tracks if track.next_at is not None]
+    moments += [one.next_at for one in alert.tellings if one.next_at is not None]
     if alert.council is not None and alert.council.next_at is not None:
         moments.append(alert.council.next_at)
     return min(moments, default=None)

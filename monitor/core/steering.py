@@ -107,7 +107,8 @@ def _replace(work: Work, alert: Alert, visit: Visit, track: Track) -> Callable[[
         if where is not None and waits:
             alerts.move(work, alert, locate.given_up(where))
         current = work.alert(alert.ref) or alert
-        alerts.move(work, current, replace.at_once(replacing.replace_case(work, current, visit), track))
+        case = replacing.replace_case(work, current, visit)
+        replacing.wave(work, current, case, replace.at_once(case, track))
 
     return offered
 

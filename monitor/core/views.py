@@ -588,6 +588,8 @@ class RecordLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Who was contacted, who answered, who did it."""
     to: str | None = None
     """Whom it was about: who takes over, goes instead, was joined."""
+    people: tuple[str, ...] = ()
+    """Of several: who is asked later."""
     by: str | None = None
     """The member of staff who recorded it or pressed it."""
     track: TrackName | None = None

@@ -157,6 +157,11 @@ class Work:
             self._catch_up()
         return self._messages[key] if key in self._messages else self.state.values.messages.get(key)
 
+    def changed_alerts(self) -> list[str]:
+        """The alerts that this decision has touched so far."""
+        self._catch_up()
+        return list(self._alerts)
+
     def weather_of(self, ref: str) -> Weather | None:
         """Bad weather that was declared, also when it is over, with this decision's facts."""
         if self._unseen:

@@ -70,6 +70,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "answer": ("ok", *REASONS),
     "role": tokens.ROLES,
     "step": facts.LEFT_OUT,
+    "what": facts.GATHERED,
+    "how": ("alone", "together", "over"),
 }
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]

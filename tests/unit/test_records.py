@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,9 @@ from connectors.memory_store import MemoryStore
 from connectors.ports import GENESIS, Head, Record, chain_hash
 from monitor.core import facts as f
 from monitor.core.state import Alert, State
-from monitor.engine import as_fact
+from monitor.engine import as_fact, instant
 from monitor.records import BEFORE, FROM_VISIT, PAGE, Records
+from tests.core.test_offers_bounded import desk_with
 from tests.golden.record import lines
 
 DESK = "golden"
@@ -25,6 +27,27 @@ def journal() -> tuple[Record, ...]:
     kept: list[Record] = []
     for line in lines(1):
         envelope = line | {"cause": "test", "people_rev": 1, "prev": kept[-1].hash if kept else GENESIS}
+        kept.append(Record(**envelope, hash=chain_hash(desk=DESK, **envelope)))
+    return tuple(kept)
+
+
+def sealed(facts: Iterable[f.Happened]) -> tuple[Record, ...]:
+    """These facts as a store has them."""
+    kept: list[Record] = []
+    for fact in facts:
+        envelope: dict[str, Any] = {
+            "seq": fact.seq,
+            "at": instant(fact.at),
+            "due_at": instant(fact.due_at) if fact.due_at is not None else None,
+            "kind": type(fact.body).__name__,
+            "v": fact.body.VERSION,
+            "subject": fact.subject,
+            "cause": "test",
+            "people_rev": 1,
+            "policy": fact.policy,
+            "body": f.encode_body(fact.body),
+            "prev": kept[-1].hash if kept else GENESIS,
+        }
         kept.append(Record(**envelope, hash=chain_hash(desk=DESK, **envelope)))
     return tuple(kept)
 
@@ -102,6 +125,26 @@ async def test_an_alert_that_left_the_state_is_folded_again_from_its_own_facts(s
         ended = [one.body for one in found.facts if isinstance(one.body, f.AlertEnded)]
         assert (alert.state == "ended") == bool(ended)
         assert set(alert.messages) <= set(state.values.messages)
+
+
+async def test_a_text_for_several_alerts_is_in_the_record_of_each_of_them() -> None:
+    desk = desk_with(4, 0)
+    desk.advance(minutes=31)
+    (text,) = [message for message in desk.messages("notice") if message.template == "OC-240"]
+    desk.send(text)
+    store = MemoryStore()
+    await store.open()
+    await store.append(await store.lead(DESK), Head(), sealed(desk.facts))
+    told = []
+    for alert in desk.alerts("late_visit"):
+        found = await Records(store).of(DESK, len(desk.facts), alert.ref, None)
+        assert found is not None
+        told.append([type(one.body).__name__ for one in found.facts if one.subject == text.key])
+        state, _ = found.as_it_was()
+        assert (text.key in state.values.messages) == bool(told[-1])
+    assert told == [[], *[["MessageIntended", "MessageAttempted", "MessageAccepted"]] * 3], (
+        "the first had its own"
+    )
 
 
 async def test_an_alert_that_never_was_has_no_record(store: MemoryStore) -> None:

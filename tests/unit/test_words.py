@@ -15,7 +15,7 @@ from escalation.inform import Council
 from escalation.track import Track
 from monitor.core.messages import SayBack
 from monitor.core.referral_fold import Referral, Summons
-from monitor.core.state import Alert, Message, Place, Said, Sent, State, Unwatched, Values, Visit
+from monitor.core.state import Alert, Message, Place, Said, Sent, State, Telling, Unwatched, Values, Visit
 from monitor.core.upload import finished
 from monitor.desk_shell import DeskShell
 from monitor.directory import Directory
@@ -341,7 +341,25 @@ STAFF_HEAR = [
     ),
     ("OC-101", {"count": 3}, "no next of kin of Edna SU-7 has answered, all tried 3 times."),
     ("OC-102", {"count": 4}, "nobody else can be asked to go to Edna SU-7, 4 asked so far."),
+    ("OC-241", {}, "all who could go to Edna SU-7 have other offers to answer first"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("template", "what", "phase"), [("OC-240", "nobody_left", "exhausted"), ("OC-242", "open_offers", "held")]
+)
+def test_what_is_said_of_several_visits_counts_those_of_which_it_is_still_true(
+    story: Story, template: str, what: Any, phase: str
+) -> None:
+    text = story.message(template, "st-1", alert=None, visit=None, about="SU-7", count=4)
+    track = Track(name="replace", step="trying", reason="", phase=phase)
+    story.alert(tracks=(track,), tellings=(Telling(what=what, message=text.key),))
+    first = story.state.values.alerts["a1"]
+    for ref in ("a2", "a3"):
+        story.state.values.alerts[ref] = structs.replace(first, ref=ref)
+    story.state.values.alerts["a4"] = structs.replace(first, ref="a4", tracks=())
+    said = story.words.text(text, NOW)
+    assert ": 3, first Edna SU-7. Please send people: ring 01632 960900" in said
 
 
 @pytest.mark.parametrize(("template", "more", "said"), STAFF_HEAR)
