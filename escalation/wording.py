@@ -406,6 +406,7 @@ PLACEHOLDERS: Mapping[str, Placeholder] = MappingProxyType(
         "degraded": _row("", _STAFF, 90),
         "what": _row("", _STAFF, 160),
         "over": _row("a rota that would cancel visits", _STAFF, 60),
+        "mail": _row("It has had no e-mail from us", _STAFF),
         "still": _row("and it is not over yet", _STAFF),
         "n": _row("127", _WORKING),
         "m": _row("12", _TO_COUNCIL),
@@ -585,10 +586,18 @@ def _render(name: str, text: str, values: Mapping[str, str], fold: Callable[[str
     missing = sorted(placeholders(text)[0] - values.keys())
     if missing:
         raise ValueError(f"{name} needs a value for: {', '.join(missing)}")
-    chosen = _OPTIONAL.sub(lambda part: _if_filled(part[1], values), text)
+    chosen = _OPTIONAL.sub(lambda part: _if_filled(part[1], values), _named_once(text, values))
     counted = _COUNTED.sub(lambda found: _one_or_more(found, values), chosen)
     filled = _NAME.sub(lambda found: _value(found[1], values[found[1]], fold), counted)
     return re.sub(r"\s+", " ", filled).strip()
+
+
+def _named_once(text: str, values: Mapping[str, str]) -> str:
+    """Of whom only the id is known it is the name, too: *su-9 su-9* would be two people."""
+    first, by_id = values.get("first", ""), values.get("id", "")
+    if not first or by_id not in (first, spoken_digits(first)):
+        return text
+    return text.replace("{first} {id}", "{id}").replace("{first}, {id}", "{id}")
 
 
 def _one_or_more(found: re.Match[str], values: Mapping[str, str]) -> str:

@@ -88,6 +88,8 @@ NAMES_NEW = frozenset(
 """Words that are about the one who comes instead, or is missing; elsewhere `Message.about` is {carer}."""
 HOUR_WORDS = frozenset({"OC-6", "RM-1"})
 """Words that say how the hour stands."""
+OF_MAIL = frozenset({"RM-2", "RM-150", RING_US})
+"""Words that say whether the report to the council went by e-mail."""
 WHY_COUNCIL = frozenset({"OC-61", "OC-150", RING_US})
 """Words that say why the council is to be told."""
 
@@ -424,6 +426,8 @@ class Words:
             values |= self._hour(alert, visit, now, message.template)
         if alert is not None and message.template in WHY_COUNCIL:
             values["why"] = hour_words.why(self._wording, alert, hour_words.standing(alert, visit, now), now)
+        if alert is not None and message.template in OF_MAIL:
+            values["mail"] = self._council.mail(alert)
         if alert is not None and message.template in OF_ALERT:
             values |= self._which(alert, values)
         if message.template in OF_CHECKS:

@@ -108,6 +108,11 @@ class CouncilWords:
         nobody = alert.council is not None and alert.council.reason == "no_council_desk"
         return self._say("told_nobody" if nobody or not self._state.values.council_desks else "told_not")
 
+    def mail(self, alert: Alert) -> str:
+        """Whether the report went by e-mail, and when; nothing is promised that did not go."""
+        at = self._mailed(alert)
+        return self._say("mail_went", mailed=at) if at else self._say("mail_none")
+
     # --- pieces ---
 
     def _say(self, phrase: str, **values: str) -> str:
@@ -209,7 +214,7 @@ class CouncilWords:
         return ", ".join(self._clock(m.attempted_at or m.intended_at) for m in calls)
 
     def _mailed(self, alert: Alert) -> str:
-        mails = self._to_desk(alert, "email")
+        mails = [m for m in self._to_desk(alert, "email") if m.result not in ("failed", "cancelled")]
         return self._clock(mails[0].attempted_at or mails[0].intended_at) if mails else ""
 
     def _desk(self, alert: Alert) -> str:

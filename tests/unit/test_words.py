@@ -1061,3 +1061,38 @@ def test_next_of_kin_hear_nothing_that_is_true_in_the_morning_alone(story: Story
         said = story.said("NOKV-1", "kin", "inform_next_of_kin", step)
         assert "early" not in said
         assert "morning" not in said
+
+
+# --- no mail that did not go ---
+
+
+@pytest.mark.parametrize("template", ["RM-2", "RM-150"])
+def test_the_manager_is_told_of_a_report_by_mail_only_when_one_went(story: Story, template: str) -> None:
+    """A host without a mail relay told her that the report had gone by e-mail."""
+    none = story.text(template, "st-1", "summon", count=3)
+    assert "It has had no e-mail from us." in none
+    story.sent("CO-2", "edt", "inform_council", 50, channel="email", result="failed")
+    assert "It has had no e-mail from us." in story.text(template, "st-1", "summon", count=3)
+    story.sent("CO-2", "edt", "inform_council", 55, channel="email", result="delivered")
+    assert "It was e-mailed at 8.25am." in story.text(template, "st-1", "summon", count=3)
+
+
+def test_nobody_is_told_on_the_telephone_of_a_mail_that_did_not_go(story: Story) -> None:
+    assert "no e-mail" in story.said("OCV-150", "st-1", "notice", "no_key")
+    assert "mail" not in story.said("COV-1", "edt", "inform_council", "reference")
+    story.sent("CO-2", "edt", "inform_council", 55, channel="email", result="delivered")
+    assert "It was e-mailed at 8.25am." in story.said("OCV-150", "st-1", "notice", "no_key")
+    assert "The e-mail that we sent you at 8.25am says the rest." in story.said(
+        "COV-1", "edt", "inform_council", "reference"
+    )
+
+
+def test_whom_nobody_knows_is_named_once(story: Story) -> None:
+    """*LATE su-9 su-9*: of a service user who is in no file the id is all that is known."""
+    unknown = story.ref("su-99")
+    visits = story.state.values.visits
+    visits["v1"] = structs.replace(visits["v1"], service_user=unknown)
+    story.alert(service_user=unknown)
+    assert " LATE su-99, due 7.30am" in story.text("OC-1", "st-1", "summon", slot=1)
+    told = story.said("OCV-1", "st-1", "summon", "tell")
+    assert told.startswith("su, 9 9. Due half past seven.")
