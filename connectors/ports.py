@@ -115,6 +115,7 @@ Reason = Literal[
     "wrong_key",
     "decide_failed",
     "wrong_pin",
+    "stranger",
     "other",
 ]
 REASONS: tuple[Reason, ...] = Reason.__args__  # type: ignore[attr-defined]

@@ -557,6 +557,8 @@ def _stale(work: Work, received: ReplyReceived, found: Stale) -> Decision:
             evidence=received.evidence,
         ),
     )
+    if message is not None and message.template in WHERE_ARE_YOU and received.door:
+        return _at_a_door(work, received, message.person, _at_which(work, received, message.person))
     if message is not None and message.purpose == "reassure":
         if found.answer in ASKS_FOR_PERSON:
             return _words(work, received, Unmatched(reason="help"))

@@ -182,6 +182,19 @@ def test_there_and_cannot_get_in_is_the_report_of_no_reply_at_that_very_visit() 
     assert desk.alert("no_reply").visit == "v1"
 
 
+def test_a_door_beside_a_code_that_is_over_is_heard_all_the_same() -> None:
+    desk = Desk()
+    desk.plan()
+    desk.advance(minutes=10)
+    desk.send_all()
+    desk.check(service_user="ed")
+    desk.check("leave", service_user="ed")
+    desk.plan("v2", start=desk.now, service_user="fay")
+    desk.advance(minutes=5)
+    answer = write(desk, "dee", "11 cannot get in").answer
+    assert (answer.template, answer.visit) == ("CW-231", "v2")
+
+
 @pytest.mark.parametrize("code", ["13", "12 15"])
 def test_cannot_get_there_and_cannot_get_in_contradict_and_a_person_rings_and_asks(code: str) -> None:
     desk = Desk()

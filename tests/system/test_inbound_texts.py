@@ -9,6 +9,7 @@ from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import pytest
 
+from monitor.core.texts import OF_ONE
 from tests.system.daemon import (
     DESK,
     OFFICE,
@@ -114,3 +115,7 @@ def test_what_answers_no_question_stands_on_the_board_until_a_person_has_seen_it
         assert NOBODYS not in str(facts)
         assert "exhaust" not in str(facts)
         assert NOBODYS not in daemon.log
+        for _ in range(OF_ONE + 1):
+            phones.reply(NOBODYS, "You have won again")
+        assert 'callwatch_quarantine_total{reason="stranger",source="phone"} 1.0' in go("/metrics")
+        assert f"{OF_ONE} or more texts since" in go(PAGE)
