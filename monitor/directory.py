@@ -825,7 +825,9 @@ def _is_item(item: Any) -> bool:
 def _expected(error: msgspec.ValidationError) -> str:
     """What was expected and where. msgspec repeats an enum's value, which may be somebody's name."""
     text, at, place = str(error).partition(" - at ")
-    return f"Not an allowed value{at}{place}" if text.startswith("Invalid enum value") else str(error)
+    if text.startswith("Invalid enum value"):
+        text = "Not an allowed value"
+    return text.replace("Object missing required field", "Expected a value for") + at + place
 
 
 def _problem(

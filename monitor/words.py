@@ -419,7 +419,8 @@ class Words:
             values |= self._ending(alert, message.about if message.template == "OC-29" else None)
         if alert is not None and alert.kind == "very_short":
             # of a visit that was refused at the door nobody says how long it lasted
-            values["min"] = str(alert.count) if alert.reason == "left_short" else ""
+            left = str(alert.count) if alert.count else "less than 1"
+            values["min"] = left if alert.reason == "left_short" else ""
         if alert is not None and alert.kind == "very_early":
             values["min"] = str(alert.count)
         if alert is not None and message.template in HOUR_WORDS:

@@ -48,6 +48,13 @@ _BY_CHARS = 200
 
 _FIELDS = ("worker", "minutes", "to", "sent", "eta", "adequate", "safeguarding", "serious_incident")
 _YES_NO = {"yes": True, "no": False}
+_UNSAID = {
+    "adequate": "choose whether the action was adequate",
+    "safeguarding": "choose whether a safeguarding concern was raised",
+    "serious_incident": "choose whether it was a serious incident",
+    "note": "write into the note why no safeguarding concern was raised, in words",
+}
+"""What of a manager's check was left out."""
 
 _HEADINGS = {
     400: "That could not be read",
@@ -643,8 +650,12 @@ def _said(pressed: Action) -> ActionIn:
 
 
 def _checked(pressed: Action) -> ActionIn:
-    """The manager's three answers; the core says which of them is missing."""
+    """The manager's three answers. Raises ApiProblem(400): one of them, or the reason, was left out."""
     fields = pressed.fields
+    why = {"note": pressed.note} if fields["safeguarding"] == "not_raised" else {}
+    missing = next((name for name, said in (fields | why).items() if name in _UNSAID and not said), None)
+    if missing is not None:
+        raise ApiProblem(400, "missing", f"{_UNSAID[missing]}, then press again", missing)
     return msgspec.convert(
         {
             "action": "check",

@@ -538,6 +538,28 @@ async def test_every_button_does_what_it_says(desks: FakeDesks, open_board: Clie
 
 
 @pytest.mark.parametrize(
+    ("left_out", "says"),
+    [
+        ("adequate", "Choose whether the action was adequate"),
+        ("safeguarding", "Choose whether a safeguarding concern was raised"),
+        ("serious_incident", "Choose whether it was a serious incident"),
+        ("note", "Write into the note why no safeguarding concern was raised, in words"),
+    ],
+)
+async def test_a_manager_who_leaves_out_an_answer_is_told_which(
+    desks: FakeDesks, open_board: Client, left_out: str, says: str
+) -> None:
+    """*Expected true or false* is said to a program."""
+    await desks.raise_alert(on_board(alert_view()))
+    answers = {"adequate": "yes", "safeguarding": "not_raised", "serious_incident": "no", "note": "seen well"}
+    async with await press(open_board, action="check", **(answers | {left_out: ""})) as answer:
+        assert answer.status == 400
+        text = await answer.text()
+    assert f"<p>{says}, then press again.</p>" in text
+    assert not desks.actions
+
+
+@pytest.mark.parametrize(
     ("form", "status"),
     [
         ({"action": "take", "token": "forged"}, 403),

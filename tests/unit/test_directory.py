@@ -366,3 +366,9 @@ def test_whoever_is_named_and_not_known_is_said_once_all_of_the_upload_is_known(
     assert [(one.id, one.code, one.severity) for one in found] == [("su-1", "unknown_person", "warning")] * 2
     assert [one.message.split("`")[1] for one in found] == ["contact_plan.never_tell", "next_of_kin"]
     assert not any("ghost" in one.message or "nobody" in one.message for one in found)
+
+
+def test_a_person_without_a_role_is_refused_in_words_for_an_office() -> None:
+    """*Object missing required field* is said of programs; it stands beside the line of a spreadsheet."""
+    (problem,) = put(directory(), {"id": "x-1", "name": "Somebody Else"})
+    assert (problem.code, problem.message) == ("bad_person", "Expected a value for `role`")

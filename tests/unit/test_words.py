@@ -1096,3 +1096,9 @@ def test_whom_nobody_knows_is_named_once(story: Story) -> None:
     assert " LATE su-99, due 7.30am" in story.text("OC-1", "st-1", "summon", slot=1)
     told = story.said("OCV-1", "st-1", "summon", "tell")
     assert told.startswith("su, 9 9. Due half past seven.")
+
+
+@pytest.mark.parametrize(("minutes", "reads"), [(0, "less than 1 min"), (1, "1 min"), (7, "7 min")])
+def test_who_left_at_once_left_after_less_than_a_minute(story: Story, minutes: int, reads: str) -> None:
+    story.alert(kind="very_short", reason="left_short", worker=story.ref("cw-1"), count=minutes)
+    assert f" Dee left after {reads}." in story.text("OC-21", "st-1", "summon", slot=1)
