@@ -135,6 +135,7 @@ QUESTIONS: Mapping[str, Answers] = MappingProxyType(
         "OC-86": _SUMMON,
         "OC-186": _SUMMON,
         "OC-190": _SUMMON,
+        "BD-40": _SUMMON,
         "OC-191": _SUMMON,
         "OC-192": _SUMMON,
         "RF-1": _SUMMON,

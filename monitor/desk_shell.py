@@ -96,6 +96,7 @@ log = structlog.get_logger("desk")
 UNRECORDED: dict[str, str] = {
     "OC-22": "OC-20",
     "OC-221": "OC-20",
+    "BD-41": "OC-20",
     "OC-24": "OC-24",
     "OC-25": "OC-25",
     "OC-26": "OC-26",

@@ -34,7 +34,7 @@ from monitor import hour_words
 from monitor.core import gathering, referrals, texts, written_notice
 from monitor.core.alerts import CANNOT, SPEAK_OF_ABOUT
 from monitor.core.answerphone import newest_words
-from monitor.core.causes import is_incident, round_of
+from monitor.core.causes import SEVERAL_UNPLACED, is_incident, members, round_of
 from monitor.core.council import RING_US
 from monitor.core.lines import waiting_on
 from monitor.core.messages import SayBack
@@ -703,7 +703,7 @@ class Words:
         """How many: alerts of a digest, rows of the rota; taken now, not when it was `decided`, as tries are."""
         values = self._state.values
         if alert is not None and is_incident(alert):
-            return max(len(round_of(self._state, alert, now)), 1)
+            return self._size(alert, now)
         if alert is not None and alert.kind == "incident" and alert.reason == "while_down":
             return sum(
                 1 for a in values.alerts.values() if a.reason == "while_down" and a.kind == "late_visit"
@@ -758,14 +758,27 @@ class Words:
             found["carer"] = carer
         if is_incident(alert):
             found |= self._round(alert, now)
-        if alert.placement is not None:
-            found["ref"] = self._directory.outside(alert.placement)
+        package = self._package(alert)
+        if package is not None:
+            found["ref"] = self._directory.outside(package)
         if alert.kind == "away":
             found |= self._away(alert.service_user)
         if office.public_url is not None:
             found["link"] = f"{office.public_url}/board/{office.desk}/alerts/{alert.ref}"
         found["what"] = self._what(alert, values | found)
         return found
+
+    def _package(self, alert: Alert) -> str | None:
+        """The package that it is about; of a bundle the first of its packages."""
+        if alert.reason != SEVERAL_UNPLACED:
+            return alert.placement
+        return next((one.placement for one in members(self._state, alert.ref)), None)
+
+    def _size(self, incident: Alert, now: datetime) -> int:
+        """How many visits, or packages, are its cause's now."""
+        if incident.reason == SEVERAL_UNPLACED:
+            return max(len(members(self._state, incident.ref)), 1)
+        return max(len(round_of(self._state, incident, now)), 1)
 
     def _round(self, incident: Alert, now: datetime) -> dict[str, str]:
         """How many visits its cause concerns, and the first of them. Whom somebody must not hear of is not named: an
@@ -774,7 +787,7 @@ class Words:
         people = (self._directory.person(visit.service_user) for visit in found)
         named = [person.ref for person in people if person is not None and not person.plan.never_tell]
         first = self._person(named[0] if named else None)
-        return first | {"n": str(max(len(found), 1))} | self._when(self._dark_since(incident))
+        return first | {"n": str(self._size(incident, now))} | self._when(self._dark_since(incident))
 
     def _dark_since(self, incident: Alert) -> datetime:
         """When the last sign of life came in, as far as is known; else when the incident began."""

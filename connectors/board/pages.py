@@ -273,6 +273,7 @@ class Board:
             "here": _board_url(view.desk),
             "page": _alert_url(view.desk, alert.id),
             "package": one_url(view.desk, alert.placement) if alert.placement else None,
+            "packages": list_url(view.desk) if alert.reason == "several_unplaced" else None,
         }
 
     def _render(self, request: web.Request, template: str, status: int = 200, **context: Any) -> web.Response:

@@ -58,6 +58,7 @@ KINDS_BY_REASON: dict[str, str] = {
     "while_down": "we were down, and visits became due",
     "weather_report": "the report of the bad weather is overdue",
     "dont_come": "texted that nobody should come",
+    "several_unplaced": "several packages not placed",
     "at_door": "writes of a door that nobody opens",
     "caller_asked": "asked for a person on the free number",
     "caller_rang": "rang us and reached nobody",
@@ -196,6 +197,7 @@ CAUSES = {
     "worker_late": "One care worker is late at several visits",
     "line_late": "Several people on one telephone line",
     "several_late": "Several became late within a minute",
+    "several_unplaced": "Several packages could not be placed within a minute",
 }
 """What the alerts of an incident have in common, by its reason."""
 DARK = {"device": "telephone dark", "feed": "feed dark", "broker": "broker dark", "clock": "clock in doubt"}

@@ -121,6 +121,7 @@ WORDS_BY_REASON: dict[str, tuple[str, str]] = {
     "worker_late": ("OC-93", "OCV-3"),
     "line_late": ("OC-94", "OCV-3"),
     "several_late": ("OC-92", "OCV-3"),
+    "several_unplaced": ("BD-40", "OCV-3"),
     "degraded": ("OC-13", "OCV-3"),
     "clock_doubted": ("OC-32", "OCV-3"),
     STOPPED_TEXTS: ("OC-30", "OCV-3"),

@@ -11,7 +11,14 @@ from monitor.core.signals import WorkerOf, signal_of_all, silent_workers
 from monitor.core.state import Alert, State, Visit
 
 CauseName = Literal[
-    "broker_dark", "feed_dark", "worker_dark", "worker_late", "line_late", "several_late", "bad_weather"
+    "broker_dark",
+    "feed_dark",
+    "worker_dark",
+    "worker_late",
+    "line_late",
+    "several_late",
+    "bad_weather",
+    "several_unplaced",
 ]
 CAUSES: tuple[CauseName, ...] = CauseName.__args__  # type: ignore[attr-defined]
 """Reasons of the incidents that stand for several alerts at once, the widest first."""
@@ -19,7 +26,9 @@ ALL_DARK: dict[str, CauseName] = {"dark:broker": "broker_dark", "dark:feed": "fe
 """By the signal that every visit of the desk has; a doubted clock has its own alarm."""
 SEVERAL_LATE: CauseName = "several_late"
 """No cause in common but the moment: staff are told of all of them at once (domain.md: bundles for staff)."""
-BUNDLES: frozenset[str] = frozenset({SEVERAL_LATE, "bad_weather"})
+SEVERAL_UNPLACED: CauseName = "several_unplaced"
+"""Packages of a council's desk that nobody can take, and that came to it at once."""
+BUNDLES: frozenset[str] = frozenset({SEVERAL_LATE, "bad_weather", SEVERAL_UNPLACED})
 """Incidents whose alerts have nothing in common but the moment, or the declared weather."""
 ENDS_WITH_ALERTS: frozenset[str] = frozenset({"worker_late", "line_late"}) | BUNDLES
 ROUND = timedelta(hours=4)

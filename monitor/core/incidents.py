@@ -30,7 +30,9 @@ from monitor.core.causes import (
     AT_DOOR,
     IN_INCIDENT,
     SEVERAL_LATE,
+    SEVERAL_UNPLACED,
     Cause,
+    CauseName,
     dark_cause,
     is_incident,
     is_over,
@@ -66,6 +68,24 @@ def raise_late(work: Work, kind: AlertKind, visit: Visit, *, due_at: datetime, r
     return alert
 
 
+def raise_unplaced(work: Work, placement: str, *, urgent: bool) -> Alert:
+    """The alert that nobody can take a package. Several at once are summoned for as one, as late visits are; hospital
+    discharge and whatever else is urgent lends its summons to nothing."""
+    bundle = None
+    if not urgent:
+        alerts = [alert for alert in work.open_of("placement") if alert.reason == "unplaced"]
+        bundle = _bundle(work, SEVERAL_UNPLACED, alerts)
+    return raise_alert(
+        work,
+        "placement",
+        reason="unplaced",
+        placement=placement,
+        time_critical=urgent,
+        incident=bundle.ref if bundle is not None else None,
+        in_incident=bundle is not None,
+    )
+
+
 def _everybody_may_hear(work: Work, visit: Visit) -> bool:
     """An incident is told to the whole chain; who must not hear of somebody is left out only by their own alert."""
     known = work.ctx.people.person(visit.service_user)
@@ -88,7 +108,7 @@ def _incident_for(work: Work, visit: Visit) -> Alert | None:
             return _opened(work, cause, others)
     if eases_visit(work, visit) is not None:
         return _bundle_of_weather(work)
-    return None if visit.time_critical else _bundle_for(work)
+    return None if visit.time_critical else _bundle(work, SEVERAL_LATE, _late_alerts(work))
 
 
 def _bundle_of_weather(work: Work) -> Alert:
@@ -101,18 +121,18 @@ def _bundle_of_weather(work: Work) -> Alert:
     return raise_alert(work, "incident", reason=BAD_WEATHER, count=1, gathers=True)
 
 
-def _bundle_for(work: Work) -> Alert | None:
-    """Several that open within the time in which staff have a text and no call yet are told as one: the third makes
-    it so, and those that follow join it until then."""
+def _bundle(work: Work, name: CauseName, alerts: list[Alert]) -> Alert | None:
+    """Several of these that open within the time in which staff have a text and no call yet are told as one: the third
+    makes it so, and those that follow join it until then."""
     since = work.now - work.policy().summon_call_after
     for alert in work.open_of("incident"):
-        if alert.reason == SEVERAL_LATE and alert.state == "open" and alert.opened_at >= since:
+        if alert.reason == name and alert.state == "open" and alert.opened_at >= since:
             return alert
-    fresh = [a for a in _late_alerts(work) if a.opened_at >= since and a.state == "open"]
+    fresh = [a for a in alerts if a.opened_at >= since and a.state == "open"]
     others = [alert for alert in fresh if not alert.time_critical]
     if len(others) + 1 < AT_ONCE:
         return None
-    return _opened(work, Cause(name=SEVERAL_LATE), others)
+    return _opened(work, Cause(name=name), others)
 
 
 def _shared_causes(work: Work, visit: Visit) -> list[Cause]:
@@ -194,13 +214,18 @@ def _stands_for(work: Work, cause: Cause, visit: Visit) -> bool:
 def _gather(work: Work, incident: Alert, alert: Alert) -> None:
     """The alert belongs to the incident. Who has taken it keeps it; a time-critical one goes on being summoned for."""
     work.emit(alert.ref, f.AlertGathered(incident=incident.ref))
-    visit = work.visit(alert.visit)
-    if alert.state != "open" or alert.time_critical or visit is None or not _everybody_may_hear(work, visit):
+    if alert.state != "open" or alert.time_critical or not _may_rest(work, alert):
         return
     for message in open_messages(work, alert, "summon"):
         if message.phase == "queued":
             cancel(work, message, IN_INCIDENT)
     _rest(work, alert)
+
+
+def _may_rest(work: Work, alert: Alert) -> bool:
+    """Whether everybody to whom its incident is told may hear of it; of a package nobody is named."""
+    visit = work.visit(alert.visit)
+    return _everybody_may_hear(work, visit) if visit is not None else alert.placement is not None
 
 
 def _rest(work: Work, alert: Alert) -> None:

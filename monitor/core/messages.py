@@ -65,7 +65,7 @@ from monitor.core.alerts import (
     waiting_on,
     wrong_number,
 )
-from monitor.core.causes import is_incident
+from monitor.core.causes import SEVERAL_UNPLACED, is_incident
 from monitor.core.inputs import DeliveryReported, KeyPressed, ReplyReceived, SendReported, SendTurn
 from monitor.core.placing import calling_off, landing, telling
 from monitor.core.state import ENGAGED, Alert, Message, Visit
@@ -512,7 +512,7 @@ def _replied(work: Work, received: ReplyReceived, found: Matched, message: Messa
     if said == "OC-22" and (alert is None or alert.taken_by != message.person):
         said = None  # somebody else has it: OC-3 says who, as a message of its own
     elif said == "OC-22" and alert is not None and is_incident(alert):
-        said = TAKEN_TOGETHER
+        said = PACKAGES_TAKEN if alert.reason == SEVERAL_UNPLACED else TAKEN_TOGETHER
     if message.template in referrals.QUESTIONS and said is not None:
         said = referrals.says_back(work, message, said)
     since = found.question.opened_at
@@ -521,6 +521,8 @@ def _replied(work: Work, received: ReplyReceived, found: Matched, message: Messa
 
 TAKEN_TOGETHER = "OC-221"
 """Who takes an incident hears how many visits they have."""
+PACKAGES_TAKEN = "BD-41"
+"""Who takes a bundle of packages that nobody can take hears how many they are."""
 SAY: dict[Answer, str] = {
     "all_right": "SU-2",
     "talk": "SU-3",

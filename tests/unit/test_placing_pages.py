@@ -261,6 +261,16 @@ async def test_an_alert_about_a_package_that_no_card_shows_leads_to_the_package(
     assert f'href="{LIST}/k1"' in await page(broker, "/board/hall/alerts/al-1")
 
 
+async def test_the_alert_of_several_packages_leads_to_them(hall: FakeCouncil, broker: Client) -> None:
+    bundle = alert_view(kind="incident", reason="several_unplaced", visit=None, service_user=None)
+    await hall.raise_alert(on_board(bundle, who=""), "hall")
+    assert "several packages not placed" in await page(broker, LIST)
+    html = await page(broker, "/board/hall/alerts/al-1")
+    assert "Several packages could not be placed within a minute" in html
+    assert "To the packages, each with an alert of its own" in html
+    assert "h-round" not in html
+
+
 async def test_an_auditor_reads_everything_and_is_offered_nothing_to_press(hall: FakeCouncil) -> None:
     hall.show(placement_view("k1", "proposed", proposed="ace", proposed_at=NOW))
     async with browser(hall) as client:

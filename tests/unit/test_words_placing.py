@@ -11,8 +11,9 @@ from msgspec import structs
 
 from connectors.ports import PersonIn
 from escalation.wording import sms_parts
+from monitor.core.alerts import WORDS_BY_REASON
 from monitor.core.evidence import Evidence
-from monitor.core.messages import SAY_TO_WORDS
+from monitor.core.messages import PACKAGES_TAKEN, SAY_TO_WORDS, SayBack
 from monitor.core.placing import telling
 from monitor.core.placing.inputs import PackageSaid
 from monitor.core.placing.model import Asked, Award, Bid, Declined, FirstVisit, Placement, RoundRun
@@ -28,7 +29,9 @@ NOW = datetime(2026, 11, 23, 9, 59, 7, tzinfo=UTC)
 CLOSES = datetime(2026, 11, 23, 11, 30, tzinfo=UTC)
 START = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 WORDING = load_wording()
-TEXTS = sorted(name for name in WORDING.sms if name.startswith("BD-"))
+OF_ALERTS = frozenset({"BD-40", "BD-41"})
+"""Words of alerts about packages, which stand beside no one package."""
+TEXTS = sorted(name for name in WORDING.sms if name.startswith("BD-") and name not in OF_ALERTS)
 MAILS = sorted(name for name in WORDING.mail if name.startswith("BD-"))
 PACKAGE = PackageSaid(
     kind="discharge",
@@ -288,6 +291,7 @@ def test_whatever_the_core_tells_of_a_package_has_its_words_by_every_way(templat
 
 def test_no_words_are_there_that_nobody_says() -> None:
     assert {*TEXTS, *MAILS} == ALL | {SAY_TO_WORDS["provider"]}
+    assert {WORDS_BY_REASON["several_unplaced"][0], PACKAGES_TAKEN} == OF_ALERTS
 
 
 FOR_PROVIDERS = frozenset(
@@ -392,6 +396,27 @@ def test_who_is_summoned_hears_which_package_it_is(
     told = " ".join(story.words.script(call, "tell", NOW).say)
     assert spoken in told
     assert "time critical" in told
+
+
+def test_who_is_summoned_for_several_packages_hears_how_many_they_are_now(story: Story) -> None:
+    of = Alert(
+        ref="", kind="placement", due_at=NOW, opened_at=NOW, policy="", reason="unplaced", incident="i1"
+    )
+    bundle = structs.replace(of, ref="i1", kind="incident", reason="several_unplaced", incident=None, count=3)
+    alerts = {f"a{n}": structs.replace(of, ref=f"a{n}", placement=f"k{n}") for n in range(1, 5)}
+    story.state.values.alerts |= {"i1": bundle} | alerts
+    story.state.open_by["i1"] = dict.fromkeys(alerts)  # type: ignore[assignment]
+    about = {"placement": None, "alert": "i1", "about": None, "at": None}
+    asked = structs.replace(story.message("BD-15"), template="BD-40", slot=1, **about)
+    assert "packages that are NOT PLACED: 4, nobody can take them, first k1." in story.words.text(asked, NOW)
+    call = structs.replace(asked, template="OCV-3", channel="call")
+    told = " ".join(story.words.script(call, "tell", NOW).say)
+    assert "Packages that are not placed: 4." in told
+    taken = SayBack(template="BD-41", alert="i1", person=asked.person)
+    said = story.words.say_back(taken, "BD-41", bundle, NOW)
+    assert said.startswith(
+        "Thank you. You have them all. Packages that are not placed: 4, first k1, and those"
+    )
 
 
 @pytest.mark.parametrize(

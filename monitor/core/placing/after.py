@@ -7,7 +7,7 @@ proposal that nobody decides, an award that nobody confirms each summon the brok
 
 from __future__ import annotations
 
-from monitor.core import alerts
+from monitor.core import alerts, incidents
 from monitor.core.placing import facts as p
 from monitor.core.placing import telling
 from monitor.core.placing.clock import losers_at
@@ -140,7 +140,7 @@ def unplaced(work: Work, ref: str) -> None:
     if placement is None or placement.unplaced_at is not None or placement.ended is not None:
         return
     over(work, ref, "unplaced")
-    alert = _raise(work, placement, "unplaced")
+    alert = incidents.raise_unplaced(work, ref, urgent=placement.urgent)
     work.emit(ref, p.PlacementUnplaced(alert=alert.ref), policy=placement.policy)
     telling.unplaced(work, ref)
 
@@ -164,8 +164,8 @@ def _raise(work: Work, placement: Placement, reason: str) -> Alert:
 
 def over(work: Work, ref: str, outcome: str, by: str | None = None) -> None:
     """Whatever the broker was summoned for is settled by this."""
-    for alert in work.open_of("placement"):
-        if alert.placement == ref:
+    for alert in work.all_open_alerts():  # some are summoned for by a bundle, and some were, which is over
+        if alert.kind == "placement" and alert.placement == ref:
             alerts.end_alert(work, alert, "outcome_recorded", by=by, outcome=outcome)
 
 
