@@ -226,12 +226,22 @@ def _open_at(work: Work, seen: Seen, ref: str) -> Visit | None:
     visit = work.visit(ref)
     if visit is None or visit.cancelled:
         return None
-    begins = visit.start - work.policy_for(visit.service_user).match_before
+    before = work.policy_for(visit.service_user).match_before
+    begins = visit.start - before
     ends = max(visit.end, visit.missed_at) + AFTER_END
     if any(place.inside and seen.worker in (None, place.worker) for place in visit.places):
         return visit if min(begins, _came_first(visit)) <= seen.at else None
     # a visit whose clock has not begun has no end that could have passed
-    return visit if begins <= seen.at and (visit.waits_home or seen.at <= ends) else None
+    if begins <= seen.at and (visit.waits_home or seen.at <= ends):
+        return visit
+    return visit if _as_agreed(visit, seen.at, before) else None
+
+
+def _as_agreed(visit: Visit, at: datetime, before: timedelta) -> bool:
+    """Who comes as was agreed has come, wherever the rota has moved the visit to within the freeze, or while its alert
+    was open: what was agreed is what the alert is about (domain.md, "Agreed, planned, actual")."""
+    over = max(visit.agreed_start + (visit.end - visit.start), visit.missed_at) + AFTER_END
+    return visit.agreed_start - before <= at <= over
 
 
 def _came_first(visit: Visit) -> datetime:
@@ -320,7 +330,8 @@ def _rank(seen: Seen, match: Match) -> tuple[int, int, timedelta, datetime, str]
     else:
         settled = 0 if place.arrived_at is None else 1
     # of two visits in a row the one that is overdue, not the one that starts a little nearer
-    off = max(visit.start - seen.at, seen.at - min(visit.end, visit.start + LONGEST), timedelta())
+    starts = min(visit.start, visit.agreed_start, key=lambda start: abs(start - seen.at))
+    off = max(starts - seen.at, seen.at - min(visit.end, visit.start + LONGEST), timedelta())
     return (
         {"consistent": 0, "none": 1, "unclear": 1, "inconsistent": 2}[match.place],
         settled,
@@ -496,10 +507,15 @@ def _not_believed(seen: Seen) -> datetime | None:
 def _overrun_at(work: Work, visit: Visit, at: datetime) -> datetime | None:
     """Who comes after the end stays as long as was planned; None where the plan says it well enough."""
     policy = work.policy_for(visit.service_user)
-    stays = at + (visit.end - visit.start) + policy.overrun_after if at >= visit.end else visit.overrun_at
+    length = visit.end - visit.start
+    stays = at + length + policy.overrun_after if at >= visit.end else visit.overrun_at
+    # they came as was agreed, and the rota has moved the visit away: nobody waits until then to look for them
+    moved = at < visit.start - policy.match_before
+    if moved:
+        stays = max(at, visit.agreed_start) + length + policy.overrun_after
     told_late = work.now - at > LIVE
     later = max(stays, work.now + min(SETTLING, policy.overrun_after)) if told_late else stays
-    return later if later > visit.overrun_at else None
+    return later if moved or later > visit.overrun_at else None
 
 
 def _proof(seen: Seen) -> f.ArrivalProof:

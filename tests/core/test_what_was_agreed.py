@@ -10,7 +10,7 @@ import pytest
 from monitor.core import facts as f
 from monitor.core.inputs import VISIT_KINDS, Agreed, RotaRow
 from monitor.core.upload import row_warnings
-from tests.core.driver import MONDAY, NOWHERE, Desk
+from tests.core.driver import MONDAY, NOWHERE, THERE, Desk
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -363,3 +363,84 @@ def test_any_care_worker_of_the_desk_at_the_right_home_ends_the_alert_and_is_mar
     desk.check(device="d-kit", service_user="ed")
     assert desk.alert().ended_reason == "other_worker_arrived"
     assert "other_worker" in desk.visit().verdicts
+
+
+# --- who comes as was agreed has come, wherever the rota has moved the visit to ---
+
+WAYS: tuple[dict[str, Any], ...] = (
+    {},
+    {"visit": "v1"},
+    {"service_user": "ed"},
+    {"position": THERE, "region_enter": True},
+)
+
+
+@pytest.mark.parametrize("how", WAYS, ids=str)
+def test_who_comes_at_the_agreed_time_is_not_missed_though_the_rota_has_moved_the_visit(
+    how: dict[str, Any],
+) -> None:
+    desk = Desk()
+    desk.plan(start=MONDAY + HOUR)
+    desk.plan(start=MONDAY + 13 * HOUR)
+    desk.advance(minutes=65)
+    assert desk.check(**how).outcome == "arrived"
+    desk.advance(minutes=30)
+    assert desk.check("leave", **how).outcome == "left"
+    assert desk.alerts() == []
+    desk.advance(hours=12)
+    assert desk.alert().due_at == MONDAY + 13 * HOUR + 30 * MINUTE, "what the rota says now is watched too"
+
+
+@pytest.mark.parametrize("how", WAYS, ids=str)
+@pytest.mark.parametrize("moved", [13 * HOUR, 24 * HOUR, 49 * HOUR], ids=str)
+def test_who_comes_late_ends_the_alert_also_of_a_visit_that_was_moved_over_midnight_meanwhile(
+    how: dict[str, Any], moved: timedelta
+) -> None:
+    desk = Desk()
+    desk.plan()
+    desk.advance(minutes=31)
+    desk.plan(start=MONDAY + moved)
+    assert desk.alert().state == "open"
+    desk.advance(minutes=9)
+    assert desk.check(**how).outcome == "arrived_late"
+    assert (desk.alert().state, desk.alert().ended_reason) == ("ended", "arrived")
+
+
+@pytest.mark.parametrize(
+    ("hours", "outcome"), [(5.4, "arrived_late"), (5.6, "unplanned"), (25, "unplanned"), (46.9, "unplanned")]
+)
+def test_between_what_was_agreed_and_what_the_rota_says_now_nobody_is_expected(
+    hours: float, outcome: str
+) -> None:
+    """Until four hours after it was missed, as of any visit, and from two hours before the planned start on."""
+    desk = Desk()
+    desk.plan()
+    desk.advance(minutes=31)
+    desk.plan(start=MONDAY + 49 * HOUR)
+    desk.advance(hours=hours - 31 / 60)
+    assert desk.check().outcome == outcome
+
+
+def test_who_came_as_was_agreed_and_does_not_check_out_is_looked_for_by_then_and_not_by_the_new_time() -> (
+    None
+):
+    desk = Desk()
+    desk.plan(start=MONDAY + HOUR)
+    desk.plan(start=MONDAY + 13 * HOUR)
+    desk.advance(minutes=65)
+    desk.check()
+    desk.advance(hours=3)
+    assert desk.alert("lone_worker").opened_at < MONDAY + 4 * HOUR
+
+
+def test_another_visit_of_the_same_person_is_not_taken_for_the_one_that_was_moved() -> None:
+    desk = Desk()
+    desk.plan("v1", start=MONDAY + HOUR)
+    desk.plan("v2", start=MONDAY + 3 * HOUR)
+    desk.plan("v1", start=MONDAY + 13 * HOUR)
+    desk.advance(minutes=65)
+    assert desk.check(service_user="ed").visit == "v1"
+    desk.advance(minutes=30)
+    desk.check("leave", service_user="ed")
+    desk.advance(minutes=85)
+    assert desk.check(service_user="ed").visit == "v2"
