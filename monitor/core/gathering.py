@@ -53,7 +53,7 @@ def gap(policy: Policy) -> timedelta:
 
 def tell(work: Work, alert: Alert, what: f.Gathered) -> None:
     """Whoever is responsible hears of it once: now, or together with others in a moment."""
-    told = any(one.what == what for one in alert.tellings)
+    told = any(one.what == what and _counts(work, one) for one in alert.tellings)
     if told or any(m.template == WORDS[what].alone for m in work.messages_of(alert)):
         return
     person = _hearer(work, alert)
@@ -62,6 +62,12 @@ def tell(work: Work, alert: Alert, what: f.Gathered) -> None:
         work.emit(alert.ref, f.TellingWaits(what=what, next_at=at), policy=alert.policy)
     else:
         _give(work, alert, what, person)
+
+
+def _counts(work: Work, one: Telling) -> bool:
+    """It is still to be told, or was: what was no longer so, and is so again, is told after all."""
+    sent = work.message(one.message)
+    return one.next_at is not None or (sent is not None and sent.result != "cancelled")
 
 
 def on_deadline(work: Work, ref: str) -> None:

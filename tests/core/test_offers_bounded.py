@@ -247,6 +247,18 @@ def test_what_is_no_longer_so_is_not_told_and_says_so() -> None:
     assert told == [f.StaffTold(what="nobody_left")]
 
 
+def test_what_was_no_longer_so_and_is_so_again_is_told_after_all() -> None:
+    desk = desk_with(3, 0)
+    desk.advance(minutes=30)
+    gone = late(desk, 2)
+    desk.act("assign_replacement", "paul", alert=gone, to="x01", minutes=10)
+    desk.advance(minutes=1)
+    assert [one.message for one in late(desk, 2).tellings] == [None]
+    desk.advance(minutes=25)
+    assert replace(late(desk, 2)).phase == "exhausted", "nobody has come, and nobody else can be asked"
+    assert [m.template for m in desk.messages("notice") if m.alert == gone.ref and m.template == "OC-102"]
+
+
 def test_a_text_for_several_leaves_as_long_as_it_is_true_of_one_of_them() -> None:
     desk = desk_with(3, 0)
     desk.advance(minutes=31)
