@@ -178,6 +178,19 @@ class Line:
         await self._connection.disconnect(nowait=True)
 
 
+AGAIN_S = 0.5
+
+
+async def ended(task: asyncio.Task[Any]) -> None:
+    """Return when it has ended, told as often as it takes.
+
+    redis-py writes through `asyncio.wait_for`, which in Python 3.11 forgets a cancellation that finds its work done.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=AGAIN_S)
+
+
 MANY = 20_000
 """Values of commands above which they are packed off the loop, and sent in pieces of SLICE."""
 SLICE = 1_000

@@ -44,6 +44,7 @@ from connectors.redis_link import (
     as_refused,
     corrupt,
     edge_error,
+    ended,
     patience,
     read_address,
     unavailable,
@@ -137,8 +138,7 @@ class RedisStore:
         """Writes what waits, gives the desks back. Safe to call twice; bounded by `patience_s` a step."""
         writer, self._writer, keeper, self._keeper = self._writer, None, self._keeper, None
         if keeper is not None:
-            keeper.cancel()
-            await asyncio.wait({keeper})
+            await ended(keeper)
         if writer is not None:
             for leadership in self._tries:
                 writer.submit(self._renewal(leadership, 0)).add_done_callback(_heard)

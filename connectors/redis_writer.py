@@ -18,7 +18,7 @@ from msgspec import Struct
 from redis import exceptions as errors
 
 from connectors.ports import EdgeError, StoreUnavailable
-from connectors.redis_link import Command, Line, edge_error, unavailable
+from connectors.redis_link import Command, Line, edge_error, ended, unavailable
 
 GROUP_VALUES = 20_000
 """Values after which a group is closed: bounds how long the server is busy with one of ours to some 50 ms."""
@@ -82,8 +82,7 @@ class Writer:
         with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(patience_s):
                 await asyncio.shield(self._task)
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        await ended(self._task)
         _settle(self._waiting, unavailable("unreachable", self._line.address))
         await self._line.drop()
 
