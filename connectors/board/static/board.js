@@ -75,6 +75,13 @@
   // write, who is told instead
   const changed = document.getElementById("changed");
   let touched = false;
+  // a form that is on its way is not cut off by opening the page anew
+  let leaving = false;
+  document.addEventListener("submit", () => {
+    leaving = true;
+    setTimeout(() => { leaving = false; }, 10000);
+  });
+  const reopen = () => { if (!leaving) location.reload(); };
   if (changed) {
     document.addEventListener("input", () => { touched = true; });
     document.addEventListener("click", ({ target }) => {
@@ -85,7 +92,7 @@
   const renew = () => {
     if (!changed) return;
     if (touched) changed.hidden = false;
-    else location.reload();
+    else reopen();
   };
 
   const refresh = async () => {
@@ -93,7 +100,7 @@
     fetching = true;
     try {
       const answer = await fetch(fragment, { cache: "no-store", signal: AbortSignal.timeout(10000) });
-      if (answer.status === 401) { location.reload(); return; }
+      if (answer.status === 401) { reopen(); return; }
       const html = await answer.text();
       if (answer.ok && finger) again = true;
       else if (answer.ok) {
