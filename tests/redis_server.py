@@ -59,7 +59,7 @@ class RedisServer:
         words = [word for name, value in settings.items() for word in (f"--{name}", value)]
         with (self.folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen([self._program, *words], stdout=log, stderr=log)
-        until_sync(self._answers, 20, what="the Redis answers")
+        until_sync(self._answers, 40, what="the Redis answers")
         return self
 
     def _answers(self) -> bool:
@@ -72,7 +72,7 @@ class RedisServer:
 
     def ask(self, *words: str) -> bytes:
         """The first line of the answer to one command."""
-        with socket.create_connection((LOOPBACK, self.port), timeout=10) as wire:
+        with socket.create_connection((LOOPBACK, self.port), timeout=30) as wire:
             parts = [b"$%d\r\n%s\r\n" % (len(word.encode()), word.encode()) for word in words]
             wire.sendall(b"*%d\r\n%s" % (len(parts), b"".join(parts)))
             return wire.makefile("rb").readline().strip()
@@ -83,7 +83,7 @@ class RedisServer:
 
     def told(self, name: str) -> str:
         """One line of INFO, without its name."""
-        with socket.create_connection((LOOPBACK, self.port), timeout=10) as wire:
+        with socket.create_connection((LOOPBACK, self.port), timeout=30) as wire:
             wire.sendall(b"*1\r\n$4\r\nINFO\r\n")
             answer = wire.makefile("rb")
             lines = answer.read(int(answer.readline()[1:])).decode().splitlines()
@@ -99,7 +99,7 @@ class RedisServer:
         """SIGKILL."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(30)
             self._process = None
 
     def pause(self) -> None:

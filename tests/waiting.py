@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar, cast, overload
 
 T = TypeVar("T")
+PATIENCE_S = 30.0
+"""A machine that does much else stands still for seconds; whoever waits for nothing that comes loses no time."""
 
 
 @overload
@@ -31,7 +33,7 @@ async def until(
 
 async def until(
     predicate: Callable[[], T | Awaitable[T]],
-    timeout: float = 10.0,  # noqa: ASYNC109 - it bounds a poll and says what it waited for
+    timeout: float = PATIENCE_S,  # noqa: ASYNC109 - it bounds a poll and says what it waited for
     every: float = 0.02,
     what: str = "",
 ) -> T:
@@ -52,7 +54,7 @@ async def until(
 
 def until_sync(
     predicate: Callable[[], T],
-    timeout: float = 10.0,
+    timeout: float = PATIENCE_S,
     every: float = 0.02,
     what: str = "",
 ) -> T:

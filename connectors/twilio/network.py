@@ -250,8 +250,9 @@ class TelephoneNetwork:
     `auth_tokens` are the passwords that the REST API takes (none: any account's); webhooks are signed with the one that
     made the message. What a phone begins is signed with the first, or else with the one that last sent from the number
     it is for, and goes to `sms_url` and `voice_url`, or else to our routes beside that sender's callbacks. `speed`
-    divides every waiting time. `speech_cps` is how many characters a second are spoken (None: at once). `calls_per_s`
-    is how fast calls leave (None: at once).
+    divides every waiting time; but a telephone rings, and a person is waited for, `patience_s` at the least, whatever
+    the speed. `speech_cps` is how many characters a second are spoken (None: at once). `calls_per_s` is how fast calls
+    leave (None: at once).
     """
 
     def __init__(
@@ -261,6 +262,7 @@ class TelephoneNetwork:
         sms_url: str = "",
         voice_url: str = "",
         speed: float = 1.0,
+        patience_s: float = 0.0,
         labels: Mapping[str, str] | None = None,
         speech_cps: float | None = None,
         calls_per_s: float | None = None,
@@ -279,6 +281,7 @@ class TelephoneNetwork:
         self.version = 0
         self.closing = False
         self._speed, self._speech_cps, self._calls_per_s = speed, speech_cps, calls_per_s
+        self._patience_s = patience_s
         self._opted_out: set[tuple[str, str]] = set()
         self._senders: dict[str, Sender] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -608,7 +611,7 @@ class TelephoneNetwork:
 
     async def _picked_up(self, call: Call) -> str:
         try:
-            async with asyncio.timeout(call.ring_s / self._speed):
+            async with asyncio.timeout(self._patient(call.ring_s)):
                 return await call.pickup
         except TimeoutError:
             return "no-answer"
@@ -739,7 +742,7 @@ class TelephoneNetwork:
         digits = ""
         self._ask(call, True)
         try:
-            digit = await self._next(call, spoken_s + wait_s)
+            digit = await self._within(call, self._patient(spoken_s + wait_s))
             while digit is not None and digit not in finish:
                 digits += digit
                 if most is not None and len(digits) >= int(most):
@@ -792,14 +795,14 @@ class TelephoneNetwork:
     async def _spoken(self, call: Call, verb: ElementTree.Element) -> tuple[str, str]:
         """What was said, and the key that ended it ("hangup" when they have gone)."""
         clock = asyncio.get_running_loop().time
-        ends = clock() + float(verb.get("maxLength", "3600")) / self._speed
+        ends = clock() + self._patient(float(verb.get("maxLength", "3600")))
         finish, silence = verb.get("finishOnKey", "1234567890*#"), float(verb.get("timeout", "5"))
         said: list[str] = []
         call.recording = True
         self._touch()
         try:
-            while (left := (ends - clock()) * self._speed) > 0:
-                heard = await self._next(call, min(left, silence))
+            while (left_s := ends - clock()) > 0:
+                heard = await self._within(call, min(left_s, self._patient(silence)))
                 if heard is None or heard in finish:
                     return " ".join(said), heard or ""
                 if heard.startswith(SPOKEN):
@@ -834,10 +837,18 @@ class TelephoneNetwork:
             call.asking = asking and not call.machine
             self._touch()
 
+    def _patient(self, seconds: float) -> float:
+        """As long as a person is waited for at this speed, in real seconds."""
+        return max(seconds / self._speed, self._patience_s)
+
     async def _next(self, call: Call, seconds: float) -> str | None:
         """The next key, or None when there was none in time. Raises HungUp."""
+        return await self._within(call, seconds / self._speed)
+
+    async def _within(self, call: Call, real_s: float) -> str | None:
+        """The same, by the machine's own clock."""
         try:
-            async with asyncio.timeout(seconds / self._speed):
+            async with asyncio.timeout(real_s):
                 digit = await call.line.get()
         except TimeoutError:
             return None

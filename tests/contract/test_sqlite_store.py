@@ -56,11 +56,11 @@ def held_back(store: SqliteStore) -> Iterator[None]:
 
     def wait(_: sqlite3.Connection) -> None:
         started.set()
-        go.wait(10)
+        go.wait(60)
 
     assert store._writer is not None
     store._writer.submit(wait)
-    assert started.wait(10)
+    assert started.wait(30)
     try:
         yield
     finally:
@@ -221,7 +221,7 @@ async def test_a_refused_append_is_judged_by_itself_in_its_group(store: SqliteSt
 
 
 async def test_a_disk_that_hangs_is_told_in_time_and_the_retry_succeeds(folder: Path) -> None:
-    store = SqliteStore(folder, patience_s=0.2)
+    store = SqliteStore(folder, patience_s=1)
     await store.open()
     lead, made = await store.lead(DESK), facts(3)
     with held_back(store):
@@ -238,7 +238,7 @@ async def test_reading_does_not_wait_for_the_writer(store: SqliteStore) -> None:
     desk = await Journalist.begin(store)
     made = await desk.write(3)
     with held_back(store):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             assert await store.facts(DESK, 0) == made
             assert (await store.load(DESK)).head == desk.head
 

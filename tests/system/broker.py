@@ -100,7 +100,7 @@ class Mosquitto:
         names.touch(mode=0o600)
         for name, password in passwords.items():
             command = ["mosquitto_passwd", "-b", str(names), name, password]
-            subprocess.run(command, check=True, capture_output=True, timeout=10)
+            subprocess.run(command, check=True, capture_output=True, timeout=30)
         ours = {
             "persistence_location": f"{self.folder}/\n{_AS_ROOT}",
             "listener": f"{self.port} {LOOPBACK}",
@@ -146,7 +146,7 @@ class Mosquitto:
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(10)
+            self._process.wait(30)
             self._process = None
 
     def __enter__(self) -> Mosquitto:

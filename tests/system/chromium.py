@@ -6,15 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from playwright.async_api import Error, Page, async_playwright
+from playwright.async_api import Error, Page, async_playwright, expect
 
+expect.set_options(timeout=30_000)
+"""Instead of five seconds, in all that is expected of a page: as long as Playwright waits for everything else."""
+STARTS_MS = 120_000
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
 @asynccontextmanager
 async def browser() -> AsyncIterator[Any]:
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        chromium = await playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=ARGUMENTS, timeout=STARTS_MS
+        )
         yield chromium
         await chromium.close()
 

@@ -39,10 +39,10 @@ from tests.ports import free_port
 from tests.redis_server import RedisServer
 from tests.system.broker import LOOPBACK, Mosquitto
 from tests.system.stores import on_redis, server_of
-from tests.waiting import until_sync
+from tests.waiting import PATIENCE_S, until_sync
 
 ROOT = Path(__file__).parents[2]
-STARTS_S = 40.0
+STARTS_S = 60.0
 ROLES = ("office", "on_call", "manager", "auditor", "intake", "operator")
 DESK = "bright"
 OUR_NUMBER = "+441632960999"
@@ -101,7 +101,7 @@ def request(
     path: str,
     body: Any = None,
     headers: Mapping[str, str] | None = None,
-    timeout_s: float = 15.0,
+    timeout_s: float = 40.0,
 ) -> Answer:
     """One request. `body`: bytes go out as they are, anything else as JSON. Raises OSError when nobody answers."""
     sent = dict(headers or {})
@@ -193,7 +193,7 @@ class Api:
         seen = self.get("./alerts")["alerts"]
         return [one for one in seen if all(one[name] == value for name, value in fields.items())]
 
-    def alert(self, visit: str, timeout: float = 10.0, **fields: Any) -> dict[str, Any]:
+    def alert(self, visit: str, timeout: float = PATIENCE_S, **fields: Any) -> dict[str, Any]:
         """The one alert of a visit, as soon as it is there and its fields are as given."""
         (found,) = until_sync(
             lambda: self.alerts(visit=visit, **fields), timeout, what=f"an alert of {visit} with {fields}"
@@ -258,12 +258,16 @@ def of_kind(facts: Iterable[Mapping[str, Any]], kind: str, /, **body: Any) -> li
 
 
 class Telephones:
-    """The stand-in network on a port of its own, in a thread of its own, spoken to over HTTP."""
+    """The stand-in network on a port of its own, in a thread of its own, spoken to over HTTP.
 
-    def __init__(self, *, speed: float = 20.0) -> None:
+    At twenty times the speed of life a telephone would ring for a second and a key be waited for a third of one, which
+    is less than a busy machine may take between two lines of a test: `patience_s` is how long both last at the least.
+    """
+
+    def __init__(self, *, speed: float = 20.0, patience_s: float = 3.0) -> None:
         self.network: TelephoneNetwork
         self.port = free_port()
-        self._speed = speed
+        self._speed, self._patience_s = speed, patience_s
         self._loop = asyncio.new_event_loop()
         self._stop: asyncio.Event
         self._up = threading.Event()
@@ -280,21 +284,23 @@ class Telephones:
 
     async def _serve(self) -> None:
         self._stop = asyncio.Event()
-        self.network = TelephoneNetwork([AUTH_TOKEN], speed=self._speed, account_sid=ACCOUNT)
+        self.network = TelephoneNetwork(
+            [AUTH_TOKEN], speed=self._speed, patience_s=self._patience_s, account_sid=ACCOUNT
+        )
         async with serving(self.network, LOOPBACK, self.port):
             self._up.set()
             await self._stop.wait()
 
     def __enter__(self) -> Telephones:
         self._thread.start()
-        assert self._up.wait(10), "the telephones are not there"
+        assert self._up.wait(PATIENCE_S), "the telephones are not there"
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
@@ -330,12 +336,12 @@ class Telephones:
         """How we rang this phone, oldest first."""
         return [call for call in self._ask("GET", f"/phones/{number}")["calls"] if call["to"] == number]
 
-    def text(self, number: str, count: int = 1, timeout: float = 10.0) -> dict[str, Any]:
+    def text(self, number: str, count: int = 1, timeout: float = PATIENCE_S) -> dict[str, Any]:
         """The `count`-th text to this phone, once it is there."""
         until_sync(lambda: len(self.texts(number)) >= count, timeout, what=f"text {count} to {number[-3:]}")
         return self.texts(number)[count - 1]
 
-    def ringing(self, number: str, count: int = 1, timeout: float = 10.0) -> dict[str, Any]:
+    def ringing(self, number: str, count: int = 1, timeout: float = PATIENCE_S) -> dict[str, Any]:
         """The `count`-th call to this phone, once it rings."""
 
         def seen() -> dict[str, Any] | None:
@@ -544,7 +550,7 @@ class Daemon:
             self.wait_watching()
         return self
 
-    def wait_watching(self, timeout: float = 30.0) -> None:
+    def wait_watching(self, timeout: float = 40.0) -> None:
         """Until /readyz says that the backlog is read and deadlines are watched."""
         until_sync(lambda: self._readyz() == 200, timeout, what="/readyz is 200")
 
@@ -583,14 +589,14 @@ class Daemon:
         assert self._process is not None
         if self._process.poll() is None:
             os.kill(self.pid, signal.SIGKILL)
-            self._process.wait(10)
+            self._process.wait(PATIENCE_S)
         self._process = None
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         assert self._process is not None
         os.kill(self.pid, signal.SIGTERM)
-        code = self._process.wait(30)
+        code = self._process.wait(40)
         self._process = None
         return code
 
@@ -603,7 +609,7 @@ class Daemon:
             env={"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=90,
             check=False,
         )
         answer = json.loads(said.stdout)
@@ -697,7 +703,7 @@ class WarmStart:
         """No more."""
         self._line.close()
         self._socket.close()
-        assert self._process.wait(10) == 0
+        assert self._process.wait(PATIENCE_S) == 0
 
 
 @contextmanager

@@ -73,12 +73,12 @@ class Prometheus:
             if one["state"] == "firing"
         }
 
-    def fires(self, name: str, timeout: float = 20.0) -> str:
+    def fires(self, name: str, timeout: float = 40.0) -> str:
         """Wait until the alert fires; its summary."""
         until_sync(lambda: name in self.firing(), timeout, 0.1, f"{name} fires")
         return self.firing()[name]
 
-    def clears(self, name: str, timeout: float = 20.0) -> None:
+    def clears(self, name: str, timeout: float = 40.0) -> None:
         """Wait until it does not fire any more."""
         until_sync(lambda: name not in self.firing(), timeout, 0.1, f"{name} clears")
 
@@ -114,7 +114,7 @@ class Prometheus:
     ) -> None:
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(30)
 
 
 def dashboard() -> dict[str, Any]:

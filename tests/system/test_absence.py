@@ -105,7 +105,7 @@ class World:
     def heard(self, number: str, words: str) -> None:
         until_sync(
             lambda: any(words in text["body"] for text in self.phones.texts(number)),
-            timeout=20,
+            timeout=40,
             what=f"a text to {number}: {words}",
         )
 
@@ -153,7 +153,7 @@ def test_each_morning_somebody_is_asked_and_silence_is_an_alarm(tmp_path: Path, 
 def test_a_death_ends_everything_and_nothing_is_sent_there_again(tmp_path: Path, warm: WarmStart) -> None:
     with world(tmp_path, warm) as w:
         w.office.alert("v-1", kind="late_visit")
-        call = w.phones.ringing(EDNA, timeout=20)
+        call = w.phones.ringing(EDNA, timeout=40)
         died = {"by": "st-2", "note": "Ned rang: she died this morning"}
         assert w.office.call("POST", "./people/su-1/died", died | {"by": "st-1"}).status == 403
         assert w.office.post("./people/su-1/died", died)["died"]

@@ -61,7 +61,7 @@ class World:
             staff("st-2", ON_CALL) | {"name": "Petra Larkspur"},
         )
         self.office.rota(visit("v-1", this_moment()))
-        self.alert = self.office.alert("v-1", timeout=20)["id"]
+        self.alert = self.office.alert("v-1", timeout=40)["id"]
 
     def act(self, action: str, by: str = "st-1", **more: Any) -> Any:
         return self.office.post(f"./alerts/{self.alert}/actions", {"action": action, "by": by, **more})
@@ -103,7 +103,7 @@ def test_the_record_answers_when_by_which_channel_with_what_proof_and_who_also_w
 ) -> None:
     with world(tmp_path, warm, closes_after="1s") as w:
         w.phones.text(DAVE)
-        call = w.phones.do(w.phones.ringing(EDNA, timeout=20), "answer")
+        call = w.phones.do(w.phones.ringing(EDNA, timeout=40), "answer")
         w.phones.do(call, "press", digits="1")
         w.act("take")
         w.act("note", by="st-2", note="The key is with the warden.")
@@ -176,7 +176,6 @@ def test_of_two_who_act_at_once_the_second_hears_who_was_first(tmp_path: Path, w
 
 async def opened(chromium: Any, w: World, **context: Any) -> Page:
     page: Page = await (await chromium.new_context(**context)).new_page()
-    page.set_default_timeout(15_000)
     await page.goto(f"{w.daemon.url}/board/{DESK}/alerts/{w.alert}")
     return page
 

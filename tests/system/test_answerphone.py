@@ -54,14 +54,14 @@ class World:
         """Those on duty are rung for the caller one after the other, and none picks up."""
         for number in numbers:
             calls = len(self.phones.calls(number))
-            self.phones.do(self.phones.ringing(number, max(calls, 1), timeout=20), "no-answer")
+            self.phones.do(self.phones.ringing(number, max(calls, 1), timeout=40), "no-answer")
 
     def seen(self, call: dict[str, Any], **wanted: Any) -> dict[str, Any]:
         def there() -> dict[str, Any] | None:
             now = self.phones.call(call["sid"])
             return now if all(now[name] == value for name, value in wanted.items()) else None
 
-        return until_sync(there, timeout=20, what=f"the call is {wanted}") or {}
+        return until_sync(there, timeout=40, what=f"the call is {wanted}") or {}
 
     def at_the_tone(self, number: str = STRANGER, **more: Any) -> dict[str, Any]:
         """They ring us, nobody comes, and the tone sounds."""
@@ -77,7 +77,7 @@ class World:
         def stands() -> dict[str, Any] | None:
             return next(iter(self.office.alerts(kind=kind, **wanted)), None)
 
-        return until_sync(stands, timeout=20, what=f"{kind} {wanted}") or {}
+        return until_sync(stands, timeout=40, what=f"{kind} {wanted}") or {}
 
     def summons(self, number: str) -> dict[str, Any]:
         """Our own call to this phone, once it rings."""
@@ -86,7 +86,7 @@ class World:
             calls = [c for c in self.phones.calls(number) if c["direction"] == "outbound-api"]
             return next((c for c in calls if c["status"] == "ringing"), None)
 
-        return until_sync(rings, timeout=20, what=f"we ring {number[-3:]}") or {}
+        return until_sync(rings, timeout=40, what=f"we ring {number[-3:]}") or {}
 
 
 @contextmanager
@@ -243,7 +243,7 @@ def test_killed_while_they_speak_the_words_are_fetched_after_the_start(
                 if (seen := w.alert("message")["recordings"])[-1:] and seen[-1]["came"] == "words"
                 else None
             ),
-            timeout=20,
+            timeout=40,
             what="the words are here",
         )
         assert [one["came"] for one in came or ()] == ["unknown", "words"]
@@ -251,7 +251,7 @@ def test_killed_while_they_speak_the_words_are_fetched_after_the_start(
             lambda: (
                 WORDS in w.phones.do(w.phones.do(w.summons(OFFICE), "answer"), "press", digits="1")["script"]
             ),
-            timeout=20,
+            timeout=40,
             what="the message is heard",
         )
         assert chain_break(w.office.facts()) is None

@@ -20,7 +20,6 @@ async def test_an_absence_is_told_on_the_alerts_page_and_answered_for_on_its_own
         alert = w.office.alert("v-1", kind="late_visit")["id"]
         async with browser() as chromium:
             page = await (await chromium.new_context(viewport={"width": 1300, "height": 900})).new_page()
-            page.set_default_timeout(15_000)
             await page.goto(f"{w.daemon.url}/board/{DESK}/alerts/{alert}")
             await page.locator("#d-away summary").click()
             await page.locator("#by-away").select_option("st-1")

@@ -637,7 +637,7 @@ async def test_an_event_comes_at_once_and_whenever_something_became_durable(
     answer = await open_board.get("/board/dom/events")
     assert answer.content_type == "text/event-stream"
     assert answer.headers["Cache-Control"] == "no-store"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await answer.content.readuntil(b"\r\n\r\n") == b"event: changed\r\ndata: now\r\n\r\n"
         await until(lambda: desks.watchers == 1, what="the stream watches the desk")
         await desks.move()
@@ -660,7 +660,7 @@ async def test_a_stream_ends_after_a_while_so_that_the_session_is_looked_at_agai
 ) -> None:
     monkeypatch.setattr("connectors.board.pages._STREAM_S", 0.1)
     answer = await open_board.get("/board/dom/events")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert (await answer.content.read()).endswith(b"\r\n\r\n")
     await until(lambda: desks.watchers == 0, what="nobody watches any more")
 
@@ -672,7 +672,7 @@ async def test_stopping_the_listener_ends_the_streams_at_once(desks: FakeDesks) 
         session.get(f"http://{address}/board/dom/events") as answer,
     ):
         await answer.content.readuntil(b"\r\n\r\n")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await runner.cleanup()
             assert await answer.content.read() == b""
 
@@ -695,7 +695,6 @@ class Eyes:
 
     async def open(self, url: str, **context: Any) -> Page:
         page = await (await self.browser.new_context(**context)).new_page()
-        page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._heard)
         await page.goto(url)

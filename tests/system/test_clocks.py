@@ -148,7 +148,7 @@ def test_what_waits_when_a_stopped_daemon_goes_on_is_read_before_deadlines_that_
         office.people(
             service_user(), care_worker(devices=["callwatch:phone-17"]), care_worker("cw-2"), staff()
         )
-        late_at = in_s(4)
+        late_at = in_s(8)
         start = late_at - timedelta(seconds=2)
         office.rota(visit("phoned", start), visit("posted", start, workers=["cw-2"]), visit("nobody", start))
         daemon.send(signal.SIGSTOP)
@@ -158,7 +158,10 @@ def test_what_waits_when_a_stopped_daemon_goes_on_is_read_before_deadlines_that_
                 publish(one, [(PHONE_TOPIC, arrival("m-1", "phoned", now()))])
             waiting = posts(daemon, {"id": "h-1", "kind": "arrive", "worker": "cw-2", "visit": "posted"})
             assert now() < late_at
-            until_sync(lambda: time.monotonic() - stopped >= 5 and now() > late_at, what="five seconds")
+            until_sync(
+                lambda: time.monotonic() - stopped >= 5 and now() > late_at,
+                what="five seconds and the deadline",
+            )
         finally:
             daemon.send(signal.SIGCONT)
         answer = waiting.getresponse()
@@ -178,7 +181,7 @@ def test_what_waits_when_a_stopped_daemon_goes_on_is_read_before_deadlines_that_
 
 def posts(daemon: Daemon, item: Mapping[str, Any]) -> http.client.HTTPConnection:
     """A check-in of now, sent whole; its answer is not waited for: who should give it stands still."""
-    connection = http.client.HTTPConnection(LOOPBACK, daemon.port, timeout=20)
+    connection = http.client.HTTPConnection(LOOPBACK, daemon.port, timeout=40)
     headers = {
         "Authorization": f"Bearer {secret_of('intake')}",
         "Content-Type": "application/json",
@@ -229,7 +232,7 @@ def test_a_clock_set_an_hour_ahead_tells_staff_at_once_and_the_service_user_only
         daemon.start()
         assert signal_of(office, "later", clock) == "dark:clock"
         confirms(daemon, clock)
-        phones.ringing(EDNA, timeout=3)
+        phones.ringing(EDNA)
         assert signal_of(office, "later", clock) == "known"
         told = [text["body"] for text in phones.texts(OFFICE)]
         late = [body for body in told if "LATE" in body]
@@ -251,7 +254,7 @@ def test_a_clock_set_back_an_hour_and_right_again_drops_no_deadline_and_fires_no
         office = daemon.api()
         office.people(service_user(), care_worker(), staff())
         start = clock.now()
-        office.rota(visit("first", start), visit("second", start + timedelta(seconds=4)))
+        office.rota(visit("first", start), visit("second", start + timedelta(seconds=12)))
         office.alert("first")
 
         clock.step(-3600)
@@ -260,23 +263,23 @@ def test_a_clock_set_back_an_hour_and_right_again_drops_no_deadline_and_fires_no
         # by this clock "second" is an hour away; what is due by it now is not
         due = clock.now() + timedelta(seconds=1)
         office.rota(visit("between", due - timedelta(seconds=2)))
-        office.alert("between", timeout=5)
+        office.alert("between")
         assert late_by_s(raised(office)["between"]) < PROMPT_S
         assert set(raised(office)) == {"first", "between"}
 
-        right_at = start + timedelta(seconds=7)
+        right_at = start + timedelta(seconds=15)
         clock.set(max(right_at, now()))
-        office.alert("second", timeout=5)
+        office.alert("second")
         facts = raised(office)
         assert set(facts) == {"first", "second", "between"}
-        assert instant(facts["second"]["due_at"]) == start + timedelta(seconds=6)
+        assert instant(facts["second"]["due_at"]) == start + timedelta(seconds=14)
         assert chain_break(office.facts()) is None
 
 
 def test_a_clock_set_back_an_hour_in_a_bid_window_loses_no_bid_and_opens_nothing_again(
     tmp_path: Path, clock: WallClock, warm: WarmStart
 ) -> None:
-    with Daemon(tmp_path, warm=warm, desks=[council("3s")], providers=PROVIDERS) as daemon:
+    with Daemon(tmp_path, warm=warm, desks=[council("8s")], providers=PROVIDERS) as daemon:
         broker, ace, bee = cast(daemon), *(daemon.api(desk=BROKERAGE, provider=name) for name in PROVIDERS)
         sends(broker, "pk-1")
         bid = {"start": rfc(in_s(86_400))}
@@ -287,10 +290,10 @@ def test_a_clock_set_back_an_hour_in_a_bid_window_loses_no_bid_and_opens_nothing
         # by the clock that is there the window has an hour more, and says so by the receipt
         second = bee.post("./placements/pk-1/bids", bid)
         assert (second["late"], second["closes_at"]) == (False, first["closes_at"])
-        until_sync(lambda: now() > closes, 5)
+        until_sync(lambda: now() > closes)
         clock.is_right()
         noticed(daemon, 2)
-        until_sync(lambda: broker.get("./placements/pk-1")["stage"] != "open", 5)
+        until_sync(lambda: broker.get("./placements/pk-1")["stage"] != "open")
         clock.step(-3600)
         noticed(daemon, 3)
         assert bee.post("./placements/pk-1/bids", bid)["late"]
@@ -303,9 +306,7 @@ def test_a_clock_set_back_an_hour_in_a_bid_window_loses_no_bid_and_opens_nothing
 
 def noticed(daemon: Daemon, steps: int) -> None:
     """That many steps of the clock stand in the log; the daemon looks twice a second."""
-    until_sync(
-        lambda: daemon.log.count("the wall clock stepped") == steps, 5, what=f"step {steps} is noticed"
-    )
+    until_sync(lambda: daemon.log.count("the wall clock stepped") == steps, what=f"step {steps} is noticed")
 
 
 def signal_of(office: Api, name: str, clock: WallClock) -> str:
@@ -378,7 +379,6 @@ def test_on_the_night_of_twenty_five_hours_half_past_one_is_the_first_of_the_two
     tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
     with at("2026-10-25T00:30:00", clock, tmp_path, phones, warm) as (_, office):
-        clock.creep(utc("2026-10-25T00:29:59"))
         answer = office.put(
             "./rota",
             {
@@ -390,6 +390,7 @@ def test_on_the_night_of_twenty_five_hours_half_past_one_is_the_first_of_the_two
             },
         )
         assert warned_of_times(answer) == {"twice": "time_exists_twice"}
+        clock.creep(utc("2026-10-25T00:29:59"))
         office.alert("twice")
         due = raised(office)
         assert set(due) == {"twice"}
@@ -409,7 +410,6 @@ def test_on_the_night_of_twenty_three_hours_half_past_one_is_half_past_two(
     tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
     with at("2026-03-29T01:30:00", clock, tmp_path, phones, warm) as (_, office):
-        clock.creep(utc("2026-03-29T01:29:59"))
         answer = office.put(
             "./rota",
             {
@@ -420,6 +420,7 @@ def test_on_the_night_of_twenty_three_hours_half_past_one_is_half_past_two(
             },
         )
         assert warned_of_times(answer) == {"gap": "time_does_not_exist"}
+        clock.creep(utc("2026-03-29T01:29:59"))
         office.alert("gap")
         due = raised(office)
         assert instant(due["gap"]["due_at"]) == utc("2026-03-29T01:30:03")
@@ -470,13 +471,13 @@ def test_at_five_the_office_hands_over_to_who_is_on_call(
     tmp_path: Path, clock: WallClock, phones: Telephones, warm: WarmStart
 ) -> None:
     with at("2026-12-14T17:00:00", clock, tmp_path, phones, warm) as (_, office):
-        clock.creep(utc("2026-12-14T16:59:57"))
         start = utc("2026-12-14T16:30:00")
         office.rota(
             visit("day", start, late_after="1799s"),
             # another care worker: two late ones of the same are one incident, summoned for once
             visit("evening", start + timedelta(minutes=5), late_after="1500s", workers=["cw-2"]),
         )
+        clock.creep(utc("2026-12-14T16:59:57"))
         office.alert("evening")
         people = {
             alert["visit"]: [one["person"] for one in alert["contacts"] if one["purpose"] == "summon"]

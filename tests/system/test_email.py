@@ -30,7 +30,7 @@ class Relay:
 @pytest.fixture
 async def relay(free_port: int) -> AsyncIterator[tuple[Relay, int]]:
     handler = Relay()
-    controller = Controller(handler, hostname="127.0.0.1", port=free_port)
+    controller = Controller(handler, hostname="127.0.0.1", port=free_port, ready_timeout=30)
     controller.start()
     yield handler, free_port
     controller.stop()

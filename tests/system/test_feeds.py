@@ -154,18 +154,23 @@ def test_a_row_that_the_vendors_office_edited_is_manual(watching: Daemon, incomi
     assert places(watching, "v-1")["evidence"] == "manual"
 
 
-def test_a_file_that_is_still_being_written_is_not_read(watching: Daemon, incoming: Path) -> None:
+def test_a_file_that_is_still_being_written_is_not_read(
+    tmp_path: Path, incoming: Path, warm: WarmStart
+) -> None:
     whole = rota_of(*((f"v-{n}", in_s(3600 + 60 * n)) for n in range(40)))
-    (incoming / "rota-a.csv.part").write_bytes(whole)
-    (incoming / ".rota-b.csv").write_bytes(whole)
-    with (incoming / "rota.csv").open("wb", buffering=0) as file:
-        for first in range(0, len(whole), 100):
-            file.write(whole[first : first + 100])
-            assert watching.api().visits() == {}, "a part of it was read"
-            time.sleep(0.01)  # a writer that is slow, and never slower than the two looks are apart
-    until_sync(lambda: len(watching.api().visits()) == 40, what="the whole of it")
-    upload = of_kind(watching.api("auditor").facts(), "RotaAdopted")
-    assert len(upload) == 1
+    # a writer that is slow, and never slower than the two looks are apart: that is a second and a half here
+    feeds = feed("rota-in", "folder", "rota", path=str(incoming), pattern="rota*.csv", every="1500ms")
+    with Daemon(tmp_path, tables=MAPPINGS + feeds, warm=warm) as daemon:
+        people(daemon)
+        (incoming / "rota-a.csv.part").write_bytes(whole)
+        (incoming / ".rota-b.csv").write_bytes(whole)
+        with (incoming / "rota.csv").open("wb", buffering=0) as file:
+            for first in range(0, len(whole), 20):
+                file.write(whole[first : first + 20])
+                assert daemon.api().visits() == {}, "a part of it was read"
+                time.sleep(0.03)
+        until_sync(lambda: len(daemon.api().visits()) == 40, what="the whole of it")
+        assert len(of_kind(daemon.api("auditor").facts(), "RotaAdopted")) == 1
 
 
 def test_a_file_that_cannot_be_used_is_put_aside_with_its_report_and_the_others_go_on(

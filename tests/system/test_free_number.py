@@ -468,7 +468,7 @@ def test_while_nothing_can_be_written_the_caller_is_told_so_and_given_a_person(
         w.keys(sid, "4711")
         disk.breaks()
         w.phones.do(w.phones.call(sid), "press", digits="1")
-        ringing = w.phones.ringing(OFFICE, timeout=20)
+        ringing = w.phones.ringing(OFFICE, timeout=40)
         assert ringing["direction"] == "outbound-dial"
         unrecorded = w.phones.call(sid)
         w.phones.do(ringing, "answer")
@@ -491,7 +491,7 @@ def test_help_is_rung_for_while_nothing_can_be_written(tmp_path: Path, warm: War
         sid = w.rings()
         w.keys(sid, "4711")
         w.phones.do(w.phones.call(sid), "press", digits="9")
-        assert w.phones.ringing(OFFICE, timeout=20)["direction"] == "outbound-dial"
+        assert w.phones.ringing(OFFICE, timeout=40)["direction"] == "outbound-dial"
         disk.mends()
         w.daemon.wait_watching()
         assert w.office.alerts(kind="help_asked", reason="caller_help")

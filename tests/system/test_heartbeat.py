@@ -48,7 +48,7 @@ class Outside:
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(5)
+        self._thread.join(30)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ async def answering(status: int = 200, *, hangs: bool = False) -> AsyncIterator[
         await runner.cleanup()
 
 
-async def beaten(url: str, *, well: bool = True, count: int = 2) -> list[str]:
+async def beaten(url: str, *, well: bool = True, longest_s: float = 20.0) -> list[str]:
     told: list[str] = []
     asked: list[int] = []
 
@@ -124,10 +124,10 @@ async def beaten(url: str, *, well: bool = True, count: int = 2) -> list[str]:
         asked.append(1)
         return well
 
-    beat = Heartbeat(url, 0.02, is_well, told.append, longest_s=0.3)
+    beat = Heartbeat(url, 0.02, is_well, told.append, longest_s=longest_s)
     task = asyncio.create_task(beat.run())
     try:
-        await until(lambda: len(told) >= count or len(asked) > 20, what="beats")
+        await until(lambda: len(told) >= 2 or len(asked) > 20, what="beats")
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -144,7 +144,7 @@ async def test_each_answer_has_its_name_and_it_goes_on(status: int, said: str) -
 
 async def test_one_that_never_answers_is_left_in_time() -> None:
     async with answering(hangs=True) as url:
-        assert await beaten(url) == ["timeout", "timeout"]
+        assert await beaten(url, longest_s=0.3) == ["timeout", "timeout"]
 
 
 async def test_nobody_there_ends_nothing() -> None:

@@ -128,7 +128,7 @@ def test_the_office_is_asked_nobody_is_late_and_the_clock_runs_from_the_confirma
             "already_confirmed",
             "st-1",
         )
-        alert = w.office.alert("v-1", timeout=20)
+        alert = w.office.alert("v-1", timeout=40)
         assert (alert["kind"], instant(alert["due_at"])) == ("late_visit", home + timedelta(seconds=2))
         assert len([t for t in w.phones.texts(OFFICE) if "ring the ward" in t["body"]]) == 1
         assert w.confirm(by="st-9").status == 400
@@ -162,7 +162,7 @@ def test_unconfirmed_at_half_past_eight_staff_are_summoned_and_a_person_decides(
         (said,) = [line for line in lines if line.get("action") == "confirm_home"]
         assert (said["who"], said["words"]) == ("st-1", "The ward: she left at eight.")
         assert len(of_kind(w.office.facts(), "HomeConfirmed")) == 1
-        until_sync(lambda: w.office.alerts(kind="late_visit"), timeout=20, what="the visit is watched")
+        until_sync(lambda: w.office.alerts(kind="late_visit"), timeout=40, what="the visit is watched")
 
 
 def test_a_care_worker_who_is_there_confirms_it(tmp_path: Path, wall: WallClock, warm: WarmStart) -> None:

@@ -51,7 +51,7 @@ def test_a_first_visit_lands_and_is_missed_where_it_was_to_be_made(tmp_path: Pat
         ace.post("./placements/P-1/bids", {"start": rfc(now() + timedelta(days=2))})
         award = {"action": "award", "provider": "ace", "reason": "emergency", "by": "br-1"}
         council.post("./placements/P-1/actions", award)
-        start = now() + timedelta(seconds=4)
+        start = now() + timedelta(seconds=6)
         first = {"start": rfc(start), "end": rfc(start + timedelta(minutes=30)), "supervisor": True}
         ace.post("./placements/P-1/actions", {"action": "confirm_first_visit"} | first)
         daemon.kill()
@@ -60,7 +60,7 @@ def test_a_first_visit_lands_and_is_missed_where_it_was_to_be_made(tmp_path: Pat
         own = daemon.api("auditor")
         until_sync(lambda: own.visits(), what="the first visit in the provider's own desk")
         assert list(own.visits()) == ["package-hall-P-1"]
-        alert = own.alert("package-hall-P-1", timeout=20)
+        alert = own.alert("package-hall-P-1", timeout=40)
         assert (alert["kind"], alert["state"]) == ("late_visit", "open")
 
         hall = daemon.api("auditor", desk="hall")
@@ -84,7 +84,7 @@ def test_a_first_visit_that_nobody_wants_any_more_is_missed_by_nobody_unless_the
         council, own = daemon.api("broker", desk="hall"), daemon.api("office")
         daemon.api("office", desk="hall").people({"id": "br-1", "role": "staff", "name": "Bea Fernsby"})
         council.put("./providers", {"providers": [ACE]})
-        start = now() + timedelta(seconds=10)
+        start = now() + timedelta(seconds=16)
         for number in ("1", "2"):
             confirmed(council, f"P-{number}", start)
         until_sync(lambda: len(own.visits()) == 2, what="both first visits in the provider's own desk")
@@ -96,7 +96,7 @@ def test_a_first_visit_that_nobody_wants_any_more_is_missed_by_nobody_unless_the
         daemon.kill()
         daemon.start()
 
-        alert = own.alert("package-hall-P-2", timeout=25)
+        alert = own.alert("package-hall-P-2", timeout=60)
         assert alert["kind"] == "late_visit", "the office's own visit is watched on"
         assert own.alerts(visit="package-hall-P-1") == [], "the same moment was the other one's"
         visits = own.visits()

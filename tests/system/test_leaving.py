@@ -69,14 +69,14 @@ def test_who_has_left_says_so_and_nobody_is_woken(tmp_path: Path, warm: WarmStar
 
 
 def test_who_is_there_still_is_asked_again_and_shown_as_run_over(tmp_path: Path, warm: WarmStart) -> None:
-    with forgotten(tmp_path, warm, FORGETS | {"locate_gives_up": "4s"}) as w:
+    with forgotten(tmp_path, warm, FORGETS | {"locate_gives_up": "8s"}) as w:
         first = asked(w)
         w.says(DAVE, first, "still here")
         w.told(DAVE, "You are still with Edna")
         assert (seen(w)["stage"], "overrun" in seen(w)["verdicts"]) == ("arrived", True)
         assert code_of(asked(w, 2), "still here") == code_of(first, "still here")
         w.says(DAVE, first, "I have left")
-        until_sync(lambda: check_out(w) == "left", timeout=10, what="the claim is shown")
+        until_sync(lambda: check_out(w) == "left", timeout=40, what="the claim is shown")
         assert w.office.alerts(kind="lone_worker") == []
 
 
@@ -99,7 +99,7 @@ def test_silence_to_text_and_call_is_told_to_the_person_on_duty_with_what_was_as
 ) -> None:
     with forgotten(tmp_path, warm, IN_TURN) as w:
         asked(w)
-        w.phones.do(w.phones.ringing(DAVE, timeout=20), "no-answer")
+        w.phones.do(w.phones.ringing(DAVE, timeout=40), "no-answer")
         w.told(OFFICE, "has not answered us")
         alert = w.alert()
         assert (alert["kind"], alert["reason"]) == ("lone_worker", "check_out_silent")
@@ -116,16 +116,16 @@ def test_silence_to_text_and_call_is_told_to_the_person_on_duty_with_what_was_as
 
 
 def test_who_answers_the_call_by_a_key_wakes_nobody(tmp_path: Path, warm: WarmStart) -> None:
-    with forgotten(tmp_path, warm, FORGETS | {"locate_gives_up": "3s"}) as w:
-        call = w.phones.do(w.phones.ringing(DAVE, timeout=20), "answer")
+    with forgotten(tmp_path, warm, FORGETS | {"locate_gives_up": "6s"}) as w:
+        call = w.phones.do(w.phones.ringing(DAVE, timeout=40), "answer")
         assert "no check-out from your" in " ".join(call["script"])
         w.phones.do(call, "press", digits="1")
-        until_sync(lambda: check_out(w) == "left", timeout=10, what="the claim is shown")
+        until_sync(lambda: check_out(w) == "left", timeout=40, what="the claim is shown")
         assert w.office.alerts(kind="lone_worker") == []
 
 
 def test_the_next_arrival_elsewhere_ends_the_asking(tmp_path: Path, warm: WarmStart) -> None:
-    with forgotten(tmp_path, warm, IN_TURN | {"locate_gives_up": "10s"}) as w:
+    with forgotten(tmp_path, warm, IN_TURN | {"locate_gives_up": "30s"}) as w:
         fay = service_user("su-2", phones=[{"number": "+441632960155", "kind": "landline"}])
         asked(w)
         w.office.people(fay)

@@ -62,14 +62,14 @@ class World:
 
     def answered(self, number: str, count: int = 1) -> dict[str, Any]:
         """The call rings, and is picked up."""
-        return self.phones.do(self.phones.ringing(number, count, timeout=20), "answer")
+        return self.phones.do(self.phones.ringing(number, count, timeout=40), "answer")
 
     def edna_wants_somebody(self) -> dict[str, Any]:
         return self.phones.do(self.answered(EDNA), "press", digits="2")
 
     def summons(self, number: str) -> dict[str, Any]:
         """The call about help, once it rings."""
-        return self.phones.ringing(number, timeout=20)
+        return self.phones.ringing(number, timeout=40)
 
     def room(self, call: dict[str, Any]) -> str | None:
         room = self.phones.call(call["sid"])["conference"]
@@ -89,7 +89,7 @@ class World:
             seen = self.phones.call(call["sid"])
             return seen if seen["status"] == "completed" else None
 
-        return until_sync(ended, timeout=20, what="the call is over") or {}
+        return until_sync(ended, timeout=40, what="the call is over") or {}
 
     def help(self, **fields: Any) -> dict[str, Any]:
         def stands() -> dict[str, Any] | None:
@@ -105,7 +105,7 @@ class World:
             line = alert["lines"][-1] if alert["lines"] else None
             return line if line is not None and line["came"] == came else None
 
-        return until_sync(seen, timeout=20, what=f"the line: {came}") or {}
+        return until_sync(seen, timeout=40, what=f"the line: {came}") or {}
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def test_killed_while_she_waits_she_is_joined_all_the_same(tmp_path: Path, warm:
     # at the pace of life: her telephone must ring until we are back
     with world(tmp_path, warm, speed=1, overrides={"ring_staff": "2m"}) as w:
         edna = w.edna_wants_somebody()
-        w.phones.ringing(OFFICE, timeout=20)
+        w.phones.ringing(OFFICE, timeout=40)
         w.daemon.kill()
         w.daemon.start()
         assert w.help(state="open")["lines"][-1]["came"] == "waiting"
@@ -214,7 +214,7 @@ BY_TELEPHONE = {"summon_call_after": "100ms"}
 
 def not_located(w: World) -> None:
     """The machine's own call to the care worker (spec 22.3) has come and gone, so that his line is free."""
-    w.phones.do(w.phones.ringing(DAVE, timeout=20), "no-answer")
+    w.phones.do(w.phones.ringing(DAVE, timeout=40), "no-answer")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_who_does_not_answer_is_said_and_another_may_be_tried(tmp_path: Path, wa
         not_located(w)
         manager = taken_by_telephone(w)
         w.phones.do(manager, "press", digits="4")
-        w.phones.do(w.phones.ringing(EDNA, timeout=20), "busy")
+        w.phones.do(w.phones.ringing(EDNA, timeout=40), "busy")
         until_sync(lambda: w.phones.call(manager["sid"])["waiting_for_key"], what="she is asked again")
         assert w.lines("late_visit", "not_answered")["other"] == "su-1"
         w.phones.do(manager, "press", digits="5")
@@ -269,7 +269,7 @@ def test_who_hangs_up_is_not_rung_for_any_more(tmp_path: Path, warm: WarmStart) 
     with world(tmp_path, warm, public="off", overrides=BY_TELEPHONE) as w:
         manager = taken_by_telephone(w)
         w.phones.do(manager, "press", digits="4")
-        ringing = w.phones.ringing(EDNA, timeout=20)
+        ringing = w.phones.ringing(EDNA, timeout=40)
         w.phones.do(manager, "hangup")
         w.lines("late_visit", "hung_up")
         edna = w.phones.do(ringing, "answer")

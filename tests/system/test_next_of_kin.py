@@ -31,7 +31,7 @@ def test_on_a_landline_a_short_call_says_that_it_is_over_and_asks_nothing(
         ned = w.does(NED_AT_HOME, "answer", 2)
         over = until_sync(
             lambda: seen if (seen := w.phones.call(ned["sid"]))["status"] == "completed" else None,
-            timeout=20,
+            timeout=40,
             what="he has heard it",
         )
         assert over is not None

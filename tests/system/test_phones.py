@@ -35,7 +35,7 @@ from tests.system.test_storms import PATIENT, body, incident, number, people
 from tests.waiting import until_sync
 
 TOPIC, PHONE, OURS = "owntracks/u17/phone", "owntracks:u17/phone", "callwatch:phone-18"
-BREATHING = PATIENT | {"position_kept": "6s", "late_after": "5s", "hold_public": "4s", "ring_public": "5s"}
+BREATHING = PATIENT | {"position_kept": "6s", "late_after": "8s", "hold_public": "4s", "ring_public": "5s"}
 """A last will counts after one second, silence after six."""
 
 
@@ -138,7 +138,7 @@ def test_a_phone_that_dies_with_six_visits_to_go_is_one_incident_and_what_it_kep
         found = is_told(daemon, phones)
         (late,) = until_sync(lambda: api.alerts(kind="late_visit"), what="the first one is late") or []
         assert late["incident"] == found["id"]
-        phones.ringing(number(1), timeout=20)
+        phones.ringing(number(1), timeout=40)
         facts = api.facts()
         asked = next(f for f in of_kind(facts, "MessageIntended") if body(f)["purpose"] == "reassure")
         waited = datetime.fromisoformat(asked["at"]) - datetime.fromisoformat(late["opened_at"])

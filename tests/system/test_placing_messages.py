@@ -26,7 +26,7 @@ class Post:
 
     def __init__(self) -> None:
         self.relay, self.port = Relay(), free_port()
-        self._controller = Controller(self.relay, hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(self.relay, hostname="127.0.0.1", port=self.port, ready_timeout=30)
 
     def __enter__(self) -> Post:
         self._controller.start()

@@ -121,7 +121,9 @@ async def test_a_package_goes_from_the_referral_to_its_first_visit_through_the_p
             pages = {}
             for name in ("broker", "acorn", "beech"):
                 pages[name] = await (await chromium.new_context()).new_page()
-                pages[name].set_default_timeout(15_000)
+                await pages[name].goto(
+                    f"{daemon.url}/sign-in"
+                )  # all is loaded and drawn before a window is open
             await sends_out(pages["broker"], daemon)
             links = {name: link(phones, name) for name in NUMBERS}
             for name, path in links.items():
@@ -134,7 +136,7 @@ async def test_a_package_goes_from_the_referral_to_its_first_visit_through_the_p
                 assert rival not in await all_of(pages[name])
 
             award = pages["broker"].locator("#award")
-            await expect(award).to_be_visible(timeout=(WINDOW_S + 15) * 1000)
+            await expect(award).to_be_visible(timeout=(WINDOW_S + 30) * 1000)
             await expect(pages["broker"].locator(".proposal")).to_contain_text("CQC, overall: Good")
             await fits_a_phone(pages["broker"])
             winner = brokerage.get("./placements/ref-7")["proposed"]

@@ -76,7 +76,7 @@ class Mailbox:
         self.mails.append((envelope.rcpt_tos, mail))
         return "250 OK"
 
-    def mail(self, heading: str, timeout: float = 10.0, at_most: int = 1) -> str:
+    def mail(self, heading: str, timeout: float = 40.0, at_most: int = 1) -> str:
         """The words of the one mail to the council whose subject begins like this."""
 
         def found() -> list[EmailMessage]:
@@ -123,7 +123,7 @@ class World:
         assert seen["outcome"] in ("arrived", "arrived_late")
 
     def call(self, number: str, count: int = 1) -> dict[str, Any]:
-        return self.phones.ringing(number, count, timeout=20)
+        return self.phones.ringing(number, count, timeout=40)
 
     def does(self, number: str, action: str, count: int = 1) -> dict[str, Any]:
         return self.phones.do(self.call(number, count), action)
@@ -148,7 +148,7 @@ class World:
             found = self.track(name)
             return found[0] == step and reason in (None, found[1])
 
-        until_sync(so, 20, what=f"{name} is {step} {reason or ''}")
+        until_sync(so, 40, what=f"{name} is {step} {reason or ''}")
 
     def text(self, number: str, words: str) -> str:
         """The first text to this telephone in which these words stand."""
@@ -156,7 +156,7 @@ class World:
         def found() -> list[str]:
             return [one["body"] for one in self.phones.texts(number) if words in one["body"]]
 
-        return until_sync(found, 20, what=f"a text to {number[-3:]}: {words}")[0]
+        return until_sync(found, 40, what=f"a text to {number[-3:]}: {words}")[0]
 
     def page(self) -> str:
         """The page of the alert."""
@@ -185,7 +185,7 @@ def world(folder: Path, warm: WarmStart | None, *, speed: float = 20.0, **change
     overrides = CALM | by_day() | changes.pop("overrides", {})
     options = {"duty": DUTY, "overrides": overrides, "council_desks": DESKS} | changes
     mailbox = Mailbox()
-    relay = Controller(mailbox, hostname=LOOPBACK, port=free_port())
+    relay = Controller(mailbox, hostname=LOOPBACK, port=free_port(), ready_timeout=30)
     mail = table("email", {"host": LOOPBACK, "port": relay.port, "from": "callwatch@bright.example"})
     with ExitStack() as stack:
         relay.start()
@@ -344,7 +344,7 @@ def test_a_council_that_does_not_answer_is_written_to_when_a_manager_says_so(
         not_reached(w)
         for n in (1, 2, 3):
             w.does(COUNCIL, "no-answer", n)
-        (waits,) = until_sync(lambda: w.office.get("./alerts?notice=open")["alerts"], 20, what="it is owed")
+        (waits,) = until_sync(lambda: w.office.get("./alerts?notice=open")["alerts"], 40, what="it is owed")
         assert (len(waits["notice"]["calls"]), waits["notice"]["by"]) == (3, None)
         shown = w.page()
         assert "Send this notice to the council" in shown
@@ -382,7 +382,7 @@ def test_a_menu_at_the_council_tells_nobody_and_it_is_rung_again(tmp_path: Path,
 
 
 def test_a_council_that_had_been_told_hears_of_the_breach(tmp_path: Path, warm: WarmStart) -> None:
-    hour = {"replace_within": "9s", "locate_gives_up": "1h", "ring_staff": "1m"}
+    hour = {"replace_within": "15s", "locate_gives_up": "1h", "ring_staff": "1m"}
     with world(tmp_path, warm, speed=4, overrides=hour) as w:
         w.lay_out()
         w.late()
@@ -392,11 +392,11 @@ def test_a_council_that_had_been_told_hears_of_the_breach(tmp_path: Path, warm: 
         w.mailbox.mail("Not reached")
         w.phones.do(w.call(OFFICE), "no-answer")
         w.act("told_council", note="J. Hart, reference 88-1204")
-        second = w.mailbox.mail("The hour has passed", timeout=20)
+        second = w.mailbox.mail("The hour has passed", timeout=40)
         assert "nobody is with the person yet" in second
         assert not {"Edna", "Quillfeather"} & set(re.split(r"\W+", second))
         assert "Council: told" in w.text(ON_CALL, "HOUR PASSED Edna su-1")
-        until_sync(lambda: w.phones.calls(OFFICE)[1:], 20, what="our person is rung once more")
+        until_sync(lambda: w.phones.calls(OFFICE)[1:], 40, what="our person is rung once more")
         w.mailbox.mail("Not reached")
 
 
@@ -444,7 +444,7 @@ def test_in_her_quiet_hours_nobody_rings_her_the_care_worker_is_asked_and_the_re
 def test_in_her_quiet_hours_nobody_outside_is_told_while_somebody_is_on_the_way(
     tmp_path: Path, warm: WarmStart
 ) -> None:
-    with world(tmp_path, warm, overrides={"replace_within": "6s", "locate_gives_up": "1h"}) as w:
+    with world(tmp_path, warm, overrides={"replace_within": "40s", "locate_gives_up": "1h"}) as w:
         w.lay_out(contact_plan={"hours": hours_without_now()})
         w.late()
         asked = w.text(DAVE, "is now an alert")
@@ -471,7 +471,7 @@ def test_a_rehearsal_reaches_nobody_outside_and_shows_what_would_have_been_sent(
 
         w.office.alert("v-1")
         wanted = {("su-1", "reassure"), ("c-1", "inform_next_of_kin"), ("EDT", "inform_council")}
-        until_sync(lambda: wanted <= shown(), 20, what="it is shown")
+        until_sync(lambda: wanted <= shown(), 40, what="it is shown")
         w.text(OFFICE, "Edna")
         w.arrives()
         w.text(OFFICE, "over")

@@ -57,18 +57,18 @@ class _Served:
 
     def do(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a coroutine function on the server's loop and wait for it."""
-        asyncio.run_coroutine_threadsafe(work(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(work(), self._loop).result(30)
 
     def __enter__(self) -> Any:
         self._thread.start()
-        assert self._up.wait(10), "the server is not there"
+        assert self._up.wait(30), "the server is not there"
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(30)
         assert not self._thread.is_alive()
 
 

@@ -110,9 +110,10 @@ async def test_a_look_says_whether_it_left_files_that_were_never_read(
 async def test_one_that_grows_between_the_two_looks_is_read_by_neither(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("half")
-    looking = asyncio.create_task(fetcher(tmp_path, every_s=0.3).look(Seen()))
-    await asyncio.sleep(0.1)  # between the two: the pause that is under test
-    path.write_text("half and half")
+    looking = asyncio.create_task(fetcher(tmp_path, every_s=0.3, most_bytes=1_000_000).look(Seen()))
+    while not looking.done():  # in the same loop as the pause between the two: whatever stands still, both do
+        path.write_text(path.read_text() + " and half")
+        await asyncio.sleep(0.01)
     assert names(await looking) == []
     assert names(await fetcher(tmp_path).look(Seen())) == ["a.csv"]
 

@@ -331,7 +331,7 @@ async def test_a_body_that_never_ends_is_given_up(desks: FakeDesks) -> None:
         request = asyncio.ensure_future(
             client.post(f"{DOM}/checkins", data=slow(), headers=bearer("s-intake"))
         )
-        answer = await asyncio.wait_for(request, 5)
+        answer = await asyncio.wait_for(request, 30)
         assert (answer.status, (await error_of(answer))["code"]) == (400, "body_incomplete")
         held.set()
 
@@ -574,10 +574,10 @@ async def test_facts_come_byte_for_byte_a_thousand_at_a_time(client: Client, des
 
 
 async def test_facts_waits_for_the_next_one(client: Client, desks: FakeDesks) -> None:
-    waiting = asyncio.ensure_future(client.get(f"{DOM}/facts?after=0&wait=10s", headers=bearer("s-office")))
+    waiting = asyncio.ensure_future(client.get(f"{DOM}/facts?after=0&wait=30s", headers=bearer("s-office")))
     await until(lambda: desks._moved._waiters, what="the request waits")
     await desks.add_facts("dom", ["{}"])
-    answer = await asyncio.wait_for(waiting, 5)
+    answer = await asyncio.wait_for(waiting, 30)
     assert [fact["seq"] for fact in (await answer.json())["facts"]] == [1]
 
 
