@@ -47,6 +47,8 @@ from tests.waiting import until_sync
 PHONE_TOPIC = "callwatch/bright/phone-17/checkin"
 PROMPT_S = 1.0
 """From a deadline to its fact on disk (issue: less than a second)."""
+JUMPED = "machine has jumped"
+"""Of the alarm; that it is over says so of the clock."""
 SLOW = {"late_after": "2s", "summon_call_after": "5m", "summon_next": "15m"}
 
 
@@ -225,7 +227,7 @@ def test_a_clock_set_an_hour_ahead_tells_staff_at_once_and_the_service_user_only
         assert (track(office, "reassure", "soon")["step"], phones.calls(EDNA)) == ("waiting", [])
         # killed before it has told of this jump, it would find the clock confirmed and have nothing to tell
         until_sync(
-            lambda: sum("has jumped" in text["body"] for text in phones.texts(OFFICE)) >= 2,
+            lambda: sum(JUMPED in text["body"] for text in phones.texts(OFFICE)) >= 2,
             what="the second jump is told",
         )
         daemon.kill()
@@ -236,7 +238,7 @@ def test_a_clock_set_an_hour_ahead_tells_staff_at_once_and_the_service_user_only
         assert signal_of(office, "later", clock) == "known"
         told = [text["body"] for text in phones.texts(OFFICE)]
         late = [body for body in told if "LATE" in body]
-        jumped = [body for body in told if "has jumped" in body]
+        jumped = [body for body in told if JUMPED in body]
         over = [body for body in told if "confirmed the clock" in body]
         assert (len(phones.calls(EDNA)), len(late)) == (1, 1)
         # each jump is an alarm with an end; an hour's step may bring the next summons of an alarm with it
