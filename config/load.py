@@ -121,6 +121,7 @@ class DeskWords(Struct, frozen=True, kw_only=True):
     path: str
     name: str
     telephone: str
+    kind: str = "provider"
     wording: dict[str, Any] = {}
 
 
@@ -575,6 +576,7 @@ def _read_words(raw: Table, folder: Path) -> tuple[tuple[DeskWords, ...], list[P
                 path=at,
                 name=agency if isinstance(agency, str) else "",
                 telephone=telephone if isinstance(telephone, str) else "",
+                kind="council" if desk.get("kind") == "council" else "provider",
                 wording=table,
             )
         )

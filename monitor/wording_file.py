@@ -13,8 +13,8 @@ import msgspec
 from config.load import DeskWords, Loaded, Problem, in_order
 from escalation.dialog import check_scripts
 from escalation.free_number import check_free_number
+from escalation.wording import Audience, Wording, check_wording, decode_wording, too_long
 from escalation.wording import Problem as WordsProblem
-from escalation.wording import Wording, check_wording, decode_wording, too_long
 
 ENGLISH = "en-GB"
 
@@ -86,7 +86,8 @@ def problems_of(words: DeskWords) -> Iterator[Problem]:
     for problem in refused:
         yield _bad(f"{path}.{problem.path}", f"{problem.message} [{problem.code}]", problem.expected)
     seen = {problem.path for problem in refused}
-    long = [problem.path for problem in too_long(wording, known) if problem.path not in seen]
+    sent = {f"sms.{name}.text" for name, sms in wording.sms.items() if _sends(words.kind, sms.audience)}
+    long = [problem.path for problem in too_long(wording, known) if problem.path in sent - seen]
     if long:
         yield Problem(
             path=f"{words.path}.name",
@@ -95,6 +96,11 @@ def problems_of(words: DeskWords) -> Iterator[Problem]:
             expected="a shorter name, or shorter texts of the desk's own in `wording`",
             severity="warning",
         )
+
+
+def _sends(kind: str, audience: Audience) -> bool:
+    """Whether a desk of this kind sends texts to these: a council's speaks to providers and to its own staff alone."""
+    return audience in ("provider", "staff") if kind == "council" else audience != "provider"
 
 
 def _bad(path: str, message: str, expected: str) -> Problem:

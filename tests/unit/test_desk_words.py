@@ -107,6 +107,15 @@ def test_a_name_that_makes_texts_longer_is_a_warning_and_no_more(tmp_path: Path)
     assert "sms.SU-1.text" in warning.message
 
 
+def test_a_council_s_name_is_measured_in_the_texts_that_a_council_sends(tmp_path: Path) -> None:
+    """It was asked for a shorter name for the sake of a text to a service user, which its desk never sends."""
+    name = "Northvale Brokerage"
+    file = tmp_path / "callwatch.toml"
+    file.write_text(f'data_dir = "data"\n[[desk]]\nid = "hall"\nkind = "council"\nname = "{name}"\n', "utf-8")
+    assert [problem.code for problem in checked(file).problems if "words" in problem.code] == []
+    assert "long_words" in [problem.code for problem in checked(configured(tmp_path, name=name)).problems]
+
+
 # --- shown before anybody hears them ---
 
 
