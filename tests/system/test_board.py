@@ -919,6 +919,14 @@ async def test_everything_can_be_read_and_pressed(
                 .map(el => el.outerHTML)"""
         )
         assert tiny == [], "17 px and up (16.15 in a section's capitals)"
+        tall = await page.evaluate(
+            """() => {
+                const go = document.querySelector('.press .go');
+                go.insertAdjacentHTML('beforeend', ' <small>Petra Larkspur</small>');
+                return go.getBoundingClientRect().height;
+            }"""
+        )
+        assert tall < 104, "who takes it is written in words, not letter by letter"
         uneven = await page.evaluate(
             "new Set([...document.querySelectorAll('.strip .hour')].map(el => el.offsetHeight)).size"
         )
