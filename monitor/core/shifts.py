@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from monitor.core.state import Visit
+from monitor.core.times import watched_end
 from monitor.core.work import Work
 
 SHIFT = timedelta(minutes=30)
@@ -21,9 +22,11 @@ def visits_of(work: Work, worker: str | None) -> list[Visit]:
 
 def on_shift(work: Work, worker: str | None, at: datetime) -> bool:
     """Within 30 min of one of the care worker's visits, or in a gap of at most 90 min between two of them."""
-    visits = visits_of(work, worker)
-    if any(visit.start - SHIFT <= at <= visit.end + SHIFT for visit in visits):
+    runs = [
+        (visit.start, watched_end(visit.start, visit.end, visit.kind)) for visit in visits_of(work, worker)
+    ]
+    if any(start - SHIFT <= at <= end + SHIFT for start, end in runs):
         return True
-    before = max((visit.end for visit in visits if visit.end <= at), default=None)
-    after = min((visit.start for visit in visits if visit.start >= at), default=None)
+    before = max((end for _, end in runs if end <= at), default=None)
+    after = min((start for start, _ in runs if start >= at), default=None)
     return before is not None and after is not None and after - before <= GAP

@@ -161,6 +161,14 @@ def test_a_position_counts_half_an_hour_around_a_run_and_no_longer(minutes: int,
     assert desk.check("fix", position=THERE).outcome == outcome
 
 
+@pytest.mark.parametrize(("hours", "outcome"), [(24.4, "unplanned"), (24.6, "off_shift")])
+def test_a_visit_until_2099_keeps_nobody_on_shift_for_years(hours: float, outcome: str) -> None:
+    """Positions off shift are never kept: a slip in a date must not follow a care worker home."""
+    desk = planned(end=datetime(2099, 1, 1, tzinfo=UTC))
+    desk.advance(hours=hours)
+    assert desk.check("fix", position=AWAY).outcome == outcome
+
+
 @pytest.mark.parametrize(("gap_min", "outcome"), [(90, "unplanned"), (91, "off_shift")])
 def test_a_gap_of_ninety_minutes_is_on_shift_and_a_longer_one_is_not(gap_min: int, outcome: str) -> None:
     desk = Desk()
