@@ -412,6 +412,8 @@ def test_who_is_summoned_for_several_packages_hears_how_many_they_are_now(story:
     call = structs.replace(asked, template="OCV-3", channel="call")
     told = " ".join(story.words.script(call, "tell", NOW).say)
     assert "Packages that are not placed: 4." in told
+    again = story.words.text(structs.replace(asked, template="OC-2"), NOW)
+    assert '"several packages not placed"' in again
     taken = SayBack(template="BD-41", alert="i1", person=asked.person)
     said = story.words.say_back(taken, "BD-41", bundle, NOW)
     assert said.startswith(
