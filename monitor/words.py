@@ -926,6 +926,10 @@ class Words:
 
     def _is_about(self, alert: Alert) -> str:
         """What an alert is about that is about nobody in particular, in a few words."""
+        if alert.placement is not None:
+            return render_phrase(
+                self._wording, "package_named", {"ref": self._directory.outside(alert.placement)}
+            )
         known = (f"over_{alert.reason}", f"over_{alert.kind}")
         return next((self._wording.phrase[name] for name in known if name in self._wording.phrase), "")
 
@@ -935,14 +939,16 @@ class Words:
         if values["first"] or values["id"]:
             return found
         if alert.placement is not None:
-            return found | {"id": render_phrase(self._wording, "package_named", values)}
+            return found | {"id": self._is_about(alert)}
         return found | {"id": f'"{self._is_about(alert) or self._wording.phrase["over_alert"]}"'}
 
     def _ending(self, alert: Alert, by: str | None) -> dict[str, str]:
         """What became of it, and by whom: `by`, where somebody has said so."""
         last = self._arrival(self._visit(alert, None))
         closed = by or alert.taken_by
-        values = {"staff": self._directory.name(closed) or self._office.agency}
+        # a provider, too, ends what is about its package: its name is more than its first word
+        named = self._directory.name if alert.placement is None else self._directory.full_name
+        values = {"staff": named(closed) or self._office.agency}
         if over := self._is_about(alert):
             values["over"] = over
         if last is not None and last.arrived_at is not None:

@@ -1102,3 +1102,22 @@ def test_whom_nobody_knows_is_named_once(story: Story) -> None:
 def test_who_left_at_once_left_after_less_than_a_minute(story: Story, minutes: int, reads: str) -> None:
     story.alert(kind="very_short", reason="left_short", worker=story.ref("cw-1"), count=minutes)
     assert f" Dee left after {reads}." in story.text("OC-21", "st-1", "summon", slot=1)
+
+
+def test_a_broker_hears_which_package_is_over_and_who_has_said_so(story: Story) -> None:
+    """*Over. outcome recorded by Birch*: of which package, and of whom, was not said."""
+    ref = story.directory.ref("placement", "P-12")
+    story.alert(
+        kind="placement",
+        reason="unconfirmed",
+        visit=None,
+        service_user=None,
+        placement=ref,
+        state="ended",
+        ended_reason="outcome_recorded",
+        taken_by=story.ref("cw-2"),
+    )
+    said = story.text("OC-29", "st-1", "stand_down", visit=None)
+    assert said == (
+        "Bright Care 8.12am: over: package P-12. outcome recorded by Nia Okafor. Nothing more for you to do."
+    )
