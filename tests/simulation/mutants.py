@@ -26,6 +26,7 @@ from monitor.desk_shell import DeskShell
 from monitor.engine import Engine
 from monitor.feeds import Feeds
 from monitor.words import Words
+from tests.simulation.office import Office
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +145,19 @@ def _forgets_deadlines_at_a_restart() -> Iterator[None]:
         yield
 
 
-def _leaves_who_is_back_unwatched() -> AbstractContextManager[Any]:
-    return patch.object(absence, "_again", lambda work, visit, seen: None)
+@contextmanager
+def _leaves_who_is_back_unwatched() -> Iterator[None]:
+    """And who is away is back soon: three hours would seldom see an absence that was confirmed and is over."""
+    rests = Office._rests
+
+    async def soon(self: Office, least: float, most: float) -> None:
+        await rests(self, least, least + (most - least) / 10)
+
+    with (
+        patch.object(absence, "_again", lambda work, visit, seen: None),
+        patch.object(Office, "_rests", soon),
+    ):
+        yield
 
 
 def _mutant(
