@@ -14,8 +14,8 @@ import socket
 _FIRST, _PER_WORKER = 12_000, 2_500
 _worker = int(re.sub(r"\D", "", os.environ.get("PYTEST_XDIST_WORKER", "0")) or 0) % 8
 _candidates = itertools.cycle(range(_FIRST + _worker * _PER_WORKER, _FIRST + (_worker + 1) * _PER_WORKER))
-for _ in range(os.getpid() % _PER_WORKER):
-    next(_candidates)  # two runs on one machine begin at different places
+for _ in range(os.getpid() * 997 % _PER_WORKER):
+    next(_candidates)  # two runs that are started together begin far from each other
 
 
 def free_port() -> int:
