@@ -238,7 +238,7 @@ PUBLIC = {
     "off": (
         "Public messages are off. Nobody outside the office is rung or texted; what would have been sent is shown here."
     ),
-    "ask": "Public messages wait two minutes for the person on duty, then go out by themselves.",
+    "ask": "Public messages wait a little for the person on duty, then go out by themselves.",
     "auto": "Public messages go out by themselves.",
 }
 
