@@ -221,7 +221,9 @@ def test_a_mail_that_is_handed_on_is_summoned_for_and_the_page_takes_and_answers
         shown = page.get(f"/board/{DESK}/referrals")
         assert "Café ward &lt;b&gt;, bids please" in shown
         assert "<b>, bids" not in shown
-        assert "</span> waits for an answer" in page.get(f"/board/{DESK}/fragment"), "the board itself says so"
+        assert "</span> waits for an answer" in page.get(f"/board/{DESK}/fragment"), (
+            "the board itself says so"
+        )
         page.press(f"/board/{DESK}/referrals/{one['id']}/answer", by="st-1", action="take")
         assert w.becomes(one["id"], "taken")["taken_by"] == "st-1"
         said = {"by": "st-1", "action": "declined", "reason": "area"}
