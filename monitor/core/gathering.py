@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from config.policy import Policy
 from escalation import replace
-from escalation.track import Contact
 from monitor.core import facts as f
-from monitor.core.alerts import duty_chain, intend, may_hear, person_for, responsible, tell_person
+from monitor.core import notices
+from monitor.core.alerts import duty_chain, may_hear, person_for, responsible, tell_person
 from monitor.core.offers import ever_asked
 from monitor.core.state import Alert, Message, Telling
 from monitor.core.work import Work
@@ -120,25 +120,8 @@ def _give(work: Work, alert: Alert, what: f.Gathered, person: str) -> None:
     if len(found) == 1:
         tell_person(work, alert, person, words.alone, count=ever_asked(work, alert), key=key)
     else:
-        _tell_together(work, found, person, words.together, key)
-
-
-def _tell_together(work: Work, found: list[Alert], person: str, template: str, key: str) -> None:
-    line = person_for(work, person, None).text_line()
-    named = next((one.service_user for one in found if one.service_user is not None), None)
-    if line is None:
-        return
-    contact = Contact(
-        person=person,
-        line=line.ref,
-        channel="sms",
-        purpose="notice",
-        template=template,
-        priority="repeat",
-        about=named,
-        count=len(found),
-    )
-    intend(work, contact, alert=None, key=key)
+        named = next((one.service_user for one in found if one.service_user is not None), None)
+        notices.text(work, person, words.together, about=named, count=len(found), key=key)
 
 
 def _over(work: Work, alert: Alert, what: f.Gathered) -> None:

@@ -22,9 +22,11 @@ def text(
     at: datetime | None = None,
     count: int = 0,
     priority: Priority = "repeat",
+    key: str | None = None,
 ) -> bool:
     """Mean it, if they have a line for it. `of`: the service user of whom it speaks, which decides the lines on which
-    they may hear it; `about`: whom the words name. Returns whether it is meant."""
+    they may hear it; `about`: whom the words name; `key`: under which others know of it already. Returns whether it is
+    meant."""
     line = person_for(work, person, of).text_line()
     if line is None:
         return False
@@ -39,7 +41,7 @@ def text(
         at=at,
         count=count,
     )
-    intend(work, contact, alert=None, visit=visit)
+    intend(work, contact, alert=None, visit=visit, key=key)
     return True
 
 
